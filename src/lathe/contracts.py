@@ -1,0 +1,209 @@
+"""Every extension point of Lathe, on one page.
+
+A leaf is one file in `tasks/`, `corpora/`, `trainers/`, `runtimes/` or `exports/`. Its name is the file's name; it defines one
+class below one of these and binds an instance to the name of its kind in capitals:
+
+    # src/lathe/tasks/shouting.py
+    class Shouting(Task): ...
+    TASK = Shouting()
+
+Nothing else has to be edited: `plugins` finds the file, and the contract tests run over it. Outsiders register the same
+instance under the entry point group `lathe.tasks`, `lathe.corpora` and so on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from lathe.records import Example, Json, Message, Prediction, Row, ShippedFile, TaskSetup, TrainJob, TrainResult
+
+
+# ---------------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a task computes for each item; a set's score is the mean over its items."""
+
+    name: str
+    definition: str
+    """One or two sentences that an expert accepts; the docs page is made of them."""
+    kind: Literal["proportion", "mean"]
+    """proportion: 0 or 1 for each item (Wilson interval, McNemar); mean: any number (bootstrap)."""
+    higher_is_better: bool = True
+    compatible_with: str | None = None
+    """Another project's metric that this one reproduces, flaws included."""
+
+
+@dataclass(frozen=True)
+class ItemVerdict:
+    """What a task says about one answer: a value for every metric (None = not measured) and, where it is wrong, why."""
+
+    values: Mapping[str, float | None]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A worked example of a task: a row, an answer to it, and the scores that the answer must get."""
+
+    row: Mapping[str, Any]
+    answer: str
+    values: Mapping[str, float | None]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A rule that needs no model. `fit` sees the training rows only and gives back the rule: example in, answer text out."""
+
+    name: str
+    definition: str
+    fit: Callable[[Sequence[Example], TaskSetup], Callable[[Example], str]]
+
+
+class Task(ABC):
+    """Knows what a right answer is. Pure functions: no file, clock, environment or unseeded randomness."""
+
+    version: ClassVar[str]
+    """Version of the scorer; two arms are compared only under the same one."""
+    primary: ClassVar[str]
+    """The metric that the verdict line shows and that the default gates judge."""
+    metrics: ClassVar[tuple[Metric, ...]]
+    slices: ClassVar[tuple[str, ...]]
+    """Keys of `Example.meta` by which results are reported."""
+    baselines: ClassVar[tuple[Baseline, ...]]
+    worked: ClassVar[tuple[Worked, ...]]
+
+    @abstractmethod
+    def example(self, row: Row, setup: TaskSetup) -> Example:
+        """Reads a row. Raises TaskMismatch saying which field was expected and which there are."""
+
+    @abstractmethod
+    def score(self, example: Example, text: str, setup: TaskSetup) -> ItemVerdict:
+        """Judges one answer. Never raises on any text; the gold completion scores best on every metric."""
+
+    @abstractmethod
+    def worked_setup(self) -> TaskSetup:
+        """The setup under which the worked examples hold; for tests and docs."""
+
+
+# -------------------------------------------------------------------------------------------------- corpora
+
+
+class Corpus(ABC):
+    """A generated data set: a pure function of (seed, n)."""
+
+    version: ClassVar[str]
+    licence: ClassVar[str]
+    task: ClassVar[str]
+    """The task whose rows it makes; empty for a pretraining corpus."""
+
+    @abstractmethod
+    def rows(self, seed: int, n: int) -> Iterator[Row]:
+        """n rows; row i depends on (seed, i) only, so that more rows never change the earlier ones."""
+
+    def schemas(self) -> Mapping[str, Json]:
+        """JSON Schemas by the name that rows use; empty where the task has none."""
+        return {}
+
+
+# ------------------------------------------------------------------------------------------------- trainers
+
+Progress = Callable[[Mapping[str, Any]], None]
+"""Called with a dictionary of numbers (step, num_steps, loss, tokens_per_second ...) while long work goes on."""
+
+
+@dataclass(frozen=True)
+class Ability:
+    """Whether a leaf can work here; `remedy` is the command or setting that would make it work."""
+
+    ok: bool
+    detail: str = ""
+    remedy: str | None = None
+
+
+class Trainer(ABC):
+    """Turns a TrainJob into an adapter (or full weights) on disk."""
+
+    @abstractmethod
+    def ability(self) -> Ability:
+        """Whether its packages are there; imports nothing heavy."""
+
+    @abstractmethod
+    def train(self, job: TrainJob, progress: Progress) -> TrainResult:
+        """Trains, or continues from the newest intact checkpoint of the same job. Raises Diverged, Interrupted, StorageError."""
+
+
+# ------------------------------------------------------------------------------------------------- runtimes
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a runtime loads: a base folder and, where there is one, an adapter folder or a single model file."""
+
+    base_folder: Path
+    adapter_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt to answer greedily. `prompt_ids` are the very tokens that training would use; `messages` the same as turns."""
+
+    id: str
+    messages: Sequence[Message]
+    prompt_ids: Sequence[int]
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """How a runtime works through its requests. token_budget: most tokens (prompt + answer) held at once."""
+
+    token_budget: int = 16384
+    threads: int | None = None
+    stop_ids: frozenset[int] = field(default_factory=frozenset)
+
+
+class Session(ABC):
+    """A loaded model."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
+        """One prediction a request, in whatever order they finish. Text has no end token; finish says stop or length."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees the model."""
+
+
+class Runtime(ABC):
+    """Runs a model."""
+
+    @abstractmethod
+    def ability(self) -> Ability:
+        """Whether its packages are there; imports nothing heavy."""
+
+    @abstractmethod
+    def open(self, model: Model, threads: int | None = None) -> Session:
+        """Loads. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
+
+
+# -------------------------------------------------------------------------------------------------- exports
+
+
+class Exporter(ABC):
+    """Writes a trained model in one format and checks what it wrote."""
+
+    @abstractmethod
+    def ability(self) -> Ability:
+        """Whether its packages are there; imports nothing heavy."""
+
+    @abstractmethod
+    def export(self, model: Model, folder: Path) -> ShippedFile:
+        """Writes into `folder` (made by the caller, empty). `ShippedFile.checks` holds what was measured on the written files."""

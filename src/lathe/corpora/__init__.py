@@ -1,0 +1,1 @@
+"""Generated data sets: each file is a pure function of (seed, n). See `lathe.contracts.Corpus`."""

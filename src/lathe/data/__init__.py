@@ -1,0 +1,1 @@
+"""The data stage: read rows, let the task read them, split by content, prove the set."""

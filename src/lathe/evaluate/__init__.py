@@ -1,0 +1,1 @@
+"""The evaluate stage: arms, generation, scores, paired differences."""

@@ -1,0 +1,1 @@
+"""The plan stage: parameters, memory, steps, time; pure arithmetic, without torch."""

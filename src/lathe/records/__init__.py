@@ -1,0 +1,52 @@
+"""The nouns of Lathe: frozen values without any I/O. Import them from here."""
+
+from lathe.records.base import Interval, Json, Record, StageRecord, Written, canonical, digest
+from lathe.records.data import (
+    DataFinding,
+    Example,
+    Manifest,
+    Message,
+    RejectedRow,
+    Row,
+    Side,
+    SideCount,
+    Source,
+    TaskSetup,
+)
+from lathe.records.plan import MemoryTerm, Parameters, Plan, Schedule
+from lathe.records.recipe import (
+    DataSpec,
+    EvaluateSpec,
+    FileHash,
+    GateSpec,
+    LockedRecipe,
+    Method,
+    Recipe,
+    SchemaSpec,
+    Split,
+    TrainSpec,
+)
+from lathe.records.results import (
+    Arm,
+    Decision,
+    EvalReport,
+    Finding,
+    Finish,
+    GateResult,
+    ItemScore,
+    PairedDifference,
+    Prediction,
+    Score,
+    TrainJob,
+    TrainResult,
+)
+from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile
+
+__all__ = [
+    "Arm", "Bundle", "Capability", "DataFinding", "DataSpec", "Decision", "DoctorReport", "EvalReport", "EvaluateSpec",
+    "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Interval", "ItemScore", "Json",
+    "LockedRecipe", "Manifest", "MemoryTerm", "Message", "Method", "PairedDifference", "Parameters", "Plan",
+    "Prediction", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row", "RunRecord", "Schedule", "SchemaSpec",
+    "Score", "ShippedFile", "Side", "SideCount", "Source", "Split", "StageRecord", "TaskSetup", "TrainJob",
+    "TrainResult", "TrainSpec", "Written", "canonical", "digest",
+]  # fmt: skip

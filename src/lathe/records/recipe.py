@@ -1,0 +1,159 @@
+"""The recipe: the one file that a person writes. Every key, its meaning, its unit and its default stand here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lathe.records.base import Record, StageRecord, Written
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
+class Split(Written):
+    """Shares of the rows that are kept from training; a row's side is the hash of its prompt, for ever."""
+
+    validation: Share = Field(0.1, description="share of rows for choosing: the few-shot or zero-shot base prompt, early stop")
+    test: Share = Field(0.2, description="share of rows that only the final measurement sees")
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_train(self) -> Split:
+        if self.validation + self.test >= 1.0:
+            raise ValueError("validation and test together must leave rows to train on (sum below 1)")
+        return self
+
+
+class DataSpec(Written):
+    """Where the rows come from: one source that is split, or separate files for each side."""
+
+    source: str | None = Field(None, description="`lathe:NAME` for a generated corpus, else a file or folder of rows")
+    rows: Count = Field(2000, description="rows to generate; only for a generated corpus")
+    seed: int = Field(0, description="seed of the generated corpus")
+    split: Split = Field(default_factory=lambda: Split())
+    train: str | None = Field(None, description="file of training rows, instead of `source`")
+    validation: str | None = Field(None, description="file of validation rows; a share of train where it is not given")
+    test: str | None = Field(None, description="file of test rows; a share of train where it is not given")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="column of the file for each field of the task, where they differ: {input: prompt}"
+    )
+    limit: Count | None = Field(None, description="use only the first so many rows of the source; None = all")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> DataSpec:
+        if (self.source is None) == (self.train is None):
+            raise ValueError("expected exactly one of `source` and `train`")
+        if self.source is not None and (self.validation or self.test):
+            raise ValueError("`validation` and `test` files go with `train`; a `source` is split by Lathe")
+        return self
+
+
+class SchemaSpec(Written):
+    """JSON Schemas of the answers, for tasks that have them."""
+
+    in_prompt: bool = Field(True, description="whether the model is shown the schema")
+    from_: str | None = Field(None, alias="from", description="folder of *.json schemas; a generated corpus brings its own")
+    key: str = Field("schema_id", description="field of a row that names its schema (the file name without .json)")
+
+
+class Method(Written):
+    """What is trained."""
+
+    kind: Literal["lora", "qlora", "full"] = Field("lora", description="lora, qlora (4-bit base) or full fine-tuning")
+    rank: Count = Field(16, description="LoRA rank; no effect on full")
+    alpha: Positive = Field(32.0, description="LoRA alpha: the adapter is scaled by alpha / rank")
+    dropout: Share = Field(0.0, description="dropout in front of the adapter")
+    targets: tuple[str, ...] | Literal["all-linear"] = Field(
+        "all-linear", description="module names that get an adapter; all-linear = every linear layer but the head"
+    )
+
+
+class TrainSpec(Written):
+    """How it is trained. A step is a set of examples; memory is bounded by the token budget, not by the step."""
+
+    epochs: Positive = Field(3.0, description="passes over the training rows")
+    max_steps: Count | None = Field(None, description="stop after so many optimiser steps; None = as epochs say")
+    examples_per_step: Count = Field(32, description="examples that make one optimiser step")
+    learning_rate: Positive = Field(1.0e-3, description="peak learning rate")
+    warmup_share: Share = Field(0.05, description="share of the steps in which the learning rate rises linearly")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="decay of the learning rate after warm-up")
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="decoupled weight decay of AdamW")
+    clip_norm: Positive | None = Field(1.0, description="largest global gradient norm; None = no clipping")
+    token_budget: Count = Field(4096, description="most tokens computed at once (a pack); bounds memory")
+    max_tokens: Count | None = Field(None, description="longest row in tokens; None = the model's context")
+    truncate: bool = Field(False, description="cut longer rows instead of stopping; each cut is counted")
+    checkpoint_every: Count = Field(50, description="optimiser steps between checkpoints")
+    keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="number format of the computation")
+    threads: Count | None = Field(None, description="CPU threads; None = all cores that this process may use")
+
+
+class EvaluateSpec(Written):
+    """How answers are generated and compared."""
+
+    few_shot: Annotated[int, Field(ge=0, le=16)] = Field(2, description="worked examples in the few-shot base prompt; 0 = none")
+    max_new_tokens: Count | None = Field(None, description="longest answer; None = 1.25 times the longest gold answer + 16")
+    token_budget: Count = Field(16384, description="most tokens held at once while generating; bounds memory")
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
+        0.05, description="error budget of the test set; each look at the same test rows spends part of it"
+    )
+
+
+class GateSpec(Written):
+    """One condition for deploy, declared before training."""
+
+    metric: str = Field(description="any measured quantity: a task metric, latency_seconds, peak_bytes, truncated_share ...")
+    at_least: float | None = Field(None, description="lowest accepted value")
+    at_most: float | None = Field(None, description="highest accepted value")
+    better_than: str | None = Field(None, description="arm that must be beaten: base, rule, or an arm's name")
+    by: float = Field(0.0, description="margin of better_than, on the paired lower bound")
+    judge: Literal["value", "lower_bound", "upper_bound"] = Field("lower_bound", description="what the limit is held against")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> GateSpec:
+        if sum(x is not None for x in (self.at_least, self.at_most, self.better_than)) != 1:
+            raise ValueError("expected exactly one of at_least, at_most, better_than")
+        return self
+
+
+class Recipe(Written):
+    """One file for all verbs: from data to a verdict."""
+
+    name: Name = Field(description="name of the run; letters, digits, dot, dash, underscore")
+    base: str = Field(description="lathe:nano, a folder of safetensors, or a Hub id")
+    task: str = Field(description="what a right answer is: json_extraction ...")
+    data: DataSpec
+    schema_: SchemaSpec = Field(default_factory=lambda: SchemaSpec(), alias="schema")
+    method: Method = Field(default_factory=lambda: Method())
+    train: TrainSpec = Field(default_factory=lambda: TrainSpec())
+    evaluate: EvaluateSpec = Field(default_factory=lambda: EvaluateSpec())
+    gates: tuple[GateSpec, ...] = Field((), description="conditions for deploy, beside the two that stand by default")
+    expect: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="forecasts, metric: [low, high]; recorded before the run and scored after it"
+    )
+    ship: tuple[str, ...] = Field(("adapter",), description="what is written for a verdict of deploy or iterate: adapter, merged ...")
+    trainer: str = Field("native", description="which trainer runs the job")
+    seed: int = Field(0, description="seed of everything random in training")
+
+
+class FileHash(Record):
+    """A file that the run read, with its content hash."""
+
+    path: str
+    sha256: str
+    num_bytes: int
+
+
+class LockedRecipe(StageRecord):
+    """The recipe with every default, revision and hash fixed: what really ran."""
+
+    recipe: Recipe = Field(description="the recipe with all defaults filled in")
+    base_folder: str = Field(description="folder that the base was resolved to")
+    base_files: tuple[FileHash, ...] = Field((), description="weights, configuration and tokenizer files of the base")
+    base_revision: str | None = Field(None, description="commit of a Hub id; None for a folder")
+    data_files: tuple[FileHash, ...] = Field((), description="data files and schema files, as found")
+    packages: dict[str, str] = Field(default_factory=dict, description="versions of lathe and of what decides results")

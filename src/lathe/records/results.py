@@ -1,0 +1,151 @@
+"""What was measured. `None` in a score means not measured, never zero."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lathe.records.base import Json, Record, StageRecord
+
+Finish = Literal["stop", "length", "none"]
+Arm = str
+"""base-zero, base-few, rule, tuned, or the name of an exported file's arm."""
+
+
+class TrainJob(Record):
+    """All that a trainer needs, already decided. Paths are absolute."""
+
+    base_folder: str = Field(description="folder with config.json, *.safetensors and tokenizer.json")
+    tokens_path: str = Field(description="safetensors file of the encoded training rows (text.tokens)")
+    out_folder: str = Field(description="the run's train/ folder: adapter/, checkpoints/, metrics.jsonl")
+    method: Json = Field(description="the recipe's `method` part")
+    train: Json = Field(description="the recipe's `train` part")
+    seed: int
+    job_hash: str = Field(description="hash of all inputs; a checkpoint of another job is not continued")
+
+
+class TrainResult(StageRecord):
+    """What training did."""
+
+    adapter_folder: str = Field(description="relative to the run folder")
+    num_steps: int
+    num_tokens: int = Field(description="tokens computed")
+    num_supervised: int
+    first_loss: float | None = Field(description="loss of the first step, nats per supervised token")
+    last_loss: float | None = Field(description="mean loss of the last tenth of the steps")
+    peak_bytes: int = Field(description="peak resident memory of the process on CPU; peak allocated on GPU")
+    train_seconds: float = Field(description="seconds spent in steps, over all starts of the run")
+    tokens_per_second: float
+    stop: Literal["done", "early"] = "done"
+    device: str = "cpu"
+    precision: str = "fp32"
+    step_kind: str = Field("reference", description="which implementation of the step ran, with the reason where it fell back")
+    trainable_parameters: int = 0
+    resumed: int = Field(0, description="how many times training continued from a checkpoint")
+
+
+class Prediction(Record):
+    """One answer. The text is kept, so that scoring it again costs nothing."""
+
+    id: str
+    text: str
+    finish: Finish
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = Field(0.0, description="share of wall time of this item")
+
+
+class ItemScore(Record):
+    """One answer judged."""
+
+    id: str
+    values: dict[str, float | None] = Field(description="metric -> value; None = not measured")
+    reason: str = Field("", description="why it is not right, in a word or two; empty where the primary metric is 1")
+    meta: dict[str, str] = Field(default_factory=dict)
+
+
+class Score(Record):
+    """A metric over a set of items."""
+
+    metric: str
+    value: float | None = Field(description="None = not measured")
+    low: float | None = None
+    high: float | None = None
+    n: int = Field(description="items that count")
+    not_measured: int = 0
+    method: str = Field("", description="how the interval was made: wilson, bootstrap, exact")
+
+
+class EvalReport(StageRecord):
+    """One arm measured on the test rows."""
+
+    arm: Arm
+    test_hash: str = Field(description="hash of the test rows")
+    prompt_hash: str = Field(description="hash of what the prompts were made of, tokenizer and template included")
+    scorer: str = Field(description="task and version of its scorer")
+    n: int
+    scores: tuple[Score, ...]
+    slices: dict[str, dict[str, tuple[Score, ...]]] = Field(
+        default_factory=dict, description="slice key -> slice value -> scores; the n of a key's values add up to n"
+    )
+    finish: dict[str, int] = Field(default_factory=dict, description="stop, length, none -> items")
+    reasons: dict[str, int] = Field(default_factory=dict, description="reason of failure -> items")
+    peak_bytes: int | None = None
+    new_tokens: int = 0
+    items: tuple[ItemScore, ...] = Field((), description="every item's scores, in the order of the test file")
+
+    def score(self, metric: str) -> Score | None:
+        """The score of one metric, or None where this arm does not have it."""
+        return next((s for s in self.scores if s.metric == metric), None)
+
+
+class PairedDifference(Record):
+    """Two arms on the same items: first minus second."""
+
+    metric: str
+    first: Arm
+    second: Arm
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None = Field(None, description="exact McNemar for yes/no metrics, else paired bootstrap")
+    n: int
+    wins: int = Field(0, description="items that only the first got right (or got higher)")
+    losses: int = 0
+    method: str = ""
+
+
+class GateResult(Record):
+    """One gate held against what was measured."""
+
+    text: str = Field(description="the gate in words")
+    held: bool
+    measured: float | None = Field(description="the number that was judged; None = not measured, which never holds")
+    limit: float
+    metric: str
+    default: bool = Field(False, description="whether the gate stands by default")
+    decidable: bool = Field(True, description="False where the interval is too wide to say either way")
+    rows_needed: int | None = Field(None, description="test rows that would decide, where it is not decidable")
+
+
+class Finding(Record):
+    """One reason behind the verdict, with its numbers and what to do next."""
+
+    id: str
+    message: str
+    next_action: str | None = None
+
+
+class Decision(StageRecord):
+    """The verdict and why."""
+
+    verdict: Literal["deploy", "iterate", "abort"]
+    primary: str = Field(description="metric that the verdict line shows")
+    line: str = Field(description="the one line that a person can retell")
+    gates: tuple[GateResult, ...]
+    differences: tuple[PairedDifference, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    looks: int = Field(1, description="how often this test set has been looked at, this time included")
+    confidence: float = Field(0.95, description="confidence of the judged bounds after paying for the looks")
+    forecasts: dict[str, Json] = Field(default_factory=dict, description="metric -> {expected, measured, inside}")

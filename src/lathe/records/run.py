@@ -1,0 +1,60 @@
+"""What a run is and what it ships."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lathe.records.base import Json, Record, StageRecord
+from lathe.records.recipe import FileHash
+
+
+class Capability(Record):
+    """One thing that this machine can or cannot do, tried and not assumed."""
+
+    name: str
+    ok: bool
+    detail: str = Field(description="what was seen: a version, a size, an error")
+    remedy: str | None = Field(None, description="what to do where it is not ok")
+
+
+class DoctorReport(StageRecord):
+    """The machine as found."""
+
+    machine: dict[str, Json] = Field(description="os, cpu, cores, features, memory_bytes, free_bytes, disk_free_bytes, gpus")
+    capabilities: tuple[Capability, ...]
+    ok: bool = Field(description="whether everything that was asked for can work")
+
+
+class ShippedFile(Record):
+    """One shipped file or folder, and what was checked on it."""
+
+    kind: str = Field(description="adapter, merged, gguf ...")
+    path: str = Field(description="relative to the run folder")
+    files: tuple[FileHash, ...]
+    checks: dict[str, Json] = Field(default_factory=dict, description="check -> measured value")
+
+
+class Bundle(StageRecord):
+    """Everything that was shipped, with hashes."""
+
+    shipped: tuple[ShippedFile, ...]
+
+
+class ReportRecord(StageRecord):
+    """The two documents for people."""
+
+    html: str = Field(description="path of the report, relative to the run folder")
+    card: str = Field(description="path of the model card, relative to the run folder")
+
+
+class RunRecord(Record):
+    """run.json: who this run is."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    name: str
+    created: str = Field(description="UTC, ISO 8601")
+    lathe_version: str
+    smoke: bool = False

@@ -1,0 +1,1 @@
+"""The report stage: one HTML file and one model card, made from records only."""

@@ -1,0 +1,361 @@
+"""The run folder: the only place that names the files of a run, and the only place that writes them.
+
+A file is committed by one protocol: temporary name in the same folder, fsync, rename, fsync of the folder. A reader sees the
+old content or the new, never half. The record that says "this stage is done" is committed last.
+
+    runs/2026-11-20T0815-edge-json-3f9c1a/
+      recipe.yaml recipe.lock.json run.json journal.jsonl doctor.json plan.json
+      data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
+      train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
+      eval/ARM/ predictions.jsonl report.json
+      decision.json bundle/ bundle.json MODEL_CARD.md report.html report.json
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from lathe.errors import InputError, RunInUse, StorageError
+
+if TYPE_CHECKING:
+    from lathe.records import Record, StageRecord
+
+R = TypeVar("R", bound="Record")
+S = TypeVar("S", bound="StageRecord")
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+
+
+# ------------------------------------------------------------------------------------------ atomic commits
+
+
+@contextlib.contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Re-words OSError of a write under `path` as StorageError with the path, what was free and what to do."""
+    try:
+        yield
+    except OSError as error:
+        free = ""
+        with contextlib.suppress(OSError):
+            folder = path if path.is_dir() else path.parent
+            free = f", {shutil.disk_usage(folder).free / 1e6:.0f} MB free there"
+        hint = "Free some space and run the same command again: it continues." if error.errno in FULL_DISK else None
+        raise StorageError(f"could not write {path}: {error.strerror or error}{free}", hint=hint) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def committed(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears under `path` complete, when the block ends without an error, or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def commit_text(path: Path, text: str) -> None:
+    """Writes a text file atomically."""
+    with committed(path) as file:
+        file.write(text.encode())
+
+
+def commit_rows(path: Path, rows: Iterable[Record]) -> str:
+    """Writes one JSON line a record, atomically. Returns the sha256 of the file, in hex."""
+    sha = hashlib.sha256()
+    with committed(path) as file:
+        for row in rows:
+            line = row.model_dump_json(by_alias=True).encode() + b"\n"
+            sha.update(line)
+            file.write(line)
+    return sha.hexdigest()
+
+
+def commit_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a folder that appears under `path` complete or not at all; `fill` writes into the temporary one.
+
+    An older folder under `path` is replaced: moved aside, then deleted once the new one stands.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            fill(temporary)
+            for file in sorted(temporary.rglob("*")):
+                if file.is_file():
+                    with open(file, "rb") as handle:
+                        os.fsync(handle.fileno())
+            for folder in [*(f for f in temporary.rglob("*") if f.is_dir()), temporary]:
+                sync_folder(folder)
+            if path.exists():
+                os.replace(path, aside)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def read_rows(path: Path, kind: type[R]) -> list[R]:
+    """All records of a JSONL file. A torn last line (the writer was killed) is left out."""
+    rows = []
+    for line in path.read_bytes().split(b"\n"):
+        if not line:
+            continue
+        try:
+            rows.append(kind.model_validate_json(line))
+        except ValueError:
+            break
+    return rows
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# ------------------------------------------------------------------------------------------ the folder
+
+
+class RunFolder:
+    """A run on disk. Knows every name; decides nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # names ---------------------------------------------------------------------------------
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def lock_record(self) -> Path:
+        return self.path / "recipe.lock.json"
+
+    @property
+    def run_record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def journal_file(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def doctor(self) -> Path:
+        return self.path / "doctor.json"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    def rows(self, side: str) -> Path:
+        """data/train.jsonl, data/validation.jsonl, data/test.jsonl, data/rejected.jsonl"""
+        return self.path / "data" / f"{side}.jsonl"
+
+    @property
+    def setup(self) -> Path:
+        return self.path / "data" / "setup.json"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "data" / "manifest.json"
+
+    @property
+    def train(self) -> Path:
+        return self.path / "train"
+
+    @property
+    def tokens(self) -> Path:
+        return self.train / "tokens.safetensors"
+
+    @property
+    def adapter(self) -> Path:
+        return self.train / "adapter"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.train / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        return self.train / "metrics.jsonl"
+
+    @property
+    def train_result(self) -> Path:
+        return self.train / "result.json"
+
+    def predictions(self, arm: str, side: str = "test") -> Path:
+        return self.path / "eval" / arm / ("predictions.jsonl" if side == "test" else f"predictions.{side}.jsonl")
+
+    def eval_report(self, arm: str, side: str = "test") -> Path:
+        return self.path / "eval" / arm / ("report.json" if side == "test" else f"report.{side}.json")
+
+    @property
+    def decision(self) -> Path:
+        return self.path / "decision.json"
+
+    @property
+    def bundle(self) -> Path:
+        return self.path / "bundle"
+
+    @property
+    def bundle_record(self) -> Path:
+        return self.path / "bundle.json"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "MODEL_CARD.md"
+
+    @property
+    def report_html(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def report_record(self) -> Path:
+        return self.path / "report.json"
+
+    # records -------------------------------------------------------------------------------
+
+    def commit(self, path: Path, record: Record) -> None:
+        """Writes a record atomically."""
+        commit_text(path, record.to_json())
+
+    def load(self, path: Path, kind: type[R]) -> R:
+        """Reads a record. Raises InputError where it is missing or damaged."""
+        try:
+            return kind.from_json(path.read_text())
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{path} is not there: this run has not come so far", hint=f"Continue it with: lathe run {self.path}"
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{path} is damaged or of another kind: {error}") from error
+
+    def done(self, path: Path, kind: type[S], inputs: str) -> S | None:
+        """The stage's record where it exists, can be read and was made from these very inputs; else None."""
+        try:
+            record = kind.from_json(path.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return record if record.inputs == inputs else None
+
+    # journal -------------------------------------------------------------------------------
+
+    def journal(self, event: str, **fields: Any) -> None:
+        """Appends one line: what happened, when (UTC), and numbers about it. Never read by any stage."""
+        entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
+        with storage(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
+
+    # lock ----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the folder for this process. Raises RunInUse naming the holder. A killed holder's lock is free at once."""
+        path = self.path / ".lock"
+        with storage(path):
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - the lock lives as long as the handle
+        try:
+            if not _flock(file):
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise RunInUse(
+                    f"{self.path} is in use by {holder}", hint="Wait for it, or stop it; the same command then continues."
+                )
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}")
+            file.flush()
+            yield
+        finally:
+            file.close()
+
+
+def _flock(file: IO[str]) -> bool:
+    """Takes an exclusive lock without waiting; False where another process has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+# ------------------------------------------------------------------------------------------ finding runs
+
+
+def new_folder(root: Path, name: str, recipe_text: str) -> RunFolder:
+    """Makes root/TIME-NAME-HASH and returns it."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
+    suffix = hashlib.sha256(f"{recipe_text}{time.time_ns()}{os.getpid()}".encode()).hexdigest()[:6]
+    path = root / f"{stamp}-{name}-{suffix}"
+    with storage(path):
+        path.mkdir(parents=True)
+    return RunFolder(path)
+
+
+def all_runs(root: Path) -> list[RunFolder]:
+    """All runs under root, newest first."""
+    if not root.is_dir():
+        return []
+    return [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
+
+
+def newest(root: Path, name: str, *, smoke: bool = False) -> RunFolder | None:
+    """The newest run of that recipe name, or None."""
+    for run in all_runs(root):
+        with contextlib.suppress(OSError, ValueError):
+            record: Mapping[str, Any] = json.loads(run.run_record.read_text())
+            if record.get("name") == name and bool(record.get("smoke")) == smoke:
+                return run
+    return None
+
+
+def stage_inputs(parts: Mapping[str, Any]) -> str:
+    """The hash that answers "is it done?": over named parts, each a JSON value or another stage's hash."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

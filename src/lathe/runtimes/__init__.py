@@ -1,0 +1,1 @@
+"""Runtimes: each file runs a model. See `lathe.contracts.Runtime`."""

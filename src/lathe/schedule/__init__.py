@@ -1,0 +1,1 @@
+"""Order, packs, steps: pure functions of recipe, seed and token lengths."""

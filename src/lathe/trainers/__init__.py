@@ -1,0 +1,1 @@
+"""Trainers: each file turns a TrainJob into weights. See `lathe.contracts.Trainer`."""
