@@ -1,1 +1,1 @@
-"""Order, packs, steps: pure functions of recipe, seed and token lengths."""
+"""Order, packing and steps: which rows meet when. Pure NumPy, the same for plan, engine and evaluation."""
