@@ -1,3 +1,43 @@
-"""Lathe turns a small language model into a measured specialist, on the machine you have."""
+"""Lathe turns a small language model into a measured specialist, on the machine you have.
+
+    import lathe
+    run = lathe.run("recipe.yaml")          # the whole chain; the same as `lathe run recipe.yaml`
+    run.ask("Order 17 from Mira: two lamps")  # {"base": ..., "tuned": ...}
+
+Each verb of the command line is a function here; those that work on a run are methods of `lathe.Run`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lathe.pipeline import Run as Run
+    from lathe.pipeline import run as run
+    from lathe.pretrain import pretrain as pretrain
+
+PUBLIC = {
+    "Run": ("lathe.pipeline", "Run"),
+    "run": ("lathe.pipeline", "run"),
+    "demo": ("lathe.pipeline", "demo"),
+    "doctor": ("lathe.doctor", "examine"),
+    "pretrain": ("lathe.pretrain", "pretrain"),
+    "schema": ("lathe.resolve", "json_schema"),
+    "runs": ("lathe.runs", "all_runs"),
+}
+"""Public name -> where it lives; loaded on first use, so that `import lathe` costs nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'lathe' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = PUBLIC[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*PUBLIC, "__version__"])

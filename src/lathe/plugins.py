@@ -1,7 +1,7 @@
 """Finding leaves: the file name is the name.
 
-    names("tasks")                   -> ("json_extraction",)
-    load("tasks", "json_extraction") -> the TASK instance of lathe/tasks/json_extraction.py
+names("tasks")                   -> ("json_extraction",)
+load("tasks", "json_extraction") -> the TASK instance of lathe/tasks/json_extraction.py
 """
 
 from __future__ import annotations

@@ -283,6 +283,30 @@ class RunFolder:
         with storage(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
 
+    def beat(self, event: Mapping[str, Any]) -> None:
+        """Leaves the latest progress for `lathe status`; a hint that may be lost, so it is renamed but not synced."""
+        path = self.path / ".progress.json"
+        temporary = self.path / f".progress.{os.getpid()}.tmp"
+        beat = {key: value for key, value in event.items() if isinstance(value, str | int | float)}
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps({**beat, "beat": time.time(), "pid": os.getpid()}))
+            os.replace(temporary, path)
+
+    def last_beat(self) -> dict[str, Any]:
+        """The latest progress, or an empty dictionary."""
+        try:
+            return dict(json.loads((self.path / ".progress.json").read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def in_use(self) -> bool:
+        """Whether some process holds the run's lock now."""
+        try:
+            with open(self.path / ".lock", "a+", encoding="utf-8") as file:
+                return not _flock(file)
+        except OSError:
+            return False
+
     # lock ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -296,10 +320,13 @@ class RunFolder:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
                 raise RunInUse(
-                    f"{self.path} is in use by {holder}", hint="Wait for it, or stop it; the same command then continues."
+                    f"{self.path} is in use by {holder}",
+                    hint="Wait for it, or stop it; the same command then continues.",
                 )
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}")
+            file.write(
+                f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}"
+            )
             file.flush()
             yield
         finally:
@@ -359,3 +386,22 @@ def stage_inputs(parts: Mapping[str, Any]) -> str:
     """The hash that answers "is it done?": over named parts, each a JSON value or another stage's hash."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def count_look(root: Path, test_hash: str, tuned: str) -> int:
+    """Notes that a tuned model (named by the hash of its evaluation's inputs) was measured on a test set, and returns how many
+    different tuned models have been measured on that test set so far under `root`, this one included. Looking twice with the
+    same model is one look. The notes stand in root/looks.jsonl."""
+    path = root / "looks.jsonl"
+    seen: list[str] = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if entry.get("test") == test_hash:
+                    seen.append(entry.get("tuned", ""))
+    if tuned not in seen:
+        with storage(path), open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}) + "\n")
+        seen.append(tuned)
+    return seen.index(tuned) + 1

@@ -40,13 +40,13 @@ from lathe.records.results import (
     TrainJob,
     TrainResult,
 )
-from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile
+from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile, Status
 
 __all__ = [
     "Arm", "Bundle", "Capability", "DataFinding", "DataSpec", "Decision", "DoctorReport", "EvalReport", "EvaluateSpec",
     "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Interval", "ItemScore", "Json",
     "LockedRecipe", "Manifest", "MemoryTerm", "Message", "Method", "PairedDifference", "Parameters", "Plan",
     "Prediction", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row", "RunRecord", "Schedule", "SchemaSpec",
-    "Score", "ShippedFile", "Side", "SideCount", "Source", "Split", "StageRecord", "TaskSetup", "TrainJob",
+    "Score", "ShippedFile", "Side", "SideCount", "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob",
     "TrainResult", "TrainSpec", "Written", "canonical", "digest",
 ]  # fmt: skip

@@ -51,7 +51,9 @@ class StageRecord(Record):
     """The record that a stage writes last. It stands for: this stage is done, for these inputs."""
 
     schema_version: Literal[1] = 1
-    inputs: str = Field(description="sha256 of everything the stage read: recipe parts, files, versions, upstream records")
+    inputs: str = Field(
+        description="sha256 of everything the stage read: recipe parts, files, versions, upstream records"
+    )
     seconds: float = Field(0.0, description="wall seconds that the stage took when it ran")
 
 

@@ -38,7 +38,9 @@ class TaskSetup(Record):
     schemas: dict[str, Json] = Field(default_factory=dict, description="JSON Schema by the name that rows use")
     schema_in_prompt: bool = Field(True, description="whether the prompt holds the schema")
     schema_key: str = Field("schema_id", description="field of a row that names its schema")
-    fields: dict[str, str] = Field(default_factory=dict, description="column for each field of the task, where they differ")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="column for each field of the task, where they differ"
+    )
 
 
 class Source(Record):
@@ -83,5 +85,7 @@ class Manifest(StageRecord):
     sources: tuple[Source, ...]
     sides: dict[str, SideCount] = Field(description="train, validation, test")
     rejected: int = Field(0, description="rows that could not be used; listed in data/rejected.jsonl")
-    dropped_from_train: int = Field(0, description="training rows dropped as duplicates or near-duplicates of other sides")
+    dropped_from_train: int = Field(
+        0, description="training rows dropped as duplicates or near-duplicates of other sides"
+    )
     findings: tuple[DataFinding, ...] = ()

@@ -17,7 +17,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 class Split(Written):
     """Shares of the rows that are kept from training; a row's side is the hash of its prompt, for ever."""
 
-    validation: Share = Field(0.1, description="share of rows for choosing: the few-shot or zero-shot base prompt, early stop")
+    validation: Share = Field(
+        0.1, description="share of rows for choosing: the few-shot or zero-shot base prompt, early stop"
+    )
     test: Share = Field(0.2, description="share of rows that only the final measurement sees")
 
     @model_validator(mode="after")
@@ -38,7 +40,8 @@ class DataSpec(Written):
     validation: str | None = Field(None, description="file of validation rows; a share of train where it is not given")
     test: str | None = Field(None, description="file of test rows; a share of train where it is not given")
     fields: dict[str, str] = Field(
-        default_factory=dict, description="column of the file for each field of the task, where they differ: {input: prompt}"
+        default_factory=dict,
+        description="column of the file for each field of the task, where they differ: {input: prompt}",
     )
     limit: Count | None = Field(None, description="use only the first so many rows of the source; None = all")
 
@@ -55,7 +58,9 @@ class SchemaSpec(Written):
     """JSON Schemas of the answers, for tasks that have them."""
 
     in_prompt: bool = Field(True, description="whether the model is shown the schema")
-    from_: str | None = Field(None, alias="from", description="folder of *.json schemas; a generated corpus brings its own")
+    from_: str | None = Field(
+        None, alias="from", description="folder of *.json schemas; a generated corpus brings its own"
+    )
     key: str = Field("schema_id", description="field of a row that names its schema (the file name without .json)")
 
 
@@ -79,7 +84,9 @@ class TrainSpec(Written):
     examples_per_step: Count = Field(32, description="examples that make one optimiser step")
     learning_rate: Positive = Field(1.0e-3, description="peak learning rate")
     warmup_share: Share = Field(0.05, description="share of the steps in which the learning rate rises linearly")
-    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="decay of the learning rate after warm-up")
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="decay of the learning rate after warm-up"
+    )
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="decoupled weight decay of AdamW")
     clip_norm: Positive | None = Field(1.0, description="largest global gradient norm; None = no clipping")
     token_budget: Count = Field(4096, description="most tokens computed at once (a pack); bounds memory")
@@ -94,8 +101,12 @@ class TrainSpec(Written):
 class EvaluateSpec(Written):
     """How answers are generated and compared."""
 
-    few_shot: Annotated[int, Field(ge=0, le=16)] = Field(2, description="worked examples in the few-shot base prompt; 0 = none")
-    max_new_tokens: Count | None = Field(None, description="longest answer; None = 1.25 times the longest gold answer + 16")
+    few_shot: Annotated[int, Field(ge=0, le=16)] = Field(
+        2, description="worked examples in the few-shot base prompt; 0 = none"
+    )
+    max_new_tokens: Count | None = Field(
+        None, description="longest answer; None = 1.25 times the longest gold answer + 16"
+    )
     token_budget: Count = Field(16384, description="most tokens held at once while generating; bounds memory")
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
@@ -106,12 +117,16 @@ class EvaluateSpec(Written):
 class GateSpec(Written):
     """One condition for deploy, declared before training."""
 
-    metric: str = Field(description="any measured quantity: a task metric, latency_seconds, peak_bytes, truncated_share ...")
+    metric: str = Field(
+        description="any measured quantity: a task metric, latency_seconds, peak_bytes, truncated_share ..."
+    )
     at_least: float | None = Field(None, description="lowest accepted value")
     at_most: float | None = Field(None, description="highest accepted value")
     better_than: str | None = Field(None, description="arm that must be beaten: base, rule, or an arm's name")
     by: float = Field(0.0, description="margin of better_than, on the paired lower bound")
-    judge: Literal["value", "lower_bound", "upper_bound"] = Field("lower_bound", description="what the limit is held against")
+    judge: Literal["value", "lower_bound", "upper_bound"] = Field(
+        "lower_bound", description="what the limit is held against"
+    )
 
     @model_validator(mode="after")
     def _one_condition(self) -> GateSpec:
@@ -135,7 +150,9 @@ class Recipe(Written):
     expect: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="forecasts, metric: [low, high]; recorded before the run and scored after it"
     )
-    ship: tuple[str, ...] = Field(("adapter",), description="what is written for a verdict of deploy or iterate: adapter, merged ...")
+    ship: tuple[str, ...] = Field(
+        ("adapter",), description="what is written for a verdict of deploy or iterate: adapter, merged ..."
+    )
     trainer: str = Field("native", description="which trainer runs the job")
     seed: int = Field(0, description="seed of everything random in training")
 

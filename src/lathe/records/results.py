@@ -40,7 +40,9 @@ class TrainResult(StageRecord):
     stop: Literal["done", "early"] = "done"
     device: str = "cpu"
     precision: str = "fp32"
-    step_kind: str = Field("reference", description="which implementation of the step ran, with the reason where it fell back")
+    step_kind: str = Field(
+        "reference", description="which implementation of the step ran, with the reason where it fell back"
+    )
     trainable_parameters: int = 0
     resumed: int = Field(0, description="how many times training continued from a checkpoint")
 

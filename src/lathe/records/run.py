@@ -22,7 +22,9 @@ class Capability(Record):
 class DoctorReport(StageRecord):
     """The machine as found."""
 
-    machine: dict[str, Json] = Field(description="os, cpu, cores, features, memory_bytes, free_bytes, disk_free_bytes, gpus")
+    machine: dict[str, Json] = Field(
+        description="os, cpu, cores, features, memory_bytes, free_bytes, disk_free_bytes, gpus"
+    )
     capabilities: tuple[Capability, ...]
     ok: bool = Field(description="whether everything that was asked for can work")
 
@@ -58,3 +60,20 @@ class RunRecord(Record):
     created: str = Field(description="UTC, ISO 8601")
     lathe_version: str
     smoke: bool = False
+
+
+class Status(Record):
+    """Where a run stands now."""
+
+    run: str
+    state: Literal["running", "stalled", "stopped", "done"] = Field(
+        description="running: progress within the last two minutes; stalled: a process holds the run but says nothing; "
+        "stopped: no process holds it and it is not finished; done: it has a decision and a report"
+    )
+    stage: str | None = None
+    done: int | None = Field(None, description="steps or items of the stage that are done")
+    total: int | None = None
+    loss: float | None = None
+    seconds_left: float | None = None
+    peak_bytes: int | None = None
+    verdict: str | None = None

@@ -1,0 +1,375 @@
+"""The order of the stages, and the answer to "what is done already?".
+
+    doctor -> prepare -> plan -> base-zero, base-few, rule -> train -> tuned -> decide -> ship -> report
+
+Every stage's input hash follows from the locked recipe alone (`stage_hashes`): the recipe parts that the stage reads, the files and
+versions behind them, and the hashes of the stages before it. A stage whose record carries its hash is done; everything else runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lathe import __version__
+from lathe.errors import InputError
+from lathe.records import (
+    Bundle,
+    Decision,
+    DoctorReport,
+    EvalReport,
+    LockedRecipe,
+    Manifest,
+    Plan,
+    Recipe,
+    ReportRecord,
+    RunRecord,
+    StageRecord,
+    TrainResult,
+)
+from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, stage_inputs
+
+if TYPE_CHECKING:
+    from lathe.contracts import Progress
+    from lathe.records import Status
+
+
+S = TypeVar("S", bound=StageRecord)
+
+
+# ------------------------------------------------------------------------------------- what depends on what
+
+
+@dataclass(frozen=True)
+class Stage:
+    """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them; after: earlier stages."""
+
+    name: str
+    reads: tuple[str, ...]
+    after: tuple[str, ...] = ()
+
+
+GENERATION = ("base", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
+
+STAGES: tuple[Stage, ...] = (
+    Stage("doctor", ("trainer", "method.kind", "ship")),
+    Stage("prepare", ("data", "schema", "task")),
+    Stage("plan", ("base", "method", "train", "evaluate", "seed"), ("prepare",)),
+    Stage("base-zero", GENERATION, ("prepare",)),
+    Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
+    Stage("rule", ("evaluate.confidence",), ("prepare",)),
+    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",)),
+    Stage("tuned", GENERATION, ("prepare", "train")),
+    Stage("decide", ("gates", "expect", "evaluate"), ("plan", "base-zero", "base-few", "rule", "train", "tuned")),
+    Stage("ship", ("base", "ship"), ("train", "decide")),
+    Stage("report", ("name",), ("doctor", "plan", "decide", "ship")),
+)
+
+ARMS = ("base-zero", "base-few", "rule", "tuned")
+
+
+def part(recipe: Mapping[str, Any], dotted: str) -> Any:
+    """The value at a dotted path of a dumped recipe."""
+    value: Any = recipe
+    for key in dotted.split("."):
+        value = value[key]
+    return value
+
+
+def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
+    """The input hash of every stage, from the locked recipe alone."""
+    recipe = locked.recipe.model_dump(mode="json", by_alias=True)
+    files = {
+        "base": [[Path(file.path).name, file.sha256] for file in locked.base_files],
+        "data": [[Path(file.path).name, file.sha256] for file in locked.data_files],
+    }
+    hashes: dict[str, str] = {}
+    for stage in STAGES:
+        parts: dict[str, Any] = {"stage": stage.name, "packages": locked.packages}
+        for name in stage.reads:
+            parts[name] = {"recipe": part(recipe, name), "files": files[name]} if name in files else part(recipe, name)
+        parts["after"] = {earlier: hashes[earlier] for earlier in stage.after}
+        hashes[stage.name] = stage_inputs(parts)
+    return hashes
+
+
+# ------------------------------------------------------------------------------------- the smallest real run
+
+
+def smoke_recipe(recipe: Recipe) -> Recipe:
+    """The same recipe on some ten training rows and ten steps: every stage runs, a checkpoint is written half-way."""
+    return recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"limit": 24, "rows": 24}),
+            "train": recipe.train.model_copy(
+                update={"epochs": 100.0, "max_steps": 10, "examples_per_step": 2, "checkpoint_every": 5}
+            ),
+            "evaluate": recipe.evaluate.model_copy(update={"few_shot": min(recipe.evaluate.few_shot, 1)}),
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------- the run
+
+
+def silent(_: Mapping[str, Any]) -> None:
+    """A progress listener that listens to nothing."""
+
+
+class Run:
+    """A run folder with its recipe locked. One method a stage; `go` does all of them, and each skips what is done."""
+
+    def __init__(self, folder: RunFolder, locked: LockedRecipe) -> None:
+        self.folder = folder
+        self.locked = locked
+        self.hashes = stage_hashes(locked)
+
+    @classmethod
+    def start(
+        cls,
+        recipe: str | Path,
+        sets: tuple[str, ...] = (),
+        *,
+        root: Path = Path("runs"),
+        new: bool = False,
+        smoke: bool = False,
+    ) -> Run:
+        """Opens the newest run of this recipe's name under `root`, or makes one.
+
+        recipe: a file, the name of a shipped recipe, or a run folder. Raises RecipeError, InputError, Unavailable, Refused.
+        """
+        from lathe import resolve
+
+        path = resolve.find_recipe(str(recipe))
+        read = resolve.read_recipe(path, sets)
+        if smoke:
+            read = smoke_recipe(read)
+        locked = resolve.lock(read, path.parent, inputs="")
+        locked = locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
+        inside = RunFolder(path.parent) if (path.parent / "run.json").is_file() else None
+        folder = inside or (None if new else newest(root, read.name, smoke=smoke)) or cls._make(root, read, path, smoke)
+        run = cls(folder, locked)
+        if inside is None:
+            commit_text(folder.recipe, path.read_text(encoding="utf-8"))
+        folder.commit(folder.lock_record, locked)
+        return run
+
+    @staticmethod
+    def _make(root: Path, recipe: Recipe, path: Path, smoke: bool) -> RunFolder:
+        text = path.read_text(encoding="utf-8")
+        folder = new_folder(root, recipe.name, text)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        record = RunRecord(
+            id=folder.path.name, name=recipe.name, created=created, lathe_version=__version__, smoke=smoke
+        )
+        folder.commit(folder.run_record, record)
+        return folder
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """An existing run, as it was locked. Raises InputError where the folder is no run."""
+        run = RunFolder(Path(folder))
+        if not run.run_record.is_file():
+            raise InputError(
+                f"{folder} is no run folder: it has no run.json", hint="lathe ls shows the runs that are here."
+            )
+        return cls(run, run.load(run.lock_record, LockedRecipe))
+
+    # stages --------------------------------------------------------------------------------
+
+    def doctor(self, progress: Progress = silent) -> DoctorReport:
+        """Looks at the machine, once."""
+        from lathe import doctor
+
+        recipe = self.locked.recipe
+        asked = (recipe.trainer, recipe.method.kind, *recipe.ship)
+        return self._stage(
+            "doctor",
+            self.folder.doctor,
+            DoctorReport,
+            progress,
+            lambda inputs: self._put(doctor.examine(asked, inputs)),
+        )
+
+    def _put(self, report: DoctorReport) -> DoctorReport:
+        self.folder.commit(self.folder.doctor, report)
+        return report
+
+    def prepare(self, progress: Progress = silent) -> Manifest:
+        """Reads, splits and proves the data."""
+        from lathe import data
+
+        return self._stage(
+            "prepare",
+            self.folder.manifest,
+            Manifest,
+            progress,
+            lambda inputs: data.prepare(self.folder, self.locked, inputs, progress),
+        )
+
+    def plan(self, progress: Progress = silent) -> Plan:
+        """Forecasts parameters, steps, memory and time."""
+        from lathe import plan
+
+        return self._stage(
+            "plan",
+            self.folder.plan,
+            Plan,
+            progress,
+            lambda inputs: plan.plan(self.folder, self.locked, inputs, progress),
+        )
+
+    def train(self, progress: Progress = silent) -> TrainResult:
+        """Trains, or continues training."""
+        from lathe import train
+
+        return self._stage(
+            "train",
+            self.folder.train_result,
+            TrainResult,
+            progress,
+            lambda inputs: train.train(self.folder, self.locked, inputs, progress),
+        )
+
+    def evaluate(self, arm: str, side: str = "test", progress: Progress = silent) -> EvalReport:
+        """Measures one arm on one side of the split."""
+        from lathe import evaluate
+
+        return self._stage(
+            arm,
+            self.folder.eval_report(arm, side),
+            EvalReport,
+            progress,
+            lambda inputs: evaluate.evaluate(self.folder, self.locked, arm, side, inputs, progress),
+        )
+
+    def decide(self, progress: Progress = silent) -> Decision:
+        """Holds what was measured against the gates. Looking at a test set is counted here."""
+        from lathe import decide
+
+        test_hash = self.folder.load(self.folder.manifest, Manifest).sides["test"].sha256
+        looks = count_look(self.folder.path.parent, test_hash, self.hashes["tuned"])
+        return self._stage(
+            "decide",
+            self.folder.decision,
+            Decision,
+            progress,
+            lambda inputs: decide.decide(self.folder, self.locked, inputs, looks),
+        )
+
+    def ship(self, progress: Progress = silent) -> Bundle:
+        """Writes the shipped files. Nothing is shipped on refused evidence (abort)."""
+        from lathe import ship
+
+        return self._stage(
+            "ship",
+            self.folder.bundle_record,
+            Bundle,
+            progress,
+            lambda inputs: ship.ship(self.folder, self.locked, inputs, progress),
+        )
+
+    def report(self, progress: Progress = silent) -> ReportRecord:
+        """Writes report.html and MODEL_CARD.md."""
+        from lathe import report
+
+        return self._stage(
+            "report",
+            self.folder.report_record,
+            ReportRecord,
+            progress,
+            lambda inputs: report.report(self.folder, self.locked, inputs),
+        )
+
+    def go(self, until: str | None = None, progress: Progress = silent) -> Decision | None:
+        """All stages in order, up to and including `until`. Returns the decision where it was reached."""
+        progress = self._beating(progress)
+        steps: list[tuple[str, Callable[[], Any]]] = [
+            ("doctor", lambda: self.doctor(progress)),
+            ("prepare", lambda: self.prepare(progress)),
+            ("plan", lambda: self.plan(progress)),
+            *((arm, lambda arm=arm: self._both_sides(arm, progress)) for arm in ARMS if arm != "tuned"),
+            ("train", lambda: self.train(progress)),
+            ("tuned", lambda: self.evaluate("tuned", progress=progress)),
+            ("decide", lambda: self.decide(progress)),
+            ("ship", lambda: self._ship_unless_aborted(progress)),
+            ("report", lambda: self.report(progress)),
+        ]
+        names = [name for name, _ in steps]
+        if until is not None and until not in names:
+            raise InputError(f"there is no stage {until!r}", hint=f"The stages are: {', '.join(names)}.")
+        with self.folder.lock():
+            for name, step in steps:
+                step()
+                if name == until:
+                    break
+        decided = self.folder.done(self.folder.decision, Decision, self.hashes["decide"])
+        return decided if until in (None, "decide", "ship", "report") else None
+
+    def ask(self, text: str, schema: str | None = None) -> dict[str, str]:
+        """The answers of base and tuned model to one text."""
+        from lathe import ask
+
+        return ask.ask(self.folder, self.locked, text, schema)
+
+    def status(self) -> Status:
+        """Running, stalled, stopped or done, and how far."""
+        from lathe import status
+
+        return status.status(self.folder)
+
+    def _both_sides(self, arm: str, progress: Progress) -> None:
+        """Arms without training are chosen on validation and compared on test."""
+        if arm == "base-few" and self.locked.recipe.evaluate.few_shot == 0:
+            return
+        self.evaluate(arm, "validation", progress)
+        self.evaluate(arm, "test", progress)
+
+    def _ship_unless_aborted(self, progress: Progress) -> None:
+        if self.folder.load(self.folder.decision, Decision).verdict != "abort":
+            self.ship(progress)
+
+    def _beating(self, progress: Progress) -> Progress:
+        """The same listener, which also leaves a heartbeat for `lathe status`, at most once a second."""
+        last = 0.0
+
+        def listen(event: Mapping[str, Any]) -> None:
+            nonlocal last
+            progress(event)
+            if "record" not in event and time.monotonic() - last >= 1.0:
+                last = time.monotonic()
+                self.folder.beat(event)
+
+        return listen
+
+    def _stage(self, name: str, path: Path, kind: type[S], progress: Progress, work: Callable[[str], S]) -> S:
+        """Runs a stage unless its record stands for these inputs already."""
+        inputs = self.hashes[name]
+        done = self.folder.done(path, kind, inputs)
+        if done is not None:
+            progress({"stage": name, "record": done, "skipped": True, "seconds": 0.0})
+            return done
+        self.folder.journal("stage started", stage=name, inputs=inputs)
+        self.folder.beat({"stage": name})
+        started = time.monotonic()
+        record = work(inputs)
+        seconds = time.monotonic() - started
+        self.folder.journal("stage done", stage=name, seconds=round(seconds, 3))
+        progress({"stage": name, "record": record, "skipped": False, "seconds": seconds})
+        return record
+
+
+def run(recipe: str | Path, *sets: str, root: Path = Path("runs"), new: bool = False, smoke: bool = False) -> Run:
+    """Runs the whole chain of a recipe, or continues it, and returns the run. `sets` are `key=value` overrides."""
+    started = Run.start(recipe, sets, root=root, new=new, smoke=smoke)
+    started.go()
+    return started
+
+
+def demo(root: Path = Path("runs")) -> Run:
+    """Runs the shipped demo: the bundled base on a generated task."""
+    return run("demo", root=root)

@@ -1,0 +1,50 @@
+"""Where a run stands: running, stalled, stopped or done; step, loss, time left, memory.
+
+lathe status            -> running · train · step 41 of 96 · loss 0.213 · 38 s left · 812 MB
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from lathe.errors import InputError
+from lathe.records import Decision, Status
+from lathe.runs import RunFolder
+
+SILENT_SECONDS = 120.0
+"""A process that holds the run and has said nothing for so long is called stalled."""
+
+
+def status(run: RunFolder) -> Status:
+    """Looks at the lock, the last heartbeat and the records of a run."""
+    verdict = None
+    if run.report_record.is_file():
+        try:
+            verdict = run.load(run.decision, Decision).verdict
+        except InputError:
+            verdict = None
+    return describe(run.path.name, run.in_use(), run.last_beat(), verdict, time.time())
+
+
+def describe(name: str, held: bool, beat: Mapping[str, Any], verdict: str | None, now: float) -> Status:
+    """The status that follows from whether a process holds the run, its last heartbeat, the verdict and the time (Unix seconds)."""
+    silent = now - float(beat.get("beat", 0.0))
+    if held:
+        state = "running" if silent <= SILENT_SECONDS else "stalled"
+    else:
+        state = "done" if verdict is not None else "stopped"
+    done, total, rate = beat.get("done"), beat.get("total"), beat.get("rate")
+    left = (total - done) / rate if held and done is not None and total is not None and rate else None
+    return Status(
+        run=name,
+        state=state,
+        stage=beat.get("stage") if state != "done" else None,
+        done=done,
+        total=total,
+        loss=beat.get("loss"),
+        seconds_left=left,
+        peak_bytes=beat.get("peak_bytes"),
+        verdict=verdict,
+    )

@@ -1,0 +1,114 @@
+"""The floors of the design, held by parsing every import, those inside functions too."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "lathe"
+
+FLOORS = {
+    "cli": 7, "__init__": 7,
+    "pipeline": 6,
+    "resolve": 5, "doctor": 5, "data": 5, "plan": 5, "train": 5, "evaluate": 5, "decide": 5, "ship": 5, "report": 5,
+    "pretrain": 5, "ask": 5, "status": 5,
+    "tasks": 4, "corpora": 4, "trainers": 4, "runtimes": 4, "exports": 4,
+    "engine": 3,
+    "contracts": 2, "plugins": 2, "runs": 2, "text": 2, "schedule": 2, "shell": 2,
+    "records": 1, "stats": 1, "safe_text": 1,
+    "errors": 0,
+}  # fmt: skip
+
+LEAVES = {"tasks", "corpora", "trainers", "runtimes", "exports"}
+SIDE_BY_SIDE = {frozenset(pair) for pair in (("text", "schedule"), ("text", "shell"), ("schedule", "shell"))}
+HEAVY = {"torch", "transformers", "peft", "trl", "accelerate", "datasets", "bitsandbytes"}
+MAY_BE_HEAVY = {"engine", "trainers", "runtimes", "exports"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """The top-level folder or module below lathe/ that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every dotted name that a file imports; `from lathe import x` counts as lathe.x."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute in Lathe"
+            if node.module == "lathe":
+                yield from (f"lathe.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+def rooms_used(path: Path) -> Iterator[str]:
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "lathe" and len(parts) > 1 and not parts[1].startswith("__"):
+            yield parts[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_lower_floors_or_its_own_folder(path: Path) -> None:
+    here = room(path)
+    assert here in FLOORS, f"{here} has no floor: give it one in the design and here"
+    for there in rooms_used(path):
+        if there == here:
+            continue
+        assert there in FLOORS, f"{path}: imports lathe.{there}, which is on no floor"
+        on_own_floor = FLOORS[here] == FLOORS[there] == 2 and frozenset((here, there)) not in SIDE_BY_SIDE
+        assert FLOORS[there] < FLOORS[here] or on_own_floor, (
+            f"{path}: floor {FLOORS[here]} imports {there} of floor {FLOORS[there]}"
+        )
+        assert there not in LEAVES, f"{path}: leaves are found through plugins, not imported by name"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_torch_and_its_kin_are_imported_only_by_the_engine_and_the_leaves_above_it(path: Path) -> None:
+    if room(path) in MAY_BE_HEAVY:
+        return
+    heavy = {name.split(".")[0] for name in imports(path)} & HEAVY
+    assert not heavy, f"{path}: imports {heavy}"
+
+
+PURE = (
+    "stats.py",
+    "schedule",
+    "tasks",
+    "corpora",
+    "plan/parameters.py",
+    "plan/memory.py",
+    "evaluate/aggregate.py",
+    "data/split.py",
+    "data/duplicates.py",
+)
+WORLD = {"os", "pathlib", "time", "datetime", "subprocess", "socket", "shutil", "tempfile", "secrets", "uuid"}
+DATES = {"corpora"}  # generated records hold dates; they are made from the seed, never from the clock
+
+
+@pytest.mark.parametrize("place", PURE)
+def test_pure_modules_take_no_path_clock_or_environment(place: str) -> None:
+    root = PACKAGE / place
+    files = [root] if root.suffix else sorted(root.rglob("*.py"))
+    assert files
+    for path in files:
+        banned = WORLD - ({"datetime"} if room(path) in DATES else set())
+        used = {name.split(".")[0] for name in imports(path)} & banned
+        assert not used, f"{path}: imports {used}"
+
+
+def test_no_module_splits_text_with_splitlines() -> None:
+    """str.splitlines also splits at U+2028 and others, so line numbers and rows would differ from the file's."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Attribute) and node.attr == "splitlines"), (
+                f"{path}:{node.lineno}: splitlines"
+            )
