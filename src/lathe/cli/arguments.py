@@ -1,0 +1,163 @@
+"""What can be typed: every verb, its arguments and its help. Standard library only, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lathe import __version__
+from lathe.cli import verbs
+from lathe.cli.show import Screen
+from lathe.errors import Exit, InputError
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument, as argparse takes it."""
+
+    names: tuple[str, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb. `do` gets the parsed arguments and the screen, and returns the exit code."""
+
+    name: str
+    help: str
+    do: Callable[[argparse.Namespace, Screen], Exit]
+    arguments: tuple[Argument, ...] = ()
+    group: str = ""
+    example: str = ""
+    about: str = field(default="", repr=False)
+
+
+def arg(*names: str, **options: Any) -> Argument:
+    return Argument(names, options)
+
+
+RECIPE = arg("recipe", metavar="RECIPE|RUN", help="a recipe file, the name of a shipped recipe, or a run folder")
+RUN = arg("run", metavar="RUN", nargs="?", default=None, help="a run folder; the newest run where it is left out")
+RUNS = arg("--runs", metavar="DIR", type=Path, default=Path("runs"), help="folder that holds the runs (default: runs)")
+SET = arg(
+    "--set",
+    metavar="KEY=VALUE",
+    dest="sets",
+    action="append",
+    default=[],
+    help="change one key of the recipe; may be repeated",
+)
+NEW = arg("--new", action="store_true", help="begin a new run instead of continuing the newest one")
+SMOKE = arg("--smoke", action="store_true", help="some ten rows and ten steps, to see that every part works")
+CHAIN = (RECIPE, SET, NEW, SMOKE, RUNS)
+
+
+def _stage(name: str, help: str, do: Callable[[argparse.Namespace, Screen], Exit] | None = None) -> Verb:
+    return Verb(name, help, do or verbs.stage, CHAIN, "One stage, and what it needs before it", f"lathe {name} demo")
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("demo", "the whole chain on a generated data set and the bundled base model, offline", verbs.demo,
+         (SET, NEW, SMOKE, RUNS), "The whole chain", "lathe demo"),
+    Verb("run", "the whole chain of a recipe; run again, it continues", verbs.run,
+         (*CHAIN, arg("--until", metavar="STAGE", default=None, help="stop after this stage")),
+         "The whole chain", "lathe run recipe.yaml --set train.epochs=1"),
+    _stage("prepare", "read, split and prove the data"),
+    _stage("check", "prepare, then list what was found in the data; exit 1 where something must be mended", verbs.check),
+    Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
+         (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
+          arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="count the parameters of this model instead"),
+          arg("--lora-rank", metavar="N", type=int, default=None, help="with --config: rank of the adapters"),
+          arg("--lora-targets", metavar="A,B", default=None, help="with --config: modules that get an adapter")),
+         "One stage, and what it needs before it", "lathe plan demo"),
+    _stage("train", "train, or continue training"),
+    _stage("evaluate", "measure base, rule and tuned model on the same items"),
+    _stage("decide", "deploy, iterate or abort; the exit code is the answer"),
+    _stage("ship", "write the adapter and the merged model"),
+    _stage("report", "write the report and the model card"),
+    Verb("ask", "put one text to the base and to the tuned model, side by side", verbs.ask,
+         (arg("run", metavar="RUN", help="a run folder"), arg("text", metavar="TEXT", help="the text; - reads it from stdin")),
+         "Looking", 'lathe ask runs/2026-11-20T081500-demo-3f9c1a "..."'),
+    Verb("status", "running, stalled, dead or done; step, loss, time left, memory", verbs.status, (RUN, RUNS), "Looking"),
+    Verb("ls", "the runs that are here", verbs.ls, (RUNS,), "Looking"),
+    Verb("doctor", "what this machine can do, tried and not assumed", verbs.doctor,
+         (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),), "Looking"),
+    Verb("schema", "the recipe's JSON Schema, for editors", verbs.schema, (), "Looking", "lathe schema > recipe.schema.json"),
+    Verb("pretrain", "train a small base model from random weights", verbs.pretrain,
+         (arg("recipe", metavar="RECIPE", help="a pretraining recipe"), SET,
+          arg("--out", metavar="DIR", type=Path, required=True, help="folder of the model")),
+         "Making a base", "lathe pretrain nano --out base/"),
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------ parsing
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with Lathe's way of saying what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, hint=f"{self.prog} --help shows what can be given")
+
+
+def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """The options of every verb; they may stand before or after it."""
+    default: Any = False if top else argparse.SUPPRESS
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="one JSON document on stdout, talk on stderr"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=default, help="also what libraries say, and tracebacks"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="no talk, only the answer")
+
+
+def parser() -> Parser:
+    """The parser of all verbs."""
+    top = Parser(prog="lathe", add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _common(top, top=True)
+    inner = top.add_subparsers(dest="verb", parser_class=Parser)
+    for verb in VERBS:
+        epilog = f"example: {verb.example}" if verb.example else None
+        sub = inner.add_parser(
+            verb.name, prog=f"lathe {verb.name}", description=verb.help[0].upper() + verb.help[1:] + ".", epilog=epilog
+        )
+        for argument in verb.arguments:
+            sub.add_argument(*argument.names, **argument.options)
+        _common(sub, top=False)
+        sub.set_defaults(do=verb.do)
+    return top
+
+
+def read(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed arguments. Raises InputError; `--help` of a verb prints and raises SystemExit(0)."""
+    names = [verb.name for verb in VERBS]
+    word = next((a for a in argv if not a.startswith("-")), None)
+    if word is not None and word not in names:
+        near = difflib.get_close_matches(word, names, n=1)
+        hint = f"Did you mean `lathe {near[0]}`?" if near else f"The verbs are: {', '.join(names)}."
+        raise InputError(f"there is no verb {word!r}", hint=hint)
+    return parser().parse_args(list(argv))
+
+
+def overview() -> str:
+    """What `lathe --help` prints."""
+    lines = [
+        f"lathe {__version__} · turns a small language model into a measured specialist, on the machine you have",
+        "",
+        "usage: lathe VERB ...          lathe VERB --help tells more about one",
+    ]
+    for group in dict.fromkeys(verb.group for verb in VERBS):
+        lines += ["", group]
+        lines += [f"  {verb.name:<10} {verb.help}" for verb in VERBS if verb.group == group]
+    lines += [
+        "",
+        "With every verb: --json (one JSON document on stdout), -q (only the answer), -v (everything).",
+        "Exit codes: 0 done or deploy · 1 the answer is no · 2 bad input · 69 unavailable · 70 our bug · 73 run in use",
+        "            74 disk · 75 interrupted, the same command continues · 76 refused",
+    ]
+    return "\n".join(lines) + "\n"

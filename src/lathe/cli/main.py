@@ -1,0 +1,101 @@
+"""From a command line to an exit code. Here, and only here, an error becomes words on a screen.
+
+0 done · 1 the answer is no · 2 bad usage or input · 69 unavailable · 70 our bug · 73 in use · 74 storage · 75 interrupted
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from lathe import __version__
+from lathe.cli import arguments, noise, signals
+from lathe.cli.show import Screen
+from lathe.errors import Exit, LatheError
+
+LIBRARY_SETTINGS = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DO_NOT_TRACK": "1",
+}
+"""Read by libraries when they are loaded; what a person has set already is kept."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Does what the command line says and returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(arguments.overview(), end="")
+        return Exit.DONE
+    if words[0] in ("-V", "--version", "version"):
+        print(json.dumps({"version": __version__}) if "--json" in words else f"lathe {__version__}")
+        return Exit.DONE
+    for name, value in LIBRARY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+    # What libraries print must not reach a screen, nor the JSON document on stdout: the screen keeps its own copies of both.
+    with noise.caught(active="-v" not in words and "--verbose" not in words) as caught:
+        screen = Screen(
+            caught.out,
+            caught.talk,
+            as_json="--json" in words,
+            quiet="-q" in words or "--quiet" in words,
+            environment=os.environ,
+        )
+        try:
+            return _do(words, screen, caught)
+        except BrokenPipeError:
+            return Exit.DONE
+        finally:
+            screen.close()
+
+
+def _do(words: list[str], screen: Screen, caught: noise.Caught) -> int:
+    """Runs the verb; every ending becomes an exit code."""
+    try:
+        args = arguments.read(words)
+        with signals.listening(screen):
+            code = args.do(args, screen)
+    except SystemExit as ending:  # argparse, after the help of a verb
+        return int(ending.code or 0)
+    except LatheError as error:
+        screen.error(type(error).__name__, error.message, error.hint, error.exit_code)
+        code = error.exit_code
+    except MemoryError:
+        screen.error(
+            "MemoryError",
+            "the machine's memory is used up",
+            "Set a smaller train.token_budget or evaluate.token_budget, or close other programs; the same command continues.",
+            Exit.UNAVAILABLE,
+        )
+        code = Exit.UNAVAILABLE
+    except Exception as error:
+        code = _our_bug(error, screen, caught)
+    noise.to_journal(caught, screen)
+    return int(code)
+
+
+def _our_bug(error: Exception, screen: Screen, caught: noise.Caught) -> Exit:
+    """An exception that nobody foresaw: its traceback goes to the journal, one line to the screen."""
+    trace = "".join(traceback.format_exception(error))
+    said = f"{type(error).__name__}: {error}".split("\n")[0]
+    if not caught.active:
+        screen.raw(trace)
+        hint = "This is a bug in Lathe."
+    elif screen.folder is not None:
+        screen.folder.journal("bug", traceback=screen.safe(trace))
+        hint = f"This is a bug in Lathe; the traceback is in {screen.folder.journal_file}"
+    else:
+        hint = "This is a bug in Lathe; the same command with -v shows the traceback."
+    screen.error("Bug", said, hint, Exit.BUG)
+    return Exit.BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What libraries print goes to the journal: not to the screen, and not into the JSON document on stdout.
+
+Python loggers, warnings and compiled code all end at the file descriptors 1 and 2, so these are turned to a file for as long as
+a verb works, and the screen writes through copies of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from lathe.cli.show import Screen
+
+MOST_LINES = 200
+"""A library that repeats itself ten thousand times tells no more than one that does so twice."""
+
+
+@dataclass(frozen=True)
+class Caught:
+    """Where the screen may write, and what everything else wrote."""
+
+    out: TextIO
+    talk: TextIO
+    file: IO[bytes] | None
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is being caught."""
+        return self.file is not None
+
+    def lines(self) -> list[str]:
+        """What was caught, each different line once, in order; the last MOST_LINES of them."""
+        if self.file is None:
+            return []
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        self.file.seek(0)
+        text = self.file.read().decode(errors="replace")
+        return [line for line in dict.fromkeys(text.splitlines()) if line.strip()][-MOST_LINES:]
+
+
+@contextlib.contextmanager
+def caught(active: bool) -> Iterator[Caught]:
+    """Turns descriptors 1 and 2 to a nameless file until the block ends; not active, everything stays as it is."""
+    if not active:
+        yield Caught(sys.stdout, sys.stderr, None)
+        return
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    saved = {number: os.dup(number) for number in (1, 2)}
+    with (
+        tempfile.TemporaryFile() as file,
+        open(saved[1], "w", encoding=sys.stdout.encoding, errors="replace", buffering=1, closefd=False) as out,
+        open(saved[2], "w", encoding=sys.stderr.encoding, errors="replace", buffering=1, closefd=False) as talk,
+    ):
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield Caught(out, talk, file)
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            for number, copy in saved.items():
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+def to_journal(caught: Caught, screen: Screen) -> None:
+    """Writes what was caught to the journal of the run that the verb worked on, secrets masked."""
+    lines = caught.lines()
+    if lines and screen.folder is not None and screen.folder.path.is_dir():
+        screen.folder.journal("libraries said", lines=[screen.safe(line) for line in lines])

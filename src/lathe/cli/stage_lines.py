@@ -1,0 +1,113 @@
+"""What one finished stage has to say, in one line made from its record.
+
+("data", "1,400 rows: 978 train · 140 validation · 282 test · 0 leaks")
+"""
+
+from __future__ import annotations
+
+from lathe.records import (
+    Bundle,
+    Decision,
+    DoctorReport,
+    EvalReport,
+    Manifest,
+    Plan,
+    ReportRecord,
+    StageRecord,
+    TrainResult,
+)
+from lathe.report import figures
+
+Line = tuple[str, str]
+"""Label and text."""
+
+
+def lines(stage: str, record: StageRecord) -> list[Line]:
+    """The lines of a stage. Stages whose result is shown elsewhere (decide, report) have none."""
+    if isinstance(record, DoctorReport):
+        return [("machine", machine(record)), *(("", f"{c.name}: {c.detail}") for c in record.capabilities if not c.ok)]
+    if isinstance(record, Manifest):
+        serious = [f for f in record.findings if f.level != "info"]
+        return [("data", manifest(record)), *(("", f"{f.level}: {f.message}") for f in serious)]
+    if isinstance(record, Plan):
+        return [("plan", plan(record)), *(("", finding) for finding in record.findings)]
+    if isinstance(record, TrainResult):
+        return [("train", train(record))]
+    if isinstance(record, EvalReport):
+        return [(record.arm, arm(record))]
+    if isinstance(record, Bundle):
+        return [("ship", bundle(record))]
+    if isinstance(record, (Decision, ReportRecord)):
+        return []
+    return [(stage, "")]
+
+
+def machine(report: DoctorReport) -> str:
+    """`2 cores · 25.0 GB memory, 22.1 GB free · no GPU`"""
+    found = report.machine
+    parts = []
+    if found.get("cores"):
+        parts.append(figures.counted(int(found["cores"]), "core"))
+    if found.get("memory_bytes"):
+        free = f", {figures.size(found['free_bytes'])} free" if found.get("free_bytes") else ""
+        parts.append(f"{figures.size(found['memory_bytes'])} memory{free}")
+    gpus = found.get("gpus") or []
+    parts.append(" + ".join(str(g.get("name", g) if isinstance(g, dict) else g) for g in gpus) if gpus else "no GPU")
+    return " · ".join(parts)
+
+
+def manifest(record: Manifest) -> str:
+    """`1,400 rows: 978 train · 140 validation · 282 test · 0 leaks`; nothing that was left out goes unsaid."""
+    sides = " · ".join(f"{figures.count(side.rows)} {name}" for name, side in record.sides.items())
+    text = f"{figures.counted(sum(side.rows for side in record.sides.values()), 'row')}: {sides}"
+    leaks = sum(f.count for f in record.findings if "leak" in f.id and f.level == "error")
+    text += f" · {figures.counted(leaks, 'leak')}"
+    if record.dropped_from_train:
+        text += f" · {figures.count(record.dropped_from_train)} dropped from train"
+    if record.rejected:
+        text += f" · {figures.count(record.rejected)} rejected"
+    return text
+
+
+def plan(record: Plan) -> str:
+    """`93 steps · 412,003 tokens · 1,182,720 of 7.1 M weights · peak 0.9 GB of 22.1 GB · about 47 s`"""
+    schedule = record.schedule
+    parts = [
+        figures.counted(schedule.num_steps, "step"),
+        f"{figures.count(schedule.num_tokens)} tokens",
+        f"peak {figures.size(record.peak_bytes.value)} of {figures.size(record.free_bytes)}",
+    ]
+    if record.train_seconds is not None:
+        parts.append(f"about {figures.seconds(record.train_seconds.value)}")
+    if not record.fits():
+        parts.append("does not fit")
+    return " · ".join(parts)
+
+
+def train(record: TrainResult) -> str:
+    """`93 steps · loss 2.31 → 0.12 · 8,900 tokens/s · peak 0.9 GB`"""
+    parts = [figures.counted(record.num_steps, "step")]
+    if record.first_loss is not None and record.last_loss is not None:
+        parts.append(f"loss {record.first_loss:.2f} → {record.last_loss:.3f}")
+    parts += [f"{figures.count(record.tokens_per_second)} tokens/s", f"peak {figures.size(record.peak_bytes)}"]
+    if record.resumed:
+        parts.append(f"continued {figures.counted(record.resumed, 'time')}")
+    return " · ".join(parts)
+
+
+def arm(report: EvalReport) -> str:
+    """`json_exact 0.41 [0.35, 0.48] · 282 items`"""
+    if not report.scores:
+        return figures.NOT_MEASURED
+    first = report.scores[0]
+    text = f"{first.metric} {figures.score(first.value)} {figures.bounds(first)}".rstrip()
+    text += f" · {figures.counted(report.n, 'item')}"
+    cut = report.finish.get("length", 0)
+    return f"{text} · {figures.count(cut)} cut at the token limit" if cut else text
+
+
+def bundle(record: Bundle) -> str:
+    """`adapter 1.2 MB · merged 14.2 MB`"""
+    return " · ".join(
+        f"{shipped.kind} {figures.size(sum(file.num_bytes for file in shipped.files))}" for shipped in record.shipped
+    )

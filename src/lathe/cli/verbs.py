@@ -1,0 +1,238 @@
+"""What each verb does. A verb calls the library, shows what came of it, and returns the exit code; nothing is decided here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lathe.cli import show
+from lathe.cli.show import Screen
+from lathe.errors import Exit, InputError
+
+if TYPE_CHECKING:
+    from lathe.pipeline import Run
+    from lathe.records import Decision
+
+UNTIL = {"evaluate": "tuned"}
+"""Verbs whose last stage has another name."""
+
+
+# ------------------------------------------------------------------------------------------ the chain
+
+
+def demo(args: argparse.Namespace, screen: Screen) -> Exit:
+    """The whole chain on the shipped recipe `demo`."""
+    args.recipe = "demo"
+    return _chain(args, screen, None)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> Exit:
+    """The whole chain of a recipe."""
+    return _chain(args, screen, args.until)
+
+
+def stage(args: argparse.Namespace, screen: Screen) -> Exit:
+    """All stages up to the one that the verb names."""
+    return _chain(args, screen, UNTIL.get(args.verb, args.verb))
+
+
+def _start(args: argparse.Namespace, screen: Screen) -> Run:
+    from lathe.pipeline import Run
+
+    run = Run.start(args.recipe, tuple(args.sets), root=args.runs, new=args.new, smoke=args.smoke)
+    screen.folder = run.folder
+    recipe = run.locked.recipe
+    screen.say()
+    screen.say(f"  {recipe.name}: {recipe.task} with {recipe.base}, in {run.folder.path}")
+    screen.say()
+    return run
+
+
+def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
+    run = _start(args, screen)
+    decision = run.go(until=until, progress=screen.listener())
+    if screen.as_json:
+        screen.document(_outcome(run, decision))
+    else:
+        _show_outcome(run, decision, screen, until)
+    if decision is None or args.smoke:  # a smoke run answers whether the parts work, not whether the model is good
+        return Exit.DONE
+    return Exit.DONE if decision.verdict == "deploy" or until in ("ship", "report") else Exit.NO
+
+
+def _arms(run: Run) -> dict[str, object]:
+    from lathe.pipeline import ARMS
+    from lathe.records import EvalReport
+
+    found = {arm: run.folder.done(run.folder.eval_report(arm), EvalReport, run.hashes[arm]) for arm in ARMS}
+    return {arm: report for arm, report in found.items() if report is not None}
+
+
+def _outcome(run: Run, decision: Decision | None) -> dict[str, object]:
+    """The JSON document of a chain."""
+    folder = run.folder
+    return {
+        "run": str(folder.path),
+        "verdict": decision.verdict if decision else None,
+        "decision": decision.dump() if decision else None,
+        "arms": {
+            arm: {score["metric"]: score for score in report.dump()["scores"]}  # type: ignore[attr-defined]
+            for arm, report in _arms(run).items()
+        },
+        "report": str(folder.report_html) if folder.report_html.is_file() else None,
+    }
+
+
+def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None) -> None:
+    if decision is not None:
+        if not screen.quiet:
+            show.arms(screen, _arms(run), decision.primary)  # type: ignore[arg-type]
+        show.verdict(screen, decision)
+    if until in (None, "report") and run.folder.report_html.is_file():
+        screen.line()
+        screen.line(f"  report  {run.folder.report_html}")
+        if run.folder.bundle.is_dir():
+            screen.line(f"  files   {run.folder.bundle}")
+
+
+def check(args: argparse.Namespace, screen: Screen) -> Exit:
+    """Prepares the data and lists what was found in it."""
+    from lathe.records import Manifest
+
+    run = _start(args, screen)
+    run.go(until="prepare", progress=screen.listener())
+    manifest = run.folder.load(run.folder.manifest, Manifest)
+    if screen.as_json:
+        screen.document({"run": str(run.folder.path), "manifest": manifest.dump()})
+    else:
+        for finding in manifest.findings:
+            screen.line(
+                f"  {finding.level}: {finding.message}", {"error": "red", "warning": "yellow"}.get(finding.level, "")
+            )
+            for example in finding.examples[:3]:
+                screen.line(f"      {example}", "dim")
+            if finding.hint:
+                screen.line(f"      {finding.hint}")
+        if not manifest.findings:
+            screen.line("  nothing found")
+    return Exit.NO if any(finding.level == "error" for finding in manifest.findings) else Exit.DONE
+
+
+def plan(args: argparse.Namespace, screen: Screen) -> Exit:
+    """The plan of a recipe, or with --config the parameters of a model."""
+    if args.config is not None:
+        return _plan_of_config(args, screen)
+    if args.recipe is None:
+        raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
+    from lathe.records import Plan
+
+    run = _start(args, screen)
+    run.go(until="plan", progress=screen.listener())
+    record = run.folder.load(run.folder.plan, Plan)
+    if screen.as_json:
+        screen.document({"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()})
+    else:
+        show.plan(screen, record)
+    return Exit.DONE if record.fits() else Exit.NO
+
+
+def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
+    from lathe.plan import from_config
+
+    targets = tuple(args.lora_targets.split(",")) if args.lora_targets else None
+    counted = from_config(args.config, args.lora_rank, targets)
+    if screen.as_json:
+        screen.document(counted.dump())
+    else:
+        show.parameters(screen, counted)
+    return Exit.DONE
+
+
+# ------------------------------------------------------------------------------------------ looking
+
+
+def ask(args: argparse.Namespace, screen: Screen) -> Exit:
+    """Base and tuned model on one text."""
+    from lathe.pipeline import Run
+
+    run = Run.open(args.run)
+    screen.folder = run.folder
+    answers = run.ask(sys.stdin.read() if args.text == "-" else args.text)
+    if screen.as_json:
+        screen.document(answers)
+        return Exit.DONE
+    for name, answer in answers.items():
+        screen.line(name, "bold" if name == "tuned" else "dim")
+        screen.line(answer)
+        screen.line()
+    return Exit.DONE
+
+
+def status(args: argparse.Namespace, screen: Screen) -> Exit:
+    """Where a run stands."""
+    from lathe.pipeline import Run, newest_run
+
+    run = Run.open(args.run) if args.run is not None else newest_run(args.runs)
+    now = run.status()
+    if screen.as_json:
+        screen.document(now.dump())
+    else:
+        show.status(screen, now)
+    return Exit.DONE
+
+
+def ls(args: argparse.Namespace, screen: Screen) -> Exit:
+    """All runs, newest first."""
+    from lathe.pipeline import Run
+    from lathe.runs import all_runs
+
+    states = [Run.open(folder.path).status() for folder in all_runs(args.runs)]
+    if screen.as_json:
+        screen.document([state.dump() for state in states])
+        return Exit.DONE
+    if not states:
+        screen.say(f"there is no run in {args.runs}; lathe demo makes one")
+        return Exit.DONE
+    screen.table(
+        ["run", "state", "verdict"],
+        [[str(args.runs / state.run), state.state, state.verdict or ""] for state in states],
+    )
+    return Exit.DONE
+
+
+def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
+    """What this machine can do."""
+    from lathe.doctor import examine
+
+    report = examine(tuple(args.asked), "")
+    if screen.as_json:
+        screen.document(report.dump())
+    else:
+        show.doctor(screen, report)
+    return Exit.DONE if report.ok else Exit.NO
+
+
+def schema(args: argparse.Namespace, screen: Screen) -> Exit:
+    """The recipe's JSON Schema; with --json and without it is the same document."""
+    from lathe.records import Recipe
+
+    screen.document(Recipe.model_json_schema(by_alias=True))
+    return Exit.DONE
+
+
+# ------------------------------------------------------------------------------------------ making a base
+
+
+def pretrain(args: argparse.Namespace, screen: Screen) -> Exit:
+    """Trains a base model from random weights."""
+    from lathe.pretrain import pretrain
+
+    out: Path = args.out
+    result = pretrain(args.recipe, tuple(args.sets), out, screen.listener())
+    if screen.as_json:
+        screen.document(result.dump())
+    else:
+        screen.line(f"  base model  {out}")
+    return Exit.DONE

@@ -1,0 +1,90 @@
+"""Numbers as people read them: `1,400`, `0.41 [0.35, 0.48]`, `2 min 05 s`, `1.3 GB`, `not measured`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+NOT_MEASURED = "not measured"
+
+
+class Estimate(Protocol):
+    """A value with its interval: a Score or a PairedDifference."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def count(number: int | float) -> str:
+    """1400 -> `1,400`"""
+    return f"{number:,.0f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 -> `1 row`, 1400 -> `1,400 rows`"""
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def seconds(value: float) -> str:
+    """0.04 -> `0.0 s`, 49.2 -> `49 s`, 125 -> `2 min 05 s`, 7265 -> `2 h 01 min`"""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(num_bytes: float) -> str:
+    """Decimal units: 1_230_000 -> `1.2 MB`"""
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if num_bytes >= limit:
+            value = num_bytes / limit
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+    return f"{num_bytes:.0f} bytes"
+
+
+def score(value: float | None) -> str:
+    """0.4132 -> `0.41`; None -> `not measured`. Small non-zero values keep a third digit."""
+    if value is None:
+        return NOT_MEASURED
+    if 0 < abs(value) < 0.095:
+        return f"{value:.3f}"
+    return f"{value:.2f}" if abs(value) < 1000 else count(value)
+
+
+def bounds(estimate: Estimate, signed: bool = False) -> str:
+    """`[0.35, 0.48]`; empty where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    form = "+.2f" if signed else ".2f"
+    return f"[{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def signed(value: float | None) -> str:
+    """0.03 -> `+0.03`"""
+    return NOT_MEASURED if value is None else f"{value:+.2f}"
+
+
+def p_value(value: float | None) -> str:
+    """0.0000012 -> `< 0.001`"""
+    if value is None:
+        return NOT_MEASURED
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def plain(number: float | None) -> str:
+    """A number of unknown kind: whole numbers as counts, others to four significant digits."""
+    if number is None:
+        return NOT_MEASURED
+    if float(number).is_integer() and abs(number) < 1e15:
+        return count(number)
+    return f"{number:.4g}"
+
+
+def short_hash(sha256: str) -> str:
+    """The first twelve digits, enough to tell two things apart by eye."""
+    return sha256[:12]
