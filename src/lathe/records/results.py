@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lathe.records.base import Json, Record, StageRecord
+from lathe.records.data import DataFinding, Side
 
 Finish = Literal["stop", "length", "none"]
 Arm = str
@@ -45,6 +46,7 @@ class TrainResult(StageRecord):
     )
     trainable_parameters: int = 0
     resumed: int = Field(0, description="how many times training continued from a checkpoint")
+    notes: tuple[str, ...] = Field((), description="what else happened: checkpoints passed over, token budget halved, other threads")
 
 
 class Prediction(Record):
@@ -56,6 +58,12 @@ class Prediction(Record):
     prompt_tokens: int = 0
     new_tokens: int = 0
     seconds: float = Field(0.0, description="share of wall time of this item")
+
+
+class Generation(Record):
+    """What the texts of a prediction file depend on. Answers are continued, not made again, as long as it stays the same."""
+
+    inputs: str = Field(description="hash of model files, prompts, answer length and package versions")
 
 
 class ItemScore(Record):
@@ -77,6 +85,12 @@ class Score(Record):
     n: int = Field(description="items that count")
     not_measured: int = 0
     method: str = Field("", description="how the interval was made: wilson, bootstrap, exact")
+    kind: Literal["proportion", "mean", "amount", "ratio", "single"] = Field(
+        "mean",
+        description="proportion: yes or no for each item; mean: a task's number for each item; amount: seconds or tokens for each "
+        "item; ratio: sum over sum; single: one number for the whole arm, without an interval",
+    )
+    higher_is_better: bool = True
 
 
 class EvalReport(StageRecord):
@@ -96,6 +110,11 @@ class EvalReport(StageRecord):
     peak_bytes: int | None = None
     new_tokens: int = 0
     items: tuple[ItemScore, ...] = Field((), description="every item's scores, in the order of the test file")
+    side: Side = Field("test", description="side of the split that was measured")
+    chosen: str = Field("", description="arm rule: the task's baseline that scored best on validation")
+    few_shot_ids: tuple[str, ...] = Field((), description="arm base-few: training examples shown before every question, in order")
+    max_new_tokens: int | None = Field(None, description="longest answer that was allowed, in tokens; None = no model was asked")
+    findings: tuple[DataFinding, ...] = Field((), description="what makes these numbers doubtful, each with its count")
 
     def score(self, metric: str) -> Score | None:
         """The score of one metric, or None where this arm does not have it."""
