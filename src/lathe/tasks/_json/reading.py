@@ -1,0 +1,119 @@
+"""Finding the JSON in an answer.
+
+    read('Here it is: {"a": 1} Anything else?', "object").value   -> {"a": 1}
+    read('{"a": {"b": 1}, "c": ', "object").problem               -> "cut off"     not the inner object
+
+Reading starts at each `{` or `[` from the left. Where a reading fails, the next one starts where the failed one stopped, so that a part
+of a broken answer is never taken for the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from lathe.records import Json
+
+from .values import kind, too_deep
+
+PROBLEMS = ("no JSON", "cut off", "duplicate key", "broken JSON")
+"""Why an answer holds no JSON value that can be used."""
+
+Container = Literal["object", "array"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found: a value, or the problem (one of PROBLEMS) that kept one from being found."""
+
+    value: Json = None
+    problem: str = ""
+
+
+class _Unacceptable(Exception):
+    """Python would read it, but it is no JSON that means one thing."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise _Unacceptable("broken JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _Unacceptable("broken JSON")
+    return number
+
+
+def _whole(digits: str) -> int:
+    # Python refuses to read integers of more than 4,300 digits with a ValueError that json does not word as its own.
+    if len(digits) > 4000:
+        raise _Unacceptable("broken JSON")
+    return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _Unacceptable("duplicate key")
+    return members
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_constant, parse_float=_finite, parse_int=_whole, object_pairs_hook=_unique
+)
+_OPENING = re.compile(r"[{\[]")
+
+
+def read(text: str, wanted: Container) -> Reading:
+    """The first object (or array, as `wanted`) in a text; where there is none, the first value of the other of the two.
+
+    Text before and after is allowed, code fences too. NaN, infinity, numbers that overflow, repeated keys and more than 64 levels of
+    nesting are refused. Never raises.
+    """
+    other: Json = None
+    problem = "no JSON"
+    position = 0
+    while opening := _OPENING.search(text, position):
+        try:
+            value, position = _DECODER.raw_decode(text, opening.start())
+        except json.JSONDecodeError as error:
+            problem = "broken JSON"
+            if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
+                problem = "cut off"
+                break
+            position = max(error.pos, opening.end())
+        except _Unacceptable as error:
+            problem = error.problem
+            break
+        except RecursionError:
+            problem = "broken JSON"
+            break
+        else:
+            if too_deep(value):
+                problem = "broken JSON"
+            elif kind(value) == wanted:
+                return Reading(value)
+            elif other is None:
+                other = value
+    return Reading(other) if other is not None else Reading(problem=problem)
+
+
+def read_exactly(text: str) -> Json:
+    """A text that is JSON and nothing else, under the same strictness. Raises ValueError with what is wrong."""
+    try:
+        value = _DECODER.decode(text)
+    except _Unacceptable as error:
+        raise ValueError(error.problem) from error
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if too_deep(value):
+        raise ValueError("nested too deep")
+    return value
