@@ -59,6 +59,8 @@ class RejectedRow(Record):
     file: str
     line: int
     reason: str
+    column: int | None = Field(None, description="1-based, in characters; None where it is not known")
+    hint: str | None = Field(None, description="what to do")
 
 
 class DataFinding(Record):

@@ -43,6 +43,7 @@ class DataSpec(Written):
         default_factory=dict,
         description="column of the file for each field of the task, where they differ: {input: prompt}",
     )
+    max_rejected: Share = Field(0.0, description="share of rows that may be unusable; above it the run stops. They are always listed")
     limit: Count | None = Field(None, description="use only the first so many rows of the source; None = all")
 
     @model_validator(mode="after")

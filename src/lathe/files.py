@@ -1,0 +1,79 @@
+"""What a person handed over on disk: is it there, and is it something that can be read to its end?"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from pathlib import Path
+
+from lathe.errors import DataError
+
+ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json")
+"""Files of a folder that are read as rows; each may have `.gz` behind it."""
+KINDS = (
+    (stat.S_ISDIR, "a folder", "Name a file."),
+    (stat.S_ISFIFO, "a pipe, which has no end that could be read twice", "Write it to a file first."),
+    (stat.S_ISCHR, "a device", "Name a file."),
+    (stat.S_ISBLK, "a device", "Name a file."),
+    (stat.S_ISSOCK, "a socket", "Name a file."),
+)
+
+
+def regular(path: Path) -> None:
+    """Raises DataError, which says what was found and what to do, unless `path` is a regular file that can be read."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise DataError("there is no such file", file=str(path), hint=nearest(path)) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+    for is_kind, words, hint in KINDS:
+        if is_kind(mode):
+            raise DataError(f"this is {words}, expected a file of rows", file=str(path), hint=hint)
+    if not os.access(path, os.R_OK):
+        raise DataError("may not be read: permission denied", file=str(path), hint=f"Allow it with: chmod u+r {path}")
+
+
+def nearest(path: Path) -> str | None:
+    """A hint that names the most similar file beside a missing one."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"There is no folder {folder} either."
+    near = difflib.get_close_matches(path.name, [entry.name for entry in folder.iterdir()], n=1)
+    return f"Did you mean {folder / near[0]}?" if near else None
+
+
+def row_files(path: Path) -> list[Path]:
+    """The files that hold the rows: the file itself, or all files of rows in a folder, by name.
+
+    Raises DataError where there is none, or where one cannot be read.
+    """
+    if not path.is_dir():
+        regular(path)
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.name.removesuffix(".gz").endswith(ROWS_SUFFIXES) and p.name[0] != ".")
+    if not found:
+        raise DataError(f"the folder holds no file of rows ({', '.join(ROWS_SUFFIXES)})", file=str(path))
+    for file in found:
+        regular(file)
+    return found
+
+
+def schema_files(folder: Path) -> dict[str, Path]:
+    """All *.json files below a folder, by file stem: the name that rows use. Raises DataError."""
+    if not folder.is_dir():
+        raise DataError("there is no such folder of schemas", file=str(folder), hint=nearest(folder))
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.json")):
+        if path.stem in found:
+            raise DataError(
+                f"two schemas are named {path.stem}: {found[path.stem].relative_to(folder)} and {path.relative_to(folder)}",
+                file=str(folder),
+                hint="Rename one; rows choose a schema by its file name.",
+            )
+        regular(path)
+        found[path.stem] = path
+    if not found:
+        raise DataError("the folder holds no *.json schema", file=str(folder))
+    return found

@@ -1,0 +1,102 @@
+"""Fixes everything that a recipe leaves open: where the base is, which bytes the data are, which versions run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from lathe.errors import InputError
+from lathe.files import row_files, schema_files
+from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
+from lathe.resolve.base import base_files, find_base
+from lathe.runs import file_sha256
+
+MIRROR_PREFIX = "mirror:"
+MIRROR_VARIABLE = "LATHE_MIRROR"
+PACKAGES = {
+    "lathe": "lathe-slm",
+    "torch": "torch",
+    "transformers": "transformers",
+    "peft": "peft",
+    "tokenizers": "tokenizers",
+    "safetensors": "safetensors",
+    "numpy": "numpy",
+    "jinja2": "jinja2",
+    "jsonschema": "jsonschema",
+}
+"""Packages whose version can change a result, by the name that the record shows."""
+
+
+def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
+    """Resolves paths (relative to the recipe), the base and all hashes.
+
+    Raises InputError and DataError for what is not there, Refused for a base with executable content, Unavailable for a
+    Hub id that cannot be reached.
+    """
+    start = time.monotonic()
+    data = absolute_data(recipe.data, recipe_folder)
+    schema = recipe.schema_
+    if schema.from_ is not None:
+        schema = schema.model_copy(update={"from_": str(data_path(schema.from_, recipe_folder))})
+    files = [file for place in origins(data) for file in row_files(Path(place))]
+    if schema.from_ is not None:
+        files += schema_files(Path(schema.from_)).values()
+    base = find_base(recipe.base, recipe_folder)
+    return LockedRecipe(
+        inputs=inputs,
+        recipe=recipe.model_copy(update={"data": data, "schema_": schema}),
+        base_folder=str(base.folder),
+        base_files=base_files(base.folder),
+        base_revision=base.revision,
+        data_files=tuple(hashed(path) for path in files),
+        packages=packages(),
+        seconds=time.monotonic() - start,
+    )
+
+
+def origins(data: DataSpec) -> list[str]:
+    """Files and folders of rows that a recipe names; generated corpora are left out."""
+    named = (data.source, data.train, data.validation, data.test)
+    return [place for place in named if place is not None and not place.startswith("lathe:")]
+
+
+def absolute_data(data: DataSpec, recipe_folder: Path) -> DataSpec:
+    """The data part with absolute paths."""
+    changed = {}
+    for key in ("source", "train", "validation", "test"):
+        place = getattr(data, key)
+        if place is not None and not place.startswith("lathe:"):
+            changed[key] = str(data_path(place, recipe_folder))
+    return data.model_copy(update=changed)
+
+
+def data_path(place: str, recipe_folder: Path) -> Path:
+    """A path as the recipe says it -> absolute. `mirror:x` lies in the folder that LATHE_MIRROR names."""
+    if not place.startswith(MIRROR_PREFIX):
+        return (recipe_folder / Path(place).expanduser()).absolute()
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    if not mirror:
+        raise InputError(
+            f"{place} lies in your mirror of public data sets, and {MIRROR_VARIABLE} does not say where that is",
+            hint=f"Set it: export {MIRROR_VARIABLE}=/path/to/data; or give the file itself with --set.",
+        )
+    return (Path(mirror).expanduser() / place.removeprefix(MIRROR_PREFIX)).absolute()
+
+
+def hashed(path: Path) -> FileHash:
+    """A data file with its hash."""
+    return FileHash(path=str(path), sha256=file_sha256(path), num_bytes=path.stat().st_size)
+
+
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages that decide results; a package that is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for name, distribution in PACKAGES.items():
+        try:
+            found[name] = version(distribution)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,82 @@
+"""What a recipe means: do the tasks, corpora, exports, trainers and metrics that it names exist, and do they fit?"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from lathe import plugins
+from lathe.records import Json
+from lathe.resolve.strict_yaml import Path
+
+MEASURED = ("latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes", "truncated_share")
+"""What every arm is measured on beside the metrics of its task."""
+RIVALS = ("base", "rule", "base-zero", "base-few")
+"""Arms that a gate may ask to be beaten."""
+CORPUS_PREFIX = "lathe:"
+
+Said = tuple[Path, str, str | None]
+"""Where, what is wrong, what to do."""
+
+
+def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
+    """Faults in the meaning of a recipe's values. Values of a wrong type are skipped: another check names them."""
+    task = value.get("task")
+    yield from unknown(("task",), "task", task, plugins.names("tasks"))
+    yield from unknown(("trainer",), "trainer", value.get("trainer"), plugins.names("trainers"))
+    for index, export in enumerate(items(value.get("ship"))):
+        yield from unknown(("ship", index), "export", export, plugins.names("exports"))
+    yield from corpus_faults(part(value, "data").get("source"), task)
+    if isinstance(task, str) and task in plugins.names("tasks"):
+        metrics = (*(metric.name for metric in plugins.load("tasks", task).metrics), *MEASURED)
+        yield from metric_faults(value, metrics)
+    for name, ends in part(value, "expect").items():
+        if isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends) and ends[0] > ends[1]:
+            yield ("expect", name), f"got [{ends[0]}, {ends[1]}], expected the lower end first", None
+
+
+def corpus_faults(source: Any, task: Any) -> Iterator[Said]:
+    """Faults of `data.source` where it names a generated corpus."""
+    if not isinstance(source, str) or not source.startswith(CORPUS_PREFIX):
+        return
+    name, known = source.removeprefix(CORPUS_PREFIX), plugins.names("corpora")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {CORPUS_PREFIX}{near[0]}?" if near else f"There are: {', '.join(CORPUS_PREFIX + k for k in known)}."
+        yield ("data", "source"), f"there is no corpus {source}", hint
+        return
+    made_for = plugins.load("corpora", name).task
+    if isinstance(task, str) and made_for != task:
+        fits = f"it makes rows for the task {made_for}" if made_for else "it makes text for pretraining"
+        hint = f"Set task: {made_for}, or take rows made for {task}." if made_for else "Use it with `lathe pretrain`."
+        yield ("data", "source"), f"{source} does not fit the task {task}: {fits}", hint
+
+
+def metric_faults(value: dict[str, Json], metrics: Sequence[str]) -> Iterator[Said]:
+    """Metrics and arms that gates and forecasts name."""
+    for index, gate in enumerate(items(value.get("gates"))):
+        if isinstance(gate, dict):
+            yield from unknown(("gates", index, "metric"), "metric", gate.get("metric"), metrics)
+            yield from unknown(("gates", index, "better_than"), "arm", gate.get("better_than"), RIVALS)
+    for name in part(value, "expect"):
+        yield from unknown(("expect", name), "metric", name, metrics)
+
+
+def unknown(path: Path, noun: str, name: Any, known: Iterable[str]) -> Iterator[Said]:
+    """One fault where `name` is a text that is not among `known`."""
+    names = list(known)
+    if isinstance(name, str) and name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        yield path, f"there is no {noun} {name!r}", f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+
+
+def part(value: dict[str, Json], key: str) -> dict[str, Json]:
+    """A part of the recipe as a mapping; empty where it is something else."""
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def items(found: Json) -> list[Json]:
+    """A list of the recipe; empty where it is something else."""
+    return found if isinstance(found, list) else []
