@@ -127,6 +127,35 @@ def commit_folder(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def appending(path: Path, every_seconds: float = 1.0) -> Iterator[Callable[[Record], None]]:
+    """Adds JSON lines to a file, one a call: in the file at once, on the disk within about `every_seconds` and when the block ends.
+
+    A torn last line, left by a writer that was killed, is cut off first, so that the next line stands on its own.
+    """
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+b")  # noqa: SIM115 - storage() must not re-word errors of the caller's block
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+    synced = time.monotonic()
+
+    def append(row: Record) -> None:
+        nonlocal synced
+        with storage(path):
+            file.write(row.model_dump_json(by_alias=True).encode() + b"\n")
+            file.flush()
+            if time.monotonic() - synced >= every_seconds:
+                os.fsync(file.fileno())
+                synced = time.monotonic()
+
+    try:
+        yield append
+    finally:
+        with storage(path), file:
+            os.fsync(file.fileno())
+
+
 # ------------------------------------------------------------------------------------------ reading
 
 
@@ -222,6 +251,9 @@ class RunFolder:
 
     def predictions(self, arm: str, side: str = "test") -> Path:
         return self.path / "eval" / arm / ("predictions.jsonl" if side == "test" else f"predictions.{side}.jsonl")
+
+    def generation(self, arm: str, side: str = "test") -> Path:
+        return self.path / "eval" / arm / ("generation.json" if side == "test" else f"generation.{side}.json")
 
     def eval_report(self, arm: str, side: str = "test") -> Path:
         return self.path / "eval" / arm / ("report.json" if side == "test" else f"report.{side}.json")

@@ -33,6 +33,7 @@ from lathe.records.results import (
     Finding,
     Finish,
     GateResult,
+    Generation,
     ItemScore,
     PairedDifference,
     Prediction,
@@ -44,7 +45,7 @@ from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, Ru
 
 __all__ = [
     "Arm", "Bundle", "Capability", "DataFinding", "DataSpec", "Decision", "DoctorReport", "EvalReport", "EvaluateSpec",
-    "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Interval", "ItemScore", "Json",
+    "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Generation", "Interval", "ItemScore", "Json",
     "LockedRecipe", "Manifest", "MemoryTerm", "Message", "Method", "PairedDifference", "Parameters", "Plan",
     "Prediction", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row", "RunRecord", "Schedule", "SchemaSpec",
     "Score", "ShippedFile", "Side", "SideCount", "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob",

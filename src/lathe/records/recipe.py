@@ -125,8 +125,10 @@ class GateSpec(Written):
     at_most: float | None = Field(None, description="highest accepted value")
     better_than: str | None = Field(None, description="arm that must be beaten: base, rule, or an arm's name")
     by: float = Field(0.0, description="margin of better_than, on the paired lower bound")
-    judge: Literal["value", "lower_bound", "upper_bound"] = Field(
-        "lower_bound", description="what the limit is held against"
+    judge: Literal["bound", "value", "lower_bound", "upper_bound"] = Field(
+        "bound",
+        description="what the limit is held against; bound = the end of the interval that is harder to hold: the lower for "
+        "at_least, the upper for at_most",
     )
 
     @model_validator(mode="after")
