@@ -1,1 +1,1 @@
-"""From an example to token ids and supervision spans, without torch."""
+"""Text without torch: tokenizer, chat template in a sandbox, rendering to token ids and supervision."""

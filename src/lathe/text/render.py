@@ -1,0 +1,143 @@
+"""Messages to token ids, and an example to ids with its supervision.
+
+    prompt_ids(tok, example.messages)      what the model reads, in training and in generation: the very same tokens
+    encode(tok, example)                   prompt masked, completion and its end token supervised
+
+The prompt is the template's rendering with the generation prompt, encoded by itself. What follows is what the model has to
+write: the template's own text between prompt and end token, encoded by itself, end token included. Template text after the
+end token ("\\n" in ChatML) is left out: nobody asks the model for it. Where a template renders an answered turn unlike the
+prompt it gives for generation, generation wins: the completion and the end token follow the generation prompt.
+
+A base without a template gets the plainest form there is: the messages, one a line, then the answer, then eos. A bos token
+stands in front where the template writes it or, without a template, where the tokenizer adds one: never two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe.errors import InputError
+from lathe.records import Example, Message
+from lathe.text.template import Chat
+from lathe.text.tokenizer import Tokenizer
+
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """One example as tokens. Position t of `supervised` says whether token t is a target, predicted from those before it."""
+
+    ids: NDArray[np.int32]
+    supervised: NDArray[np.bool_]
+    num_prompt: int
+    """Tokens of the prompt; the rest is supervised."""
+    num_special_texts: int = 0
+    """Places where the row's own text reads like a special token; kept as plain text."""
+
+
+@dataclass(frozen=True)
+class _Marked:
+    """An example whose texts bear marks where they read like special tokens."""
+
+    messages: tuple[Message, ...]
+    completion: str
+    count: int
+
+
+def prompt_ids(tok: Tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Ids of a prompt, up to where the assistant begins to write."""
+    return prompts(tok, [messages])[0]
+
+
+def prompts(tok: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[list[int]]:
+    """`prompt_ids` of many conversations at once."""
+    marked = [_mark_messages(tok, messages)[0] for messages in conversations]
+    return _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, marked)))
+
+
+def encode(tok: Tokenizer, example: Example) -> Encoded:
+    """One example as ids and supervision. Raises InputError where its text cannot be encoded, Refused on a hostile template."""
+    return encode_all(tok, [example])[0]
+
+
+def encode_all(tok: Tokenizer, examples: Iterable[Example]) -> list[Encoded]:
+    """`encode` of many examples at once."""
+    marked = [_mark(tok, example) for example in examples]
+    before = _prompt_texts(tok, [one.messages for one in marked])
+    after = _written_texts(tok, marked, before)
+    prompt = _with_bos(tok, tok.encode_marked_batch(before))
+    written = tok.encode_marked_batch(after)
+    return [_encoded(*parts) for parts in zip(prompt, written, (one.count for one in marked), strict=True)]
+
+
+def _encoded(prompt: list[int], written: list[int], count: int) -> Encoded:
+    supervised = np.zeros(len(prompt) + len(written), dtype=np.bool_)
+    supervised[len(prompt) :] = True
+    supervised[:1] = False  # nothing stands before the first token that could predict it
+    return Encoded(np.asarray(prompt + written, dtype=np.int32), supervised, len(prompt), count)
+
+
+# ------------------------------------------------------------------------------------------ texts
+
+
+def _mark_messages(tok: Tokenizer, messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
+    pairs = [(message, *tok.mark(_encodable(message.content))) for message in messages]
+    return tuple(Message(role=message.role, content=text) for message, text, _ in pairs), sum(n for _, _, n in pairs)
+
+
+def _mark(tok: Tokenizer, example: Example) -> _Marked:
+    messages, in_prompt = _mark_messages(tok, example.messages)
+    completion, in_completion = tok.mark(_encodable(example.completion))
+    return _Marked(messages, completion, in_prompt + in_completion)
+
+
+def _encodable(text: str) -> str:
+    """The text itself. Raises InputError on a lone surrogate, which JSON can hold and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"got half a character (lone surrogate U+{ord(text[error.start]):04X}) at position {error.start} of a text",
+            hint="Mend the row: write the whole character or remove it.",
+        ) from None
+    return text
+
+
+def _prompt_texts(tok: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[str]:
+    if tok.template is None:
+        return ["".join(f"{message.content}\n" for message in messages) for messages in conversations]
+    return tok.template.render(Chat(messages, add_generation_prompt=True) for messages in conversations)
+
+
+def _written_texts(tok: Tokenizer, examples: Sequence[_Marked], prompts: Sequence[str]) -> list[str]:
+    """What follows each prompt, up to and with its end token."""
+    if tok.template is None:
+        return [one.completion + tok.token(tok.eos_id) for one in examples]
+    answered = [(*one.messages, Message(role="assistant", content=one.completion)) for one in examples]
+    full = tok.template.render(Chat(messages, add_generation_prompt=False) for messages in answered)
+    end = re.compile("|".join(re.escape(tok.token(id)) for id in sorted(tok.stop_ids)))
+    return [
+        _written(one.completion, prompt, text, end, tok.token(tok.turn_end_id))
+        for one, prompt, text in zip(examples, prompts, full, strict=True)
+    ]
+
+
+def _written(completion: str, prompt: str, full: str, end: re.Pattern[str], turn_end: str) -> str:
+    """What the model has to write after `prompt`, from the template's rendering `full` of the answered conversation."""
+    rest = full[len(prompt) :]
+    if not full.startswith(prompt) or completion.strip() not in rest:
+        return completion + turn_end
+    found = end.search(rest, rest.index(completion.strip()) + len(completion.strip()))
+    return rest[: found.end()] if found else rest.rstrip() + turn_end
+
+
+def _with_bos(tok: Tokenizer, prompts: list[list[int]]) -> list[list[int]]:
+    if tok.template is not None or not tok.adds_bos or tok.bos_id is None:
+        return prompts
+    return [[tok.bos_id, *ids] for ids in prompts]

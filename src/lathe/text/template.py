@@ -1,0 +1,154 @@
+"""A chat template that is rendered in a child process, never in ours.
+
+    template = ChatTemplate(source, {"bos_token": "<s>", "eos_token": "</s>"})
+    template.render([Chat((Message(role="user", content="Hello"),), add_generation_prompt=True)])  -> ["<s>[INST] Hello [/INST]"]
+
+One child serves all batches of a template: about 0.1 s to start, then some 10,000 short chats a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from lathe.errors import InputError, Refused
+from lathe.records import Message
+
+WALL_SECONDS = 20.0
+"""Longest wait for one batch. The child's own limit is processor time; this one is for a machine where that does not work."""
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One conversation to render. add_generation_prompt: whether the text ends where the assistant begins to write."""
+
+    messages: Sequence[Message]
+    add_generation_prompt: bool
+
+
+class ChatTemplate:
+    """A template's source and the variables that it sees beside the messages (special tokens, `enable_thinking`)."""
+
+    def __init__(self, source: str, variables: Mapping[str, object]) -> None:
+        self.source = source
+        self.variables = dict(variables)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._turn = threading.Lock()
+
+    def render(self, chats: Iterable[Chat]) -> list[str]:
+        """The text of each chat.
+
+        Raises Refused where the template breaks a limit or the sandbox, InputError where it fails or raises on its own.
+        """
+        chats = list(chats)
+        with self._turn:
+            texts = []
+            for start in range(0, len(chats), BATCH):
+                texts += self._batch(chats[start : start + BATCH])
+            return texts
+
+    def close(self) -> None:
+        """Ends the child. It also ends by itself when this object or this process does."""
+        if self._child is not None:
+            _end(self._child)
+            self._child = None
+
+    def _batch(self, chats: Sequence[Chat]) -> list[str]:
+        child = self._started()
+        request = {
+            "template": self.source,
+            "variables": self.variables,
+            "chats": [
+                {
+                    "messages": [{"role": message.role, "content": message.content} for message in chat.messages],
+                    "add_generation_prompt": chat.add_generation_prompt,
+                }
+                for chat in chats
+            ],
+        }
+        assert child.stdin is not None
+        with contextlib.suppress(OSError):  # where the child is gone, its answer below says how
+            child.stdin.write(json.dumps(request).encode() + b"\n")
+            child.stdin.flush()
+        return [self._text(child) for _ in chats]
+
+    def _text(self, child: subprocess.Popen[bytes]) -> str:
+        try:
+            line = self._lines.get(timeout=WALL_SECONDS)
+        except queue.Empty:
+            self.close()
+            raise _refused(f"it ran for more than {WALL_SECONDS:.0f} s") from None
+        if not line.endswith(b"\n"):
+            self.close()
+            raise _refused(_how_it_ended(child))
+        said = json.loads(line)
+        if "text" in said:
+            return str(said["text"])
+        # What the rest of the batch would still answer is of no use to anybody.
+        self.close()
+        if said["kind"] == "hostile":
+            raise _refused(said["error"])
+        raise InputError(
+            f"the chat template of the base failed: {said['error']}",
+            hint="Check that the base takes the roles of these messages (some take no system turn), or mend chat_template.jinja.",
+        )
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._child is None:
+            environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
+            environment |= {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+            self._child = subprocess.Popen(
+                # -P: a file in the current folder must not pass for a module of the child.
+                [sys.executable, "-P", "-m", "lathe.text.template_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+            self._lines = queue.SimpleQueue()
+            assert self._child.stdout is not None
+            threading.Thread(target=_read, args=(self._child.stdout, self._lines), daemon=True).start()
+            weakref.finalize(self, _end, self._child)
+        return self._child
+
+
+def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+    """Carries the child's lines over, then an empty one for its end."""
+    for line in stream:
+        lines.put(line)
+    lines.put(b"")
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _how_it_ended(child: subprocess.Popen[bytes]) -> str:
+    code = child.wait()
+    if code == -getattr(signal, "SIGPROF", 0):
+        return "it used more than 2 s of processor time on one chat"
+    return f"its process ended with code {code}, most likely for want of memory"
+
+
+def _refused(what: str) -> Refused:
+    return Refused(
+        f"the chat template of the base was stopped: {what}",
+        hint="A template is a program. Take the base from a source that you trust, or write its chat_template.jinja anew.",
+    )

@@ -1,0 +1,299 @@
+"""The tokenizer of a base folder, with its chat template and its special tokens. No torch, no transformers.
+
+    tok = load(Path("smollm2-135m"))
+    tok.encode("Hello")          -> [19556]
+    tok.stop_ids                 -> frozenset({0, 2})     every token at which an answer ends
+
+Special tokens work only where the template puts them. Text of a row that reads like one ("<|im_end|>") stays plain text, so
+that no data can end a turn or open another. Cost: loading takes 0.1 to 0.5 s, mostly reading tokenizer.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from lathe.errors import InputError
+from lathe.records import Message
+from lathe.text.template import Chat, ChatTemplate
+
+RENDERING = "lathe.text/1"
+"""Part of every content hash; raised when the same folder would give other ids than before."""
+
+OPEN, CLOSE, NAME_OPEN, NAME_CLOSE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+"""Noncharacters, which Unicode keeps for use inside a program: they mark special-token text of data while a template runs."""
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """Ids by what they do. stop: every id at which the base itself ends a text (one or several)."""
+
+    bos: int | None
+    eos: int
+    pad: int
+    stop: frozenset[int]
+
+
+class Tokenizer:
+    """Text to ids and back, and what the folder says about turns. Made by `load`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        backend: tokenizers.Tokenizer,
+        special: SpecialTokens,
+        template: ChatTemplate | None,
+        adds_bos: bool,
+        max_tokens: int | None,
+        content_hash: str,
+    ) -> None:
+        self.folder = folder
+        self.backend = backend
+        self.template = template
+        self.bos_id = special.bos
+        self.eos_id = special.eos
+        self.pad_id = special.pad
+        self.adds_bos = adds_bos
+        self.max_tokens = max_tokens
+        """Context of the base in tokens, as its config.json says; None = not stated."""
+        self.content_hash = content_hash
+        """sha256 over everything that decides the ids: vocabulary, template, special tokens, way of rendering."""
+        self._stop = special.stop
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, added tokens included; the base's embedding may be padded beyond it."""
+        return int(self.backend.get_vocab_size(with_added_tokens=True))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of plain text: special tokens inside it stay text, none is added."""
+        return self.encode_marked(self.mark(text)[0])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, special tokens left out."""
+        return str(self.backend.decode([int(i) for i in ids], skip_special_tokens=True))
+
+    def token(self, id: int) -> str:
+        """The text that stands for one id, such as "</s>"."""
+        return str(self.backend.id_to_token(id))
+
+    def id(self, token: str) -> int:
+        """The id of one token's text. Raises KeyError on a text that is no token."""
+        found = self.backend.token_to_id(token)
+        if found is None:
+            raise KeyError(token)
+        return int(found)
+
+    @cached_property
+    def turn_end_id(self) -> int:
+        """The token that ends an assistant's turn: what the template writes after an answer; eos where it writes none."""
+        if self.template is None:
+            return self.eos_id
+        answer = "lathe"
+        turns = (Message(role="user", content="a"), Message(role="assistant", content=answer))
+        text = self.template.render([Chat(turns, add_generation_prompt=False)])[0]
+        after = text.rpartition(answer)[2]
+        found = self._special_pattern.search(after)
+        return self.id(found.group()) if found else self.eos_id
+
+    @cached_property
+    def stop_ids(self) -> frozenset[int]:
+        """Every token at which an answer ends: those of the base's configuration and the end of a turn."""
+        return self._stop | {self.turn_end_id}
+
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """All ids that only the template may write."""
+        added = self.backend.get_added_tokens_decoder()
+        ours = {self.bos_id, self.eos_id, self.pad_id, *self._stop}
+        return frozenset(id for id, token in added.items() if token.special or id in ours)
+
+    # special-token text inside data --------------------------------------------------------
+
+    @cached_property
+    def _special_texts(self) -> list[str]:
+        return sorted((self.token(id) for id in self.special_ids), key=lambda text: (-len(text), text))
+
+    @cached_property
+    def _special_pattern(self) -> re.Pattern[str]:
+        texts = self._special_texts
+        return re.compile("|".join(map(re.escape, texts)) if texts else r"(?!)")
+
+    def mark(self, text: str) -> tuple[str, int]:
+        """Data with a mark in place of each special-token text, and how many there were. Undone by `unmark`.
+
+        Raises InputError on the four noncharacters that serve as marks.
+        """
+        for reserved in (OPEN, CLOSE, NAME_OPEN, NAME_CLOSE):
+            if reserved in text:
+                raise InputError(
+                    f"got the noncharacter U+{ord(reserved):04X} in a text, which Unicode keeps for use inside programs",
+                    hint="Remove it from the data.",
+                )
+        number = {special: place for place, special in enumerate(self._special_texts)}
+        return self._special_pattern.subn(lambda found: f"{OPEN}{number[found.group()]}{CLOSE}", text)
+
+    def unmark(self, text: str) -> str:
+        """The text as it was before `mark`."""
+        return re.sub(f"{OPEN}([0-9]+){CLOSE}", lambda found: self._special_texts[int(found.group(1))], text)
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Ids of a rendering: special tokens that stand open are special, marked ones are plain text."""
+        return self.encode_marked_batch([text])[0]
+
+    def encode_marked_batch(self, texts: Iterable[str]) -> list[list[int]]:
+        """`encode_marked` of many texts at once, on all threads of the tokenizer."""
+        texts = list(texts)
+        plain = [place for place, text in enumerate(texts) if OPEN not in text]
+        encodings = self.backend.encode_batch_fast([texts[place] for place in plain], add_special_tokens=False)
+        ids = {place: encoding.ids for place, encoding in zip(plain, encodings, strict=True)}
+        return [ids[place] if place in ids else self._encode_apart(text) for place, text in enumerate(texts)]
+
+    def _encode_apart(self, text: str) -> list[int]:
+        """Ids of a text with marks: the tokenizer's twin knows special tokens by secret names only."""
+        twin, original = self._twin
+        named = self._special_pattern.sub(lambda found: _secret(self.id(found.group())), text)
+        ids = [original.get(id, id) for id in twin.encode(self.unmark(named), add_special_tokens=False).ids]
+        meant = len(self._special_pattern.findall(text))
+        if sum(id in self.special_ids for id in ids) != meant:
+            raise InputError(
+                "a text holds the name of a special token, and this tokenizer cannot keep the two apart",
+                hint=f"Remove such names from the data: {', '.join(self._special_texts[:8])}",
+            )
+        return ids
+
+    @cached_property
+    def _twin(self) -> tuple[tokenizers.Tokenizer, dict[int, int]]:
+        """The same tokenizer with its special tokens renamed, and the original id of each renamed one."""
+        described = json.loads(self.backend.to_str())
+        described["post_processor"] = None
+        names = {}
+        for token in described["added_tokens"]:
+            if token["id"] in self.special_ids:
+                token["content"] = _secret(token["id"])
+                names[token["content"]] = token["id"]
+        twin = tokenizers.Tokenizer.from_str(json.dumps(described))
+        renamed = {twin.token_to_id(name): id for name, id in names.items()}
+        return twin, {new: old for new, old in renamed.items() if new is not None}
+
+
+def _secret(id: int) -> str:
+    return f"{NAME_OPEN}{id}{NAME_CLOSE}"
+
+
+# ------------------------------------------------------------------------------------------ loading
+
+
+def load(folder: Path) -> Tokenizer:
+    """The tokenizer of a base folder.
+
+    Reads tokenizer.json, and where they exist tokenizer_config.json, special_tokens_map.json, chat_template.jinja,
+    generation_config.json and config.json. Raises InputError where tokenizer.json is missing or damaged or no end token is named.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} is not there",
+            hint="A base folder needs a fast tokenizer: save it once with a recent transformers.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    try:
+        backend = tokenizers.Tokenizer.from_str(text)
+    except Exception as error:  # the library raises bare Exception
+        raise InputError(f"{path} is no tokenizer that can be read: {error}") from error
+    backend.no_truncation()
+    backend.no_padding()
+    settings = read_object(folder / "tokenizer_config.json")
+    named = named_tokens(read_object(folder / "special_tokens_map.json") | settings)
+    config, generation = read_object(folder / "config.json"), read_object(folder / "generation_config.json")
+    special = special_tokens(backend, named, config, generation, folder)
+    source = template_source(folder, settings)
+    # Templates that can think aloud first are asked not to: what is trained and measured is the answer.
+    variables: dict[str, object] = {**named, "enable_thinking": False}
+    context = (config.get("text_config") or config).get("max_position_embeddings")
+    decides = [RENDERING, text, source, variables, sorted(special.stop), special.bos, special.eos]
+    return Tokenizer(
+        folder=folder,
+        backend=backend,
+        special=special,
+        template=ChatTemplate(source, variables) if source is not None else None,
+        adds_bos=special.bos is not None and backend.encode("a").ids[:1] == [special.bos],
+        max_tokens=context if isinstance(context, int) else None,
+        content_hash=hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest(),
+    )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object, or an empty one where there is no such file. Raises InputError on a damaged file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON that can be read: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: got a JSON {type(value).__name__}, expected an object")
+    return value
+
+
+def named_tokens(settings: dict[str, Any]) -> dict[str, str]:
+    """Token texts by the names that templates use: bos_token, eos_token, pad_token, unk_token ..."""
+    texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in settings.items()}
+    return {name: text for name, text in texts.items() if name.endswith("_token") and isinstance(text, str)}
+
+
+def special_tokens(
+    backend: tokenizers.Tokenizer,
+    named: dict[str, str],
+    config: dict[str, Any],
+    generation: dict[str, Any],
+    folder: Path,
+) -> SpecialTokens:
+    """Ids of bos, eos, pad and of every stop. eos is the tokenizer's own, else the first of the base's configuration."""
+
+    def by_name(name: str) -> int | None:
+        text = named.get(name)
+        id = backend.token_to_id(text) if text is not None else None
+        return None if id is None else int(id)
+
+    def configured(name: str) -> list[int]:
+        values = [source.get(name) for source in (generation, config)]
+        return [id for value in values for id in (value if isinstance(value, list) else [value]) if isinstance(id, int)]
+
+    ends = configured("eos_token_id")
+    first = by_name("eos_token")
+    if first is None and not ends:
+        raise InputError(
+            f"{folder} names no end-of-text token (eos_token in tokenizer_config.json, eos_token_id in config.json)",
+            hint="Without one a model never learns to stop. Name it in tokenizer_config.json.",
+        )
+    eos = first if first is not None else ends[0]
+    pad = by_name("pad_token")
+    bos = by_name("bos_token")
+    return SpecialTokens(bos=bos, eos=eos, pad=eos if pad is None else pad, stop=frozenset({eos, *ends}))
+
+
+def template_source(folder: Path, settings: dict[str, Any]) -> str | None:
+    """The chat template: chat_template.jinja, else the one (or the one named default) in tokenizer_config.json, else None."""
+    try:
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder / 'chat_template.jinja'} cannot be read: {error}") from error
+    found = settings.get("chat_template")
+    if isinstance(found, list):
+        by_name = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+        found = by_name.get("default")
+    return found if isinstance(found, str) else None
