@@ -1,0 +1,86 @@
+"""Exact parameter counts, total and trainable, from shapes.
+
+    from_config(config, rank=16, targets="all-linear").total, .trainable
+
+LoRA adds to a layer of fan_in x fan_out two matrices, rank x fan_in and fan_out x rank: rank x (fan_in + fan_out) parameters
+(Hu et al. 2021, arXiv 2106.09685). The counts equal those of transformers and peft on the meta device; tests hold them to it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from lathe.errors import InputError
+from lathe.plan.architecture import Linear, Shapes, shapes
+from lathe.records import Parameters
+
+Targets = Sequence[str] | Literal["all-linear"]
+
+
+def from_config(config: Mapping[str, Any], rank: int | None, targets: Targets = "all-linear") -> Parameters:
+    """Counts for a config.json. rank: LoRA rank; None = full training, where every parameter is trainable.
+
+    Raises InputError on an unknown architecture and on a target that matches no layer.
+    """
+    return count(shapes(config), rank, targets)
+
+
+def count(model: Shapes, rank: int | None, targets: Targets = "all-linear") -> Parameters:
+    """Counts for shapes; see `from_config`."""
+    embedding = model.vocab * model.hidden
+    groups = {
+        "embedding": embedding,
+        "attention": model.num_layers * _sum(model, "self_attn."),
+        "mlp": model.num_layers * _sum(model, "mlp."),
+        "norm": model.num_layers * model.norms_per_layer + model.hidden,
+        "head": 0 if model.tied else embedding,
+    }
+    total = sum(groups.values())
+    if rank is None:
+        return Parameters(total=total, trainable=total, by_group=groups)
+    adapter = sum(rank * (linear.fan_in + linear.fan_out) for linear in adapted(model, targets))
+    return Parameters(total=total, trainable=adapter, by_group={**groups, "adapter": adapter})
+
+
+def adapted(model: Shapes, targets: Targets) -> list[Linear]:
+    """Every layer of the whole model that gets an adapter, by peft's rule: a target is a path's end, at a dot.
+
+    all-linear: every linear layer but the head. Raises InputError, with the nearest name, on a target that matches nothing.
+    """
+    layers = [_placed(linear, number) for number in range(model.num_layers) for linear in model.layer]
+    if targets == "all-linear":
+        return layers
+    edges = [
+        Linear("model.embed_tokens", model.vocab, model.hidden),
+        Linear("lm_head", model.hidden, model.vocab),
+    ]
+    everything = layers + edges
+    for target in targets:
+        if not any(_matches(linear.name, target) for linear in everything):
+            names = sorted({linear.name.rpartition(".")[2] for linear in everything})
+            near = difflib.get_close_matches(target, names, n=1)
+            raise InputError(
+                f"the adapter target {target!r} matches no layer of this {model.architecture} model",
+                hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}, and all-linear.",
+            )
+    return [linear for linear in everything if any(_matches(linear.name, target) for target in targets)]
+
+
+def bare(config: Mapping[str, Any], rank: int | None, targets: Targets = "all-linear") -> dict[str, int]:
+    """What `lathe plan --config config.json` prints: parameters_total and parameters_trainable."""
+    counted = from_config(config, rank, targets)
+    return {"parameters_total": counted.total, "parameters_trainable": counted.trainable}
+
+
+def _placed(linear: Linear, number: int) -> Linear:
+    return Linear(f"model.layers.{number}.{linear.name}", linear.fan_in, linear.fan_out, linear.bias)
+
+
+def _matches(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
+
+
+def _sum(model: Shapes, prefix: str) -> int:
+    return sum(linear.parameters for linear in model.layer if linear.name.startswith(prefix))
