@@ -1,1 +1,5 @@
-"""The data stage: read rows, let the task read them, split by content, prove the set."""
+"""The data stage: rows in, three sides of examples out, with everything that was found on the way."""
+
+from lathe.data.stage import prepare
+
+__all__ = ["prepare"]

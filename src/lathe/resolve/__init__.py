@@ -1,7 +1,7 @@
 """Reads recipes and fixes what they leave open.
 
-    recipe = read_recipe(find_recipe("demo"), ["train.epochs=1"])
-    locked = lock(recipe, recipe_folder, inputs)
+recipe = read_recipe(find_recipe("demo"), ["train.epochs=1"])
+locked = lock(recipe, recipe_folder, inputs)
 """
 
 from lathe.resolve.lock import lock

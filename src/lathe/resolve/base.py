@@ -1,8 +1,8 @@
 """Finds the base model on disk and refuses whatever could run code.
 
-    lathe:nano          the model inside the package
-    ./models/mine       a folder, relative to the recipe
-    org/name@revision   a Hub id; only weights, configuration and tokenizer files are fetched
+lathe:nano          the model inside the package
+./models/mine       a folder, relative to the recipe
+org/name@revision   a Hub id; only weights, configuration and tokenizer files are fetched
 """
 
 from __future__ import annotations
@@ -24,7 +24,19 @@ ALLOWED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?$")
 REMOTE_CODE_KEYS = ("auto_map", "custom_generate", "trust_remote_code", "custom_pipelines")
-CALLING_OPCODES = {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "REDUCE", "BUILD", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
+CALLING_OPCODES = {
+    "GLOBAL",
+    "STACK_GLOBAL",
+    "INST",
+    "OBJ",
+    "REDUCE",
+    "BUILD",
+    "NEWOBJ",
+    "NEWOBJ_EX",
+    "EXT1",
+    "EXT2",
+    "EXT4",
+}
 ARCHIVES = ((b"PK\x03\x04", "a zip archive"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"\x1f\x8b", "a gzip archive"))
 SAFE_HINT = "Convert the weights to safetensors, and remove the file from the folder."
 
@@ -67,7 +79,9 @@ def bundled(base: str) -> Path:
     if name in known:
         return assets / name
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean lathe:{near[0]}?" if near else f"There are: {', '.join('lathe:' + k for k in known) or 'none'}."
+    hint = (
+        f"Did you mean lathe:{near[0]}?" if near else f"There are: {', '.join('lathe:' + k for k in known) or 'none'}."
+    )
     raise InputError(f"there is no bundled model {base}", hint=hint)
 
 
@@ -89,19 +103,29 @@ def fetch(base: str) -> Base:
             RevisionNotFoundError,
         )
     except ImportError as missing:
-        raise Unavailable(f"base {base} needs the package huggingface_hub", hint="pip install huggingface_hub") from missing
+        raise Unavailable(
+            f"base {base} needs the package huggingface_hub", hint="pip install huggingface_hub"
+        ) from missing
     try:
         folder = Path(snapshot_download(repo, revision=revision or None, allow_patterns=list(ALLOWED), etag_timeout=10))
     except GatedRepoError as error:
-        raise Unavailable(f"{repo} is gated on the Hub", hint=f"Accept its terms there, then: hf auth login ({repo})") from error
+        raise Unavailable(
+            f"{repo} is gated on the Hub", hint=f"Accept its terms there, then: hf auth login ({repo})"
+        ) from error
     except RevisionNotFoundError as error:
-        raise InputError(f"{repo} has no revision {revision!r} on the Hub", hint="Take a branch, a tag or a commit.") from error
+        raise InputError(
+            f"{repo} has no revision {revision!r} on the Hub", hint="Take a branch, a tag or a commit."
+        ) from error
     except RepositoryNotFoundError as error:
-        raise InputError(f"{repo} is not on the Hub, or is private", hint="Check the name; for a private one: hf auth login") from error
+        raise InputError(
+            f"{repo} is not on the Hub, or is private", hint="Check the name; for a private one: hf auth login"
+        ) from error
     except HFValidationError as error:
         raise InputError(f"{repo!r} is no Hub id", hint="A Hub id looks like organisation/name.") from error
     except LocalEntryNotFoundError as error:
-        raise Unavailable(f"base {base}: the Hub cannot be reached and the cache does not hold it", hint=hint) from error
+        raise Unavailable(
+            f"base {base}: the Hub cannot be reached and the cache does not hold it", hint=hint
+        ) from error
     except (HfHubHTTPError, OSError) as error:
         raise Unavailable(f"base {base}: the Hub did not answer ({type(error).__name__})", hint=hint) from error
     return Base(folder, folder.name)
@@ -120,9 +144,13 @@ def check_folder(folder: Path) -> None:
         if (folder / name).is_file():
             refuse_remote_code(read_json(folder / name, "a model's configuration"), folder / name)
     if not isinstance(config.get("model_type"), str):
-        raise InputError(f"{folder / 'config.json'} names no model_type", hint="Is this the folder of a transformers model?")
+        raise InputError(
+            f"{folder / 'config.json'} names no model_type", hint="Is this the folder of a transformers model?"
+        )
     if not any(folder.glob("*.safetensors")):
-        raise InputError(f"{folder} holds no *.safetensors weights", hint="Save the model with safe_serialization=True.")
+        raise InputError(
+            f"{folder} holds no *.safetensors weights", hint="Save the model with safe_serialization=True."
+        )
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"{folder} holds no tokenizer.json", hint="Save the fast tokenizer into the folder.")
 
@@ -135,7 +163,10 @@ def hidden(relative: Path) -> bool:
 def refuse_file(path: Path, name: Path) -> None:
     """Raises Refused for pickles, archives, Python code and weights that are not what their name says."""
     if path.suffix == ".py":
-        raise Refused(f"{name} in the base folder is Python code, and Lathe runs no code that comes with a model", hint="Remove it.")
+        raise Refused(
+            f"{name} in the base folder is Python code, and Lathe runs no code that comes with a model",
+            hint="Remove it.",
+        )
     if path.suffix in PICKLES:
         raise Refused(f"{name} in the base folder can hold a pickle, which runs code when it is opened", hint=SAFE_HINT)
     with open(path, "rb") as file:
@@ -196,6 +227,4 @@ def read_json(path: Path, what: str) -> dict[str, object]:
 def base_files(folder: Path) -> tuple[FileHash, ...]:
     """The files that a base consists of, with their hashes."""
     found = sorted({path for pattern in ALLOWED for path in folder.glob(pattern) if path.is_file()})
-    return tuple(
-        FileHash(path=path.name, sha256=file_sha256(path), num_bytes=path.stat().st_size) for path in found
-    )
+    return tuple(FileHash(path=path.name, sha256=file_sha256(path), num_bytes=path.stat().st_size) for path in found)

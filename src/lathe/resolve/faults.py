@@ -1,6 +1,6 @@
 """Turns what a model found wrong with a recipe's values into faults in plain words.
 
-    {"train": {"epoch": 3}}  ->  Fault("train.epoch", "unknown key", hint="Did you mean `epochs`?")
+{"train": {"epoch": 3}}  ->  Fault("train.epoch", "unknown key", hint="Did you mean `epochs`?")
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
         # JSON mode takes lists for tuples and, being strict, no text for a number and no `no` for false.
         return kind.model_validate_json(json.dumps(tree.value), strict=True), []
     except ValidationError as error:
-        details = [dict(detail) for detail in error.errors(include_url=False)]
+        details: list[dict[str, Any]] = [dict(detail) for detail in error.errors(include_url=False)]
     schema = kind.model_json_schema(by_alias=True)
     faults: dict[Path, Fault] = {}
     expected: dict[Path, list[str]] = {}
@@ -49,7 +49,13 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
         if words is not None and path in expected:
             # The branches of a union each complain about one value: one fault that names all that was expected.
             expected[path].append(words)
-            faults[path] = placed(path, f"got {shown(detail['input'])}, expected {' or '.join(dict.fromkeys(expected[path]))}", None, tree, set_paths)
+            faults[path] = placed(
+                path,
+                f"got {shown(detail['input'])}, expected {' or '.join(dict.fromkeys(expected[path]))}",
+                None,
+                tree,
+                set_paths,
+            )
             continue
         if words is not None:
             expected[path] = [words]
@@ -89,7 +95,12 @@ def expectation(detail: dict[str, Any]) -> str | None:
         return " or ".join(choices(detail))
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         limit = next(context[key] for key in ("gt", "ge", "lt", "le") if key in context)
-        relation = {"greater_than": "above", "greater_than_equal": "of at least", "less_than": "below", "less_than_equal": "of at most"}
+        relation = {
+            "greater_than": "above",
+            "greater_than_equal": "of at least",
+            "less_than": "below",
+            "less_than_equal": "of at most",
+        }
         return f"a number {relation[kind]} {limit:g}"
     if kind == "string_pattern_mismatch":
         return "a name of 1 to 80 letters, digits, dots, dashes and underscores that begins with a letter or digit"
@@ -122,7 +133,8 @@ def real_path(loc: Sequence[str | int], value: Json, schema: Json) -> Path:
     path: list[str | int] = []
     for part in loc:
         node = node_at(tuple(path), schema)
-        inside = isinstance(value, dict) and part in value or isinstance(value, list) and isinstance(part, int) and part < len(value)
+        listed = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        inside = listed or (isinstance(value, dict) and part in value)
         if inside:
             value = value[part]
         elif isinstance(part, int) or part in node.get("properties", {}):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
     Raises InputError and DataError for what is not there, Refused for a base with executable content, Unavailable for a
     Hub id that cannot be reached.
     """
-    start = time.monotonic()
     data = absolute_data(recipe.data, recipe_folder)
     schema = recipe.schema_
     if schema.from_ is not None:
@@ -53,7 +51,6 @@ def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
         base_revision=base.revision,
         data_files=tuple(hashed(path) for path in files),
         packages=packages(),
-        seconds=time.monotonic() - start,
     )
 
 

@@ -32,7 +32,12 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
         metrics = (*(metric.name for metric in plugins.load("tasks", task).metrics), *MEASURED)
         yield from metric_faults(value, metrics)
     for name, ends in part(value, "expect").items():
-        if isinstance(ends, list) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends) and ends[0] > ends[1]:
+        if (
+            isinstance(ends, list)
+            and len(ends) == 2
+            and all(isinstance(end, int | float) for end in ends)
+            and ends[0] > ends[1]
+        ):
             yield ("expect", name), f"got [{ends[0]}, {ends[1]}], expected the lower end first", None
 
 
@@ -43,7 +48,11 @@ def corpus_faults(source: Any, task: Any) -> Iterator[Said]:
     name, known = source.removeprefix(CORPUS_PREFIX), plugins.names("corpora")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {CORPUS_PREFIX}{near[0]}?" if near else f"There are: {', '.join(CORPUS_PREFIX + k for k in known)}."
+        hint = (
+            f"Did you mean {CORPUS_PREFIX}{near[0]}?"
+            if near
+            else f"There are: {', '.join(CORPUS_PREFIX + k for k in known)}."
+        )
         yield ("data", "source"), f"there is no corpus {source}", hint
         return
     made_for = plugins.load("corpora", name).task
@@ -68,7 +77,11 @@ def unknown(path: Path, noun: str, name: Any, known: Iterable[str]) -> Iterator[
     names = list(known)
     if isinstance(name, str) and name not in names:
         near = difflib.get_close_matches(name, names, n=1)
-        yield path, f"there is no {noun} {name!r}", f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+        yield (
+            path,
+            f"there is no {noun} {name!r}",
+            f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}.",
+        )
 
 
 def part(value: dict[str, Json], key: str) -> dict[str, Json]:

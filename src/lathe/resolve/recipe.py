@@ -41,7 +41,11 @@ def find_recipe(name_or_path: str) -> Path:
     if name_or_path in shipped:
         return shipped[name_or_path]
     near = difflib.get_close_matches(name_or_path, shipped, n=1)
-    beside = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1) if path.parent.is_dir() else []
+    beside = (
+        difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
+        if path.parent.is_dir()
+        else []
+    )
     found = [*near, *(str(path.parent / name) for name in beside)]
     hint = f"Did you mean {found[0]}?" if found else f"Shipped recipes: {', '.join(shipped)}."
     raise InputError(f"there is no recipe {name_or_path}", hint=hint)

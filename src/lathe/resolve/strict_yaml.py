@@ -32,13 +32,29 @@ NUMBER = re.compile(r"^[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]{0,307})(?:\.[0-9]*)?)(?:
 PARSER_WORDS = (
     ("found character '\\t'", "a tab cannot be used for indentation or before a value here", "Use spaces."),
     ("found unexpected end of stream", "the quoted text has no closing quote", None),
-    ("mapping values are not allowed here", "a second `:` on the line", "Put the value in quotes, or the key on its own line."),
-    ("expected <block end>", "the indentation does not fit the lines above", "Align the keys of one block with spaces."),
+    (
+        "mapping values are not allowed here",
+        "a second `:` on the line",
+        "Put the value in quotes, or the key on its own line.",
+    ),
+    (
+        "expected <block end>",
+        "the indentation does not fit the lines above",
+        "Align the keys of one block with spaces.",
+    ),
     ("could not find expected ':'", "a key without `:`", None),
     ("expected ',' or ']'", "a list `[...]` is not closed", "Close it with `]`."),
     ("expected ',' or '}'", "a mapping `{...}` is not closed", "Close it with `}`."),
-    ("found unknown escape character", "an unknown escape in a text in double quotes", "Use single quotes, or double the backslash."),
-    ("cannot start any token", "a character that YAML reserves stands at the start of a value", "Put the value in quotes."),
+    (
+        "found unknown escape character",
+        "an unknown escape in a text in double quotes",
+        "Use single quotes, or double the backslash.",
+    ),
+    (
+        "cannot start any token",
+        "a character that YAML reserves stands at the start of a value",
+        "Put the value in quotes.",
+    ),
 )
 
 
@@ -147,7 +163,9 @@ class _Builder:
 
     def refuse_extras(self, event: yaml.NodeEvent) -> None:
         if getattr(event, "anchor", None) is not None and not isinstance(event, yaml.AliasEvent):
-            self.fault(event, f"anchors (&{event.anchor}) are not part of a recipe", "Write the value where it is used.")
+            self.fault(
+                event, f"anchors (&{event.anchor}) are not part of a recipe", "Write the value where it is used."
+            )
         if getattr(event, "tag", None) is not None:
             self.fault(event, f"tags ({event.tag}) are not part of a recipe", "Write the plain value.")
 
@@ -189,7 +207,12 @@ class _Builder:
 def parse(text: str) -> Tree:
     """Parses a recipe's text. Never raises: everything wrong is in `faults`, each with its line."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        fault = Fault("", f"the file has {len(text):,} characters, expected at most {MAX_BYTES:,} bytes", None, "Is this a recipe?")
+        fault = Fault(
+            "",
+            f"the file has {len(text):,} characters, expected at most {MAX_BYTES:,} bytes",
+            None,
+            "Is this a recipe?",
+        )
         return Tree(None, faults=(fault,), complete=False)
     builder = _Builder()
     try:
@@ -210,12 +233,14 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     """The parser's complaint in our words, at its line."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        return Fault("", f"the character U+{ord(text[error.position]):04X} cannot stand in a recipe", line, "Remove it.")
+        return Fault(
+            "", f"the character U+{ord(text[error.position]):04X} cannot stand in a recipe", line, "Remove it."
+        )
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = mark.line + 1 if mark else None
+    at = mark.line + 1 if mark else None
     problem = str(getattr(error, "problem", None) or "")
     context = str(getattr(error, "context", None) or "")
     for said, words, hint in PARSER_WORDS:
         if said in problem or said in context:
-            return Fault("", words, line, hint)
-    return Fault("", f"this is no YAML: {problem or context}", line, None)
+            return Fault("", words, at, hint)
+    return Fault("", f"this is no YAML: {problem or context}", at, None)

@@ -1,0 +1,100 @@
+"""The rows of a recipe, from generated corpora and files alike, each with its place and, where a file decides it, its side."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lathe import plugins
+from lathe.data.read import Placed, read_file
+from lathe.errors import DataError
+from lathe.files import row_files, schema_files
+from lathe.records import DataSpec, Json, LockedRecipe, RejectedRow, SchemaSpec, Side, Source, TaskSetup
+from lathe.runs import file_sha256
+
+CORPUS_PREFIX = "lathe:"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One file or corpus. side: what the recipe says about all of its rows; None = each row's own text decides."""
+
+    source: Source
+    side: Side | None
+    path: Path | None
+    """None for a generated corpus"""
+    limit: int | None = None
+
+
+def origins(locked: LockedRecipe) -> list[Origin]:
+    """Everything that the recipe reads, in order. Raises DataError where a file is gone or is not the one that was locked."""
+    data = locked.recipe.data
+    if data.source is not None and data.source.startswith(CORPUS_PREFIX):
+        corpus = plugins.load("corpora", data.source.removeprefix(CORPUS_PREFIX))
+        source = Source(name=data.source, licence=corpus.licence, revision=corpus.version)
+        return [Origin(source, None, None, data.limit)]
+    known = {file.path: file.sha256 for file in locked.data_files}
+    named: list[tuple[str | None, Side | None]] = [
+        (data.source, None),
+        (data.train, "train" if data.validation and data.test else None),
+        (data.validation, "validation"),
+        (data.test, "test"),
+    ]
+    found = []
+    for place, side in named:
+        for path in row_files(Path(place)) if place is not None else []:
+            sha256 = file_sha256(path)
+            if known.get(str(path), sha256) != sha256:
+                hint = "Run the same command again: what depends on the file is made anew."
+                raise DataError("the file has changed since the recipe was locked", file=str(path), hint=hint)
+            limit = data.limit if place in (data.source, data.train) else None
+            found.append(Origin(Source(name=str(path), sha256=sha256), side, path, limit))
+    return found
+
+
+def shares(data: DataSpec) -> tuple[float, float]:
+    """(validation, test): shares that are split off from rows whose file does not decide; 0 where a file was given."""
+    validation = 0.0 if data.validation is not None else data.split.validation
+    return validation, 0.0 if data.test is not None else data.split.test
+
+
+def rows(origin: Origin, data: DataSpec) -> Iterator[Placed | RejectedRow]:
+    """The rows of one origin, at most its limit."""
+    if origin.path is None:
+        corpus = plugins.load("corpora", origin.source.name.removeprefix(CORPUS_PREFIX))
+        made = corpus.rows(data.seed, data.rows)
+        found: Iterator[Placed | RejectedRow] = (
+            Placed(origin.source.name, number, row) for number, row in enumerate(made, start=1)
+        )
+    else:
+        found = read_file(origin.path)
+    return itertools.islice(found, origin.limit)
+
+
+def setup(locked: LockedRecipe) -> TaskSetup:
+    """What the task knows besides the rows: schemas from the folder that the recipe names, else from the corpus."""
+    data, schema = locked.recipe.data, locked.recipe.schema_
+    schemas: dict[str, Json] = {}
+    if schema.from_ is not None:
+        schemas = read_schemas(schema)
+    elif data.source is not None and data.source.startswith(CORPUS_PREFIX):
+        schemas = dict(plugins.load("corpora", data.source.removeprefix(CORPUS_PREFIX)).schemas())
+    return TaskSetup(
+        schemas=schemas, schema_in_prompt=schema.in_prompt, schema_key=schema.key, fields=dict(data.fields)
+    )
+
+
+def read_schemas(schema: SchemaSpec) -> dict[str, Json]:
+    """JSON Schemas by file stem. Raises DataError with the file where one is no JSON object."""
+    from lathe.data.json_line import LineFault, row_of
+
+    assert schema.from_ is not None
+    found = {}
+    for name, path in schema_files(Path(schema.from_)).items():
+        try:
+            found[name] = row_of(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        except LineFault as fault:
+            raise DataError(f"this is no JSON Schema: {fault.reason}", file=str(path), hint=fault.hint) from fault
+    return found
