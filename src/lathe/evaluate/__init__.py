@@ -1,1 +1,13 @@
-"""The evaluate stage: arms, generation, scores, paired differences."""
+"""The evaluate stage: one arm answers one side of the split, and every answer is scored.
+
+    base-zero   the base, asked with the very tokens that the tuned model is asked with
+    base-few    the base with some training examples in front, the same for every item
+    rule        the task's best rule that needs no model
+    tuned       the base with the trained adapter
+
+Same items, same scorer, same limit on the length of an answer. A repeated call continues where the last one was stopped.
+"""
+
+from lathe.evaluate.stage import evaluate, regrade
+
+__all__ = ["evaluate", "regrade"]

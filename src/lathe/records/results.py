@@ -33,6 +33,7 @@ class TrainResult(StageRecord):
     num_steps: int
     num_tokens: int = Field(description="tokens computed")
     num_supervised: int
+    truncated_rows: int = Field(0, description="training rows that were cut at the longest length allowed")
     first_loss: float | None = Field(description="loss of the first step, nats per supervised token")
     last_loss: float | None = Field(description="mean loss of the last tenth of the steps")
     peak_bytes: int = Field(description="peak resident memory of the process on CPU; peak allocated on GPU")
@@ -46,7 +47,9 @@ class TrainResult(StageRecord):
     )
     trainable_parameters: int = 0
     resumed: int = Field(0, description="how many times training continued from a checkpoint")
-    notes: tuple[str, ...] = Field((), description="what else happened: checkpoints passed over, token budget halved, other threads")
+    notes: tuple[str, ...] = Field(
+        (), description="what else happened: checkpoints passed over, token budget halved, other threads"
+    )
 
 
 class Prediction(Record):
@@ -64,6 +67,9 @@ class Generation(Record):
     """What the texts of a prediction file depend on. Answers are continued, not made again, as long as it stays the same."""
 
     inputs: str = Field(description="hash of model files, prompts, answer length and package versions")
+    peak_bytes: int | None = Field(
+        None, description="largest resident memory of the calls that made the answers; None = not done"
+    )
 
 
 class ItemScore(Record):
@@ -112,8 +118,12 @@ class EvalReport(StageRecord):
     items: tuple[ItemScore, ...] = Field((), description="every item's scores, in the order of the test file")
     side: Side = Field("test", description="side of the split that was measured")
     chosen: str = Field("", description="arm rule: the task's baseline that scored best on validation")
-    few_shot_ids: tuple[str, ...] = Field((), description="arm base-few: training examples shown before every question, in order")
-    max_new_tokens: int | None = Field(None, description="longest answer that was allowed, in tokens; None = no model was asked")
+    few_shot_ids: tuple[str, ...] = Field(
+        (), description="arm base-few: training examples shown before every question, in order"
+    )
+    max_new_tokens: int | None = Field(
+        None, description="longest answer that was allowed, in tokens; None = no model was asked"
+    )
     findings: tuple[DataFinding, ...] = Field((), description="what makes these numbers doubtful, each with its count")
 
     def score(self, metric: str) -> Score | None:

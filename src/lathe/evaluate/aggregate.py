@@ -1,0 +1,161 @@
+"""From answers to numbers: every item's scores, then each metric with its interval, its slices and its counts.
+
+A value that could not be measured is None. It is counted apart and is never taken for zero. Intervals here are for reading:
+Wilson for yes/no metrics, bootstrap for means; gates are held against the more careful bounds of `lathe.decide`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lathe import stats
+from lathe.contracts import Metric, Task
+from lathe.records import Example, ItemScore, Prediction, Score, TaskSetup
+
+NOT_STATED = "unstated"
+"""Slice value of an item whose meta does not say; so the slices of a key always add up to n."""
+NO_ANSWER = "no answer"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something measured for each item, whatever the task is."""
+
+    name: str
+    kind: Literal["proportion", "amount"]
+    definition: str
+
+
+QUANTITIES = (
+    Quantity("truncated_share", "proportion", "1 where the answer was cut at the limit on new tokens."),
+    Quantity("latency_seconds", "amount", "Wall seconds for the answer: its share of the batch that it was made in."),
+    Quantity("new_tokens", "amount", "Tokens of the answer."),
+)
+"""Lower is better for each of them."""
+
+
+def items(
+    task: Task, setup: TaskSetup, examples: Sequence[Example], predictions: Sequence[Prediction]
+) -> list[ItemScore]:
+    """Every answer judged. predictions: in the order of the examples. An item without an answer is wrong, not missing."""
+    return [_item(task, setup, *pair) for pair in zip(examples, predictions, strict=True)]
+
+
+def _item(task: Task, setup: TaskSetup, example: Example, prediction: Prediction) -> ItemScore:
+    verdict = task.score(example, prediction.text, setup)
+    answered = prediction.finish != "none"
+    values = dict(verdict.values) | {
+        "truncated_share": float(prediction.finish == "length"),
+        "latency_seconds": prediction.seconds if answered else None,
+        "new_tokens": float(prediction.new_tokens) if answered else None,
+    }
+    return ItemScore(id=example.id, values=values, reason=verdict.reason if answered else NO_ANSWER, meta=example.meta)
+
+
+def scores(
+    metrics: Sequence[Metric], scored: Sequence[ItemScore], peak_bytes: int | None, confidence: float
+) -> tuple[Score, ...]:
+    """All numbers of an arm: the task's metrics, then what every arm is measured by."""
+    return (
+        *(metric_score(metric, scored, confidence) for metric in metrics),
+        *(_score(q.name, q.kind, False, values_of(scored, q.name), confidence) for q in QUANTITIES),
+        _tokens_per_second(scored, confidence),
+        _single("peak_bytes", peak_bytes),
+    )
+
+
+def metric_score(metric: Metric, scored: Sequence[ItemScore], confidence: float) -> Score:
+    """One metric of the task over a set of items."""
+    return _score(metric.name, metric.kind, metric.higher_is_better, values_of(scored, metric.name), confidence)
+
+
+def values_of(scored: Sequence[ItemScore], name: str) -> list[float | None]:
+    """The value of one metric for each item; None where it was not measured."""
+    return [item.values.get(name) for item in scored]
+
+
+def _score(
+    name: str,
+    kind: Literal["proportion", "mean", "amount"],
+    higher_is_better: bool,
+    values: Sequence[float | None],
+    confidence: float,
+) -> Score:
+    measured = [value for value in values if value is not None]
+    n = len(measured)
+    bounds, method = _bounds(kind, measured, confidence)
+    return Score(
+        metric=name,
+        value=sum(measured) / n if n else None,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        n=n,
+        not_measured=len(values) - n,
+        method=method,
+        kind=kind,
+        higher_is_better=higher_is_better,
+    )
+
+
+def _bounds(kind: str, measured: Sequence[float], confidence: float) -> tuple[stats.Bounds | None, str]:
+    """The interval and its method; one number alone says nothing about the mean of many."""
+    if kind == "proportion" and measured:
+        return stats.wilson(sum(measured), len(measured), confidence), "wilson"
+    if len(measured) < 2:
+        return None, ""
+    found = stats.bootstrap_mean(measured, confidence)
+    return stats.Bounds(found.low, found.high), "bootstrap"
+
+
+def _tokens_per_second(scored: Sequence[ItemScore], confidence: float) -> Score:
+    """New tokens of all answers over the seconds of all answers; not measured where no token was made."""
+    pairs = [(item.values.get("new_tokens"), item.values.get("latency_seconds")) for item in scored]
+    measured = [(tokens, seconds) for tokens, seconds in pairs if tokens and seconds]
+    n, missing = len(measured), len(pairs) - len(measured)
+    if not n:
+        return Score(metric="tokens_per_second", value=None, n=0, not_measured=missing, kind="ratio")
+    tokens, seconds = zip(*measured, strict=True)
+    low, high = stats.bootstrap_ratio(tokens, seconds, confidence) if n >= 2 else (None, None)
+    return Score(
+        metric="tokens_per_second", value=sum(tokens) / sum(seconds), low=low, high=high, n=n, not_measured=missing,
+        method="bootstrap" if n >= 2 else "", kind="ratio",
+    )  # fmt: skip
+
+
+def _single(name: str, value: float | None) -> Score:
+    known = value is not None
+    return Score(
+        metric=name, value=value, n=int(known), not_measured=int(not known), kind="single", higher_is_better=False
+    )
+
+
+def slices(
+    metrics: Sequence[Metric], keys: Sequence[str], scored: Sequence[ItemScore], confidence: float
+) -> dict[str, dict[str, tuple[Score, ...]]]:
+    """The task's metrics by each slice key and value."""
+    return {key: _slice(metrics, key, scored, confidence) for key in keys}
+
+
+def _slice(
+    metrics: Sequence[Metric], key: str, scored: Sequence[ItemScore], confidence: float
+) -> dict[str, tuple[Score, ...]]:
+    groups: dict[str, list[ItemScore]] = defaultdict(list)
+    for item in scored:
+        groups[item.meta.get(key, NOT_STATED)].append(item)
+    return {
+        value: tuple(metric_score(metric, group, confidence) for metric in metrics)
+        for value, group in sorted(groups.items())
+    }
+
+
+def finishes(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """How the answers ended: stop, length, none -> items."""
+    return dict(sorted(Counter(prediction.finish for prediction in predictions).items()))
+
+
+def reasons(scored: Sequence[ItemScore]) -> dict[str, int]:
+    """Why answers are not right -> items, the most frequent first."""
+    return dict(Counter(item.reason for item in scored if item.reason).most_common())

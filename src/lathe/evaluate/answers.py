@@ -1,0 +1,183 @@
+"""Where answers come from: a rule, or a model that is asked what it was not asked already.
+
+Each answer is on disk as soon as it is there. A later call with the same model, prompts and limits asks only for the rest; with
+anything changed it starts afresh.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lathe import plugins
+from lathe.contracts import GenerateSettings, Model, Progress, Task
+from lathe.errors import InputError, LatheError
+from lathe.evaluate import prompts, rules
+from lathe.evaluate.memory import PeakMemory
+from lathe.evaluate.rows import SIDES, Rows
+from lathe.records import (
+    Arm,
+    DataFinding,
+    Example,
+    Generation,
+    LockedRecipe,
+    Message,
+    Prediction,
+    Side,
+    digest,
+)
+from lathe.runs import RunFolder, appending, commit_rows, file_sha256, read_rows
+from lathe.text import render, tokenizer
+
+MODEL_ARMS = ("base-zero", "base-few", "tuned")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One call of the stage: which arm answers which rows, where the answers are kept, and who listens."""
+
+    run: RunFolder
+    locked: LockedRecipe
+    task: Task
+    rows: Rows
+    arm: Arm
+    side: Side
+    progress: Progress
+    runtime: str = "native"
+
+    @property
+    def examples(self) -> list[Example]:
+        """The rows that are measured."""
+        return self.rows.sides[self.side]
+
+    def tell(self, answers: Collection[Prediction], total: int) -> None:
+        """Says how far the answers are."""
+        new_tokens = sum(prediction.new_tokens for prediction in answers)
+        done = {"stage": self.arm, "side": self.side, "done": len(answers), "total": total, "unit": "items"}
+        self.progress({**done, "new_tokens": new_tokens})
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of an arm by item id, and what was fixed about them."""
+
+    predictions: Mapping[str, Prediction]
+    prompt_hash: str = ""
+    chosen: str = ""
+    few_shot_ids: tuple[str, ...] = ()
+    max_new_tokens: int | None = None
+    peak_bytes: int | None = None
+    findings: tuple[DataFinding, ...] = ()
+
+
+def ask_rule(asking: Measurement) -> Answers:
+    """Answers of the task's best rule. Raises InputError where the task has none."""
+    task, rows = asking.task, asking.rows
+    if not task.baselines:
+        raise InputError("the task declares no rule to compare with", hint="Give its TASK at least one Baseline.")
+    chosen = rules.choose(task, rows.setup, rows.sides["train"], rows.sides["validation"] or rows.sides["train"])
+    predictions = []
+    for example in asking.examples:
+        began = time.perf_counter()
+        text = chosen.rule(example)
+        predictions.append(Prediction(id=example.id, text=text, finish="stop", seconds=time.perf_counter() - began))
+    asking.tell(predictions, len(predictions))
+    commit_rows(asking.run.predictions(asking.arm, asking.side), predictions)
+    return Answers({prediction.id: prediction for prediction in predictions}, chosen=chosen.name)
+
+
+def ask_model(asking: Measurement) -> Answers:
+    """Answers of the base or of the tuned model. Raises Unavailable, InputError and Refused as the runtime does."""
+    recipe, rows = asking.locked.recipe, asking.rows
+    model = Model(Path(asking.locked.base_folder), asking.run.adapter if asking.arm == "tuned" else None)
+    tok = tokenizer.load(model.base_folder)
+    encoded = {side: render.encode_all(tok, rows.sides[side]) for side in SIDES}
+    gold = {side: [len(one.ids) - one.num_prompt for one in encoded[side]] for side in SIDES}
+    longest = (tokens for side in SIDES for tokens in gold[side])
+    limit = prompts.longest_answer(longest, recipe.evaluate.max_new_tokens)
+    k = recipe.evaluate.few_shot if asking.arm == "base-few" else 0
+
+    def rendered(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+        return render.prompts(tok, conversations)
+
+    lengths = [len(one.ids) for one in encoded["train"]]
+    candidates = prompts.choose_shots(rows.sides["train"], lengths, asking.task.slices, k)
+    questions = [*rows.sides["validation"], *rows.sides["test"]]
+    shots = prompts.shots_that_fit(candidates, questions, rendered, limit, tok.max_tokens)
+    asked = prompts.ask(asking.examples, shots, gold[asking.side], rendered, limit, tok.max_tokens)
+    settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
+    predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked, limit))
+    return Answers(
+        predictions=predictions,
+        prompt_hash=asked.prompt_hash,
+        few_shot_ids=tuple(shot.id for shot in shots),
+        max_new_tokens=limit,
+        peak_bytes=peak_bytes,
+        findings=(*asked.findings, *prompts.fewer_shots(len(shots), k)),
+    )
+
+
+def _generate(
+    asking: Measurement, model: Model, asked: prompts.Asked, settings: GenerateSettings, inputs: str
+) -> tuple[dict[str, Prediction], int | None]:
+    """Asks what has no answer yet. Returns all answers, and the peak of memory over the calls that made them."""
+    run, arm, side = asking.run, asking.arm, asking.side
+    before = _begun(run, arm, side, inputs)
+    answers = {prediction.id: prediction for prediction in read_rows(run.predictions(arm, side), Prediction)}
+    left = [request for request in asked.requests if request.id not in answers]
+    unasked = [Prediction(id=id, text="", finish="none") for id in asked.unasked if id not in answers]
+    total = len(asked.requests) + len(asked.unasked)
+    asking.tell(answers.values(), total)
+    with appending(run.predictions(arm, side)) as append:
+        for prediction in unasked:
+            append(prediction)
+            answers[prediction.id] = prediction
+        if not left:
+            return answers, before.peak_bytes
+        with PeakMemory() as peak:
+            session = plugins.load("runtimes", asking.runtime).open(model, settings.threads)
+            try:
+                for prediction in session.generate(left, settings):
+                    append(prediction)
+                    answers[prediction.id] = prediction
+                    asking.tell(answers.values(), total)
+            finally:
+                session.close()
+    missing = [request.id for request in left if request.id not in answers]
+    if missing:
+        raise LatheError(
+            f"runtime {asking.runtime} left {len(missing)} of {len(left)} requests unanswered ({missing[0]})"
+        )
+    peak_bytes = max(peak.num_bytes, before.peak_bytes or 0)
+    run.commit(run.generation(arm, side), Generation(inputs=inputs, peak_bytes=peak_bytes))
+    return answers, peak_bytes
+
+
+def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:
+    """What earlier calls did for these very inputs; where there is no such thing, the file of answers is emptied for new ones."""
+    path, record = run.predictions(arm, side), run.generation(arm, side)
+    if record.is_file() and path.is_file():
+        found = run.load(record, Generation)
+        if found.inputs == inputs:
+            return found
+    commit_rows(path, [])
+    begun = Generation(inputs=inputs)
+    run.commit(record, begun)
+    return begun
+
+
+def _inputs(asking: Measurement, model: Model, asked: prompts.Asked, limit: int) -> str:
+    """Hash of all that the answers depend on."""
+    adapter = sorted(model.adapter_folder.glob("*.*")) if model.adapter_folder else []
+    return digest(
+        {
+            "base": sorted((Path(file.path).name, file.sha256) for file in asking.locked.base_files),
+            "adapter": [(file.name, file_sha256(file)) for file in adapter],
+            "prompts": asked.prompt_hash,
+            "max_new_tokens": limit,
+            "runtime": asking.runtime,
+            "packages": asking.locked.packages,
+        }
+    )

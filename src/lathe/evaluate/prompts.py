@@ -1,0 +1,148 @@
+"""What a model is asked: the same tokens for base and tuned, examples in front for the few-shot base, and how long it may answer.
+
+Nothing is cut to make it fit. A question that leaves no room for an answer is not asked, a right answer that is longer than what
+the model may write is counted, and both are findings of the report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lathe.contracts import Request
+from lathe.records import DataFinding, Example, Message
+
+HEADROOM = 1.25
+"""A wrong answer may be this much longer than the longest right one before it is cut; measured habit, not law."""
+SPARE_TOKENS = 16
+
+Render = Callable[[Sequence[Sequence[Message]]], list[list[int]]]
+"""Turns conversations into prompt ids, one list for each."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The requests of one arm on one side, in the order of its rows, and what has to be said about them."""
+
+    requests: tuple[Request, ...]
+    unasked: tuple[str, ...]
+    """Ids of the rows whose prompt leaves no room for an answer."""
+    prompt_hash: str
+    findings: tuple[DataFinding, ...]
+
+
+def longest_answer(completion_tokens: Iterable[int], asked_for: int | None) -> int:
+    """The limit on new tokens: the recipe's, else 1.25 times the longest right answer (end token included) and 16 more."""
+    return asked_for or math.ceil(HEADROOM * max(completion_tokens, default=0)) + SPARE_TOKENS
+
+
+def choose_shots(train: Sequence[Example], num_tokens: Sequence[int], slices: Sequence[str], k: int) -> list[Example]:
+    """k training examples that are short and unlike each other, by rule and not by chance.
+
+    num_tokens: shape (rows,), length of each example with its answer. Each choice takes the example that shares the fewest slice
+    values with those chosen before; among equals the shortest, then the smallest id.
+    """
+    chosen: list[int] = []
+    seen: list[tuple[str, str | None]] = []
+    for _ in range(min(k, len(train))):
+        rest = (i for i in range(len(train)) if i not in chosen)
+        best = min(rest, key=lambda i: (_shared(train[i], slices, seen), num_tokens[i], train[i].id))
+        chosen.append(best)
+        seen += [(key, train[best].meta.get(key)) for key in slices]
+    return [train[i] for i in chosen]
+
+
+def _shared(example: Example, slices: Sequence[str], seen: Sequence[tuple[str, str | None]]) -> int:
+    return sum(seen.count((key, example.meta.get(key))) for key in slices)
+
+
+def with_shots(example: Example, shots: Sequence[Example]) -> tuple[Message, ...]:
+    """The example's prompt with answered examples before it, each as a user's turn and the assistant's answer.
+
+    The system turn stands once, in front. Where a shot has another one, its text goes to the top of the shot's own turn.
+    """
+    system = [message for message in example.messages if message.role == "system"]
+    turns = []
+    for shot in shots:
+        own = [message for message in shot.messages if message.role == "system" and message not in system]
+        first, *rest = [message for message in shot.messages if message.role != "system"]
+        text = "\n\n".join([*(message.content for message in own), first.content])
+        turns += [Message(role=first.role, content=text), *rest, Message(role="assistant", content=shot.completion)]
+    return (*system, *turns, *(message for message in example.messages if message.role != "system"))
+
+
+def shots_that_fit(
+    shots: Sequence[Example], questions: Sequence[Example], render: Render, max_new_tokens: int, context: int | None
+) -> list[Example]:
+    """As many of the shots, in order, as leave room for the longest question and a full answer in the model's context."""
+    for k in range(len(shots), 0, -1):
+        longest = max(map(len, render([with_shots(example, shots[:k]) for example in questions])), default=0)
+        if context is None or longest + max_new_tokens <= context:
+            return list(shots[:k])
+    return []
+
+
+def ask(
+    examples: Sequence[Example],
+    shots: Sequence[Example],
+    completion_tokens: Sequence[int],
+    render: Render,
+    max_new_tokens: int,
+    context: int | None,
+) -> Asked:
+    """The requests for all examples of a side. completion_tokens: shape (examples,), tokens of each right answer."""
+    conversations = [with_shots(example, shots) for example in examples]
+    prompts = render(conversations)
+    rooms = [max_new_tokens if context is None else min(max_new_tokens, context - len(ids)) for ids in prompts]
+    requests = tuple(
+        Request(example.id, messages, tuple(ids), room)
+        for example, messages, ids, room in zip(examples, conversations, prompts, rooms, strict=True)
+        if room > 0
+    )
+    unasked = tuple(example.id for example, room in zip(examples, rooms, strict=True) if room <= 0)
+    cut = [e.id for e, room, gold in zip(examples, rooms, completion_tokens, strict=True) if 0 < room < gold]
+    findings = (*_unasked(unasked, context), *_cut(cut, max_new_tokens, context))
+    return Asked(requests, unasked, _hash(examples, prompts), findings)
+
+
+def _hash(examples: Sequence[Example], prompts: Sequence[Sequence[int]]) -> str:
+    """Over the ids that the model reads, item by item: tokenizer, template, instruction and shots all end up in them."""
+    sha = hashlib.sha256()
+    for example, ids in zip(examples, prompts, strict=True):
+        sha.update(example.id.encode() + b"\0" + np.asarray([len(ids), *ids], dtype="<i4").tobytes())
+    return sha.hexdigest()
+
+
+def _unasked(ids: Sequence[str], context: int | None) -> list[DataFinding]:
+    message = f"{len(ids)} prompts fill the model's context of {context} tokens; they were not asked and count as wrong"
+    hint = "Shorten the documents, leave the schema out of the prompt, or take a base with a longer context."
+    return _finding("prompt_too_long", message, hint, ids)
+
+
+def _cut(ids: Sequence[str], max_new_tokens: int, context: int | None) -> list[DataFinding]:
+    limit = f"{max_new_tokens} new tokens" + (f" within a context of {context}" if context else "")
+    message = f"{len(ids)} right answers are longer than the model may write ({limit}); nothing can get them right"
+    hint = "Raise evaluate.max_new_tokens, or leave it out: Lathe then takes it from the longest right answer."
+    return _finding("answer_cut", message, hint, ids)
+
+
+def _finding(id: str, message: str, hint: str, items: Sequence[str]) -> list[DataFinding]:
+    """An error about some items; nothing where there are none."""
+    if not items:
+        return []
+    examples = tuple(items[:10])
+    return [DataFinding(id=id, level="error", message=message, hint=hint, examples=examples, count=len(items))]
+
+
+def fewer_shots(shown: int, wanted: int) -> list[DataFinding]:
+    """A warning where fewer examples could be shown than the recipe asks for."""
+    if shown >= wanted:
+        return []
+    message = (
+        f"{shown} of {wanted} examples were shown to the few-shot base: there are no more, or no more fit its context"
+    )
+    return [DataFinding(id="fewer_shots", level="warning", message=message, count=wanted - shown)]

@@ -1,0 +1,97 @@
+"""The shell of the evaluate stage: reads rows, gets answers, scores them, and commits the report last."""
+
+from __future__ import annotations
+
+import time
+
+from lathe import plugins
+from lathe.contracts import Progress
+from lathe.errors import InputError
+from lathe.evaluate import aggregate
+from lathe.evaluate.answers import MODEL_ARMS, Answers, Measurement, ask_model, ask_rule
+from lathe.evaluate.rows import read
+from lathe.records import Arm, EvalReport, LockedRecipe, Prediction, Side
+from lathe.runs import RunFolder, read_rows
+
+
+def evaluate(
+    run: RunFolder,
+    locked: LockedRecipe,
+    arm: Arm,
+    side: Side,
+    inputs: str,
+    progress: Progress,
+    runtime: str = "native",
+) -> EvalReport:
+    """Measures one arm on one side of the split and commits its report.
+
+    Answers that an interrupted call left behind are kept, as long as model, prompts and limits are the same.
+    Raises InputError on an unknown arm or missing rows, Unavailable where the runtime's packages are missing.
+    """
+    started = time.monotonic()
+    task = plugins.load("tasks", locked.recipe.task)
+    asking = Measurement(run, locked, task, read(run), arm, side, progress, runtime)
+    if arm == "rule":
+        answers = ask_rule(asking)
+    elif arm in MODEL_ARMS:
+        answers = ask_model(asking)
+    else:
+        raise InputError(f"there is no arm {arm!r}", hint=f"The arms are: {', '.join((*MODEL_ARMS, 'rule'))}.")
+    return _commit(asking, answers, inputs, started)
+
+
+def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: str) -> EvalReport:
+    """Scores the saved answers of an arm again, without any model, and commits the new report.
+
+    Raises InputError where the arm was not measured or its answers do not cover the rows.
+    """
+    started = time.monotonic()
+    task = plugins.load("tasks", locked.recipe.task)
+    old = run.load(run.eval_report(arm, side), EvalReport)
+    answers = Answers(
+        predictions={prediction.id: prediction for prediction in read_rows(run.predictions(arm, side), Prediction)},
+        prompt_hash=old.prompt_hash,
+        chosen=old.chosen,
+        few_shot_ids=old.few_shot_ids,
+        max_new_tokens=old.max_new_tokens,
+        peak_bytes=old.peak_bytes,
+        findings=old.findings,
+    )
+    return _commit(Measurement(run, locked, task, read(run), arm, side, lambda _: None), answers, inputs, started)
+
+
+def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -> EvalReport:
+    """Scores the answers and writes the report."""
+    examples, task = asked.examples, asked.task
+    missing = [example.id for example in examples if example.id not in answers.predictions]
+    if missing:
+        raise InputError(
+            f"{asked.run.predictions(asked.arm, asked.side)} lacks {len(missing)} of {len(examples)} answers ({missing[0]})",
+            hint=f"Delete {asked.run.eval_report(asked.arm, asked.side)} and run the same command: they are made again.",
+        )
+    predictions = [answers.predictions[example.id] for example in examples]
+    scored = aggregate.items(task, asked.rows.setup, examples, predictions)
+    confidence = asked.locked.recipe.evaluate.confidence
+    report = EvalReport(
+        inputs=inputs,
+        seconds=time.monotonic() - started,
+        arm=asked.arm,
+        side=asked.side,
+        test_hash=asked.rows.manifest.sides[asked.side].sha256,
+        prompt_hash=answers.prompt_hash,
+        scorer=f"{asked.locked.recipe.task}@{task.version}",
+        n=len(examples),
+        scores=aggregate.scores(task.metrics, scored, answers.peak_bytes, confidence),
+        slices=aggregate.slices(task.metrics, task.slices, scored, confidence),
+        finish=aggregate.finishes(predictions),
+        reasons=aggregate.reasons(scored),
+        peak_bytes=answers.peak_bytes,
+        new_tokens=sum(prediction.new_tokens for prediction in predictions),
+        items=tuple(scored),
+        chosen=answers.chosen,
+        few_shot_ids=answers.few_shot_ids,
+        max_new_tokens=answers.max_new_tokens,
+        findings=answers.findings,
+    )
+    asked.run.commit(asked.run.eval_report(asked.arm, asked.side), report)
+    return report
