@@ -1,0 +1,243 @@
+"""The report: one HTML file with everything in it, made from a Story. Pure: story in, text out.
+
+No script, no network: the page's policy allows one style sheet, by its hash, and nothing else. Text of rows and answers is escaped by the
+template, and control characters are made visible before that.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lathe.records import ItemScore
+from lathe.report import diff, figures, svg
+from lathe.report.story import ARM_TITLES, Story
+from lathe.safe_text import redact, visible
+
+MOST_FAILURES = 20
+MOST_SLICES = 30
+
+MEANING = {
+    "deploy": "Every gate holds on its judged bound.",
+    "iterate": "The evidence is sound, but not every gate holds, or this many items cannot tell.",
+    "abort": "The evidence is refused, or nothing that is gated is better than its baselines.",
+}
+
+
+def page(story: Story, secrets: Collection[str] = ()) -> str:
+    """The whole report as text. secrets: values that must not appear in it."""
+    style = _resource("page.css")
+    style_hash = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    template = _environment(tuple(secrets)).from_string(_resource("page.html.j2"))
+    return template.render(
+        story=story,
+        style=Markup(style),
+        style_hash=style_hash,
+        meaning=MEANING.get(story.decision.verdict, "") if story.decision else "",
+        line=verdict_line(story),
+        arms_picture=arms_picture(story),
+        differences_picture=differences_picture(story),
+        loss_picture=svg.curve("Loss by step", story.losses, "optimiser step", "nats per supervised token"),
+        slices=list(slices(story)),
+        reasons_picture=reasons_picture(story),
+        failures=[failure(story, item, secrets) for item in chosen(story)],
+        num_failed=len(story.failed()),
+        plan_rows=list(plan_rows(story)),
+        machine_rows=list(machine_rows(story)),
+        arm_titles=ARM_TITLES,
+    )
+
+
+def _resource(name: str) -> str:
+    return files("lathe.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _environment(secrets: tuple[str, ...]) -> Environment:
+    """Jinja with escaping on; every string that is not a picture of ours loses secrets and control characters first."""
+
+    def clean(value: Any) -> Any:
+        return visible(redact(value, secrets)) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        autoescape=True, finalize=clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    for name in ("count", "counted", "seconds", "size", "score", "bounds", "signed", "p_value", "plain", "short_hash"):
+        environment.filters[name] = getattr(figures, name)
+    return environment
+
+
+# ------------------------------------------------------------------------------------------ verdict and arms
+
+
+def verdict_line(story: Story) -> str:
+    """The decision's line without the word that stands above it in large letters."""
+    if story.decision is None:
+        return ""
+    return story.decision.line.removeprefix(story.decision.verdict.upper()).strip()
+
+
+def _scored(label: str, score: Any, strong: bool) -> svg.Whisker:
+    if score is None:
+        return svg.Whisker(label, None)
+    note = f"{figures.score(score.value)} {figures.bounds(score)}".strip()
+    return svg.Whisker(label, score.value, score.low, score.high, note, strong)
+
+
+def arms_picture(story: Story) -> Markup:
+    """The primary metric of every arm with its interval, and the limits of the gates on it."""
+    rows = [_scored(ARM_TITLES.get(arm, arm), story.score(arm), arm == "tuned") for arm in story.arms]
+    marks = [
+        svg.Mark(limit, f"gate {figures.score(limit)}")
+        for gate in story.locked.recipe.gates
+        if gate.metric == story.primary and (limit := gate.at_least if gate.at_least is not None else gate.at_most) is not None
+    ]
+    return svg.whiskers(f"{story.primary} of each arm", rows, marks) if rows else Markup("")
+
+
+def differences_picture(story: Story) -> Markup:
+    """What tuning gained over each arm, on the same items."""
+    rows = []
+    for difference in story.decision.differences if story.decision else ():
+        if difference.metric != story.primary:
+            continue
+        label = f"{ARM_TITLES.get(difference.first, difference.first)} − {ARM_TITLES.get(difference.second, difference.second)}"
+        note = f"{figures.signed(difference.difference)} {figures.bounds(difference, signed=True)}".strip()
+        rows.append(svg.Whisker(label, difference.difference, difference.low, difference.high, note, True))
+    return svg.whiskers("Paired differences", rows, zero=True) if rows else Markup("")
+
+
+@dataclass(frozen=True)
+class SliceView:
+    """One key by which results are cut, as a picture. left_out: values beyond MOST_SLICES, the best ones."""
+
+    key: str
+    picture: Markup
+    left_out: int
+
+
+def slices(story: Story) -> Iterator[SliceView]:
+    """The tuned arm by every slice key, worst first."""
+    tuned = story.arms.get("tuned")
+    if tuned is None:
+        return
+    for key, values in tuned.slices.items():
+        found = []
+        for value, scores in values.items():
+            score = next((s for s in scores if s.metric == story.primary), None)
+            if score is not None:
+                found.append((value, score))
+        found.sort(key=lambda pair: (pair[1].value if pair[1].value is not None else 2.0, pair[0]))
+        rows = []
+        for value, score in found[:MOST_SLICES]:
+            note = f"{figures.score(score.value)} {figures.bounds(score)} n {score.n}"
+            rows.append(svg.Whisker(diff.cut(value, 34), score.value, score.low, score.high, note))
+        if rows:
+            yield SliceView(key, svg.whiskers(f"{story.primary} by {key}", rows), max(0, len(found) - MOST_SLICES))
+
+
+# ------------------------------------------------------------------------------------------ failures
+
+
+@dataclass(frozen=True)
+class FailureView:
+    """One item that went wrong, ready to be shown."""
+
+    id: str
+    reason: str
+    meta: dict[str, str]
+    question: str
+    answer: str
+    finish: str
+    score: float | None
+    difference: diff.AnswerDiff
+
+
+def reasons_picture(story: Story) -> Markup:
+    """Why answers were wrong, most frequent first."""
+    tuned = story.arms.get("tuned")
+    reasons = sorted((tuned.reasons if tuned else {}).items(), key=lambda pair: (-pair[1], pair[0]))
+    return svg.bars("Reasons of failure", [(diff.cut(name, 36), n) for name, n in reasons[:12]]) if reasons else Markup("")
+
+
+def chosen(story: Story) -> list[ItemScore]:
+    """Up to twenty failed items: one of each reason in turn, in the order of the test file, so that no reason goes unseen."""
+    by_reason: dict[str, list[ItemScore]] = {}
+    for item in story.failed():
+        by_reason.setdefault(item.reason, []).append(item)
+    queues = sorted(by_reason.values(), key=len, reverse=True)
+    turns = max((len(queue) for queue in queues), default=0)
+    return [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)][:MOST_FAILURES]
+
+
+def failure(story: Story, item: ItemScore, secrets: Collection[str]) -> FailureView:
+    """A failed item with its difference. Secrets go before the texts are compared: a cut could split one in two."""
+    example, prediction = story.examples.get(item.id), story.predictions.get(item.id)
+    answer = redact(prediction.text if prediction else "", secrets)
+    target = example.target if example else None
+    return FailureView(
+        id=item.id,
+        reason=item.reason or "wrong",
+        meta=item.meta,
+        question=diff.cut(redact(example.input if example else "", secrets), 4000),
+        answer=diff.cut(answer, 4000),
+        finish=prediction.finish if prediction else "none",
+        score=item.values.get(story.primary),
+        difference=diff.compare(target, redact(example.completion if example else "", secrets), answer),
+    )
+
+
+# ------------------------------------------------------------------------------------------ plan and machine
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One planned quantity beside its measurement. kind: exact must be equal; estimate must lie within its ends."""
+
+    name: str
+    planned: str
+    measured: str
+    held: bool
+    remark: str
+
+
+def plan_rows(story: Story) -> Iterator[PlanRow]:
+    """Everything that was both planned and measured."""
+    plan, train = story.plan, story.train
+    if plan is None or train is None:
+        return
+    for name, planned, measured in (
+        ("trainable parameters", plan.parameters.trainable, train.trainable_parameters),
+        ("optimiser steps", plan.schedule.num_steps, train.num_steps),
+        ("tokens computed", plan.schedule.num_tokens, train.num_tokens),
+        ("tokens with loss", plan.schedule.num_supervised, train.num_supervised),
+    ):
+        held = planned == measured
+        remark = "exact" if held else f"{measured - planned:+,}"
+        yield PlanRow(name, figures.count(planned), figures.count(measured), held, remark)
+    estimates = [("peak memory", plan.peak_bytes, train.peak_bytes, figures.size)]
+    if plan.train_seconds is not None:
+        estimates.append(("training time", plan.train_seconds, train.train_seconds, figures.seconds))
+    for name, interval, found, words in estimates:
+        planned_words = f"{words(interval.value)}  ({words(interval.low)} to {words(interval.high)})"
+        held = interval.low <= found <= interval.high
+        off = f", {found / interval.value - 1:+.0%}" if interval.value else ""
+        yield PlanRow(name, planned_words, words(found), held, ("within" if held else "outside") + off)
+
+
+def machine_rows(story: Story) -> Iterator[tuple[str, str]]:
+    """The machine as found, in words."""
+    for name, value in (story.doctor.machine if story.doctor else {}).items():
+        if name.endswith("_bytes") and isinstance(value, (int, float)):
+            yield name.removesuffix("_bytes").replace("_", " "), figures.size(value)
+        elif isinstance(value, (list, tuple)):
+            yield name.replace("_", " "), ", ".join(str(part) for part in value) or "none"
+        elif value is not None:
+            yield name.replace("_", " "), str(value)

@@ -1,0 +1,199 @@
+"""Pictures of the report: inline SVG from pure functions. No style attribute and no script, so that the page's policy holds.
+
+Colours come from the page's style sheet by class, so that a picture follows light and dark. All text is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from lathe.report import figures
+from lathe.safe_text import visible
+
+WIDTH = 760
+
+
+def tag(name: str, *inside: Markup | str, **attributes: object) -> Markup:
+    """An element. `class_` is class; an underscore in a name becomes a dash; what is inside is escaped unless it is Markup."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    body = Markup("").join(part if isinstance(part, Markup) else escape(visible(part)) for part in inside)
+    return Markup(f"<{name}{written}>{body}</{name}>")
+
+
+def _number(value: object) -> object:
+    return f"{value:.1f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
+
+def picture(height: float, title: str, parts: Iterable[Markup]) -> Markup:
+    """The whole picture; `title` is what a screen reader says."""
+    return tag(
+        "svg",
+        tag("title", title),
+        *parts,
+        viewBox=f"0 0 {WIDTH} {_number(float(height))}",
+        width=WIDTH,
+        height=float(height),
+        role="img",
+        class_="picture",
+    )
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers that cover low to high: steps of 1, 2, 2.5 or 5 times a power of ten."""
+    span = high - low
+    if not math.isfinite(span) or span <= 0:
+        return [low]
+    rough = span / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [number * step for number in range(first, last + 1)]
+
+
+# ------------------------------------------------------------------------------------------ intervals
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """One row of a dot-and-whisker picture. value None: not measured."""
+
+    label: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line, such as the limit of a gate."""
+
+    value: float
+    label: str
+
+
+def whiskers(title: str, rows: Sequence[Whisker], marks: Sequence[Mark] = (), zero: bool = False) -> Markup:
+    """Rows of values with their intervals on one axis: 0 to 1 where all values are within, else what they span.
+
+    zero: draw a line at 0, for differences.
+    """
+    ends = [x for row in rows for x in (row.low, row.value, row.high) if x is not None] + [mark.value for mark in marks]
+    low, high = min([0.0, *ends]), max([1.0, *ends]) if not zero else max([0.0, *ends])
+    if zero:
+        reach = max(abs(low), abs(high), 0.1)
+        low, high = -reach, reach
+    longest = max((len(row.label) for row in rows), default=0)
+    left, right, top, row_height = min(280.0, max(96.0, 7.4 * longest + 18)), 150.0, 26.0 if marks else 8.0, 30.0
+    plot = WIDTH - left - right
+    bottom = top + row_height * len(rows)
+
+    def across(value: float) -> float:
+        return left + (value - low) / (high - low) * plot
+
+    parts = []
+    for tick in ticks(low, high):
+        parts.append(tag("line", x1=across(tick), x2=across(tick), y1=top, y2=bottom, class_="grid"))
+        parts.append(tag("text", f"{tick:g}", x=across(tick), y=bottom + 18, class_="tick", text_anchor="middle"))
+    if zero:
+        parts.append(tag("line", x1=across(0), x2=across(0), y1=top, y2=bottom, class_="zero"))
+    for mark in marks:
+        anchor = "end" if across(mark.value) > left + 0.7 * plot else "start"
+        shift = -6 if anchor == "end" else 6
+        parts.append(tag("line", x1=across(mark.value), x2=across(mark.value), y1=top - 16, y2=bottom, class_="limit"))
+        parts.append(
+            tag("text", mark.label, x=across(mark.value) + shift, y=top - 7, class_="tick limit-text", text_anchor=anchor)
+        )
+    for number, row in enumerate(rows):
+        parts.append(_whisker(row, top + row_height * (number + 0.5), left, across))
+    return picture(bottom + 28, title, parts)
+
+
+def _whisker(row: Whisker, y: float, left: float, place: Callable[[float], float]) -> Markup:
+    weight = " strong" if row.strong else ""
+    parts = [tag("text", row.label, x=left - 14, y=y + 4.5, class_="label" + weight, text_anchor="end")]
+    end = float(WIDTH)
+    if row.value is None:
+        parts.append(tag("text", figures.NOT_MEASURED, x=end, y=y + 4.5, class_="value", text_anchor="end"))
+        return tag("g", *parts)
+    if row.low is not None and row.high is not None:
+        x1, x2 = place(row.low), place(row.high)
+        parts.append(tag("line", x1=x1, x2=x2, y1=y, y2=y, class_="whisker" + weight))
+        parts += [tag("line", x1=x, x2=x, y1=y - 5, y2=y + 5, class_="whisker" + weight) for x in (x1, x2)]
+    parts.append(tag("circle", cx=place(row.value), cy=y, r=5.5 if row.strong else 4.5, class_="dot" + weight))
+    parts.append(tag("text", row.note, x=end, y=y + 4.5, class_="value" + weight, text_anchor="end"))
+    return tag("g", tag("title", f"{row.label}: {row.note}"), *parts)
+
+
+# ------------------------------------------------------------------------------------------ loss curve
+
+
+def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name: str) -> Markup:
+    """A measured curve, faint, with its running mean over a twentieth of the points, strong. Empty under two points."""
+    points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    if len(points) < 2:
+        return Markup("")
+    left, top, height = 52.0, 12.0, 230.0
+    plot, bottom = WIDTH - left - 8, top + height
+    x_low, x_high = points[0][0], points[-1][0]
+    y_high = max(y for _, y in points) * 1.04 or 1.0
+    y_low = min(0.0, *(y for _, y in points))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + (x - x_low) / ((x_high - x_low) or 1) * plot, bottom - (y - y_low) / (y_high - y_low) * height
+
+    parts = []
+    for tick in ticks(y_low, y_high):
+        y = place(x_low, tick)[1]
+        parts.append(tag("line", x1=left, x2=left + plot, y1=y, y2=y, class_="grid"))
+        parts.append(tag("text", f"{tick:g}", x=left - 10, y=y + 4, class_="tick", text_anchor="end"))
+    for tick in ticks(x_low, x_high, 8):
+        parts.append(tag("text", f"{tick:g}", x=place(tick, 0)[0], y=bottom + 20, class_="tick", text_anchor="middle"))
+    parts.append(tag("text", x_name, x=left + plot, y=bottom + 38, class_="tick", text_anchor="end"))
+    parts.append(tag("text", y_name, x=left + 8, y=top + 10, class_="tick"))
+    parts.append(tag("path", d=_path([place(x, y) for x, y in points]), class_="raw"))
+    parts.append(tag("path", d=_path([place(x, y) for x, y in running_mean(points)]), class_="smooth"))
+    x, y = place(*running_mean(points)[-1])
+    parts.append(tag("circle", cx=x, cy=y, r=4.0, class_="dot strong"))
+    return picture(bottom + 44, title, parts)
+
+
+def running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Each point as the mean of itself and the points before it, over a twentieth of them (3 at least)."""
+    window = max(3, len(points) // 20)
+    means = []
+    for number, (x, _) in enumerate(points):
+        near = [y for _, y in points[max(0, number - window + 1) : number + 1]]
+        means.append((x, sum(near) / len(near)))
+    return means
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+
+
+# ------------------------------------------------------------------------------------------ shares
+
+
+def bars(title: str, rows: Sequence[tuple[str, int]]) -> Markup:
+    """Counts as horizontal bars, the longest across the whole width."""
+    most = max((number for _, number in rows), default=0) or 1
+    longest = max((len(label) for label, _ in rows), default=0)
+    left, row_height = min(300.0, max(96.0, 7.4 * longest + 18)), 26.0
+    plot = WIDTH - left - 60
+    parts = []
+    for position, (label, number) in enumerate(rows):
+        y = row_height * position
+        parts.append(tag("text", label, x=left - 14, y=y + 17, class_="label", text_anchor="end"))
+        parts.append(tag("rect", x=left, y=y + 6, width=max(2.0, number / most * plot), height=14, rx=3, class_="bar"))
+        count = figures.count(number)
+        parts.append(tag("text", count, x=left + max(2.0, number / most * plot) + 8, y=y + 17, class_="value"))
+    return picture(row_height * len(rows) + 4, title, parts)
