@@ -1,0 +1,152 @@
+"""Checkpoints: whole or not there, checked before use, never pickled.
+
+    checkpoints/step-000050/  tensors.safetensors  state.json  manifest.json
+
+`manifest.json` names the job, the step and the size and sha256 of the other files. A folder whose manifest does not hold is skipped
+and named; the next older one is used. Position in the data and random numbers are functions of (seed, step), so the step is all
+that there is to keep of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lathe.records import Json
+from lathe.runs import commit_folder, file_sha256, storage
+
+TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+OPTIMIZER = "optimizer."
+"""Prefix of the optimiser's tensors; parameters stand under `model.`."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Training after `step` optimiser steps."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    state: dict[str, Json]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What looking for a checkpoint found: the newest intact one of the job, and why newer ones were passed over."""
+
+    checkpoint: Checkpoint | None
+    skipped: tuple[str, ...]
+
+
+def save(root: Path, checkpoint: Checkpoint, job_hash: str, keep: int) -> None:
+    """Commits a checkpoint under `root`, then removes all but the newest `keep`. Raises StorageError."""
+
+    def fill(folder: Path) -> None:
+        save_file(checkpoint.tensors, folder / TENSORS)
+        (folder / STATE).write_text(_json(checkpoint.state), encoding="utf-8")
+        files = {
+            name: {"num_bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
+            for name in (TENSORS, STATE)
+        }
+        manifest = {"schema_version": 1, "job_hash": job_hash, "step": checkpoint.step, "files": files}
+        (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+
+    commit_folder(root / f"step-{checkpoint.step:06d}", fill)
+    for old in _folders(root)[keep:]:
+        _remove(old)
+
+
+def newest(root: Path, job_hash: str) -> Search:
+    """The newest checkpoint whose manifest holds and names this job."""
+    skipped = []
+    for folder in _folders(root):
+        try:
+            return Search(_read(folder, job_hash), tuple(skipped))
+        except _Unfit as reason:
+            skipped.append(f"{folder.name}: {reason}")
+    return Search(None, tuple(skipped))
+
+
+def sweep(root: Path) -> None:
+    """Removes what a killed process left half-written or half-removed. Only for the holder of the run's lock."""
+    if root.is_dir():
+        for leftover in root.glob(".*"):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(leftover)
+
+
+class _Unfit(Exception):
+    """Why a checkpoint folder cannot be continued from."""
+
+
+def _read(folder: Path, job_hash: str) -> Checkpoint:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        owner, step, files = manifest["job_hash"], manifest["step"], manifest["files"]
+        if set(files) != {TENSORS, STATE}:
+            raise _Unfit(f"{MANIFEST} lists {sorted(files)}")
+        for name, expected in files.items():
+            path = folder / name
+            if not path.is_file():
+                raise _Unfit(f"{name} is missing")
+            size = path.stat().st_size
+            if size != expected["num_bytes"]:
+                raise _Unfit(f"{name} has {size} bytes, expected {expected['num_bytes']}")
+            if file_sha256(path) != expected["sha256"]:
+                raise _Unfit(f"{name} differs from its sha256")
+        if owner != job_hash:
+            raise _Unfit("it belongs to another job (recipe, data or base differ)")
+        if folder.name != f"step-{step:06d}":
+            raise _Unfit(f"it holds step {step}")
+        return Checkpoint(step, load_file(folder / TENSORS), json.loads((folder / STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise _Unfit(f"it cannot be read: {error}") from error
+
+
+def _folders(root: Path) -> list[Path]:
+    """Checkpoint folders, newest first."""
+    return sorted((path for path in root.glob("step-*") if path.is_dir()), reverse=True)
+
+
+def _remove(folder: Path) -> None:
+    """Under a hidden name first, so that a kill half-way leaves nothing that looks like a damaged checkpoint."""
+    hidden = folder.with_name(f".{folder.name}.old")
+    with storage(folder):
+        os.replace(folder, hidden)
+        shutil.rmtree(hidden)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+# ------------------------------------------------------------------------------------------ optimiser state
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state, flat: `optimizer.INDEX.KEY`, the index as torch's state_dict counts parameters."""
+    flat = {}
+    for index, entries in optimizer.state_dict()["state"].items():
+        for key, value in entries.items():
+            flat[f"{OPTIMIZER}{index}.{key}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+    return flat
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts `optimizer_tensors` back. Hyperparameters stay those of `optimizer`: they come from the recipe."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith(OPTIMIZER):
+            index, key = name.removeprefix(OPTIMIZER).split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,183 @@
+"""A llama-like decoder written out for greedy generation: fused matrices, one preallocated cache, exact lengths.
+
+    decoder = Decoder(model, slots=16, capacity=900)
+    last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
+    hidden_ND = decoder.step(tokens_N)                            # one more token in each of the first N slots
+
+It computes what transformers computes, in the same order of operations, without building modules, masks and caches for every token;
+a test holds it to transformers' logits. Slots are rows of the cache; the first N are in use.
+
+Shapes: L layers, S slots, C capacity (tokens of a slot), N slots in use, T tokens, K key-value heads, G query heads a key-value head,
+H = K x G heads, W head width, D hidden width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+LLAMA_LIKE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer's weights; matrices as torch's linear wants them, (out, in)."""
+
+    attention_norm_D: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    query_norm_W: Tensor | None
+    key_norm_W: Tensor | None
+    out: Tensor
+    out_bias: Tensor | None
+    mlp_norm_D: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+def can_decode(model: PreTrainedModel) -> bool:
+    """Whether the model is one of the architectures written out here, without options that change its arithmetic."""
+    config = model.config
+    plain = getattr(config, "hidden_act", None) == "silu" and not getattr(config, "mlp_bias", False)
+    windowed = getattr(config, "sliding_window", None) is not None and getattr(config, "use_sliding_window", True)
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    return config.model_type in LLAMA_LIKE and plain and not windowed and rope in ("default", "llama3", "linear")
+
+
+class Decoder:
+    """The model with room for `slots` answers of at most `capacity` tokens each, prompt included."""
+
+    def __init__(self, model: PreTrainedModel, slots: int, capacity: int) -> None:
+        config, body = model.config, model.get_decoder()
+        self.heads, self.key_heads = config.num_attention_heads, config.num_key_value_heads
+        self.width = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.epsilon = config.rms_norm_eps
+        self.embedding = body.embed_tokens.weight
+        self.device = self.embedding.device
+        self.norm = body.norm.weight
+        self.head = model.get_output_embeddings().weight
+        self.layers = [_layer(layer) for layer in body.layers]
+        # The cosines and sines come from the model's own module: one table for every position there can be.
+        cos_1CW, sin_1CW = body.rotary_emb(self.embedding[:1], torch.arange(capacity, device=self.device)[None])
+        self.cos_CW, self.sin_CW = cos_1CW[0], sin_1CW[0]
+        half = self.width // 2
+        self.sin_CW = torch.cat((-self.sin_CW[:, :half], self.sin_CW[:, half:]), dim=1)
+        shape = (len(self.layers), slots, self.key_heads, capacity, self.width)
+        self.keys_LSKCW = torch.zeros(shape, dtype=self.embedding.dtype, device=self.device)
+        self.values_LSKCW = torch.zeros_like(self.keys_LSKCW)
+        self.lengths_S = torch.zeros(slots, dtype=torch.long, device=self.device)
+
+    @torch.inference_mode()
+    def prefill(self, slot: int, ids: NDArray[np.int64], start: int = 0) -> Tensor:
+        """Reads a prompt into a slot and returns the normed hidden state of its last token, shape (D,).
+
+        start: tokens of it whose keys and values stand in the slot already (see `copy_prefix`); below len(ids).
+        """
+        positions_T = torch.arange(start, len(ids), device=self.device)
+        hidden_TD = functional.embedding(torch.as_tensor(ids[start:], device=self.device), self.embedding)
+        cos_TW, sin_TW = self.cos_CW[start : len(ids)], self.sin_CW[start : len(ids)]
+        # Causal attention of the last rows of a longer sequence; where nothing is shared torch's own causal path is faster.
+        mask = None if start == 0 else torch.arange(len(ids), device=self.device) <= positions_T[:, None]
+        for index, layer in enumerate(self.layers):
+            query_THW, key_TKW, value_TKW = self._project(layer, hidden_TD, cos_TW[:, None], sin_TW[:, None])
+            keys_KCW, values_KCW = self.keys_LSKCW[index, slot], self.values_LSKCW[index, slot]
+            keys_KCW[:, start : len(ids)] = key_TKW.transpose(0, 1)
+            values_KCW[:, start : len(ids)] = value_TKW.transpose(0, 1)
+            attended_HTW = functional.scaled_dot_product_attention(
+                query_THW.transpose(0, 1)[None],
+                keys_KCW[None, :, : len(ids)],
+                values_KCW[None, :, : len(ids)],
+                attn_mask=mask,
+                is_causal=mask is None,
+                enable_gqa=self.heads != self.key_heads,
+            )[0]
+            hidden_TD = self._rest(layer, hidden_TD, attended_HTW.transpose(0, 1).reshape(len(hidden_TD), -1))
+        self.lengths_S[slot] = len(ids)
+        return functional.rms_norm(hidden_TD[-1], (hidden_TD.shape[1],), self.norm, self.epsilon)
+
+    @torch.inference_mode()
+    def step(self, tokens_N: Tensor) -> Tensor:
+        """Appends one token to each of the first N slots; the normed hidden states after it, shape (N, D)."""
+        count = len(tokens_N)
+        rows_N, places_N = torch.arange(count, device=self.device), self.lengths_S[:count]
+        longest = int(places_N.max()) + 1
+        hidden_ND = functional.embedding(tokens_N, self.embedding)
+        cos_NW, sin_NW = self.cos_CW[places_N], self.sin_CW[places_N]
+        unseen_N11T = (torch.arange(longest, device=self.device) > places_N[:, None])[:, None, None]
+        hide = bool(unseen_N11T.any())
+        for index, layer in enumerate(self.layers):
+            query_NHW, key_NKW, value_NKW = self._project(layer, hidden_ND, cos_NW[:, None], sin_NW[:, None])
+            keys_NKCW, values_NKCW = self.keys_LSKCW[index, :count], self.values_LSKCW[index, :count]
+            keys_NKCW[rows_N, :, places_N] = key_NKW
+            values_NKCW[rows_N, :, places_N] = value_NKW
+            query_NKGW = query_NHW.view(count, self.key_heads, -1, self.width)
+            scores_NKGT = (query_NKGW @ keys_NKCW[:, :, :longest].transpose(2, 3)) * self.width**-0.5
+            if hide:
+                scores_NKGT = scores_NKGT.masked_fill(unseen_N11T, float("-inf"))
+            attended_NKGW = torch.softmax(scores_NKGT, dim=-1) @ values_NKCW[:, :, :longest]
+            hidden_ND = self._rest(layer, hidden_ND, attended_NKGW.reshape(count, -1))
+        self.lengths_S[:count] += 1
+        return functional.rms_norm(hidden_ND, (hidden_ND.shape[1],), self.norm, self.epsilon)
+
+    @torch.inference_mode()
+    def copy_prefix(self, source: int, target: int, length: int) -> None:
+        """Gives `target` the keys and values of the first `length` tokens of `source`; exact where those tokens are equal."""
+        self.keys_LSKCW[:, target, :, :length] = self.keys_LSKCW[:, source, :, :length]
+        self.values_LSKCW[:, target, :, :length] = self.values_LSKCW[:, source, :, :length]
+
+    def move(self, source: int, target: int) -> None:
+        """Moves a slot's content."""
+        self.copy_prefix(source, target, int(self.lengths_S[source]))
+        self.lengths_S[target] = self.lengths_S[source]
+
+    @torch.inference_mode()
+    def logits(self, hidden_ND: Tensor) -> Tensor:
+        """Logits of normed hidden states, shape (N, vocabulary)."""
+        return functional.linear(hidden_ND, self.head)
+
+    def _project(self, layer: _Layer, hidden_TD: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (T, H, W), keys and values (T, K, W), turned by their positions."""
+        normed_TD = functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), layer.attention_norm_D, self.epsilon)
+        joined = functional.linear(normed_TD, layer.qkv, layer.qkv_bias).view(len(hidden_TD), -1, self.width)
+        query, key, value = joined.split((self.heads, self.key_heads, self.key_heads), dim=1)
+        if layer.query_norm_W is not None:
+            query = functional.rms_norm(query, (self.width,), layer.query_norm_W, self.epsilon)
+            key = functional.rms_norm(key, (self.width,), layer.key_norm_W, self.epsilon)
+        return _turn(query, cos, sin), _turn(key, cos, sin), value
+
+    def _rest(self, layer: _Layer, hidden_TD: Tensor, attended_TE: Tensor) -> Tensor:
+        """What follows attention in a layer: output projection, residual, gated MLP, residual."""
+        hidden_TD = hidden_TD + functional.linear(attended_TE, layer.out, layer.out_bias)
+        normed_TD = functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), layer.mlp_norm_D, self.epsilon)
+        gate, up = functional.linear(normed_TD, layer.gate_up).chunk(2, dim=1)
+        return hidden_TD + functional.linear(functional.silu(gate).mul_(up), layer.down)
+
+
+def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding; `sin` has the sign of the rotated half folded in."""
+    half = heads.shape[-1] // 2
+    return heads * cos + torch.roll(heads, half, dims=-1) * sin
+
+
+def _layer(layer: nn.Module) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    biased = projections[0].bias is not None
+    return _Layer(
+        attention_norm_D=layer.input_layernorm.weight,
+        qkv=torch.cat([part.weight for part in projections]),
+        qkv_bias=torch.cat([part.bias for part in projections]) if biased else None,
+        query_norm_W=attention.q_norm.weight if hasattr(attention, "q_norm") else None,
+        key_norm_W=attention.k_norm.weight if hasattr(attention, "k_norm") else None,
+        out=attention.o_proj.weight,
+        out_bias=attention.o_proj.bias,
+        mlp_norm_D=layer.post_attention_layernorm.weight,
+        gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+        down=mlp.down_proj.weight,
+    )

@@ -1,0 +1,161 @@
+"""Greedy answers to many prompts, in bounded memory, each given out as soon as it is finished.
+
+    for answer in generate(model, prompts, token_budget=16384, stop_ids=frozenset({2})):
+        answer.index, answer.ids, answer.finish
+
+Prompts of like length share a cache of `token_budget` tokens. Each new prompt takes over the keys and values that it has in common
+with a prompt still in the cache (an instruction, a schema, examples), and a finished answer's place goes to the next prompt at once.
+Nothing is padded: every answer is the one that its prompt gives alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lathe.engine.decoder import Decoder, can_decode
+from lathe.errors import InputError
+
+SIMILAR = 0.6
+"""Prompts share a cache while the shortest need of a group is at least this share of its longest: at most 40 % of the cache idles."""
+MOST_SLOTS = 64
+"""More answers at once gain nothing on a CPU and delay the first."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids to continue, and by how many at most."""
+
+    ids: Sequence[int]
+    max_new_tokens: int
+
+    @property
+    def need(self) -> int:
+        """Tokens of cache that the answer can take."""
+        return len(self.ids) + self.max_new_tokens
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was written after prompt `index`. ids: without the token that ended it. seconds: its share of the wall time."""
+
+    index: int
+    ids: list[int]
+    finish: Literal["stop", "length"]
+    seconds: float
+
+
+@dataclass
+class _Writing:
+    """An answer under way, in one slot."""
+
+    index: int
+    limit: int
+    seconds: float
+    ids: list[int] = field(default_factory=list)
+
+
+def generate(
+    model: PreTrainedModel, prompts: Sequence[Prompt], *, token_budget: int, stop_ids: frozenset[int]
+) -> Iterator[Answer]:
+    """Greedy continuations, in the order in which they finish.
+
+    Raises InputError where a prompt is empty, or longer with its answer than the model's context.
+    """
+    if not can_decode(model):
+        raise InputError(f"generation for the architecture {model.config.model_type} is not supported yet")
+    context = getattr(model.config, "max_position_embeddings", None)
+    for prompt in prompts:
+        if not prompt.ids:
+            raise InputError("a prompt without tokens cannot be continued")
+        if context is not None and prompt.need > context:
+            raise InputError(
+                f"a prompt of {len(prompt.ids)} tokens with up to {prompt.max_new_tokens} new ones exceeds the context of {context}",
+                hint="Lower evaluate.max_new_tokens, use fewer examples in the prompt, or a base with a longer context.",
+            )
+    for group in groups(prompts):
+        yield from _generate_group(model, prompts, group, token_budget, stop_ids)
+
+
+def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Indices of prompts that share a cache: alike in need, and within a group in the order of their ids, so that neighbours share."""
+    by_need = sorted(range(len(prompts)), key=lambda index: (-prompts[index].need, index))
+    found: list[list[int]] = []
+    for index in by_need:
+        if found and prompts[index].need >= SIMILAR * prompts[found[-1][0]].need:
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return [sorted(group, key=lambda index: (tuple(prompts[index].ids), index)) for group in found]
+
+
+def _generate_group(
+    model: PreTrainedModel, prompts: Sequence[Prompt], group: Sequence[int], token_budget: int, stop_ids: frozenset[int]
+) -> Iterator[Answer]:
+    """Answers of one group: slots 0 .. len(writing) - 1 of the cache are always the ones in use."""
+    capacity = max(prompts[index].need for index in group)
+    slots = min(max(1, token_budget // capacity), len(group), MOST_SLOTS)
+    decoder = Decoder(model, slots, capacity)
+    held: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * slots
+    next_S = torch.zeros(slots, dtype=torch.long, device=decoder.device)
+    waiting = list(reversed(group))
+    writing: list[_Writing] = []
+    while waiting or writing:
+        while waiting and len(writing) < slots:
+            index, slot = waiting.pop(), len(writing)
+            begun = time.perf_counter()
+            next_S[slot] = _read(decoder, held, slot, np.asarray(prompts[index].ids, dtype=np.int64))
+            writing.append(_Writing(index, prompts[index].max_new_tokens, seconds=time.perf_counter() - begun))
+        for entry, token in zip(writing, next_S[: len(writing)].tolist(), strict=True):
+            entry.ids.append(token)
+        for slot in reversed(range(len(writing))):
+            entry, finish = writing[slot], _finish(writing[slot], stop_ids)
+            if finish is None:
+                continue
+            yield Answer(entry.index, entry.ids[:-1] if finish == "stop" else entry.ids, finish, entry.seconds)
+            last = len(writing) - 1
+            if slot != last:
+                decoder.move(last, slot)
+                held[slot], next_S[slot], writing[slot] = held[last], next_S[last].clone(), writing[last]
+            writing.pop()
+        if writing:
+            begun = time.perf_counter()
+            next_S[: len(writing)] = _greedy(decoder, decoder.step(next_S[: len(writing)]))
+            share = (time.perf_counter() - begun) / len(writing)
+            for entry in writing:
+                entry.seconds += share
+
+
+def _read(decoder: Decoder, held: list[NDArray[np.int64]], slot: int, prompt_N: NDArray[np.int64]) -> int:
+    """Reads a prompt into a slot, taking over what it shares with any prompt that stands in the cache; its first new token."""
+    source = max(range(len(held)), key=lambda place: _common(held[place], prompt_N))
+    shared = _common(held[source], prompt_N)
+    if shared and source != slot:
+        decoder.copy_prefix(source, slot, shared)
+    held[slot] = prompt_N
+    return int(_greedy(decoder, decoder.prefill(slot, prompt_N, shared)[None]))
+
+
+def _common(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> int:
+    """Length of the common beginning, at least one token short of the second."""
+    length = min(len(first_N), len(second_N) - 1)
+    differ = np.flatnonzero(first_N[:length] != second_N[:length])
+    return int(differ[0]) if len(differ) else length
+
+
+def _greedy(decoder: Decoder, hidden_ND: Tensor) -> Tensor:
+    return decoder.logits(hidden_ND).argmax(dim=-1)
+
+
+def _finish(entry: _Writing, stop_ids: frozenset[int]) -> Literal["stop", "length"] | None:
+    if entry.ids[-1] in stop_ids:
+        return "stop"
+    return "length" if len(entry.ids) >= entry.limit else None

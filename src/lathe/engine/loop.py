@@ -1,0 +1,211 @@
+"""Training from the first step or from the newest intact checkpoint to the last step.
+
+    outcome = fit(job, progress)
+
+Row order, packs and learning rate of step k are functions of (recipe, seed, k); random numbers are seeded with (seed, k). So a run that
+was killed at any moment continues to the same bytes. Running out of memory halves the token budget and repeats the same step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import nn
+
+from lathe.contracts import Progress
+from lathe.engine import checkpoint
+from lathe.engine.devices import Gauges, Precision, out_of_memory
+from lathe.engine.model import trainable
+from lathe.engine.optim import adamw, clip_global_norm
+from lathe.engine.signals import stop_requested
+from lathe.engine.step import build_pack, gradients
+from lathe.errors import Diverged, InputError, Interrupted
+from lathe.records import Json
+from lathe.runs import committed, storage
+from lathe.schedule.steps import StepPlan
+from lathe.text.tokens import TokenSet
+
+MODEL = "model."
+"""Prefix of the parameters in a checkpoint's tensors."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the loop needs, loaded and decided."""
+
+    model: nn.Module
+    tokens: TokenSet
+    plan: StepPlan
+    out: Path
+    """Folder that gets checkpoints/ and metrics.jsonl."""
+    job_hash: str
+    precision: Precision = "fp32"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+@dataclass
+class Course:
+    """How far training has come; kept in each checkpoint."""
+
+    step: int = 0
+    token_budget: int = 0
+    seconds: float = 0.0
+    """Spent in steps, over all starts."""
+    resumed: int = 0
+    notes: list[str] = field(default_factory=list)
+    environment: dict[str, Json] = field(default_factory=dict)
+    """What bytes depend on besides the job: torch version, threads, instruction set."""
+
+
+def fit(work: Fit, progress: Progress) -> Course:
+    """Trains `work.model` in place. Raises Diverged, Interrupted, StorageError, or InputError where a row exceeds the memory."""
+    with storage(work.out):
+        work.out.mkdir(parents=True, exist_ok=True)
+    checkpoints = work.out / "checkpoints"
+    parameters = trainable(work.model)
+    train = work.plan.train
+    optimizer = adamw(parameters.items(), train.learning_rate, train.weight_decay)
+    course = _resume(work, checkpoints, parameters, optimizer)
+    supervised_N = work.tokens.supervised_lengths
+    gauges = Gauges(work.device)
+
+    def keep() -> None:
+        tensors = {MODEL + name: part.detach() for name, part in parameters.items()} | checkpoint.optimizer_tensors(
+            optimizer
+        )
+        state = checkpoint.Checkpoint(course.step, tensors, asdict(course))
+        checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints)
+
+    with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as stop_asked:
+        while course.step < work.plan.num_steps:
+            begun = time.monotonic()
+            rows = work.plan.examples(course.step)
+            learning_rate = work.plan.learning_rate(course.step)
+            loss = _step_gradients(work, course, int(supervised_N[rows].sum()))
+            norm = clip_global_norm(parameters.values(), math.inf if train.clip_norm is None else train.clip_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise Diverged(
+                    f"step {course.step + 1}: loss {loss:g}, gradient norm {norm:g}; the weights before this step are kept",
+                    hint="Lower train.learning_rate (a third of it is a good next try), or look at the rows of this step: "
+                    + ", ".join(str(row) for row in rows[:8]),
+                )
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            course.step += 1
+            seconds = time.monotonic() - begun
+            course.seconds += seconds
+            tokens = int(work.plan.lengths_N[rows].sum())
+            line = {
+                "step": course.step, "loss": loss, "learning_rate": learning_rate, "gradient_norm": norm, "tokens": tokens,
+                "supervised": int(supervised_N[rows].sum()), "seconds": seconds, "tokens_per_second": tokens / seconds,
+                "token_budget": course.token_budget,
+            }  # fmt: skip
+            write_metrics(metrics, line | gauges.read())
+            progress({"stage": "train", "done": course.step, "total": work.plan.num_steps, "unit": "step"} | line)
+            signal = stop_asked()
+            if signal or course.step in work.plan.checkpoint_steps:
+                keep()
+            if signal and course.step < work.plan.num_steps:
+                raise Interrupted(
+                    f"stopped by {signal} after step {course.step} of {work.plan.num_steps}",
+                    hint="The same command continues.",
+                )
+    return course
+
+
+def _step_gradients(work: Fit, course: Course, supervised: int) -> float:
+    """The gradient of step `course.step` in `.grad`, and its loss; halves `course.token_budget` for as long as memory runs out."""
+    while True:
+        packs = work.plan.packs(course.step, course.token_budget)
+        torch.manual_seed((work.plan.seed * 2**32 + course.step) % 2**63)
+        try:
+            built = (build_pack([work.tokens.row(row) for row in pack], work.device) for pack in packs)
+            return gradients(work.model, built, supervised, work.precision)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            work.model.zero_grad(set_to_none=True)
+            if all(len(pack) == 1 for pack in packs):
+                longest = int(work.plan.lengths_N[work.plan.examples(course.step)].max())
+                raise InputError(
+                    f"memory ran out in step {course.step + 1} with one row at a time; its longest row has {longest} tokens",
+                    hint="Set train.max_tokens below that with train.truncate: true, or use a smaller base.",
+                ) from error
+            course.notes.append(
+                f"step {course.step + 1}: memory ran out, token budget halved to {course.token_budget // 2}"
+            )
+        # Outside the except block, so that the traceback no longer holds the failed step's activations.
+        course.token_budget //= 2
+        if work.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _resume(
+    work: Fit, checkpoints: Path, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> Course:
+    """The course of the newest intact checkpoint, its tensors put in place; a fresh one where there is none."""
+    checkpoint.sweep(checkpoints)
+    search = checkpoint.newest(checkpoints, work.job_hash)
+    here = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "float32_products": torch.backends.mkldnn.matmul.fp32_precision,
+    }
+    if search.checkpoint is None:
+        course = Course(token_budget=work.plan.train.token_budget, environment=here)
+    else:
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(search.checkpoint.tensors[MODEL + name])
+        checkpoint.restore_optimizer(optimizer, search.checkpoint.tensors)
+        course = Course(**search.checkpoint.state)
+        course.resumed += 1
+        for key, value in here.items():
+            if course.environment.get(key) != value:
+                course.notes.append(
+                    f"continued at step {course.step} with {key} {value} instead of {course.environment.get(key)}: "
+                    "the result is as good, but not bit-identical"
+                )
+        course.environment = here
+    course.notes.extend(f"checkpoint passed over: {reason}" for reason in search.skipped)
+    return course
+
+
+# ------------------------------------------------------------------------------------------ metrics
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, oldest first; a torn last line is left out."""
+    lines = []
+    for text in path.read_bytes().split(b"\n") if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def open_metrics(path: Path, done: int) -> IO[bytes]:
+    """Opens metrics.jsonl for appending, without the lines of steps after `done`, which will be taken again."""
+    kept = [line for line in read_metrics(path) if line["step"] <= done]
+    with committed(path) as file:
+        for line in kept:
+            file.write(json.dumps(line).encode() + b"\n")
+    return open(path, "ab")
+
+
+def write_metrics(file: IO[bytes], line: Mapping[str, Any]) -> None:
+    """Appends one step's line, visible to readers at once."""
+    with storage(Path(file.name)):
+        file.write(json.dumps(line).encode() + b"\n")
+        file.flush()

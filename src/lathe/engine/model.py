@@ -1,0 +1,191 @@
+"""Models: loaded from a folder, fitted with adapters, merged, and written back.
+
+    model = load(Model(base_folder, adapter_folder))              # base + adapter, float32
+    model = attach(load_base(base_folder), method, seed=0)        # ready for training
+
+Loading opens safetensors, JSON and tokenizer files only (`folder.check_model_folder`). All weights are held in the dtype that is
+asked for, whatever the dtype of storage.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from lathe.contracts import Model
+from lathe.engine.folder import check_adapter_folder, check_model_folder, is_full_model, stored_tensors
+from lathe.errors import InputError, Unavailable
+from lathe.records import Method
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json",
+    "vocab.json", "merges.txt", "tokenizer.model", "added_tokens.json",
+)  # fmt: skip
+"""What belongs to a model folder besides config.json and weights."""
+
+FLOATS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+"""safetensors' names of the floating-point formats that a base may be stored in."""
+
+
+def load_base(folder: Path, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa") -> PreTrainedModel:
+    """The causal language model in a folder, in evaluation mode, all parameters frozen.
+
+    Raises InputError where the folder is no sound model, Refused where it holds pickles or code.
+    """
+    check_model_folder(folder)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}") from error
+    if report["missing_keys"]:
+        # transformers would go on with random numbers in their place.
+        missing = sorted(report["missing_keys"])
+        raise InputError(
+            f"{folder} lacks {len(missing)} weights that its config.json asks for, {missing[0]} among them"
+        )
+    _check_head(folder, model)
+    return model.eval().requires_grad_(False)
+
+
+def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa") -> PreTrainedModel | PeftModel:
+    """What a `contracts.Model` names: the base, the base with its adapter, or fully tuned weights; nothing is trainable.
+
+    Raises InputError where a folder is no sound model or adapter, Refused where one holds pickles or code.
+    """
+    if model.adapter_folder is None:
+        return load_base(model.base_folder, dtype=dtype, attention=attention)
+    if is_full_model(model.adapter_folder):
+        return load_base(model.adapter_folder, dtype=dtype, attention=attention)
+    check_adapter_folder(model.adapter_folder)
+    base = load_base(model.base_folder, dtype=dtype, attention=attention)
+    try:
+        tuned = PeftModel.from_pretrained(base, str(model.adapter_folder), local_files_only=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{model.adapter_folder} does not fit {model.base_folder}: {_first_line(error)}") from error
+    return tuned.to(dtype).eval().requires_grad_(False)
+
+
+def load_merged(model: Model, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """As `load`, with the adapter folded into the weights; the sum is formed in float32 and cast to `dtype` once."""
+    tuned = load(model, dtype=torch.float32)
+    merged = tuned.merge_and_unload(safe_merge=True) if isinstance(tuned, PeftModel) else tuned
+    return merged.to(dtype)
+
+
+def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel | PeftModel:
+    """Makes the model trainable as `method` says. LoRA's A matrices are drawn from `seed` alone, B is zero.
+
+    Adapters are float32 whatever the dtype of the base. Raises InputError where a target matches no layer.
+    """
+    if method.kind == "qlora":
+        raise Unavailable("qlora is not there yet", hint="Use method.kind: lora; a small base fits unquantised.")
+    if method.kind == "full":
+        return base.requires_grad_(True).train()
+    config = LoraConfig(
+        r=method.rank,
+        lora_alpha=method.alpha,
+        lora_dropout=method.dropout,
+        target_modules=method.targets if isinstance(method.targets, str) else list(method.targets),
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base.config._name_or_path,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = get_peft_model(base, config)
+        except ValueError as error:
+            linear = sorted(
+                {name.rsplit(".", 1)[-1] for name, part in base.named_modules() if isinstance(part, nn.Linear)}
+            )
+            raise InputError(
+                f"method.targets {list(method.targets)} match no layer of the base",
+                hint=f"Its linear layers: {', '.join(linear)}.",
+            ) from error
+    return model.train()
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Trainable parameters by name, in the model's order."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def causal(model: nn.Module) -> PreTrainedModel:
+    """The transformers model inside, adapters left in place."""
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    assert isinstance(inner, PreTrainedModel)
+    return inner
+
+
+def head(model: nn.Module) -> Tensor:
+    """The output head's weight, shape (vocabulary, hidden)."""
+    return causal(model).get_output_embeddings().weight
+
+
+def write_trained(model: nn.Module, folder: Path) -> None:
+    """Writes what was trained into an existing folder, the same weights giving the same bytes.
+
+    A PEFT model gives an adapter folder that peft loads, else whole weights in the dtype they are held in.
+    """
+    if not isinstance(model, PeftModel):
+        write_model(causal(model), folder)
+        return
+    tensors = {name: part.detach().contiguous() for name, part in get_peft_model_state_dict(model).items()}
+    save_file(dict(sorted(tensors.items())), folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    config = model.peft_config["default"]
+    # peft holds the targets as a set, whose order changes from process to process.
+    fields = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
+    fields["inference_mode"] = True
+    text = json.dumps(fields, indent=2, sort_keys=True, default=str)
+    (folder / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def write_model(model: PreTrainedModel, folder: Path) -> None:
+    """Writes config.json and model.safetensors into an existing folder, without a tokenizer."""
+    model.save_pretrained(folder, max_shard_size="50GB")
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """The floating-point dtype in which a model folder holds most of its numbers."""
+    sizes = dict.fromkeys(FLOATS, 0)
+    for tensor in stored_tensors(folder).values():
+        if tensor.dtype in sizes:
+            sizes[tensor.dtype] += tensor.size
+    return FLOATS[max(sizes, key=sizes.__getitem__)]
+
+
+def _check_head(folder: Path, model: PreTrainedModel) -> None:
+    """The engine computes hidden @ head.T; an architecture that does more to its logits would be trained wrongly."""
+    output = model.get_output_embeddings()
+    if not isinstance(output, nn.Linear) or output.bias is not None:
+        raise InputError(
+            f"{folder}: the output head of {model.config.model_type} is not a plain matrix, which is not supported yet"
+        )
+    for key in ("final_logit_softcapping", "logits_scaling", "logit_scale"):
+        value = getattr(model.config, key, None)
+        if value is not None and not (isinstance(value, (int, float)) and math.isclose(value, 1.0)):
+            raise InputError(f"{folder}: {key} = {value} in config.json is not supported yet")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,83 @@
+"""One optimiser step's gradients: the reference implementation, for any causal language model that transformers has.
+
+    packs = [build_pack([tokens.row(i) for i in rows]) for rows in plan.packs(step)]
+    loss = gradients(model, packs, supervised=sum(len(p.targets_S) for p in packs))     # .grad now holds the step's gradient
+
+A step is a set of examples, not a shape: its loss is the sum over its supervised tokens divided by their number, so loss and gradient
+are the same whatever the packs. Only supervised positions reach the output head, and no position is ever padding.
+
+Shapes: T tokens of a pack, S supervised positions of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lathe.engine.attention import PACKED, register_attention
+from lathe.engine.devices import Precision
+from lathe.engine.loss import supervised_loss
+from lathe.engine.model import causal, head
+from lathe.text.render import Encoded
+
+ATTENTION = PACKED
+"""The attention that `gradients` needs a model to be loaded with."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Rows laid end to end. bounds: where each begins, and T; positions count from 0 in each row."""
+
+    ids_1T: Tensor
+    positions_1T: Tensor
+    bounds: list[int]
+    scored_S: Tensor
+    """Positions whose logits are scored: each stands one before a supervised token."""
+    targets_S: Tensor
+
+
+def build_pack(rows: Sequence[Encoded], device: torch.device | None = None) -> Pack:
+    """Lays rows end to end. A row's first token is never supervised (`text.render`), so no row is scored on another's end."""
+    ids = np.concatenate([row.ids for row in rows]).astype(np.int64)
+    targets = np.flatnonzero(np.concatenate([row.supervised for row in rows]))
+    bounds = np.cumsum([0, *(len(row.ids) for row in rows)])
+    positions = np.concatenate([np.arange(len(row.ids)) for row in rows])
+    return Pack(
+        ids_1T=torch.from_numpy(ids)[None].to(device),
+        positions_1T=torch.from_numpy(positions)[None].to(device),
+        bounds=bounds.tolist(),
+        scored_S=torch.from_numpy(targets - 1).to(device),
+        targets_S=torch.from_numpy(ids[targets]).to(device),
+    )
+
+
+def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Tensor:
+    """Summed loss of a pack in nats, a scalar with a gradient. bf16 computes in autocast; the loss itself is float32."""
+    decoder = causal(model).get_decoder()
+    with torch.autocast(pack.ids_1T.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        # No mask and no cache: with either, transformers would let the rows of a pack see each other.
+        hidden_TD = decoder(
+            input_ids=pack.ids_1T, position_ids=pack.positions_1T, cu_seq_lens_q=pack.bounds, use_cache=False
+        ).last_hidden_state[0]
+    head_VD = head(model)
+    return supervised_loss(hidden_TD.to(head_VD.dtype), head_VD, pack.scored_S, pack.targets_S)
+
+
+def gradients(model: nn.Module, packs: Iterable[Pack], supervised: int, precision: Precision = "fp32") -> float:
+    """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
+
+    supervised: supervised tokens of the whole step, over all its packs. The model must have been loaded with `ATTENTION`.
+    """
+    register_attention()
+    total = 0.0
+    for pack in packs:
+        if pack.targets_S.numel() == 0:
+            continue
+        loss = pack_loss(model, pack, precision) / supervised
+        loss.backward()
+        total += loss.item()
+    return total

@@ -1,0 +1,70 @@
+"""Generation by the engine: float32, the adapter folded into the weights, keys and values shared between like prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from lathe.contracts import Ability, GenerateSettings, Model, Request, Runtime, Session
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from lathe.records import Prediction
+    from lathe.text.tokenizer import Tokenizer
+
+PACKAGES = ("torch", "transformers", "peft", "safetensors")
+
+
+class NativeSession(Session):
+    """A loaded model and its tokenizer."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Tokenizer, threads: int | None) -> None:
+        self._model: PreTrainedModel | None = model
+        self._tokenizer = tokenizer
+        self._threads = threads
+
+    def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
+        """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
+        from lathe.engine import devices
+        from lathe.engine.generate import Prompt, generate
+        from lathe.records import Prediction
+
+        if self._model is None:
+            raise ValueError("the session is closed")
+        prompts = [Prompt(request.prompt_ids, request.max_new_tokens) for request in requests]
+        stop_ids = settings.stop_ids or self._tokenizer.stop_ids
+        with devices.threads(settings.threads or self._threads), devices.exact_fast_matmul():
+            for answer in generate(self._model, prompts, token_budget=settings.token_budget, stop_ids=stop_ids):
+                yield Prediction(
+                    id=requests[answer.index].id,
+                    text=self._tokenizer.decode(answer.ids),
+                    finish=answer.finish,
+                    prompt_tokens=len(requests[answer.index].prompt_ids),
+                    new_tokens=len(answer.ids),
+                    seconds=answer.seconds,
+                )
+
+    def close(self) -> None:
+        self._model = None
+
+
+class Native(Runtime):
+    def ability(self) -> Ability:
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if missing:
+            return Ability(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train]'")
+        return Ability(True, "torch, transformers and peft are installed")
+
+    def open(self, model: Model, threads: int | None = None) -> NativeSession:
+        """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
+        from lathe.engine import devices
+        from lathe.engine.model import load_merged
+        from lathe.text import tokenizer
+
+        loaded = load_merged(model).to(devices.pick_device())
+        return NativeSession(loaded, tokenizer.load(model.base_folder), threads)
+
+
+RUNTIME = Native()

@@ -1,0 +1,80 @@
+"""Lathe's own trainer: the engine's exact, resumable step on transformers models with peft adapters."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lathe.contracts import Ability, Progress, Trainer
+
+if TYPE_CHECKING:
+    from lathe.records import TrainJob, TrainResult
+
+PACKAGES = ("torch", "transformers", "peft", "safetensors")
+
+
+class Native(Trainer):
+    def ability(self) -> Ability:
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if missing:
+            return Ability(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train]'")
+        return Ability(True, "torch, transformers and peft are installed")
+
+    def train(self, job: TrainJob, progress: Progress) -> TrainResult:
+        # Here and not above, so that finding the trainer and asking for its ability stay cheap.
+        import torch
+
+        from lathe.engine import devices, loop, model, step
+        from lathe.records import Method, TrainResult, TrainSpec
+        from lathe.runs import commit_folder
+        from lathe.schedule.steps import steps
+        from lathe.text.tokens import TokenSet
+
+        method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
+        out, base_folder = Path(job.out_folder), Path(job.base_folder)
+        device = devices.pick_device()
+        precision = devices.pick_precision(train.precision, device)
+        tokens = TokenSet.load(Path(job.tokens_path))
+        plan = steps(tokens.lengths, train, job.seed)
+        step.register_attention()
+        with devices.threads(train.threads), devices.exact_fast_matmul() as fast:
+            # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
+            storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
+            base = model.load_base(base_folder, dtype=storage, attention=step.ATTENTION).to(device)
+            net = model.attach(base, method, job.seed)
+            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, precision, device), progress)
+
+            def fill(folder: Path) -> None:
+                model.write_trained(net, folder)
+                if method.kind == "full":
+                    for name in model.TOKENIZER_FILES:
+                        if (base_folder / name).is_file():
+                            shutil.copyfile(base_folder / name, folder / name)
+
+            commit_folder(out / "adapter", fill)
+            trainable = sum(part.numel() for part in model.trainable(net).values())
+        losses = [line["loss"] for line in loop.read_metrics(out / "metrics.jsonl")]
+        tail = losses[-max(1, len(losses) // 10) :]
+        return TrainResult(
+            inputs=job.job_hash,
+            adapter_folder=f"{out.name}/adapter",
+            num_steps=course.step,
+            num_tokens=plan.num_tokens,
+            num_supervised=plan.over_run(tokens.supervised_lengths),
+            first_loss=losses[0] if losses else None,
+            last_loss=sum(tail) / len(tail) if tail else None,
+            peak_bytes=devices.peak_bytes(device),
+            train_seconds=course.seconds,
+            tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
+            device=str(device),
+            precision=precision,
+            step_kind="reference, float32 products through oneDNN" if fast and device.type == "cpu" else "reference",
+            trainable_parameters=trainable,
+            resumed=course.resumed,
+            notes=tuple(course.notes),
+        )
+
+
+TRAINER = Native()
