@@ -139,7 +139,7 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
 
     Raises InputError on an architecture that is not known here and on a value that is no positive whole number.
     """
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind not in DEFAULTS:
         nested = f" (its text model says {config['text_config'].get('model_type')!r})" if _is_nested(config) else ""
         raise InputError(

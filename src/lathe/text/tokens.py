@@ -62,16 +62,17 @@ class TokenSet:
         return Encoded(self.ids_T[place], supervised, num_prompt)
 
     def to_bytes(self) -> bytes:
-        """The set as one safetensors file."""
+        """The set as one safetensors file; equal sets give equal bytes."""
         names = np.frombuffer(json.dumps(self.example_ids).encode(), dtype=np.uint8)
         arrays = {
             "ids": self.ids_T,
             "supervised": self.supervised_T.astype(np.uint8),
             "offsets": self.offsets,
             "example_ids": names,
+            # As a tensor: the order of a header's metadata differs from process to process, and equal sets give equal bytes.
+            "counts": np.array([self.truncated_rows, self.special_texts], dtype=np.int64),
         }
-        counts = {"truncated_rows": str(self.truncated_rows), "special_texts": str(self.special_texts)}
-        return bytes(safetensors.numpy.save(arrays, metadata=counts))
+        return bytes(safetensors.numpy.save(arrays))
 
     def save(self, path: Path) -> None:
         """Writes the file in place; a run's file goes through runs.committed with `to_bytes` instead."""
@@ -82,16 +83,16 @@ class TokenSet:
         """Reads what `to_bytes` made. Raises InputError where the file is missing or damaged."""
         try:
             with safetensors.safe_open(path, framework="numpy") as file:
-                counts = file.metadata() or {}
+                truncated_rows, special_texts = file.get_tensor("counts").tolist()
                 return cls(
                     ids_T=file.get_tensor("ids"),
                     supervised_T=file.get_tensor("supervised").astype(np.bool_),
                     offsets=file.get_tensor("offsets"),
                     example_ids=tuple(json.loads(file.get_tensor("example_ids").tobytes())),
-                    truncated_rows=int(counts["truncated_rows"]),
-                    special_texts=int(counts["special_texts"]),
+                    truncated_rows=truncated_rows,
+                    special_texts=special_texts,
                 )
-        except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
             raise InputError(f"{path} holds no token set that can be read: {error}") from error
 
 
@@ -102,10 +103,13 @@ def tokenise(
     truncate: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TokenSet:
-    """All rows encoded, in order. max_tokens: longest row; None = any. progress: called with rows done and rows in all.
+    """All rows encoded, in order.
 
-    Raises InputError where rows are longer and may not be cut, or where a cut leaves nothing to learn from.
+    max_tokens: longest row; None = the base's context, which no row may exceed either way. truncate: whether longer rows are
+    cut at their end. progress: called with rows done and rows in all. Raises InputError where rows are longer and may not be
+    cut, or where a cut leaves nothing to learn from.
     """
+    max_tokens = min((limit for limit in (max_tokens, tok.max_tokens) if limit is not None), default=None)
     rows: list[Encoded] = []
     for start in range(0, len(examples), BATCH):
         rows += encode_all(tok, examples[start : start + BATCH])
@@ -114,11 +118,12 @@ def tokenise(
     if long and not truncate:
         longest = max(long, key=lambda place: len(rows[place].ids))
         need = len(rows[longest].ids)
+        fits = tok.max_tokens is None or need <= tok.max_tokens
+        larger = f"Set train.max_tokens to {need}" if fits else f"Use a base with a context of {need} tokens or more"
         raise InputError(
             f"{len(long)} of {len(rows)} rows are longer than {max_tokens} tokens; "
             f"the longest, {examples[longest].id}, has {need}",
-            hint=f"Set train.max_tokens to {need} where the base's context allows it, "
-            "or train.truncate to true: then longer rows are cut and counted.",
+            hint=f"{larger}, or set train.truncate to true: then longer rows are cut and counted.",
         )
     cut = set(long)
     kept = [_cut(row, max_tokens) if place in cut else row for place, row in enumerate(rows)]
