@@ -1,0 +1,171 @@
+"""What the machine is, read from the system: no torch, no network, under a tenth of a second without a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from lathe.records import Json
+
+FEATURES = {
+    "avx2": "avx2",
+    "avx512f": "avx512f",
+    "avx512_bf16": "avx512_bf16",
+    "amx_bf16": "amx",
+    "asimd": "neon",
+    "bf16": "bf16",
+}
+"""Flags of /proc/cpuinfo that change how fast or in which precision a step runs, with the name that people know."""
+PACKAGES = ("lathe-slm", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "huggingface_hub")
+TOP_PROCESSES = 3
+
+
+def machine(folder: Path) -> dict[str, Json]:
+    """The machine as a JSON object; sizes in bytes. `folder`: whose file system the disk figures are for."""
+    memory = psutil.virtual_memory()
+    limit = memory_limit()
+    used = memory_used()
+    free = memory.available if limit is None else min(memory.available, max(0, limit - used))
+    return {
+        "os": platform.platform(),
+        "cpu": cpu_model(),
+        "cores": cores(),
+        "cores_present": os.cpu_count(),
+        "features": features(),
+        "memory_bytes": memory.total if limit is None else min(memory.total, limit),
+        "free_bytes": free,
+        "disk_free_bytes": disk_free(folder),
+        "gpus": gpus(),
+        "python": platform.python_version(),
+        "packages": packages(),
+        "largest_processes": largest_processes(),
+    }
+
+
+def cpuinfo() -> dict[str, str]:
+    """First processor of /proc/cpuinfo; empty where there is none."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.strip():
+                break
+            key, _, value = line.partition(":")
+            found[key.strip()] = value.strip()
+    return found
+
+
+def cpu_model() -> str:
+    """Name of the processor."""
+    return cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def features() -> list[str]:
+    """Instruction sets that matter here, of those in FEATURES."""
+    info = cpuinfo()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    return [name for flag, name in FEATURES.items() if flag in flags]
+
+
+def cores() -> float:
+    """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None or quota >= allowed else round(quota, 2)
+
+
+def cpu_quota() -> float | None:
+    """Cores' worth of time that the control group (version 2, then 1) allows; None = no limit."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota_us = int((folder / "cpu.cfs_quota_us").read_text())
+        return None if quota_us <= 0 else quota_us / int((folder / "cpu.cfs_period_us").read_text())
+    return None
+
+
+def memory_limit() -> int | None:
+    """Bytes that the control group allows; None = no limit below the machine's memory."""
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            limit = int(Path(path).read_text())
+            return limit if limit < psutil.virtual_memory().total else None
+    return None
+
+
+def memory_used() -> int:
+    """Bytes that the control group has taken, file cache left out; 0 where it cannot be read."""
+    for total, detail in (
+        ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+        ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat"),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            stat = dict(line.split() for line in Path(detail).read_text().splitlines())
+            cache = int(stat.get("inactive_file") or stat.get("total_inactive_file") or 0)
+            return max(0, int(Path(total).read_text()) - cache)
+    return 0
+
+
+def disk_free(folder: Path) -> int:
+    """Free bytes on the file system of a folder, or of its nearest parent that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def gpus() -> list[Json]:
+    """NVIDIA GPUs as the driver's own tool lists them; empty where there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    fields = ("name", "memory.total", "memory.free", "driver_version", "compute_cap")
+    command = [tool, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [gpu(line) for line in said.strip().split("\n") if line.count(",") == len(fields) - 1]
+
+
+def gpu(line: str) -> Json:
+    """`NVIDIA H200, 143771, 143000, 570.1, 9.0` -> name, bytes, free bytes, driver, compute capability."""
+    name, total, free, driver, capability = (part.strip() for part in line.split(","))
+    return {
+        "name": name,
+        "memory_bytes": mebibytes(total),
+        "free_bytes": mebibytes(free),
+        "driver": driver,
+        "compute_capability": capability,
+    }
+
+
+def mebibytes(text: str) -> int | None:
+    """MiB as text -> bytes; None where the tool does not know."""
+    return int(float(text)) << 20 if text.replace(".", "", 1).isdigit() else None
+
+
+def packages() -> dict[str, str]:
+    """Versions of what is installed."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def largest_processes() -> list[Json]:
+    """The three processes that hold most memory: what could be closed."""
+    found = []
+    for process in psutil.process_iter(["name", "pid", "memory_info"]):
+        info = process.info
+        if info["memory_info"] is not None:
+            found.append({"name": info["name"], "pid": info["pid"], "bytes": info["memory_info"].rss})
+    return sorted(found, key=lambda one: -one["bytes"])[:TOP_PROCESSES]

@@ -1,0 +1,148 @@
+"""What the machine can do, tried: each probe does one real, tiny operation and says what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from lathe import plugins
+from lathe.errors import LatheError
+from lathe.records import Capability
+
+INSTALL_TRAIN = "pip install 'lathe-slm[train]'"
+CHILD_SECONDS = 120
+
+TORCH_PROBE = """
+import json, torch
+x = torch.ones(64, 64, requires_grad=True)
+(x @ x).sum().backward()
+assert float(x.grad[0, 0]) == 128.0, "a gradient came out wrong"
+said = {"version": torch.__version__, "threads": torch.get_num_threads(), "cuda": torch.version.cuda, "gpus": []}
+if torch.cuda.is_available():
+    for index in range(torch.cuda.device_count()):
+        y = torch.ones(64, 64, device=f"cuda:{index}", requires_grad=True)
+        (y @ y).sum().backward()
+        assert float(y.grad[0, 0]) == 128.0, "a gradient came out wrong on the GPU"
+        said["gpus"].append(torch.cuda.get_device_name(index))
+print(json.dumps(said))
+"""
+CPP_PROBE = """
+#include <cmath>
+int main() { double sum = 0; for (int i = 0; i < 100; ++i) sum += std::sqrt(double(i)); return sum > 0 ? 0 : 1; }
+"""
+
+
+def torch(_: Path) -> Capability:
+    """A product of matrices and its gradient, in a child process; on each GPU too."""
+    if find_spec("torch") is None:
+        return Capability(name="torch", ok=False, detail="not installed", remedy=INSTALL_TRAIN)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", TORCH_PROBE], capture_output=True, text=True, timeout=CHILD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Capability(name="torch", ok=False, detail=f"no answer in {CHILD_SECONDS} s", remedy=INSTALL_TRAIN)
+    if done.returncode != 0:
+        last = done.stderr.strip().rsplit("\n", 1)[-1] or f"ended with code {done.returncode}"
+        return Capability(name="torch", ok=False, detail=last[:200], remedy=f"Install it anew: {INSTALL_TRAIN}")
+    said = json.loads(done.stdout.strip().rsplit("\n", 1)[-1])
+    devices = ", ".join(said["gpus"]) or "CPU"
+    return Capability(
+        name="torch", ok=True, detail=f"{said['version']}, {said['threads']} threads, gradient on {devices}"
+    )
+
+
+def tokenizers(_: Path) -> Capability:
+    """A tokenizer of two words, made and used."""
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers
+    except ImportError as error:
+        return Capability(name="tokenizers", ok=False, detail=str(error), remedy="pip install tokenizers")
+    tokenizer = Tokenizer(models.WordLevel({"one": 0, "two": 1, "?": 2}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    ids = tokenizer.encode("two one three").ids
+    return Capability(name="tokenizers", ok=ids == [1, 0, 2], detail=f"encoded three words as {ids}")
+
+
+def compiler(_: Path) -> Capability:
+    """A C++ program, compiled with OpenMP and run: what torch.compile needs on a CPU."""
+    name = os.environ.get("CXX") or next((n for n in ("g++", "clang++", "c++") if shutil.which(n)), None)
+    remedy = "Install a C++ compiler: apt install g++ (Debian, Ubuntu), xcode-select --install (macOS)"
+    if name is None:
+        return Capability(name="compiler", ok=False, detail="no C++ compiler found", remedy=remedy)
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder, "probe.cpp"), Path(folder, "probe")
+        source.write_text(CPP_PROBE)
+        try:
+            subprocess.run(
+                [name, "-O1", "-fopenmp", str(source), "-o", str(program)], capture_output=True, timeout=30, check=True
+            )
+            subprocess.run([str(program)], timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            return Capability(
+                name="compiler", ok=False, detail=f"{name} did not compile a program: {error}", remedy=remedy
+            )
+    return Capability(name="compiler", ok=True, detail=f"{name} compiled a program with OpenMP, and it ran")
+
+
+def disk(folder: Path) -> Capability:
+    """A file written, made durable and renamed in the folder where runs will stand."""
+    while not folder.exists():
+        folder = folder.parent
+    start = time.perf_counter()
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".lathe-probe-") as inner:
+            path = Path(inner, "probe")
+            with open(path, "wb") as file:
+                file.write(b"\0" * 65536)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(path, path.with_suffix(".done"))
+    except OSError as error:
+        remedy = "Free some space, or run in a folder that you may write to."
+        return Capability(name="disk", ok=False, detail=f"{folder}: {error.strerror or error}", remedy=remedy)
+    milliseconds = (time.perf_counter() - start) * 1000
+    free = shutil.disk_usage(folder).free / 1e9
+    return Capability(name="disk", ok=True, detail=f"a durable write takes {milliseconds:.0f} ms, {free:.1f} GB free")
+
+
+PROBES: dict[str, Callable[[Path], Capability]] = {
+    "disk": disk,
+    "tokenizers": tokenizers,
+    "torch": torch,
+    "compiler": compiler,
+}
+METHOD_NEEDS = {"lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes")}
+"""Packages that a method needs beside torch."""
+LEAF_KINDS: tuple[plugins.Kind, ...] = ("trainers", "runtimes", "exports")
+
+
+def method(name: str) -> Capability:
+    """Whether the packages of a training method are there."""
+    missing = [package for package in ("torch", "transformers", *METHOD_NEEDS[name]) if find_spec(package) is None]
+    if not missing:
+        return Capability(name=name, ok=True, detail="its packages are there")
+    remedy = "pip install 'lathe-slm[train,qlora]'" if name == "qlora" else INSTALL_TRAIN
+    return Capability(name=name, ok=False, detail=f"needs {', '.join(missing)}", remedy=remedy)
+
+
+def leaf(kind: plugins.Kind, name: str) -> Capability:
+    """What a trainer, runtime or exporter says about itself."""
+    try:
+        ability = plugins.load(kind, name).ability()  # type: ignore[union-attr]
+    except LatheError as error:
+        return Capability(name=name, ok=False, detail=error.message, remedy=error.hint)
+    return Capability(name=name, ok=ability.ok, detail=ability.detail or "ready", remedy=ability.remedy)
+
+
+def leaves() -> dict[str, plugins.Kind]:
+    """Every trainer, runtime and exporter by name. One that is both trainer and runtime is looked at as trainer."""
+    return {name: kind for kind in reversed(LEAF_KINDS) for name in plugins.names(kind)}
