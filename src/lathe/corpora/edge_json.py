@@ -1,0 +1,72 @@
+"""Generated data for JSON extraction: a record of one of 25 schemas, written down in one of four ways.
+
+    {"id": "edge_json-0-17", "schema_id": "shift_swap", "complexity": "simple", "style": "chat",
+     "input": "Nora: hi, about the shift swap\nMilo: Ada Halford cannot come\n...",
+     "target": {"gives": "Ada Halford", "takes": "Bo Elmdale", "shift_day": "2024-03-09", "shift": "late", "agreed": true}}
+
+Ten simple schemas (flat), ten medium (one level of nesting or one list), five complex (lists inside lists); listing, e-mail, table or log,
+chat. Names drift, order drifts, optional values are missing, lines are added that say nothing. Every value of a target stands in the text
+or follows from it by the rule in its schema's description, and the sums and the order of dates hold in every row.
+Half of the rows are simple, three in ten medium, two in ten complex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from random import Random
+
+from lathe.contracts import Corpus
+from lathe.records import Json, Row
+
+from ._edge_json.medium import MEDIUM
+from ._edge_json.nested import NESTED
+from ._edge_json.parts import Plan
+from ._edge_json.simple import SIMPLE
+from ._edge_json.writing import STYLES, Mention, write
+
+SHARES = ((0.5, SIMPLE), (0.8, MEDIUM), (1.0, NESTED))
+"""Complexity of a row: cumulated probability and the plans to choose from."""
+
+PLANS: Mapping[str, Plan] = {plan.name: plan for _, plans in SHARES for plan in plans}
+
+
+class EdgeJson(Corpus):
+    """See the module's docstring."""
+
+    version = "1"
+    licence = "Apache-2.0"
+    task = "json_extraction"
+
+    def rows(self, seed: int, n: int) -> Iterator[Row]:
+        """Rows 0 to n - 1 of a seed; row i is the same whatever n is."""
+        return (row(seed, number) for number in range(n))
+
+    def schemas(self) -> Mapping[str, Json]:
+        """The 25 JSON Schemas (draft 2020-12) by name."""
+        return {name: plan.schema() for name, plan in PLANS.items()}
+
+
+def row(seed: int, number: int) -> Row:
+    """One row."""
+    return drawn(seed, number)[0]
+
+
+def drawn(seed: int, number: int) -> tuple[Row, list[Mention]]:
+    """One row and, for each value of its target, the words in the text that say it."""
+    rng = Random(f"edge_json/{EdgeJson.version}/{seed}/{number}")
+    share = rng.random()
+    plan = rng.choice(next(plans for upper, plans in SHARES if share < upper))
+    style = rng.choice(STYLES)
+    record = plan.draw(rng)
+    text, mentions = write(rng, plan, record, style)
+    return {
+        "id": f"edge_json-{seed}-{number}",
+        "input": text,
+        "target": record,
+        "schema_id": plan.name,
+        "complexity": plan.complexity,
+        "style": style,
+    }, mentions
+
+
+CORPUS = EdgeJson()
