@@ -26,7 +26,7 @@ TAIL_RESAMPLES = 100
 """Resamples wanted beyond each bound; a bound far out in the tail gets more resamples instead of a guess."""
 CELLS = 4_000_000
 """Most numbers drawn at once (32 MB of float64)."""
-MOST_ROWS = 10_000_000
+MOST_ROWS = 1_000_000
 """Beyond so many rows `rows_needed` says None: nobody will collect them."""
 
 
@@ -172,32 +172,40 @@ def tango(wins: float, losses: float, n: int, confidence: float) -> Bounds:
 # ------------------------------------------------------------------------------------------ means
 
 
-def bootstrap_mean(values: Sequence[float], confidence: float, seed: int = 0) -> Bootstrap:
-    """Interval of a mean by resampling items; give it differences of the same items for a paired comparison.
+def bootstrap(
+    columns: Sequence[Sequence[float]],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    confidence: float,
+    seed: int = 0,
+) -> Bootstrap:
+    """Interval of a function of sums over items, by resampling items: all columns of an item stay together.
 
-    values: shape (n,), n of 2 or more. Percentile bootstrap with percentiles widened by Student's t and sqrt(n / (n - 1)), since
-    the plain one is too narrow for few items (the expanded percentile interval of Hesterberg 2015, The American
-    Statistician 69:371, section 5.3). p_value: twice the smaller share of resampled means on one side of zero, with
-    the sample itself counted in (Davison and Hinkley 1997, section 4.4), so that it is never 0.
+    columns: shape (m, n), n of 2 or more. statistic: sums of shape (m, resamples) to values of shape (resamples,).
+    Percentile bootstrap with percentiles widened by Student's t and sqrt(n / (n - 1)), since the plain one is too narrow
+    for few items (the expanded percentile interval of Hesterberg 2015, The American Statistician 69:371, section 5.3).
+    p_value: twice the smaller share of resampled values on one side of zero, with the sample itself counted in (Davison and
+    Hinkley 1997, section 4.4), so that it is never 0.
     """
-    sample = np.asarray(values, dtype=np.float64)
-    tail = _expanded_tail(len(sample), confidence)
-    means = np.concatenate([sample[chosen].mean(axis=1) for chosen in _resamples(len(sample), tail, seed)])
-    low, high = np.quantile(means, (tail, 1 - tail))
-    rarer = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    return Bootstrap(float(low), float(high), min(1.0, 2 * (rarer + 1) / (len(means) + 1)))
+    table = np.asarray(columns, dtype=np.float64)
+    n = table.shape[1]
+    tail = _expanded_tail(n, confidence)
+    sums = [table[:, chosen].sum(axis=2) for chosen in _resamples(n, tail, seed)]
+    values = statistic(np.concatenate(sums, axis=1))
+    low, high = np.quantile(values, (tail, 1 - tail))
+    rarer = min(int((values <= 0).sum()), int((values >= 0).sum()))
+    return Bootstrap(float(low), float(high), min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
+
+
+def bootstrap_mean(values: Sequence[float], confidence: float, seed: int = 0) -> Bootstrap:
+    """Interval of a mean, shape (n,); give it the differences of the same items for a paired comparison."""
+    n = len(values)
+    return bootstrap([values], lambda sums: sums[0] / n, confidence, seed)
 
 
 def bootstrap_ratio(above: Sequence[float], below: Sequence[float], confidence: float, seed: int = 0) -> Bounds:
-    """Interval of sum(above) / sum(below) over the same items, by the same resampling: tokens per second, for one.
-
-    above, below: shape (n,), n of 2 or more, below positive.
-    """
-    pairs = np.stack([np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)])
-    tail = _expanded_tail(pairs.shape[1], confidence)
-    sums = np.concatenate([pairs[:, chosen].sum(axis=2) for chosen in _resamples(pairs.shape[1], tail, seed)], axis=1)
-    low, high = np.quantile(sums[0] / sums[1], (tail, 1 - tail))
-    return Bounds(float(low), float(high))
+    """Interval of sum(above) / sum(below), each of shape (n,), below positive: tokens per second, for one."""
+    found = bootstrap([above, below], lambda sums: sums[0] / sums[1], confidence, seed)
+    return Bounds(found.low, found.high)
 
 
 def bounded_mean(values: Sequence[float], confidence: float, seed: int = 0) -> Bounds:
@@ -272,7 +280,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def rows_needed(decides: Callable[[int], bool], n: int) -> int | None:
-    """The fewest rows, above the n there are, at which `decides` holds and keeps holding; None beyond ten million.
+    """The fewest rows, above the n there are, at which `decides` holds and keeps holding; None beyond a million.
 
     decides: says whether so many rows would decide if every rate stayed as it was measured. It is taken to hold for all larger
     numbers once it holds, which is true of intervals that shrink around an estimate.

@@ -1,0 +1,14 @@
+"""The decide stage: deploy, iterate or abort, from reports that are not asked again.
+
+    abort     the evidence is refused, or no gated quantity is better than its baselines
+    deploy    every gate holds on its judged bound
+    iterate   all else; each finding says with numbers what stands in the way and what to do next
+
+`judge` is the pure core, `decide` the shell around it. `paired` compares any two arms item by item.
+"""
+
+from lathe.decide.compare import paired
+from lathe.decide.stage import decide
+from lathe.decide.verdict import Evidence, judge
+
+__all__ = ["Evidence", "decide", "judge", "paired"]

@@ -1,0 +1,119 @@
+"""Two arms on the same items. Refuses to compare what was not measured alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lathe import stats
+from lathe.errors import InputError
+from lathe.records import EvalReport, PairedDifference
+
+
+def unlike(first: EvalReport, second: EvalReport) -> str | None:
+    """Why two arms cannot be compared, in words; None where they can."""
+    names = f"{first.arm} and {second.arm}"
+    if first.test_hash != second.test_hash:
+        return f"{names} were measured on different rows ({first.test_hash[:8]} and {second.test_hash[:8]})"
+    if first.scorer != second.scorer:
+        return f"{names} were scored by different scorers ({first.scorer} and {second.scorer})"
+    if [item.id for item in first.items] != [item.id for item in second.items]:
+        return f"{names} answered different items ({len(first.items)} and {len(second.items)})"
+    return None
+
+
+def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float) -> PairedDifference:
+    """First arm minus second in one metric, over the items that both have a value for.
+
+    Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap. `difference` is None where nothing was
+    measured on both; the bounds are None where one item alone has a value.
+    Raises InputError where rows, items or scorer differ.
+    """
+    reason = unlike(first, second)
+    if reason:
+        raise InputError(f"{reason}: they cannot be compared", hint="Measure both arms again in the same run.")
+    kind = _kind(first, metric)
+    if kind == "single":
+        return _of_single_numbers(first, second, metric)
+    if kind == "ratio":
+        return _of_ratios(first, second, metric, confidence)
+    pairs = _both(_values(first, metric), _values(second, metric))
+    n, wins, losses = len(pairs), sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+    low, high, p_value, method = None, None, None, ""
+    if n and kind == "proportion":
+        low, high = stats.tango(wins, losses, n, confidence)
+        p_value, method = stats.mcnemar(wins, losses), "tango and exact mcnemar"
+    elif n >= 2:
+        low, high, p_value = stats.bootstrap_mean([a - b for a, b in pairs], confidence)
+        method = "paired bootstrap"
+    return PairedDifference(
+        metric=metric,
+        first=first.arm,
+        second=second.arm,
+        difference=sum(a - b for a, b in pairs) / n if n else None,
+        low=low,
+        high=high,
+        p_value=p_value,
+        n=n,
+        wins=wins,
+        losses=losses,
+        method=method,
+    )
+
+
+def _of_single_numbers(first: EvalReport, second: EvalReport, metric: str) -> PairedDifference:
+    """One number an arm, such as peak_bytes: there is nothing to resample, the bounds are the difference itself."""
+    a, b = first.score(metric), second.score(metric)
+    known = a is not None and b is not None and a.value is not None and b.value is not None
+    difference = a.value - b.value if known else None  # type: ignore[union-attr, operator]
+    return PairedDifference(
+        metric=metric,
+        first=first.arm,
+        second=second.arm,
+        difference=difference,
+        low=difference,
+        high=difference,
+        n=int(known),
+        method="single numbers" if known else "",
+    )
+
+
+def _of_ratios(first: EvalReport, second: EvalReport, metric: str, confidence: float) -> PairedDifference:
+    """Tokens per second: sums over the same items of both arms, resampled together."""
+    columns = [
+        [item.values.get(part) for item in report.items]
+        for report in (first, second)
+        for part in ("new_tokens", "latency_seconds")
+    ]
+    rows = [row for row in zip(*columns, strict=True) if all(row)]
+    difference, low, high, p_value = None, None, None, None
+    if len(rows) >= 2:
+        tokens, seconds, other_tokens, other_seconds = (list(column) for column in zip(*rows, strict=True))
+        difference = sum(tokens) / sum(seconds) - sum(other_tokens) / sum(other_seconds)
+        low, high, p_value = stats.bootstrap(
+            [tokens, seconds, other_tokens, other_seconds], lambda s: s[0] / s[1] - s[2] / s[3], confidence
+        )
+    return PairedDifference(
+        metric=metric,
+        first=first.arm,
+        second=second.arm,
+        difference=difference,
+        low=low,
+        high=high,
+        p_value=p_value,
+        n=len(rows),
+        method="paired bootstrap" if len(rows) >= 2 else "",
+    )
+
+
+def _both(first: Sequence[float | None], second: Sequence[float | None]) -> list[tuple[float, float]]:
+    """The pairs that both arms have a value for."""
+    return [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+
+
+def _kind(report: EvalReport, metric: str) -> str:
+    score = report.score(metric)
+    return score.kind if score else ""
+
+
+def _values(report: EvalReport, metric: str) -> Sequence[float | None]:
+    return [item.values.get(metric) for item in report.items]
