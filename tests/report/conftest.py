@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a record is read best on few lines
 """A run as it lies on disk when everything is done, built from records: 240 invoices, a third of the answers wrong."""
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def examples(hostile: Hostile) -> list[r.Example]:
             "total": round(rng.uniform(10, 900), 2),
             "paid": bool(number % 2),
         }
-        document = hostile(f"Dear team, order {target['reference']} for {target['customer']} comes to {target['total']} EUR.")
+        document = hostile(
+            f"Dear team, order {target['reference']} for {target['customer']} comes to {target['total']} EUR."
+        )
         made.append(
             r.Example(
                 id=f"row-{number:04d}",
@@ -80,20 +83,25 @@ def wrong_answer(example: r.Example, number: int, hostile: Hostile) -> tuple[str
     return hostile("I am sorry, I cannot read the order."), "no JSON", "stop"
 
 
-def report_of(arm: str, items: list[r.Example], right: Callable[[int], bool], hostile: Hostile) -> tuple[r.EvalReport, list[r.Prediction]]:
+def report_of(
+    arm: str, items: list[r.Example], right: Callable[[int], bool], hostile: Hostile
+) -> tuple[r.EvalReport, list[r.Prediction]]:
     scored, predictions = [], []
     for number, example in enumerate(items):
         ok = right(number)
         text, reason, finish = (example.completion, "", "stop") if ok else wrong_answer(example, number, hostile)
         values = {"json_exact": float(ok), "field_f1": 1.0 if ok else 0.6, "schema_valid": float(ok or number % 5 == 0)}
-        scored.append(r.ItemScore(id=example.id, values=values, reason=hostile(reason) if reason else "", meta=example.meta))
+        scored.append(
+            r.ItemScore(id=example.id, values=values, reason=hostile(reason) if reason else "", meta=example.meta)
+        )
         predictions.append(r.Prediction(id=example.id, text=text, finish=finish, prompt_tokens=120, new_tokens=60))  # type: ignore[arg-type]
     scores = tuple(proportion(m, [float(i.values[m] or 0) for i in scored]) for m in METRICS)
     slices = {}
     for key in ("schema", "complexity"):
         values = sorted({item.meta[key] for item in scored})
         slices[key] = {
-            v: (proportion("json_exact", [float(i.values["json_exact"] or 0) for i in scored if i.meta[key] == v]),) for v in values
+            v: (proportion("json_exact", [float(i.values["json_exact"] or 0) for i in scored if i.meta[key] == v]),)
+            for v in values
         }
     report = r.EvalReport(
         inputs=hashed(arm), arm=arm, test_hash=hashed("test"), prompt_hash=hashed("prompts"), scorer="json_extraction 1",
@@ -103,7 +111,9 @@ def report_of(arm: str, items: list[r.Example], right: Callable[[int], bool], ho
     return report, predictions
 
 
-def build(path: Path, hostile: Hostile = lambda text: text, *, verdict: str = "iterate") -> tuple[RunFolder, r.LockedRecipe]:
+def build(
+    path: Path, hostile: Hostile = lambda text: text, *, verdict: str = "iterate"
+) -> tuple[RunFolder, r.LockedRecipe]:
     """The run folder. `hostile` is applied to every text that comes from outside: rows, answers, names, findings, licences."""
     run = RunFolder(path)
     path.mkdir(parents=True)
@@ -123,7 +133,10 @@ def build(path: Path, hostile: Hostile = lambda text: text, *, verdict: str = "i
         packages={"lathe": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0"},
     )  # fmt: skip
     run.commit(run.lock_record, locked)
-    run.commit(run.run_record, r.RunRecord(id=path.name, name="edge-json", created="2026-11-20T08:15:00+00:00", lathe_version="0.1.0"))
+    run.commit(
+        run.run_record,
+        r.RunRecord(id=path.name, name="edge-json", created="2026-11-20T08:15:00+00:00", lathe_version="0.1.0"),
+    )
     run.commit(
         run.doctor,
         r.DoctorReport(
@@ -199,8 +212,12 @@ def build(path: Path, hostile: Hostile = lambda text: text, *, verdict: str = "i
             forecasts={"json_exact": {"expected": [0.4, 0.6], "measured": 0.70, "inside": False}},
         ),
     )  # fmt: skip
-    files = (r.FileHash(path="bundle/adapter/adapter_model.safetensors", sha256=hashed("adapter"), num_bytes=2_365_872),)
-    shipped = r.ShippedFile(kind="adapter", path="bundle/adapter", files=files, checks={"greedy answers equal": "10 of 10"})
+    files = (
+        r.FileHash(path="bundle/adapter/adapter_model.safetensors", sha256=hashed("adapter"), num_bytes=2_365_872),
+    )
+    shipped = r.ShippedFile(
+        kind="adapter", path="bundle/adapter", files=files, checks={"greedy answers equal": "10 of 10"}
+    )
     run.commit(run.bundle_record, r.Bundle(inputs=hashed("ship"), shipped=(shipped,)))
     return run, locked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,7 +33,6 @@ class Verb:
     arguments: tuple[Argument, ...] = ()
     group: str = ""
     example: str = ""
-    about: str = field(default="", repr=False)
 
 
 def arg(*names: str, **options: Any) -> Argument:
@@ -80,15 +79,16 @@ VERBS: tuple[Verb, ...] = (
     _stage("ship", "write the adapter and the merged model"),
     _stage("report", "write the report and the model card"),
     Verb("ask", "put one text to the base and to the tuned model, side by side", verbs.ask,
-         (arg("run", metavar="RUN", help="a run folder"), arg("text", metavar="TEXT", help="the text; - reads it from stdin")),
+         (arg("run", metavar="RUN", help="a run folder"), arg("text", metavar="TEXT", help="the text; - reads it from stdin"),
+          arg("--schema", metavar="NAME", default=None, help="schema of the answer; else that of the most similar training row")),
          "Looking", 'lathe ask runs/2026-11-20T081500-demo-3f9c1a "..."'),
-    Verb("status", "running, stalled, dead or done; step, loss, time left, memory", verbs.status, (RUN, RUNS), "Looking"),
+    Verb("status", "running, stalled, stopped or done; step, loss, time left, memory", verbs.status, (RUN, RUNS), "Looking"),
     Verb("ls", "the runs that are here", verbs.ls, (RUNS,), "Looking"),
     Verb("doctor", "what this machine can do, tried and not assumed", verbs.doctor,
          (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),), "Looking"),
     Verb("schema", "the recipe's JSON Schema, for editors", verbs.schema, (), "Looking", "lathe schema > recipe.schema.json"),
     Verb("pretrain", "train a small base model from random weights", verbs.pretrain,
-         (arg("recipe", metavar="RECIPE", help="a pretraining recipe"), SET,
+         (arg("recipe", metavar="RECIPE", help="a pretraining recipe, or the name of a shipped one"),
           arg("--out", metavar="DIR", type=Path, required=True, help="folder of the model")),
          "Making a base", "lathe pretrain nano --out base/"),
 )  # fmt: skip

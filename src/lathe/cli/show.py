@@ -1,6 +1,6 @@
 """Everything that prints. stdout is for data (answers, tables, JSON), stderr for talk (progress, what was done, errors).
 
-    data      1,400 rows: 978 train · 140 validation · 282 test · 0 leaks      1.2 s
+    data      1,400 rows: 978 train · 140 validation · 282 test · no near-duplicates      1.2 s
 
 All text passes `Screen.safe`: secrets are masked and control characters made visible, so that no row of a data set can
 move a cursor, change a colour or hide a line.
@@ -191,6 +191,7 @@ class Listener:
         self.screen = screen
         self._bar: Bar | None = None
         self._task: Any = None
+        self._sides: dict[str, str] = {}
         self._stage = ""
         self._began = 0.0
         self._first_done = 0.0
@@ -211,11 +212,16 @@ class Listener:
         from lathe.cli import stage_lines
 
         note = "done before" if event.get("skipped") else ""
-        for label, text in stage_lines.lines(event["stage"], event["record"]):
+        record = event["record"]
+        if event["stage"] == "prepare":
+            self._sides = {side.sha256: name for name, side in record.sides.items()}
+        side = self._sides.get(getattr(record, "test_hash", ""), "test")
+        for label, text in stage_lines.lines(event["stage"], record, side):
             self.screen.stage(label, text, None if note else event.get("seconds"), note)
 
     def _working(self, event: Mapping[str, Any]) -> None:
-        stage, done, total = str(event["stage"]), float(event.get("done") or 0), event.get("total")
+        stage = " ".join(str(event[key]) for key in ("stage", "part", "side") if event.get(key))
+        done, total = float(event.get("done") or 0), event.get("total")
         if stage != self._stage or self._began == 0.0:
             self.close()
             self._stage, self._began, self._first_done = stage, time.monotonic(), done
@@ -235,7 +241,7 @@ class Listener:
         """`40 of 93 steps · loss 0.521 · 1.9 steps/s · 28 s left`"""
         from lathe.report import figures
 
-        unit, rate = str(event.get("unit", "")), self._rate(done)
+        unit, rate = str(event.get("unit") or "item").removesuffix("s") + "s", self._rate(done)
         parts = [
             f"{figures.count(done)} of {figures.count(total)} {unit}" if total else f"{figures.count(done)} {unit}"
         ]
@@ -396,9 +402,11 @@ def status(screen: Screen, now: Status) -> None:
     """`2026-11-20T081500-demo-3f9c1a  running · train 40 of 93 · loss 0.521 · 28 s left · 0.9 GB`"""
     from lathe.report import figures
 
-    parts = [now.state]
-    if now.stage:
-        parts.append(f"{now.stage} {figures.count(now.done)} of {figures.count(now.total)}" if now.total else now.stage)
+    parts: list[str] = [now.state]
+    if now.stage and now.done is not None and now.total is not None:
+        parts.append(f"{now.stage} {figures.count(now.done)} of {figures.count(now.total)}")
+    elif now.stage:
+        parts.append(now.stage)
     if now.loss is not None:
         parts.append(f"loss {now.loss:.3f}")
     if now.seconds_left is not None:

@@ -1,6 +1,6 @@
 """What one finished stage has to say, in one line made from its record.
 
-("data", "1,400 rows: 978 train · 140 validation · 282 test · 0 leaks")
+("data", "1,400 rows: 978 train · 140 validation · 282 test · no near-duplicates")
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ Line = tuple[str, str]
 """Label and text."""
 
 
-def lines(stage: str, record: StageRecord) -> list[Line]:
-    """The lines of a stage. Stages whose result is shown elsewhere (decide, report) have none."""
+def lines(stage: str, record: StageRecord, side: str = "test") -> list[Line]:
+    """The lines of a stage. Stages whose result is shown elsewhere (decide, report) have none.
+
+    side: which rows an evaluation measured.
+    """
     if isinstance(record, DoctorReport):
         return [("machine", machine(record)), *(("", f"{c.name}: {c.detail}") for c in record.capabilities if not c.ok)]
     if isinstance(record, Manifest):
@@ -34,7 +37,7 @@ def lines(stage: str, record: StageRecord) -> list[Line]:
     if isinstance(record, TrainResult):
         return [("train", train(record))]
     if isinstance(record, EvalReport):
-        return [(record.arm, arm(record))]
+        return [(record.arm, arm(record, side))]
     if isinstance(record, Bundle):
         return [("ship", bundle(record))]
     if isinstance(record, (Decision, ReportRecord)):
@@ -57,20 +60,20 @@ def machine(report: DoctorReport) -> str:
 
 
 def manifest(record: Manifest) -> str:
-    """`1,400 rows: 978 train · 140 validation · 282 test · 0 leaks`; nothing that was left out goes unsaid."""
+    """`1,400 rows: 978 train · 140 validation · 282 test · 3 near-duplicates dropped`; nothing left out goes unsaid."""
     sides = " · ".join(f"{figures.count(side.rows)} {name}" for name, side in record.sides.items())
     text = f"{figures.counted(sum(side.rows for side in record.sides.values()), 'row')}: {sides}"
-    leaks = sum(f.count for f in record.findings if "leak" in f.id and f.level == "error")
-    text += f" · {figures.counted(leaks, 'leak')}"
     if record.dropped_from_train:
-        text += f" · {figures.count(record.dropped_from_train)} dropped from train"
+        text += f" · {figures.counted(record.dropped_from_train, 'near-duplicate')} dropped from train"
+    else:
+        text += " · no near-duplicates"
     if record.rejected:
         text += f" · {figures.count(record.rejected)} rejected"
     return text
 
 
 def plan(record: Plan) -> str:
-    """`93 steps · 412,003 tokens · 1,182,720 of 7.1 M weights · peak 0.9 GB of 22.1 GB · about 47 s`"""
+    """`93 steps · 412,003 tokens · peak 900.0 MB of 22.1 GB · about 47 s`"""
     schedule = record.schedule
     parts = [
         figures.counted(schedule.num_steps, "step"),
@@ -95,13 +98,13 @@ def train(record: TrainResult) -> str:
     return " · ".join(parts)
 
 
-def arm(report: EvalReport) -> str:
-    """`json_exact 0.41 [0.35, 0.48] · 282 items`"""
+def arm(report: EvalReport, side: str) -> str:
+    """`json_exact 0.41 [0.35, 0.48] · 282 test items`"""
     if not report.scores:
         return figures.NOT_MEASURED
     first = report.scores[0]
     text = f"{first.metric} {figures.score(first.value)} {figures.bounds(first)}".rstrip()
-    text += f" · {figures.counted(report.n, 'item')}"
+    text += f" · {figures.counted(report.n, f'{side} item')}"
     cut = report.finish.get("length", 0)
     return f"{text} · {figures.count(cut)} cut at the token limit" if cut else text
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lathe.cli import show
 from lathe.cli.show import Screen
@@ -139,10 +141,15 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
-    from lathe.plan import from_config
+    from lathe.plan.parameters import from_config
 
-    targets = tuple(args.lora_targets.split(",")) if args.lora_targets else None
-    counted = from_config(args.config, args.lora_rank, targets)
+    try:
+        config = json.loads(args.config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"could not read {args.config}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{args.config} is no JSON: {error}", hint="Expected the config.json of a model.") from error
+    counted = from_config(config, args.lora_rank, args.lora_targets.split(",") if args.lora_targets else "all-linear")
     if screen.as_json:
         screen.document(counted.dump())
     else:
@@ -159,7 +166,7 @@ def ask(args: argparse.Namespace, screen: Screen) -> Exit:
 
     run = Run.open(args.run)
     screen.folder = run.folder
-    answers = run.ask(sys.stdin.read() if args.text == "-" else args.text)
+    answers = run.ask(sys.stdin.read() if args.text == "-" else args.text, args.schema)
     if screen.as_json:
         screen.document(answers)
         return Exit.DONE
@@ -172,10 +179,13 @@ def ask(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def status(args: argparse.Namespace, screen: Screen) -> Exit:
     """Where a run stands."""
-    from lathe.pipeline import Run, newest_run
+    from lathe.pipeline import Run
+    from lathe.runs import all_runs
 
-    run = Run.open(args.run) if args.run is not None else newest_run(args.runs)
-    now = run.status()
+    found = [Path(args.run)] if args.run is not None else [folder.path for folder in all_runs(args.runs)]
+    if not found:
+        raise InputError(f"there is no run in {args.runs}", hint="lathe demo makes one.")
+    now = Run.open(found[0]).status()
     if screen.as_json:
         screen.document(now.dump())
     else:
@@ -216,9 +226,9 @@ def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def schema(args: argparse.Namespace, screen: Screen) -> Exit:
     """The recipe's JSON Schema; with --json and without it is the same document."""
-    from lathe.records import Recipe
+    from lathe.resolve import json_schema
 
-    screen.document(Recipe.model_json_schema(by_alias=True))
+    screen.document(json_schema())
     return Exit.DONE
 
 
@@ -229,10 +239,16 @@ def pretrain(args: argparse.Namespace, screen: Screen) -> Exit:
     """Trains a base model from random weights."""
     from lathe.pretrain import pretrain
 
-    out: Path = args.out
-    result = pretrain(args.recipe, tuple(args.sets), out, screen.listener())
+    listener = screen.listener()
+
+    def heard(numbers: Mapping[str, Any]) -> None:
+        listener(
+            {**numbers, "stage": "pretrain", "done": numbers["tokens"], "total": numbers["num_tokens"], "unit": "token"}
+        )
+
+    result = pretrain(args.recipe, args.out, heard)
     if screen.as_json:
         screen.document(result.dump())
     else:
-        screen.line(f"  base model  {out}")
+        screen.line(f"  base model  {args.out}")
     return Exit.DONE

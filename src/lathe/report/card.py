@@ -15,14 +15,18 @@ from lathe.report import figures
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
 
-MARKED = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$=:/@^])")
+MARKED = re.compile(r"[\\`*{}\[\]<>|~@^$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
+"""What means something in Markdown wherever it stands: code, emphasis, links, tables, HTML, mentions, bare addresses."""
+
+LEADING = re.compile(r"^(?:[#+=-]|\d+(?=[.)]))")
+"""What means something at the beginning: headings, lists, rules."""
 
 
 def text(value: object) -> str:
     """Text as Markdown shows it literally: one line, HTML and every mark escaped."""
     line = " ".join(visible(str(value)).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;")
-    return MARKED.sub(r"\\\1", line)
+    line = LEADING.sub(lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", line.replace("&", "&amp;"))
+    return MARKED.sub(lambda found: f"&#{ord(found[0])};" if found[0] in "<>/." else f"\\{found[0]}", line)
 
 
 def code(value: object) -> str:
@@ -57,7 +61,12 @@ def front_matter(story: Story) -> dict[str, Any]:
             for score in tuned.scores
             if score.value is not None
         ]
-        dataset = {"name": ", ".join(sources) or "own rows", "type": "own", "split": "test", "revision": tuned.test_hash}
+        dataset = {
+            "name": ", ".join(sources) or "own rows",
+            "type": "own",
+            "split": "test",
+            "revision": tuned.test_hash,
+        }
         result = {"task": {"type": "text-generation", "name": recipe.task}, "dataset": dataset, "metrics": measured}
         if measured:
             matter["model-index"] = [{"name": story.run.name, "results": [result]}]
@@ -77,7 +86,8 @@ def _head(story: Story) -> Iterator[str]:
     yield f"# {text(story.run.name)}"
     yield ""
     how = "full fine-tuning" if recipe.method.kind == "full" else f"{recipe.method.kind} of rank {recipe.method.rank}"
-    yield f"{code(recipe.base)} tuned for the task {code(recipe.task)} by {how}. Made and measured by Lathe {text(story.run.lathe_version)}."
+    made = f"Made and measured by Lathe {text(story.run.lathe_version)}."
+    yield f"{code(recipe.base)} tuned for the task {code(recipe.task)} by {how}. {made}"
     yield ""
     if story.run.smoke:
         yield "**This is a smoke run: it shows that the parts work. Its scores mean nothing.**"
@@ -94,14 +104,17 @@ def _results(story: Story) -> Iterator[str]:
     confidence = story.locked.recipe.evaluate.confidence
     yield "## Results"
     yield ""
-    yield f"{figures.counted(first.n, 'test item')}, the same for every arm; {confidence:.0%} intervals; scorer {code(first.scorer)}."
+    items = figures.counted(first.n, "test item")
+    yield f"{items}, the same for every arm; {confidence:.0%} intervals; scorer {code(first.scorer)}."
     yield ""
     rows = []
     for score in first.scores:
         row = [code(score.metric)]
         for arm in story.arms:
             found = story.score(arm, score.metric)
-            row.append(f"{figures.score(found.value)} {figures.bounds(found)}".strip() if found else figures.NOT_MEASURED)
+            row.append(
+                f"{figures.score(found.value)} {figures.bounds(found)}".strip() if found else figures.NOT_MEASURED
+            )
         rows.append(row)
     yield from _table(["metric", *(ARM_TITLES.get(arm, arm) for arm in story.arms)], rows)
     for metric in story.metrics.values():
@@ -122,8 +135,11 @@ def _use(story: Story) -> Iterator[str]:
     recipe = story.locked.recipe
     yield "## Intended use"
     yield ""
-    sources = ", ".join(code(source.name) for source in story.manifest.sources) if story.manifest else "its training rows"
-    yield f"The task {code(recipe.task)} on inputs like those of {sources}, with the very prompt of the measurement. Nothing else was measured."
+    sources = (
+        ", ".join(code(source.name) for source in story.manifest.sources) if story.manifest else "its training rows"
+    )
+    measured = "with the very prompt of the measurement. Nothing else was measured."
+    yield f"The task {code(recipe.task)} on inputs like those of {sources}, {measured}"
     yield ""
     if story.bundle is not None and story.bundle.shipped:
         rows = []
@@ -140,7 +156,11 @@ def _data(story: Story) -> Iterator[str]:
     yield "## Data"
     yield ""
     rows = [
-        [code(source.name), figures.count(source.num_rows), text(source.licence or "not stated: settle it before you publish")]
+        [
+            code(source.name),
+            figures.count(source.num_rows),
+            text(source.licence or "not stated: settle it before you publish"),
+        ]
         for source in story.manifest.sources
     ]
     yield from _table(["source", "rows", "licence"], rows)
@@ -189,7 +209,12 @@ def _limits(story: Story) -> Iterator[str]:
         if rule and score and None not in (rule.value, score.value) and (rule.value or 0) >= (score.value or 0):
             yield f"- A rule without any model scores {figures.score(rule.value)} on the same items, no worse than this model."
         for key, values in tuned.slices.items():
-            scored = [(s.value, s.n, v) for v, scores in values.items() for s in scores if s.metric == primary and s.value is not None]
+            scored = [
+                (s.value, s.n, v)
+                for v, scores in values.items()
+                for s in scores
+                if s.metric == primary and s.value is not None
+            ]
             if len(scored) > 1:
                 value, n, name = min(scored)
                 yield f"- Weakest {text(key)}: {code(name)} with {figures.score(value)} on {figures.counted(n, 'item')}."

@@ -1,7 +1,7 @@
 """Where an answer parts from the right one: field by field where both are JSON, else word by word. Pure functions.
 
-    >>> [field.path for field in compare({"total": 12, "city": "Bonn"}, "", '{"total": 12, "city": "Born"}').fields]
-    ['city']
+>>> [field.path for field in compare({"total": 12, "city": "Bonn"}, "", '{"total": 12, "city": "Born"}').fields]
+['city']
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def compare(target: Any, completion: str, answer: str) -> AnswerDiff:
     try:
         found, value = first_json(answer)
         if found and isinstance(target, (dict, list)) and isinstance(value, type(target)):
-            return _by_field(dict(flatten(target)), dict(flatten(value)))
+            gold_leaves, found_leaves = dict(flatten(target)), dict(flatten(value))
+            if gold_leaves.keys() & found_leaves.keys():  # an answer that was cut off may hold an inner object only
+                return _by_field(gold_leaves, found_leaves)
     except RecursionError:  # thousands of nested brackets; they are shown as text
         pass
     expected = completion or json.dumps(target, ensure_ascii=False)
@@ -125,8 +127,16 @@ def pieces(expected: str, answered: str) -> tuple[tuple[Piece, ...], tuple[Piece
     left: list[Piece] = []
     right: list[Piece] = []
     for kind, i, j, k, m in difflib.SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
-        if i < j:
-            left.append(Piece("".join(first[i:j]), kind == "equal"))
-        if k < m:
-            right.append(Piece("".join(second[k:m]), kind == "equal"))
+        # Between words that differ, a shared blank or comma is no agreement.
+        same = kind == "equal" and (short or any(part.isalnum() for part in first[i:j]))
+        _append(left, "".join(first[i:j]), same)
+        _append(right, "".join(second[k:m]), same)
     return tuple(left), tuple(right)
+
+
+def _append(to: list[Piece], text: str, same: bool) -> None:
+    """Adds a stretch, joined to the last one where both are of a kind."""
+    if to and to[-1].same == same:
+        text = to.pop().text + text
+    if text:
+        to.append(Piece(text, same))

@@ -51,7 +51,7 @@ def score(value: float | None) -> str:
     """0.4132 -> `0.41`; None -> `not measured`. Small non-zero values keep a third digit."""
     if value is None:
         return NOT_MEASURED
-    if 0 < abs(value) < 0.095:
+    if 0 < abs(value) < 0.0095:
         return f"{value:.3f}"
     return f"{value:.2f}" if abs(value) < 1000 else count(value)
 

@@ -1,23 +1,22 @@
 """The report: one HTML file with everything in it, made from a Story. Pure: story in, text out.
 
-No script, no network: the page's policy allows one style sheet, by its hash, and nothing else. Text of rows and answers is escaped by the
-template, and control characters are made visible before that.
+No script, no network: the page's policy allows one style sheet, by its hash, and nothing else. Text of rows and answers is
+escaped by the template, and control characters are made visible before that.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from lathe.records import ItemScore
+from lathe.records import Interval, ItemScore
 from lathe.report import diff, figures, svg
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
@@ -97,7 +96,8 @@ def arms_picture(story: Story) -> Markup:
     marks = [
         svg.Mark(limit, f"gate {figures.score(limit)}")
         for gate in story.locked.recipe.gates
-        if gate.metric == story.primary and (limit := gate.at_least if gate.at_least is not None else gate.at_most) is not None
+        if gate.metric == story.primary
+        and (limit := gate.at_least if gate.at_least is not None else gate.at_most) is not None
     ]
     return svg.whiskers(f"{story.primary} of each arm", rows, marks) if rows else Markup("")
 
@@ -137,7 +137,7 @@ def slices(story: Story) -> Iterator[SliceView]:
         found.sort(key=lambda pair: (pair[1].value if pair[1].value is not None else 2.0, pair[0]))
         rows = []
         for value, score in found[:MOST_SLICES]:
-            note = f"{figures.score(score.value)} {figures.bounds(score)} n {score.n}"
+            note = f"{figures.score(score.value)} {figures.bounds(score)} · {score.n}"
             rows.append(svg.Whisker(diff.cut(value, 34), score.value, score.low, score.high, note))
         if rows:
             yield SliceView(key, svg.whiskers(f"{story.primary} by {key}", rows), max(0, len(found) - MOST_SLICES))
@@ -164,7 +164,9 @@ def reasons_picture(story: Story) -> Markup:
     """Why answers were wrong, most frequent first."""
     tuned = story.arms.get("tuned")
     reasons = sorted((tuned.reasons if tuned else {}).items(), key=lambda pair: (-pair[1], pair[0]))
-    return svg.bars("Reasons of failure", [(diff.cut(name, 36), n) for name, n in reasons[:12]]) if reasons else Markup("")
+    return (
+        svg.bars("Reasons of failure", [(diff.cut(name, 36), n) for name, n in reasons[:12]]) if reasons else Markup("")
+    )
 
 
 def chosen(story: Story) -> list[ItemScore]:
@@ -222,7 +224,9 @@ def plan_rows(story: Story) -> Iterator[PlanRow]:
         held = planned == measured
         remark = "exact" if held else f"{measured - planned:+,}"
         yield PlanRow(name, figures.count(planned), figures.count(measured), held, remark)
-    estimates = [("peak memory", plan.peak_bytes, train.peak_bytes, figures.size)]
+    estimates: list[tuple[str, Interval, float, Callable[[float], str]]] = [
+        ("peak memory", plan.peak_bytes, train.peak_bytes, figures.size)
+    ]
     if plan.train_seconds is not None:
         estimates.append(("training time", plan.train_seconds, train.train_seconds, figures.seconds))
     for name, interval, found, words in estimates:

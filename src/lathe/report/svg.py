@@ -87,10 +87,10 @@ def whiskers(title: str, rows: Sequence[Whisker], marks: Sequence[Mark] = (), ze
     zero: draw a line at 0, for differences.
     """
     ends = [x for row in rows for x in (row.low, row.value, row.high) if x is not None] + [mark.value for mark in marks]
-    low, high = min([0.0, *ends]), max([1.0, *ends]) if not zero else max([0.0, *ends])
+    low, high = min([0.0, *ends]), max([0.0 if zero else 1.0, *ends])
     if zero:
-        reach = max(abs(low), abs(high), 0.1)
-        low, high = -reach, reach
+        room = 0.06 * max(high - low, 0.1)
+        low, high = low - room, high + room
     longest = max((len(row.label) for row in rows), default=0)
     left, right, top, row_height = min(280.0, max(96.0, 7.4 * longest + 18)), 150.0, 26.0 if marks else 8.0, 30.0
     plot = WIDTH - left - right
@@ -110,7 +110,14 @@ def whiskers(title: str, rows: Sequence[Whisker], marks: Sequence[Mark] = (), ze
         shift = -6 if anchor == "end" else 6
         parts.append(tag("line", x1=across(mark.value), x2=across(mark.value), y1=top - 16, y2=bottom, class_="limit"))
         parts.append(
-            tag("text", mark.label, x=across(mark.value) + shift, y=top - 7, class_="tick limit-text", text_anchor=anchor)
+            tag(
+                "text",
+                mark.label,
+                x=across(mark.value) + shift,
+                y=top - 7,
+                class_="tick limit-text",
+                text_anchor=anchor,
+            )
         )
     for number, row in enumerate(rows):
         parts.append(_whisker(row, top + row_height * (number + 0.5), left, across))
@@ -167,11 +174,15 @@ def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name
 
 
 def running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Each point as the mean of itself and the points before it, over a twentieth of them (3 at least)."""
-    window = max(3, len(points) // 20)
+    """Each point as the mean over a twentieth of the points around it, 3 at least.
+
+    As many before as after, so fewer at the ends: a curve that falls is not shifted.
+    """
+    reach = max(1, len(points) // 40)
     means = []
     for number, (x, _) in enumerate(points):
-        near = [y for _, y in points[max(0, number - window + 1) : number + 1]]
+        room = min(reach, number, len(points) - 1 - number)
+        near = [y for _, y in points[number - room : number + room + 1]]
         means.append((x, sum(near) / len(near)))
     return means
 
