@@ -1,1 +1,6 @@
-"""The plan stage: parameters, memory, steps, time; pure arithmetic, without torch."""
+"""Stage plan: what a run will cost, said before it is spent. `bare` counts the parameters of a config.json by itself."""
+
+from lathe.plan.parameters import bare, from_config
+from lathe.plan.stage import plan, remember_rate
+
+__all__ = ["bare", "from_config", "plan", "remember_rate"]

@@ -1,0 +1,176 @@
+"""Stage: the forecast of a run, from the rows, the base's config.json and the recipe. Needs no torch.
+
+Reads data/*.jsonl and the base's tokenizer, encodes every training row exactly as training will, and writes plan.json.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from lathe.contracts import Progress
+from lathe.errors import DataError, InputError
+from lathe.plan import cost, findings, memory, rates
+from lathe.plan.architecture import Shapes, shapes
+from lathe.plan.parameters import count
+from lathe.records import Example, LockedRecipe, Plan, Schedule, TrainResult
+from lathe.runs import RunFolder, read_rows
+from lathe.schedule.steps import StepPlan, steps
+from lathe.text import tokenizer
+from lathe.text.render import encode_all
+from lathe.text.tokens import TokenSet, tokenise
+
+ARMS_ON = {"validation": 2, "test": 3}
+"""Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the shell saw of the machine."""
+
+    free_bytes: int
+    rates: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The right answers of one side. longest: tokens of the longest one, end token included."""
+
+    rows: int
+    longest: int
+
+
+def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Plan:
+    """Forecasts parameters, steps, tokens, memory and time, and commits plan.json.
+
+    Raises DataError where there are no training rows, InputError on an unknown architecture, on a target that matches no layer,
+    and on rows that are longer than allowed.
+    """
+    begun = time.monotonic()
+    base = Path(locked.base_folder)
+    rows = read_rows(run.rows("train"), Example)
+    if not rows:
+        raise DataError(
+            "no rows to train on", file=str(run.rows("train")), hint="Look at data/rejected.jsonl and the split."
+        )
+    tok = tokenizer.load(base)
+    train = locked.recipe.train
+
+    def told(done: int, total: int) -> None:
+        progress({"stage": "plan", "done": done, "total": total, "unit": "row"})
+
+    tokens = tokenise(tok, rows, train.max_tokens, train.truncate, told)
+    answers = {side: _answers(tok, read_rows(run.rows(side), Example)) for side in ARMS_ON if run.rows(side).is_file()}
+    machine = Machine(psutil.virtual_memory().available, rates.known())
+    stored = sum(file.num_bytes for file in locked.base_files if file.path.endswith(".safetensors"))
+    record = forecast(locked, read_config(base), tokens, answers, stored, machine, inputs)
+    record = record.model_copy(update={"seconds": time.monotonic() - begun})
+    run.commit(run.plan, record)
+    return record
+
+
+def remember_rate(locked: LockedRecipe, tokens: TokenSet, result: TrainResult) -> None:
+    """Keeps what this machine reached in a finished training, for the next plan. Raises StorageError."""
+    if result.train_seconds <= 0 or result.stop != "done":
+        return
+    model = shapes(read_config(Path(locked.base_folder)))
+    rates.keep(cost.job_kind(model, cost.speed_parts(locked)), _work(locked, model, tokens) / result.train_seconds)
+
+
+def read_config(base: Path) -> dict[str, object]:
+    """The base's config.json. Raises InputError where it is missing or damaged."""
+    config = tokenizer.read_object(base / "config.json")
+    if not config:
+        raise InputError(
+            f"{base / 'config.json'} is not there or empty", hint="A base folder needs the model's config.json."
+        )
+    return config
+
+
+def forecast(
+    locked: LockedRecipe,
+    config: Mapping[str, object],
+    tokens: TokenSet,
+    answers: Mapping[str, Answers],
+    stored_bytes: int,
+    machine: Machine,
+    inputs: str,
+) -> Plan:
+    """The plan as a pure function of what was read."""
+    recipe = locked.recipe
+    model = shapes(config)
+    full = recipe.method.kind == "full"
+    counted = count(model, None if full else recipe.method.rank, recipe.method.targets)
+    course = steps(tokens.lengths, recipe.train, recipe.seed)
+    schedule, pack_tokens, pack_supervised = _schedule(course, tokens)
+    # On the CPU `auto` computes in fp32.
+    precision: Literal["fp32", "bf16"] = "bf16" if recipe.train.precision == "bf16" else "fp32"
+    terms = memory.training(
+        model,
+        counted,
+        memory.Setting(
+            pack_tokens, pack_supervised, precision, full, recipe.method.rank, recipe.method.targets, stored_bytes
+        ),
+    )
+    kind = cost.job_kind(model, cost.speed_parts(locked))
+    train_seconds, source = cost.seconds(_work(locked, model, tokens), kind, machine.rates)
+    longest = max((side.longest for side in answers.values()), default=0)
+    # Never more than the context holds.
+    limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
+    record = Plan(
+        inputs=inputs,
+        parameters=counted,
+        schedule=schedule,
+        memory=terms,
+        peak_bytes=memory.peak(terms),
+        free_bytes=machine.free_bytes,
+        train_seconds=train_seconds,
+        evaluate_tokens=sum(ARMS_ON[side] * found.rows * limit for side, found in answers.items()),
+        rate_source=source,
+    )
+    test_rows = answers["test"].rows if "test" in answers else 0
+    facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts)
+    return record.model_copy(update={"findings": tuple(findings.texts(facts, record))})
+
+
+def _schedule(course: StepPlan, tokens: TokenSet) -> tuple[Schedule, int, int]:
+    """Everything about steps, and the most tokens and supervised tokens that one pack holds. Packs every step once."""
+    lengths, supervised = tokens.lengths, tokens.supervised_lengths
+    num_packs = most_tokens = most_supervised = 0
+    for step in range(course.num_steps):
+        packs = course.packs(step)
+        num_packs += len(packs)
+        most_tokens = max(most_tokens, *(int(lengths[pack].sum()) for pack in packs))
+        most_supervised = max(most_supervised, *(int(supervised[pack].sum()) for pack in packs))
+    schedule = Schedule(
+        num_examples=course.num_examples,
+        num_steps=course.num_steps,
+        steps_per_epoch=course.steps_per_epoch,
+        warmup_steps=course.warmup_steps,
+        num_packs=num_packs,
+        num_tokens=course.num_tokens,
+        num_supervised=course.over_run(supervised),
+        truncated_rows=tokens.truncated_rows,
+        longest_row=int(lengths.max(initial=0)),
+        checkpoint_steps=course.checkpoint_steps,
+    )
+    return schedule, most_tokens, most_supervised
+
+
+def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:
+    """Floating-point operations of the run."""
+    method = locked.recipe.method
+    full = method.kind == "full"
+    counted = count(model, None if full else method.rank, method.targets)
+    course = steps(tokens.lengths, locked.recipe.train, locked.recipe.seed)
+    return cost.operations(model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen)
+
+
+def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Answers:
+    return Answers(len(examples), max((len(row.ids) - row.num_prompt for row in encode_all(tok, examples)), default=0))
