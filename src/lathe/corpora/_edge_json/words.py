@@ -7,61 +7,139 @@ from random import Random
 
 Maker = Callable[[Random], str]
 
-GIVEN = """
-Ada Alma Anton Bela Bruno Cara Cyril Dana Dario Edda Elias Enzo Fay Felix Frida Gita Greta Hanno Hedy Ida Igor Ines Jana Joel Juno Kai Karin
-Lars Lena Leo Lotte Mara Milo Mona Nadia Nils Nora Olaf Olga Oskar Petra Pia Quinn Rafi Rosa Runa Sami Selma Silas Tara Tilda Timo Uma Vera
-Viktor Wanda Willem Xenia Yara Yusuf Zeno Zora
-""".split()
-_FAMILY_HEADS = "Ald Bar Bren Cor Dal Elm Fen Gar Hal Har Ken Lind Mar Mor Nor Pell Quar Rad Sel Stan Thorn Ul Var Wes Win Yor".split()
-_FAMILY_TAILS = "berg bury by castle dale den ersen feld ford gate ham hurst ing kamp ley man mark mere mont quist rick son stad ton well wood".split()
-TOWN_HEADS = "Alder Ash Birch Black Bright Clay Cold East Falcon Fern Glen Gold Green Heron High Iron King Lime Mill North Oak Otter Raven Red Silver Stone Swan West White".split()
-_TOWN_TAILS = "bank bridge brook burn cliff cross field ford gate haven hill hollow mead moor mouth pool port ridge shore stead vale wick".split()
-_ROADS = "Street Lane Road Row Square Walk Hill Close Quay Yard".split()
-MAKERS = "Anchor Badger Beacon Cedar Comet Copper Coral Crane Delta Ember Falcon Harbour Juniper Kestrel Lantern Maple Meridian Nimbus Orchard Pebble Quarry Rowan Saffron Summit Thistle Tundra Velvet Willow".split()
-_TRADES = "Works Supply Partners Foundry Kitchens Freight Gardens Motors Press Tools Textiles Outfitters Workshop Traders".split()
-LOOKS = "amber black blue brown copper cream green grey ivory navy olive orange pink purple red silver striped teal white yellow".split()
-_MATTERS = "canvas cedar cotton felt glass iron leather linen oak paper pine plastic steel tin velvet wool".split()
-_THINGS = "backpack basket bench bottle box bracelet cap chair clock cup drum glove hat jacket jar key ring kettle lamp ladder mirror mug notebook pan pillow purse rope scarf shelf stool suitcase tray umbrella vase wallet watch".replace(
-    "key ring", "key-ring"
-).split()
-_ANIMALS = "Biscuit Bramble Clover Cosmo Domino Ginger Hazel Inky Jasper Luna Marble Miso Nutmeg Otto Pepper Pickle Pixel Poppy Rufus Smudge Tango Waffle Ziggy".split()
-_DISH_LOOKS = (
-    "baked chilled creamed glazed grilled herbed pickled poached roasted smoked spiced stuffed toasted warm".split()
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+GIVEN = _words(
+    """
+    Ada Alma Anton Bela Bruno Cara Cyril Dana Dario Edda Elias Enzo Fay Felix Frida Gita Greta Hanno Hedy Ida
+    Igor Ines Jana Joel Juno Kai Karin Lars Lena Leo Lotte Mara Milo Mona Nadia Nils Nora Olaf Olga Oskar
+    Petra Pia Quinn Rafi Rosa Runa Sami Selma Silas Tara Tilda Timo Uma Vera Viktor Wanda Willem Xenia Yara
+    Yusuf Zeno Zora
+    """
 )
-_DISHES = "aubergine barley beans beetroot carrots chickpeas cod dumplings fennel leeks lentils mushrooms noodles onions peppers potatoes pumpkin rice salmon spinach tofu trout".split()
-_COURSE_HEADS = "Beginners' Everyday Evening Practical Weekend Advanced First Open-air".split()
-_COURSES = "Basketry Bookbinding Calligraphy Carpentry Ceramics Drawing Fencing Gardening Juggling Knitting Photography Sailing Screen-printing Welding Weaving".split()
-_DEVICES = (
-    "boiler coffee grinder dishwasher drill espresso machine fan heater freezer generator laptop lawn mower mixer oven printer projector pump radio scanner sewing machine toaster vacuum".replace(
-        "coffee grinder", "coffee-grinder"
-    )
-    .replace("espresso machine", "espresso-machine")
-    .replace("fan heater", "fan-heater")
-    .replace("lawn mower", "lawn-mower")
-    .replace("sewing machine", "sewing-machine")
-    .split()
+_FAMILY_HEADS = _words(
+    """
+    Ald Bar Bren Cor Dal Elm Fen Gar Hal Har Ken Lind Mar Mor Nor Pell Quar Rad Sel Stan Thorn Ul Var Wes Win
+    Yor
+    """
 )
-_FAULT_HEADS = "burnt cracked jammed leaking loose missing noisy rusted stuck worn".split()
-_FAULT_TAILS = "belt bearing button cable fuse gasket hinge hose lid motor plug seal spring switch valve wheel".split()
-_CHORES = "clean clear cut dig edge hoe mow paint plant prune rake sow trim turn water weed".split()
-_PLOTS = (
-    "beds borders compost fence fruit trees gravel path greenhouse hedge lawn orchard patio pond roses shrubs terrace".replace(
-        "fruit trees", "fruit-trees"
-    )
-    .replace("gravel path", "gravel-path")
-    .split()
+_FAMILY_TAILS = _words(
+    """
+    berg bury by castle dale den ersen feld ford gate ham hurst ing kamp ley man mark mere mont quist rick son
+    stad ton well wood
+    """
 )
-_GOODS = (
-    "bolts cables candles ceramics coffee engines fabric flour furniture glassware lamps machine parts olive oil paint paper pumps rice shoes spices tea tiles timber toys tyres wine".replace(
-        "machine parts", "machine-parts"
-    )
-    .replace("olive oil", "olive-oil")
-    .split()
+TOWN_HEADS = _words(
+    """
+    Alder Ash Birch Black Bright Clay Cold East Falcon Fern Glen Gold Green Heron High Iron King Lime Mill
+    North Oak Otter Raven Red Silver Stone Swan West White
+    """
 )
-INGREDIENTS = "almonds barley beans butter carrots cheese cream flour garlic honey leeks lemons lentils milk mushrooms oats onions parsley peas pepper rice sugar thyme tomatoes walnuts yoghurt".split()
-_BANDS = "Arrows Bells Comets Drifters Engines Feathers Harbours Lanterns Mirrors Owls Pilots Rivers Sparrows Tides Wolves".split()
-_SHIPS = "Aurora Bellweather Corvina Dorado Estrella Fairwind Galatea Halcyon Isolde Meridian Nereid Osprey Pelican Sirocco Tempest".split()
-CRAFTS = "brickwork carpentry drainage flooring glazing heating insulation lighting painting paving plastering plumbing roofing scaffolding tiling wiring".split()
+_TOWN_TAILS = _words(
+    """
+    bank bridge brook burn cliff cross field ford gate haven hill hollow mead moor mouth pool port ridge shore
+    stead vale wick
+    """
+)
+_ROADS = _words("Street Lane Road Row Square Walk Hill Close Quay Yard")
+MAKERS = _words(
+    """
+    Anchor Badger Beacon Cedar Comet Copper Coral Crane Delta Ember Falcon Harbour Juniper Kestrel Lantern
+    Maple Meridian Nimbus Orchard Pebble Quarry Rowan Saffron Summit Thistle Tundra Velvet Willow
+    """
+)
+_TRADES = _words(
+    """
+    Works Supply Partners Foundry Kitchens Freight Gardens Motors Press Tools Textiles Outfitters Workshop
+    Traders
+    """
+)
+LOOKS = _words(
+    """
+    amber black blue brown copper cream green grey ivory navy olive orange pink purple red silver striped teal
+    white yellow
+    """
+)
+_MATTERS = _words("canvas cedar cotton felt glass iron leather linen oak paper pine plastic steel tin velvet wool")
+_THINGS = _words(
+    """
+    backpack basket bench bottle box bracelet cap chair clock cup drum glove hat jacket jar key-ring kettle
+    lamp ladder mirror mug notebook pan pillow purse rope scarf shelf stool suitcase tray umbrella vase wallet
+    watch
+    """
+)
+_ANIMALS = _words(
+    """
+    Biscuit Bramble Clover Cosmo Domino Ginger Hazel Inky Jasper Luna Marble Miso Nutmeg Otto Pepper Pickle
+    Pixel Poppy Rufus Smudge Tango Waffle Ziggy
+    """
+)
+_DISH_LOOKS = _words(
+    """
+    baked chilled creamed glazed grilled herbed pickled poached roasted smoked spiced stuffed toasted warm
+    """
+)
+_DISHES = _words(
+    """
+    aubergine barley beans beetroot carrots chickpeas cod dumplings fennel leeks lentils mushrooms noodles
+    onions peppers potatoes pumpkin rice salmon spinach tofu trout
+    """
+)
+_COURSE_HEADS = _words("Beginners' Everyday Evening Practical Weekend Advanced First Open-air")
+_COURSES = _words(
+    """
+    Basketry Bookbinding Calligraphy Carpentry Ceramics Drawing Fencing Gardening Juggling Knitting
+    Photography Sailing Screen-printing Welding Weaving
+    """
+)
+_DEVICES = _words(
+    """
+    boiler coffee-grinder dishwasher drill espresso-machine fan-heater freezer generator laptop lawn-mower
+    mixer oven printer projector pump radio scanner sewing-machine toaster vacuum
+    """
+)
+_FAULT_HEADS = _words("burnt cracked jammed leaking loose missing noisy rusted stuck worn")
+_FAULT_TAILS = _words("belt bearing button cable fuse gasket hinge hose lid motor plug seal spring switch valve wheel")
+_CHORES = _words("clean clear cut dig edge hoe mow paint plant prune rake sow trim turn water weed")
+_PLOTS = _words(
+    """
+    beds borders compost fence fruit-trees gravel-path greenhouse hedge lawn orchard patio pond roses shrubs
+    terrace
+    """
+)
+_GOODS = _words(
+    """
+    bolts cables candles ceramics coffee engines fabric flour furniture glassware lamps machine-parts
+    olive-oil paint paper pumps rice shoes spices tea tiles timber toys tyres wine
+    """
+)
+INGREDIENTS = _words(
+    """
+    almonds barley beans butter carrots cheese cream flour garlic honey leeks lemons lentils milk mushrooms
+    oats onions parsley peas pepper rice sugar thyme tomatoes walnuts yoghurt
+    """
+)
+_BANDS = _words(
+    """
+    Arrows Bells Comets Drifters Engines Feathers Harbours Lanterns Mirrors Owls Pilots Rivers Sparrows Tides
+    Wolves
+    """
+)
+_SHIPS = _words(
+    """
+    Aurora Bellweather Corvina Dorado Estrella Fairwind Galatea Halcyon Isolde Meridian Nereid Osprey Pelican
+    Sirocco Tempest
+    """
+)
+CRAFTS = _words(
+    """
+    brickwork carpentry drainage flooring glazing heating insulation lighting painting paving plastering
+    plumbing roofing scaffolding tiling wiring
+    """
+)
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from lathe.records import Json
 
+from .conformity import matches
+
 _WORDS = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 _YES, _NO = {"true", "yes", "y", "on"}, {"false", "no", "n", "off"}
@@ -49,9 +51,10 @@ def cast(text: str, options: Sequence[dict[str, Json]]) -> Json:
     wanted = {option.get("format") for option in options if isinstance(option.get("format"), str)}
     if "date" in wanted:
         return _date(text)
-    if "time" in wanted:
-        return _time(text)
-    return text
+    for pattern in (option.get("pattern") for option in options):
+        if isinstance(pattern, str) and len(pattern) < 60:
+            return next((way for way in (text, _date(text), _time(text)) if matches(pattern, way)), text)
+    return _time(text) if "time" in wanted else text
 
 
 def _types(option: dict[str, Json]) -> list[str]:
