@@ -12,7 +12,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lathe.errors import Exit
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lathe.runs import RunFolder
 
 LABEL_WIDTH = 10
+SCREEN_WIDTH = 100
+"""Wider terminals are not used up: the seconds at the right would stand too far from what they belong to."""
 PLAIN_EVERY_SECONDS = 5.0
 VERDICT_COLOUR = {"deploy": "green", "iterate": "yellow", "abort": "red"}
 
@@ -74,13 +76,27 @@ class Screen:
 
         right = note or (figures.seconds(seconds) if seconds is not None else "")
         console = self.console("talk")
+        width = min(console.width, SCREEN_WIDTH)
         line = Text("  ")
         line.append(f"{label:<{LABEL_WIDTH}}", style="bold" if label else "")
         line.append(self.safe(text), style="dim" if note else "")
-        room = min(console.width, 100) - line.cell_len - len(right)
+        room = width - line.cell_len - len(right)
         line.append(" " * max(2, room))
         line.append(right, style="dim")
         console.print(line, soft_wrap=True)
+
+    def detail(self, text: str) -> None:
+        """A remark under the line of a stage, wrapped below its text."""
+        if self.quiet:
+            return
+        import textwrap
+
+        from rich.text import Text
+
+        indent = " " * (2 + LABEL_WIDTH)
+        width = max(40, min(self.console("talk").width, SCREEN_WIDTH))
+        for line in textwrap.wrap(self.safe(text), width, initial_indent=indent, subsequent_indent=indent):
+            self.console("talk").print(Text(line, style="yellow"), soft_wrap=True)
 
     def error(self, kind: str, message: str, hint: str | None, code: int) -> None:
         """An error: two lines on stderr, or one JSON document on stdout under --json."""
@@ -123,19 +139,21 @@ class Screen:
 
         self.console("out").print(Text(self.safe(text), style=style), soft_wrap=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[int] = ()) -> None:
-        """A table of data; the columns numbered in `right` are set flush right."""
-        from rich.table import Table
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Collection[int] = ()) -> None:
+        """A table of data, two blanks between columns; those numbered in `right` are set flush right."""
         from rich.text import Text
 
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-        for number, name in enumerate(columns):
-            table.add_column(name, justify="right" if number in right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(self.safe(cell)) if isinstance(cell, str) else cell for cell in row))
-        from rich.padding import Padding
-
-        self.console("out").print(Padding(table, (0, 0, 0, 2)))
+        head = [Text(name, style="dim") for name in columns]
+        lines = [head, *([Text(self.safe(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows)]
+        widths = [max(line[column].cell_len for line in lines) for column in range(len(columns))]
+        for line in lines if any(columns) else lines[1:]:
+            joined = Text("  ")
+            for column, cell in enumerate(line):
+                blank = " " * (widths[column] - cell.cell_len)
+                joined.append_text(Text(blank) + cell if column in right else cell + Text(blank))
+                joined.append("  ")
+            joined.rstrip()
+            self.console("out").print(joined, soft_wrap=True)
 
     # streams -------------------------------------------------------------------------------
 
@@ -151,9 +169,9 @@ class Screen:
             )
         return self._consoles[which]
 
-    def listener(self) -> Listener:
-        """What a run reports its progress to."""
-        self._listener = Listener(self)
+    def listener(self, *, brief: bool = False) -> Listener:
+        """What a run reports its progress to. brief: without the remarks under its lines, for verbs that show them as data."""
+        self._listener = Listener(self, brief)
         return self._listener
 
     def is_terminal(self) -> bool:
@@ -187,8 +205,9 @@ class Screen:
 class Listener:
     """Listens to a run: a bar on a terminal, a plain line every few seconds elsewhere, one line for each finished stage."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, brief: bool = False) -> None:
         self.screen = screen
+        self._brief = brief
         self._bar: Bar | None = None
         self._task: Any = None
         self._sides: dict[str, str] = {}
@@ -216,8 +235,12 @@ class Listener:
         if event["stage"] == "prepare":
             self._sides = {side.sha256: name for name, side in record.sides.items()}
         side = self._sides.get(getattr(record, "test_hash", ""), "test")
-        for label, text in stage_lines.lines(event["stage"], record, side):
-            self.screen.stage(label, text, None if note else event.get("seconds"), note)
+        found = stage_lines.line(record, side)
+        if found is None:
+            return
+        self.screen.stage(found.label, found.text, None if note else event.get("seconds"), note)
+        for remark in () if self._brief or note else found.remarks:
+            self.screen.detail(remark)
 
     def _working(self, event: Mapping[str, Any]) -> None:
         stage = " ".join(str(event[key]) for key in ("stage", "part", "side") if event.get(key))

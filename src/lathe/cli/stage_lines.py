@@ -5,44 +5,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lathe.records import (
     Bundle,
-    Decision,
     DoctorReport,
     EvalReport,
     Manifest,
     Plan,
-    ReportRecord,
     StageRecord,
     TrainResult,
 )
 from lathe.report import figures
 
-Line = tuple[str, str]
-"""Label and text."""
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the screen, and remarks to stand under it."""
+
+    label: str
+    text: str
+    remarks: tuple[str, ...] = ()
 
 
-def lines(stage: str, record: StageRecord, side: str = "test") -> list[Line]:
-    """The lines of a stage. Stages whose result is shown elsewhere (decide, report) have none.
+def line(record: StageRecord, side: str = "test") -> Line | None:
+    """The line of a finished stage; None for stages whose result is shown elsewhere (decide, report).
 
     side: which rows an evaluation measured.
     """
     if isinstance(record, DoctorReport):
-        return [("machine", machine(record)), *(("", f"{c.name}: {c.detail}") for c in record.capabilities if not c.ok)]
+        return Line("machine", machine(record), tuple(f"{c.name}: {c.detail}" for c in record.capabilities if not c.ok))
     if isinstance(record, Manifest):
-        serious = [f for f in record.findings if f.level != "info"]
-        return [("data", manifest(record)), *(("", f"{f.level}: {f.message}") for f in serious)]
+        remarks = tuple(f"{f.level}: {f.message}" for f in record.findings if f.level != "info")
+        return Line("data", manifest(record), remarks)
     if isinstance(record, Plan):
-        return [("plan", plan(record)), *(("", finding) for finding in record.findings)]
+        return Line("plan", plan(record), record.findings)
     if isinstance(record, TrainResult):
-        return [("train", train(record))]
+        return Line("train", train(record), record.notes)
     if isinstance(record, EvalReport):
-        return [(record.arm, arm(record, side))]
+        return Line(record.arm, arm(record, side))
     if isinstance(record, Bundle):
-        return [("ship", bundle(record))]
-    if isinstance(record, (Decision, ReportRecord)):
-        return []
-    return [(stage, "")]
+        return Line("ship", bundle(record))
+    return None
 
 
 def machine(report: DoctorReport) -> str:

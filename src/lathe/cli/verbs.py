@@ -104,7 +104,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.records import Manifest
 
     run = _start(args, screen)
-    run.go(until="prepare", progress=screen.listener())
+    run.go(until="prepare", progress=screen.listener(brief=True))
     manifest = run.folder.load(run.folder.manifest, Manifest)
     if screen.as_json:
         screen.document({"run": str(run.folder.path), "manifest": manifest.dump()})
@@ -131,7 +131,7 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.records import Plan
 
     run = _start(args, screen)
-    run.go(until="plan", progress=screen.listener())
+    run.go(until="plan", progress=screen.listener(brief=True))
     record = run.folder.load(run.folder.plan, Plan)
     if screen.as_json:
         screen.document({"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()})
