@@ -1,7 +1,7 @@
 """Kinds of values: how one is drawn, how a person writes it, and the rule by which the writing means the value.
 
-    Day().draw(rng)  -> "2024-03-09"        Day().write(rng, "2024-03-09", "prose") -> "9 March 2024"
-    Money(5, 90).draw(rng) -> 12.5          Money(5, 90).write(rng, 12.5, "listing") -> "$12.50"
+    Day().draw(rng)  -> "2024-03-09"        Day().write(rng, "2024-03-09", Manner("prose")) -> "9 March 2024"
+    Money(5, 90).draw(rng) -> 12.5          Money(5, 90).write(rng, 12.5, Manner("listing", "$")) -> "$12.50"
 
 The rule stands in the description of the schema's field; the tests read each writing back by it.
 """
@@ -19,6 +19,20 @@ from lathe.records import Json
 from .words import Maker
 
 Style = Literal["listing", "prose", "table", "chat"]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How one document is written: its style, its currency (sign in front or word behind), whether this is an answer to a question."""
+
+    style: Style
+    currency: str = ""
+    answer: bool = False
+
+
+SIGNS = ("$", "£", "€")
+CURRENCIES = (*SIGNS, "EUR", "euros", "")
+"""How one document names its currency; the empty one leaves it out."""
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -55,8 +69,8 @@ class Kind(ABC):
     def draw(self, rng: Random) -> Json:
         """A value."""
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
-        """The value as a person writes it in a document of that style."""
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
+        """The value as a person writes it in a document of that manner."""
         return str(value)
 
 
@@ -99,8 +113,8 @@ class Whole(Kind):
     def draw(self, rng: Random) -> int:
         return rng.randint(self.least, self.most)
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
-        if style in ("prose", "chat") and value < len(NUMBER_WORDS) and rng.random() < 0.5:
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
+        if manner.style in ("prose", "chat") and value < len(NUMBER_WORDS) and rng.random() < 0.5:
             number = NUMBER_WORDS[value]
         elif self.grouped and value >= 1000 and rng.random() < 0.5:
             number = f"{value:,}"
@@ -124,13 +138,13 @@ class Real(Kind):
     def draw(self, rng: Random) -> float:
         return round(rng.uniform(self.least, self.most), 1)
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
         return f"{value:.1f} {self.unit}"
 
 
 @dataclass(frozen=True)
 class Money(Kind):
-    """An amount in euros, dollars or pounds with two decimals."""
+    """An amount of money with two decimals, in the currency of its document."""
 
     least: float
     most: float
@@ -142,9 +156,11 @@ class Money(Kind):
     def draw(self, rng: Random) -> float:
         return rng.randint(int(self.least * 20), int(self.most * 20)) / 20
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
         amount = f"{value:,.2f}" if rng.random() < 0.5 else f"{value:.2f}"
-        return rng.choice((f"${amount}", f"£{amount}", f"{amount} EUR", f"{amount} euros", amount, amount))
+        if not manner.currency or rng.random() < 0.3:
+            return amount
+        return f"{manner.currency}{amount}" if manner.currency in SIGNS else f"{amount} {manner.currency}"
 
 
 @dataclass(frozen=True)
@@ -159,12 +175,12 @@ class Day(Kind):
     def draw(self, rng: Random) -> str:
         return (date(2021, 1, 1) + timedelta(days=rng.randrange(2500))).isoformat()
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
         day = date.fromisoformat(value)
         month = MONTHS[day.month - 1]
         long = (f"{day.day} {month} {day.year}", f"{month} {day.day}, {day.year}")
         short = (value, f"{day.day:02d}.{day.month:02d}.{day.year}", f"{day.day} {month[:3]} {day.year}")
-        return rng.choice(long if style in ("prose", "chat") else (*short, value, long[0]))
+        return rng.choice(long if manner.style in ("prose", "chat") else (*short, value, long[0]))
 
 
 def later(value: str, rng: Random, least: int, most: int) -> str:
@@ -186,7 +202,7 @@ class Clock(Kind):
     def draw(self, rng: Random) -> str:
         return f"{rng.randint(self.least, self.most):02d}:{5 * rng.randrange(12):02d}"
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
         hour, minute = int(value[:2]), value[3:]
         half = "am" if hour < 12 else "pm"
         return rng.choice((value, value, f"{(hour - 1) % 12 + 1}:{minute} {half}"))
@@ -211,7 +227,7 @@ class Choice(Kind):
     def draw(self, rng: Random) -> str:
         return rng.choice(self.words)
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
         others = [other for other, meant in self.said if meant == value]
         return rng.choice(others) if others and rng.random() < 0.5 else str(value).replace("_", " ")
 
@@ -229,7 +245,9 @@ class YesNo(Kind):
     def draw(self, rng: Random) -> bool:
         return rng.random() < 0.5
 
-    def write(self, rng: Random, value: Json, style: Style) -> str:
-        if style in ("prose", "chat"):
+    def write(self, rng: Random, value: Json, manner: Manner) -> str:
+        if manner.answer:
+            return "yes" if value else "no"
+        if manner.style in ("prose", "chat"):
             return self.yes if value else self.no
         return rng.choice(("yes", "Yes", "true", "y") if value else ("no", "No", "false", "n"))

@@ -45,7 +45,9 @@ def _inspection(rng: Random, record: dict[str, Json]) -> None:
         record["next_visit"] = later(record["inspected_on"], rng, 20, 200)
 
 
-def _kitchen(_: Random, record: dict[str, Json]) -> None:
+def _kitchen(rng: Random, record: dict[str, Json]) -> None:
+    for row in record["ingredients"]:
+        row["amount"] = rng.randint(1, 12) if row["unit"] in ("spoons", "pieces") else 10 * rng.randint(2, 90)
     record["minutes_in_all"] = record["prepare_minutes"] + record["cook_minutes"]
 
 
@@ -195,7 +197,7 @@ MEDIUM = (
             field("minutes_in_all", Whole(0, 0), "Minutes in all|Total time", "in all {} minutes|you need {} minutes"),
             Table("ingredients", ("Ingredients", "You need", "Shopping"), (
                 field("ingredient", Text(words.ingredient), "Ingredient|What"),
-                field("amount", Whole(2, 500), "Amount|How much"),
+                field("amount", Whole(0, 0), "Amount|How much"),
                 field("unit", Choice(("g", "ml", "spoons", "pieces"), (("grams", "g"),)), "Unit|Measure"),
             ), ("take {amount} {unit} of {ingredient}", "{ingredient}: {amount} {unit}"), 2, 5),
             field("vegan", YesNo("it is vegan", "it is not vegan"), "Vegan|Plants only", optional=True),

@@ -10,6 +10,8 @@ from . import words
 from .kinds import Address, Choice, Clock, Day, Money, Real, Text, Whole, YesNo, later, minutes_later
 from .parts import Group, Plan, Several, Table, field
 
+_TIERS = Choice(("day", "weekend", "camping"), (("one day", "day"), ("with tent", "camping")))
+_SORTS = Choice(("child", "adult", "group"), (("grown-up", "adult"),))
 _CRAFTS = Text(words.one(words.CRAFTS))
 
 
@@ -24,13 +26,15 @@ def _tender(rng: Random, record: dict[str, Json]) -> None:
     record["gross_sum"] = round(record["net_sum"] + record["vat"], 2)
 
 
-def _outing(_: Random, record: dict[str, Json]) -> None:
+def _outing(rng: Random, record: dict[str, Json]) -> None:
     time = record["stops"][0]["arrive"]
     for stop in record["stops"]:
         stop["arrive"] = minutes_later(time, 0)
         stop["leave"] = time = minutes_later(time, 45)
         time = minutes_later(time, 30)
-        for ticket in stop.get("tickets", []):
+        bought = stop.get("tickets", [])
+        for ticket, sort in zip(bought, rng.sample(_SORTS.words, len(bought))):
+            ticket["sort"] = sort
             ticket["ticket_sum"] = round(ticket["number"] * ticket["price"], 2)
     record["ticket_total"] = round(
         sum(ticket["ticket_sum"] for stop in record["stops"] for ticket in stop.get("tickets", [])), 2
@@ -47,13 +51,21 @@ def _manifest(rng: Random, record: dict[str, Json]) -> None:
 def _festival(rng: Random, record: dict[str, Json]) -> None:
     record["ends_on"] = later(record["starts_on"], rng, 1, 4)
     for stage in record["stages"]:
+        time = stage["acts"][0]["starts_at"]
         for act in stage["acts"]:
+            act["starts_at"] = time
             act["minutes"] = 5 * rng.randint(6, 18)
-            act["ends_at"] = minutes_later(act["starts_at"], act["minutes"])
+            act["ends_at"] = minutes_later(time, act["minutes"])
+            time = minutes_later(act["ends_at"], 5 * rng.randint(2, 8))
+    for ticket, tier in zip(record["tickets"], rng.sample(_TIERS.words, len(record["tickets"]))):
+        ticket["tier"] = tier
 
 
-def _harvest(_: Random, record: dict[str, Json]) -> None:
+def _harvest(rng: Random, record: dict[str, Json]) -> None:
     for plot in record["plots"]:
+        day = f"{record['season']}-08-01"
+        for load in plot["loads"]:
+            load["picked_on"] = day = later(day, rng, 3, 30)
         plot["crates"] = sum(load["crates"] for load in plot["loads"])
     record["crates_in_all"] = sum(plot["crates"] for plot in record["plots"])
 
@@ -74,7 +86,7 @@ NESTED = (
                 field("trade", _CRAFTS, "Trade|Craft"),
                 field("foreman", Text(words.person), "Foreman|Led by", optional=True),
                 Table("lines", ("Lines", "Work"), (
-                    field("work", Text(words.chore), "Work|What"),
+                    field("work", Text(words.building_work), "Work|What"),
                     field("quantity", Whole(2, 60), "Quantity|Number"),
                     field("rate", Money(4, 90), "Rate|Each"),
                     field("line_sum", Money(0, 0), "Line sum|Amount"),
@@ -93,7 +105,7 @@ NESTED = (
         "school_outing", "complex", "School outing",
         (
             field("school", Text(words.one(words.TOWN_HEADS, ["School", "College", "Academy"])), "School|Who",
-                  "{} goes out|the outing of {}"),
+                  "{} goes out|this is the outing of {}"),
             field("outing_on", Day(), "Outing on|Day|Date", "the day is {}|we go on {}"),
             Group("party", ("Party", "Group"), (
                 field("year", Whole(1, 9), "Year|Grade", "it is for year {}|year {} goes"),
@@ -106,7 +118,7 @@ NESTED = (
                 field("arrive", Clock(8, 10), "Arrive|In"),
                 field("leave", Clock(), "Leave|Out"),
                 Table("tickets", ("Tickets", "Entry"), (
-                    field("sort", Choice(("child", "adult", "group"), (("grown-up", "adult"),)), "Sort|For"),
+                    field("sort", _SORTS, "Sort|For"),
                     field("number", Whole(2, 40), "Number|How many"),
                     field("price", Money(2, 15), "Price|Each"),
                     field("ticket_sum", Money(0, 0), "Ticket sum|Amount"),
@@ -159,18 +171,18 @@ NESTED = (
                 field("places", Whole(80, 4000), "Places|Room for", optional=True),
                 Table("acts", ("Acts", "Bands"), (
                     field("act", Text(words.band), "Act|Band"),
-                    field("starts_at", Clock(13, 20), "Starts at|Begin"),
+                    field("starts_at", Clock(12, 16), "Starts at|Begin"),
                     field("ends_at", Clock(), "Ends at|End"),
                     field("minutes", Whole(0, 0), "Minutes|Length"),
                 ), ("{act} play from {starts_at} to {ends_at}, {minutes} minutes",), 1, 3),
             ), ("then there is the {stage}", "on the {stage} you hear them"), 1, 3),
             Table("tickets", ("Tickets", "Prices"), (
-                field("tier", Choice(("day", "weekend", "camping"), (("one day", "day"), ("with tent", "camping"))), "Tier|Ticket"),
+                field("tier", _TIERS, "Tier|Ticket"),
                 field("price", Money(15, 180), "Price|Costs"),
             ), ("{tier} tickets cost {price}", "{price} for {tier}"), 1, 3),
             field("sold_out", YesNo("it is sold out", "there are tickets left"), "Sold out|Full", optional=True),
         ),
-        _festival, "ends_at = starts_at + minutes; ends_on is after starts_on.",
+        _festival, "ends_at = starts_at + minutes; acts of a stage follow each other; ends_on is after starts_on.",
     ),
     Plan(
         "harvest_book", "complex", "Harvest book",
@@ -196,6 +208,6 @@ NESTED = (
             field("buyer", Text(words.company), "Buyer|Sold to", "{} buys all of it|it is sold to {}", True),
             field("organic", YesNo("all of it is organic", "it is not organic"), "Organic|Certified", optional=True),
         ),
-        _harvest, "crates of a plot are the sum of its loads, crates_in_all of the plots.",
+        _harvest, "crates of a plot are the sum of its loads, crates_in_all of the plots; loads follow each other within the season.",
     ),
 )  # fmt: skip

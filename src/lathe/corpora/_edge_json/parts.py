@@ -112,7 +112,7 @@ class Plan:
     """For people: what holds in every record."""
 
     def schema(self) -> dict[str, Json]:
-        said = f"{self.title}. {self.invariants}" if self.invariants else f"{self.title}."
+        said = f"{self.title}. A value that is corrected in the text counts as corrected. {self.invariants}".strip()
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.title, "description": said, **_object(self.parts),

@@ -140,6 +140,8 @@ CRAFTS = _words(
     plumbing roofing scaffolding tiling wiring
     """
 )
+_BUILDING_CHORES = _words("fit fix hang insulate lay level mend paint remove replace sand seal")
+_BUILDING_PARTS = _words("beams ceilings doors floors gutters pipes shutters sockets stairs tiles walls windows")
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
@@ -201,3 +203,4 @@ goods = one(_GOODS)
 ingredient = one(INGREDIENTS)
 band = one(LOOKS, _BANDS)
 ship = one(_SHIPS)
+building_work = one(_BUILDING_CHORES, _BUILDING_PARTS)

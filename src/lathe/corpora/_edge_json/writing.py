@@ -10,13 +10,13 @@ Each writer gives lines; what it wrote for each value is kept as a Mention, so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from lathe.records import Json
 
 from . import words
-from .kinds import Clock, Day, Kind, Money, Style, Text, Whole, YesNo
+from .kinds import CURRENCIES, Clock, Day, Kind, Manner, Money, Style, Text, Whole, YesNo
 from .parts import Field, Group, Part, Plan, Several, Table
 
 Place = tuple[str | int, ...]
@@ -38,12 +38,12 @@ class Writer:
     """Writes one record. Every random choice comes from `rng`, so that a row depends on its seed only."""
 
     rng: Random
-    style: Style
+    manner: Manner
     mentions: list[Mention] = field(default_factory=list)
 
-    def put(self, place: Place, kind: Kind, value: Json, style: Style | None = None) -> str:
+    def put(self, place: Place, kind: Kind, value: Json, answer: bool = False) -> str:
         """The words for one value, remembered."""
-        said = kind.write(self.rng, value, style or self.style)
+        said = kind.write(self.rng, value, replace(self.manner, answer=answer) if answer else self.manner)
         self.mentions.append(Mention(place, kind, said))
         return said
 
@@ -62,7 +62,7 @@ class Writer:
 
 def write(rng: Random, plan: Plan, record: dict[str, Json], style: Style) -> tuple[str, list[Mention]]:
     """Text of a record in a style, and what stands where in it."""
-    writer = Writer(rng, style)
+    writer = Writer(rng, Manner(style, rng.choice(CURRENCIES)))
     lines = {"listing": _listing, "prose": _prose, "table": _table, "chat": _chat}[style](writer, plan, record)
     return "\n".join(lines), writer.mentions
 
@@ -317,9 +317,7 @@ def _chat(writer: Writer, plan: Plan, record: dict[str, Json]) -> list[str]:
                 correct_one = False
             elif rng.random() < 0.4:
                 lines.append(f"{asker}: {_question(rng, writer.label(part))}")
-                lines.append(
-                    f"{teller}: {writer.put(here, kind, record[part.key], 'listing' if isinstance(kind, YesNo) else 'chat')}"
-                )
+                lines.append(f"{teller}: {writer.put(here, kind, record[part.key], answer=True)}")
             else:
                 lines.append(f"{teller}: {_clause(writer, part, record[part.key], here)}")
         else:
@@ -337,7 +335,7 @@ def _corrected(writer: Writer, part: Field, value: Json, place: Place, teller: s
     """A wrong value and its correction; the record holds the right one."""
     rng = writer.rng
     wrong = _other(rng, part.kind, value)
-    first = rng.choice(part.say).format(part.kind.write(rng, wrong, "chat"))
+    first = rng.choice(part.say).format(part.kind.write(rng, wrong, writer.manner))
     return [
         f"{teller}: {first}",
         f"{teller}: {rng.choice(('no, sorry:', 'wait, I mean', 'correction:'))} {writer.put(place, part.kind, value)}",

@@ -8,7 +8,7 @@ cast("Yes", [{"type": "boolean"}])                           -> True
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lathe.records import Json
 
@@ -32,29 +32,37 @@ def plain(text: str) -> str:
     return "_".join(_WORDS.findall(text.lower()))
 
 
-def cast(text: str, options: Sequence[dict[str, Json]]) -> Json:
-    """The value that a text stands for under a schema; the text itself where it stands for nothing else. None = no such value."""
-    for option in options:
-        for word in option.get("enum", ()) if isinstance(option.get("enum"), list) else ():
-            if isinstance(word, str) and plain(word) == plain(text):
-                return word
+def caster(options: Sequence[dict[str, Json]]) -> Callable[[str], Json]:
+    """What a text stands for under a schema: the text itself where it stands for nothing else, None where no such value exists."""
+    words = {
+        plain(word): word
+        for option in options
+        if isinstance(option.get("enum"), list)
+        for word in reversed(option["enum"])
+        if isinstance(word, str)
+    }
     types = [name for option in options for name in _types(option)]
-    for name in types:
-        if name == "boolean" and text.lower() in _YES | _NO:
-            return text.lower() in _YES
-        if name in ("integer", "number") and (number := _number(text, name)) is not None:
-            return number
-        if name == "null" and text.lower() in ("null", "none", "-"):
+    formats = {option["format"] for option in options if isinstance(option.get("format"), str)}
+    patterns = [option["pattern"] for option in options if isinstance(option.get("pattern"), str)]
+    only_other_types = bool(types) and "string" not in types
+
+    def cast_text(text: str) -> Json:
+        if words and (word := words.get(plain(text))) is not None:
+            return word
+        for name in types:
+            if name == "boolean" and text.lower() in _YES | _NO:
+                return text.lower() in _YES
+            if name in ("integer", "number") and (number := _number(text, name)) is not None:
+                return number
+        if only_other_types:
             return None
-    if types and not {"string"} & set(types):
-        return None
-    wanted = {option.get("format") for option in options if isinstance(option.get("format"), str)}
-    if "date" in wanted:
-        return _date(text)
-    for pattern in (option.get("pattern") for option in options):
-        if isinstance(pattern, str) and len(pattern) < 60:
-            return next((way for way in (text, _date(text), _time(text)) if matches(pattern, way)), text)
-    return _time(text) if "time" in wanted else text
+        if "date" in formats:
+            return _date(text)
+        if patterns:
+            return next((way for way in (text, _date(text), _time(text)) if matches(patterns[0], way)), text)
+        return _time(text) if "time" in formats else text
+
+    return cast_text
 
 
 def _types(option: dict[str, Json]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lathe.records import Example, Json, canonical
 
 from . import shape
-from .casting import cast, plain
+from .casting import caster, plain
 from .listing import Learnt, Line, Listing, end_of_block, lines
 
 LEAST_VOTES = 2
@@ -30,23 +30,28 @@ class Slot:
 class Slots:
     """The scalars of one target, ready to be asked which of them a text can stand for."""
 
-    def __init__(self, found: Iterable[Slot]) -> None:
+    def __init__(self, found: Iterable[Slot], casters: dict[tuple[int, ...], Callable[[str], Json]]) -> None:
         self.all = list(found)
+        self.casters = casters
         self.alike: dict[tuple[int, ...], list[Slot]] = defaultdict(list)
         for slot in self.all:
-            self.alike[tuple(map(id, slot.options))].append(slot)
+            place = tuple(map(id, slot.options))
+            self.alike[place].append(slot)
+            if place not in casters:
+                casters[place] = caster(slot.options)
 
     def matching(self, text: str) -> Iterator[Slot]:
         """Slots whose value is what the text means under their schemas; casts once for all slots of the same schemas."""
-        for alike in self.alike.values():
-            meant = cast(text, alike[0].options)
+        for place, alike in self.alike.items():
+            meant = self.casters[place](text)
             yield from (slot for slot in alike if type(meant) is type(slot.value) and meant == slot.value)
 
 
 def learn(examples: Sequence[Example], schema: Json) -> Learnt:
     """A label stands for the keys whose values stood beside it; a wording for the value that it most often came with."""
     learnt = Learnt(schema=schema)
-    rows = [(lines(example.input), Slots(slots(schema, schema, example.target))) for example in examples]
+    casters: dict[tuple[int, ...], Callable[[str], Json]] = {}
+    rows = [(lines(example.input), Slots(slots(schema, schema, example.target), casters)) for example in examples]
     learnt.keys.update(_labels(rows))
     learnt.words.update(_wordings(rows, Listing(learnt)))
     return learnt

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from lathe.records import Json
 
 from . import shape
-from .casting import cast, plain
+from .casting import caster, plain
 
 NEAR = 0.82
 """Least similarity (difflib's ratio) of a label and a key that have not the same words."""
@@ -135,7 +135,7 @@ class Listing:
         if not text:
             return None
         known = self.learnt.words.get((key, plain(text)))
-        return known if known is not None else cast(text, list(shape.options(self.document, schema)))
+        return known if known is not None else caster(list(shape.options(self.document, schema)))(text)
 
     def _items(self, found: Sequence[Line], inline: str, schema: Json) -> list[Json]:
         if not self._is_object(schema):
