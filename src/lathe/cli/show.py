@@ -211,7 +211,7 @@ class Listener:
         self._bar: Bar | None = None
         self._task: Any = None
         self._sides: dict[str, str] = {}
-        self._stage = ""
+        self._work: tuple[Any, ...] = ()
         self._began = 0.0
         self._first_done = 0.0
         self._last_line = 0.0
@@ -243,11 +243,11 @@ class Listener:
             self.screen.detail(remark)
 
     def _working(self, event: Mapping[str, Any]) -> None:
-        stage = " ".join(str(event[key]) for key in ("stage", "part", "side") if event.get(key))
-        done, total = float(event.get("done") or 0), event.get("total")
-        if stage != self._stage or self._began == 0.0:
+        stage, done, total = str(event["stage"]), float(event.get("done") or 0), event.get("total")
+        work = (stage, event.get("part"), event.get("side"))
+        if work != self._work or self._began == 0.0:
             self.close()
-            self._stage, self._began, self._first_done = stage, time.monotonic(), done
+            self._work, self._began, self._first_done = work, time.monotonic(), done
             self._last_line = self._began
         if self.screen.is_terminal():
             self._draw(event, done, total)
@@ -265,8 +265,9 @@ class Listener:
         from lathe.report import figures
 
         unit, rate = str(event.get("unit") or "item").removesuffix("s") + "s", self._rate(done)
+        what = f"{event['side']} {unit}" if event.get("side") else unit
         parts = [
-            f"{figures.count(done)} of {figures.count(total)} {unit}" if total else f"{figures.count(done)} {unit}"
+            f"{figures.count(done)} of {figures.count(total)} {what}" if total else f"{figures.count(done)} {what}"
         ]
         if event.get("loss") is not None:
             parts.append(f"loss {event['loss']:.3f}")
@@ -291,7 +292,7 @@ class Listener:
             )
             self._bar.start()
             self._bar.console.show_cursor(True)  # a second signal ends the process at once: nothing would show it again
-            self._task = self._bar.add_task("", total=total, label=self.screen.safe(self._stage), words="")
+            self._task = self._bar.add_task("", total=total, label=self.screen.safe(str(event["stage"])), words="")
         self._bar.update(
             self._task, completed=done, total=total, words=self.screen.safe(self._words(event, done, total))
         )

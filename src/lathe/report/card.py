@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from lathe.records import Score
 from lathe.report import figures
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
@@ -18,7 +19,7 @@ from lathe.safe_text import redact, visible
 MARKED = re.compile(r"[\\`*{}\[\]<>|~@^$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
 """What means something in Markdown wherever it stands: code, emphasis, links, tables, HTML, mentions, bare addresses."""
 
-LEADING = re.compile(r"^(?:[#+=-]|\d+(?=[.)]))")
+LEADING = re.compile(r"^(?:[#+=-]|\d(?=\d*[.)](?:\s|$)))")
 """What means something at the beginning: headings, lists, rules."""
 
 
@@ -105,16 +106,14 @@ def _results(story: Story) -> Iterator[str]:
     yield "## Results"
     yield ""
     items = figures.counted(first.n, "test item")
-    yield f"{items}, the same for every arm; {confidence:.0%} intervals; scorer {code(first.scorer)}."
+    yield f"{items}, the same for every arm; {figures.percent(confidence)} intervals; scorer {code(first.scorer)}."
     yield ""
     rows = []
     for score in first.scores:
         row = [code(score.metric)]
         for arm in story.arms:
             found = story.score(arm, score.metric)
-            row.append(
-                f"{figures.score(found.value)} {figures.bounds(found)}".strip() if found else figures.NOT_MEASURED
-            )
+            row.append(_measured(score.metric, found) if found else figures.NOT_MEASURED)
         rows.append(row)
     yield from _table(["metric", *(ARM_TITLES.get(arm, arm) for arm in story.arms)], rows)
     for metric in story.metrics.values():
@@ -125,10 +124,19 @@ def _results(story: Story) -> Iterator[str]:
         yield "### Gates, declared before training"
         yield ""
         gates = [
-            [text(g.text), "holds" if g.held else "does not hold", figures.plain(g.measured), figures.plain(g.limit)]
+            [
+                text(g.text),
+                "holds" if g.held else "does not hold",
+                figures.quantity(g.metric, g.measured),
+                figures.quantity(g.metric, g.limit),
+            ]
             for g in story.decision.gates
         ]
         yield from _table(["gate", "", "judged", "limit"], gates)
+
+
+def _measured(metric: str, found: Score) -> str:
+    return f"{figures.quantity(metric, found.value)} {figures.quantity_bounds(metric, found)}".strip()
 
 
 def _use(story: Story) -> Iterator[str]:

@@ -64,6 +64,31 @@ def bounds(estimate: Estimate, signed: bool = False) -> str:
     return f"[{estimate.low:{form}}, {estimate.high:{form}}]"
 
 
+def quantity(metric: str, value: float | None) -> str:
+    """A measured value in the unit that its name ends with: `843 MB` for peak_bytes, `88 ms` for latency_seconds."""
+    if value is None:
+        return NOT_MEASURED
+    if metric.endswith("_bytes"):
+        return size(value)
+    if metric.endswith("_seconds"):
+        return seconds(value) if value >= 9.95 else f"{value:.2f} s" if value >= 0.0995 else f"{1000 * value:.2g} ms"
+    if metric.endswith(("_tokens", "_per_second")):
+        return f"{value:.3g}" if value < 1000 else count(value)
+    return score(value)
+
+
+def quantity_bounds(metric: str, estimate: Estimate) -> str:
+    """The interval of a measured value, in the same unit: `[0.11 s, 0.18 s]`."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{quantity(metric, estimate.low)}, {quantity(metric, estimate.high)}]"
+
+
+def percent(share: float) -> str:
+    """0.95 -> `95 %`, 0.9696 -> `97 %`, 0.975 -> `97.5 %`"""
+    return f"{100 * share:.3g} %"
+
+
 def signed(value: float | None) -> str:
     """0.03 -> `+0.03`"""
     return NOT_MEASURED if value is None else f"{value:+.2f}"

@@ -43,6 +43,7 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         meaning=MEANING.get(story.decision.verdict, "") if story.decision else "",
         line=verdict_line(story),
         arms_picture=arms_picture(story),
+        metric_groups=metric_groups(story),
         differences_picture=differences_picture(story),
         loss_picture=svg.curve("Loss by step", story.losses, "optimiser step", "nats per supervised token"),
         slices=list(slices(story)),
@@ -68,8 +69,21 @@ def _environment(secrets: tuple[str, ...]) -> Environment:
     environment = Environment(
         autoescape=True, finalize=clean, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("count", "counted", "seconds", "size", "score", "bounds", "signed", "p_value", "plain", "short_hash"):
+    for name in (
+        "count",
+        "counted",
+        "seconds",
+        "size",
+        "score",
+        "bounds",
+        "signed",
+        "p_value",
+        "plain",
+        "short_hash",
+        "percent",
+    ):
         environment.filters[name] = getattr(figures, name)
+    environment.globals.update(quantity=figures.quantity, quantity_bounds=figures.quantity_bounds)
     return environment
 
 
@@ -88,6 +102,14 @@ def _scored(label: str, score: Any, strong: bool) -> svg.Whisker:
         return svg.Whisker(label, None)
     note = f"{figures.score(score.value)} {figures.bounds(score)}".strip()
     return svg.Whisker(label, score.value, score.low, score.high, note, strong)
+
+
+def metric_groups(story: Story) -> list[tuple[str, list[str]]]:
+    """The measured metrics under two headings: what the task says about the answers, and what the answers cost."""
+    names = list(dict.fromkeys(score.metric for report in story.arms.values() for score in report.scores))
+    answers = [name for name in names if name in story.metrics] or names
+    groups = [("answers", answers), ("running", [name for name in names if name not in answers])]
+    return [(title, metrics) for title, metrics in groups if metrics]
 
 
 def arms_picture(story: Story) -> Markup:

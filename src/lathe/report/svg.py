@@ -46,14 +46,16 @@ def picture(height: float, title: str, parts: Iterable[Markup]) -> Markup:
     )
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers that cover low to high: steps of 1, 2, 2.5 or 5 times a power of ten."""
+def ticks(low: float, high: float, about: int = 5, whole: bool = False) -> list[float]:
+    """Round numbers within low to high: steps of 1, 2, 2.5 or 5 times a power of ten; `whole` ones only where asked for."""
     span = high - low
     if not math.isfinite(span) or span <= 0:
         return [low]
-    rough = span / about
+    rough = max(1.0, span / about) if whole else span / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    step = next(
+        factor * power for factor in ((1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)) if factor * power >= rough * 0.999
+    )
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 
@@ -148,7 +150,7 @@ def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     if len(points) < 2:
         return Markup("")
-    left, top, height = 52.0, 12.0, 230.0
+    left, top, height = 52.0, 28.0, 230.0
     plot, bottom = WIDTH - left - 8, top + height
     x_low, x_high = points[0][0], points[-1][0]
     y_high = max(y for _, y in points) * 1.04 or 1.0
@@ -162,10 +164,10 @@ def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name
         y = place(x_low, tick)[1]
         parts.append(tag("line", x1=left, x2=left + plot, y1=y, y2=y, class_="grid"))
         parts.append(tag("text", f"{tick:g}", x=left - 10, y=y + 4, class_="tick", text_anchor="end"))
-    for tick in ticks(x_low, x_high, 8):
+    for tick in ticks(x_low, x_high, 8, whole=True):
         parts.append(tag("text", f"{tick:g}", x=place(tick, 0)[0], y=bottom + 20, class_="tick", text_anchor="middle"))
     parts.append(tag("text", x_name, x=left + plot, y=bottom + 38, class_="tick", text_anchor="end"))
-    parts.append(tag("text", y_name, x=left + 8, y=top + 10, class_="tick"))
+    parts.append(tag("text", y_name, x=left, y=top - 14, class_="tick"))
     parts.append(tag("path", d=_path([place(x, y) for x, y in points]), class_="raw"))
     parts.append(tag("path", d=_path([place(x, y) for x, y in running_mean(points)]), class_="smooth"))
     x, y = place(*running_mean(points)[-1])
