@@ -2,120 +2,128 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.near import THRESHOLD, Sets, pairs
-from lathe.records import DataFinding, RejectedRow, Side, Source
+from lathe.data.near import THRESHOLD, pairs
+from lathe.data.spool import SIDES, Columns
+from lathe.records import DataFinding, RejectedRow, Source
 
-SIDES: tuple[Side, ...] = get_args(Side)
 TRAIN, VALIDATION, TEST = range(3)
 SHOWN = 10
 SMALL_TEST = 30
 """Below this many test rows a 95 % interval is wider than 0.3 in the middle."""
 
+Partner = dict[int, tuple[int, float]]
+"""Training row -> (row of another side, Jaccard)."""
+
 
 @dataclass(frozen=True)
 class Judged:
-    """What was decided: which rows leave train, how many rows each side keeps, and what was found."""
+    """What was decided: which rows stay, how many each side has, what left train and why, and what was found."""
 
-    dropped: set[int]
-    dropped_rows: tuple[RejectedRow, ...]
+    kept: NDArray[np.bool_]
+    dropped: tuple[RejectedRow, ...]
     rows: dict[str, int]
     findings: tuple[DataFinding, ...]
 
 
+class Places:
+    """Where rows came from, as people read it: `rows.jsonl:12`."""
+
+    def __init__(self, columns: Columns, sources: Sequence[Source]) -> None:
+        self.columns, self.sources = columns, sources
+
+    def file(self, row: int) -> str:
+        return self.sources[self.columns.files[row]].name
+
+    def line(self, row: int) -> int:
+        return int(self.columns.lines[row])
+
+    def __getitem__(self, row: int) -> str:
+        return f"{self.file(row)}:{self.line(row)}"
+
+    def with_side(self, row: int) -> str:
+        return f"{self[row]} ({SIDES[self.columns.sides[row]]})"
+
+
 def judge(
-    sides: NDArray[np.int8],
-    inputs: Sequence[bytes],
-    targets: Sequence[bytes],
-    sets: Sets,
-    places: Sequence[str],
-    repeated_ids: Sequence[str],
-    rejected: Sequence[RejectedRow],
+    columns: Columns,
     sources: Sequence[Source],
+    rejected: Sequence[RejectedRow],
+    repeated_ids: Sequence[str],
+    num_repeated_ids: int,
 ) -> Judged:
-    """Judges a whole set. Row i of every column is example i; sides are numbers of SIDES, places are `file:line`."""
-    by_input: dict[bytes, list[int]] = defaultdict(list)
-    for row, key in enumerate(inputs):
-        by_input[key].append(row)
-    exact = exact_leaks(by_input, sides)
-    near = near_leaks(sides, sets, exact)
-    dropped = set(exact) | set(near)
-    kept = Counter(SIDES[side] for row, side in enumerate(sides) if row not in dropped)
+    """Judges a whole set."""
+    places = Places(columns, sources)
+    groups = list(equal_inputs(columns.inputs))
+    exact = exact_leaks(groups, columns.sides)
+    near = near_leaks(columns, exact)
+    kept = np.ones(len(columns.sides), bool)
+    kept[list({**exact, **near})] = False
+    rows: dict[str, int] = {side: int(((columns.sides == index) & kept).sum()) for index, side in enumerate(SIDES)}
+    num_train = int((columns.sides == TRAIN).sum())
+    near_words = f"runs of five words overlap by {THRESHOLD:g} or more with a row of another side"
     findings = [
         rejected_finding(rejected),
-        leak_finding(
-            "exact_duplicate",
-            "the same text stands on another side",
-            {a: (b, 1.0) for a, b in exact.items()},
-            sides,
-            places,
-        ),
-        leak_finding(
-            "near_duplicate",
-            f"five-word runs overlap by {THRESHOLD:g} or more with a row of another side",
-            near,
-            sides,
-            places,
-        ),
-        overlap_finding(by_input, sides, places),
-        repeat_finding(by_input, sides, targets, places, dropped),
-        conflict_finding(by_input, targets, places),
-        id_finding(repeated_ids),
-        *size_findings(kept),
+        leak_finding("exact_duplicate", "the same text stands on another side", exact, num_train, places),
+        leak_finding("near_duplicate", near_words, near, num_train, places),
+        overlap_finding(groups, columns, places),
+        repeat_finding(groups, columns, kept, places),
+        conflict_finding(groups, columns, places),
+        id_finding(repeated_ids, num_repeated_ids),
+        *size_findings(rows),
         licence_finding(sources),
     ]
     return Judged(
-        dropped=dropped,
-        dropped_rows=tuple(
-            dropped_row(row, *(near[row] if row in near else (exact[row], 1.0)), sides, places)
-            for row in sorted(dropped)
-        ),
-        rows={side: kept[side] for side in SIDES},
+        kept=kept,
+        dropped=tuple(dropped_row(row, *partner, places) for row, partner in sorted({**exact, **near}.items())),
+        rows=rows,
         findings=tuple(finding for finding in findings if finding is not None),
     )
 
 
-def exact_leaks(by_input: dict[bytes, list[int]], sides: NDArray[np.int8]) -> dict[int, int]:
-    """Training row -> a row of validation or test with the same normalised input."""
-    leaks = {}
-    for group in by_input.values():
+def equal_inputs(inputs: NDArray[np.uint64]) -> Iterator[list[int]]:
+    """Groups of two or more rows with the same normalised input, each in the order of the source."""
+    order = np.argsort(inputs, kind="stable")
+    bounds = np.flatnonzero(np.diff(inputs[order])) + 1
+    begins, ends = np.concatenate([[0], bounds]), np.concatenate([bounds, [len(order)]])
+    for index in np.flatnonzero(ends - begins > 1):
+        yield [int(row) for row in order[begins[index] : ends[index]]]
+
+
+def exact_leaks(groups: list[list[int]], sides: NDArray[np.int8]) -> Partner:
+    """Training rows with the same normalised input as a row of validation or test."""
+    leaks: Partner = {}
+    for group in groups:
         held_out = [row for row in group if sides[row] != TRAIN]
         if held_out:
-            leaks.update({row: held_out[0] for row in group if sides[row] == TRAIN})
+            leaks.update({row: (held_out[0], 1.0) for row in group if sides[row] == TRAIN})
     return leaks
 
 
-def near_leaks(sides: NDArray[np.int8], sets: Sets, exact: dict[int, int]) -> dict[int, tuple[int, float]]:
-    """Training row -> (row of validation or test, Jaccard) where the two are near-duplicates but not equal."""
-    train = np.array([row for row in np.flatnonzero(sides == TRAIN) if row not in exact], np.int64)
-    return {a: (b, overlap) for a, b, overlap in pairs(sets, train, np.flatnonzero(sides != TRAIN))}
+def near_leaks(columns: Columns, exact: Partner) -> Partner:
+    """Training rows that are near-duplicates of a row of validation or test, but not equal to one."""
+    left = columns.sides == TRAIN
+    left[list(exact)] = False
+    return {a: (b, overlap) for a, b, overlap in pairs(columns.sets, left, columns.sides != TRAIN)}
 
 
-def dropped_row(row: int, other: int, overlap: float, sides: NDArray[np.int8], places: Sequence[str]) -> RejectedRow:
+def dropped_row(row: int, other: int, overlap: float, places: Places) -> RejectedRow:
     """The record of a training row that leaves because of another row."""
-    file, _, line = places[row].rpartition(":")
-    kind = "the same text as" if overlap == 1.0 else f"overlaps by {overlap:.2f} with"
-    return RejectedRow(file=file, line=int(line), reason=f"{kind} the {SIDES[sides[other]]} row {places[other]}")
+    why = "the same text as" if overlap == 1.0 else f"overlaps by {overlap:.2f} with"
+    return RejectedRow(file=places.file(row), line=places.line(row), reason=f"{why} {places.with_side(other)}")
 
 
-def leak_finding(
-    name: str, why: str, leaks: dict[int, tuple[int, float]], sides: NDArray[np.int8], places: Sequence[str]
-) -> DataFinding | None:
+def leak_finding(name: str, why: str, leaks: Partner, num_train: int, places: Places) -> DataFinding | None:
     """Training rows that left because their like is measured on."""
     if not leaks:
         return None
-    shown = [
-        f"{places[a]} ~ {places[b]} ({SIDES[sides[b]]}, {overlap:.2f})"
-        for a, (b, overlap) in list(leaks.items())[:SHOWN]
-    ]
-    share = len(leaks) / max(1, int((sides == TRAIN).sum()))
+    shown = (f"{places[a]} ~ {places.with_side(b)}: {overlap:.2f}" for a, (b, overlap) in list(leaks.items())[:SHOWN])
+    share = len(leaks) / num_train
     return DataFinding(
         id=name,
         level="warning" if share > 0.05 else "info",
@@ -126,60 +134,50 @@ def leak_finding(
     )
 
 
-def overlap_finding(
-    by_input: dict[bytes, list[int]], sides: NDArray[np.int8], places: Sequence[str]
-) -> DataFinding | None:
+def overlap_finding(groups: list[list[int]], columns: Columns, places: Places) -> DataFinding | None:
     """Rows that are both in validation and in test."""
-    both = [group for group in by_input.values() if {VALIDATION, TEST} <= {int(sides[row]) for row in group}]
+    both = [group for group in groups if {VALIDATION, TEST} <= {int(columns.sides[row]) for row in group}]
     if not both:
         return None
-    shown = [" = ".join(f"{places[row]} ({SIDES[sides[row]]})" for row in group[:3]) for group in both[:SHOWN]]
     return DataFinding(
         id="validation_in_test",
         level="warning",
         message=f"{len(both)} texts stand both in validation and in test",
         hint="What is chosen on validation then knows those test rows; take them out of one file.",
-        examples=tuple(shown),
+        examples=tuple(" = ".join(map(places.with_side, group[:3])) for group in both[:SHOWN]),
         count=len(both),
     )
 
 
 def repeat_finding(
-    by_input: dict[bytes, list[int]],
-    sides: NDArray[np.int8],
-    targets: Sequence[bytes],
-    places: Sequence[str],
-    dropped: set[int],
+    groups: list[list[int]], columns: Columns, kept: NDArray[np.bool_], places: Places
 ) -> DataFinding | None:
     """Rows that repeat an earlier row of their own side, text and answer."""
     repeats = []
-    for group in by_input.values():
-        seen: dict[tuple[int, bytes], int] = {}
+    for group in groups:
+        seen: dict[tuple[int, int], int] = {}
         for row in group:
-            if row not in dropped:
-                first = seen.setdefault((int(sides[row]), targets[row]), row)
+            if kept[row]:
+                first = seen.setdefault((int(columns.sides[row]), int(columns.targets[row])), row)
                 if first != row:
                     repeats.append((row, first))
     if not repeats:
         return None
-    in_test = sum(sides[row] == TEST for row, _ in repeats)
+    in_test = sum(int(columns.sides[row]) == TEST for row, _ in repeats)
+    narrow = "They stay. Repeated test rows make intervals look narrower than they are."
     return DataFinding(
         id="repeated_row",
         level="warning" if in_test else "info",
         message=f"{len(repeats)} rows repeat another row of their side ({in_test} of them in test)",
-        hint="They stay. Repeated test rows make intervals look narrower than they are."
-        if in_test
-        else "They stay, and weigh more.",
+        hint=narrow if in_test else "They stay, and weigh more in training.",
         examples=tuple(f"{places[row]} = {places[first]}" for row, first in repeats[:SHOWN]),
         count=len(repeats),
     )
 
 
-def conflict_finding(
-    by_input: dict[bytes, list[int]], targets: Sequence[bytes], places: Sequence[str]
-) -> DataFinding | None:
+def conflict_finding(groups: list[list[int]], columns: Columns, places: Places) -> DataFinding | None:
     """Texts with more than one answer."""
-    conflicts = [group for group in by_input.values() if len({targets[row] for row in group}) > 1]
+    conflicts = [group for group in groups if len({int(columns.targets[row]) for row in group}) > 1]
     if not conflicts:
         return None
     return DataFinding(
@@ -192,13 +190,12 @@ def conflict_finding(
     )
 
 
-def id_finding(repeated: Sequence[str]) -> DataFinding | None:
+def id_finding(repeated: Sequence[str], count: int) -> DataFinding | None:
     """Ids that more than one row has."""
-    if not repeated:
+    if not count:
         return None
-    shown = tuple(dict.fromkeys(repeated))[:SHOWN]
-    message = f"{len(repeated)} rows have the id of an earlier row; a number was put behind theirs"
-    return DataFinding(id="repeated_id", level="info", message=message, examples=shown, count=len(repeated))
+    message = f"{count} rows have the id of an earlier row; a number was put behind theirs"
+    return DataFinding(id="repeated_id", level="info", message=message, examples=tuple(repeated[:SHOWN]), count=count)
 
 
 def rejected_finding(rejected: Sequence[RejectedRow]) -> DataFinding | None:
@@ -215,30 +212,23 @@ def rejected_finding(rejected: Sequence[RejectedRow]) -> DataFinding | None:
     )
 
 
-def size_findings(kept: Counter[Side]) -> list[DataFinding]:
+def size_findings(rows: dict[str, int]) -> Iterator[DataFinding]:
     """Sides that are too small to say anything."""
-    found = []
-    if 0 < kept["test"] < SMALL_TEST:
-        message = (
-            f"the test side has {kept['test']} rows, expected at least {SMALL_TEST}: no interval will decide anything"
+    if 0 < rows["test"] < SMALL_TEST:
+        yield DataFinding(
+            id="small_test",
+            level="warning",
+            message=f"the test side has {rows['test']} rows, expected at least {SMALL_TEST}: its intervals are too wide to decide",
+            hint="Add rows, or raise data.split.test.",
+            count=rows["test"],
         )
-        found.append(
-            DataFinding(
-                id="small_test",
-                level="warning",
-                message=message,
-                hint="Add rows, or raise data.split.test.",
-                count=kept["test"],
-            )
+    if rows["validation"] == 0:
+        yield DataFinding(
+            id="no_validation",
+            level="warning",
+            message="the validation side has no rows: nothing can be chosen without looking at the test",
+            hint="Add rows, or raise data.split.validation.",
         )
-    if kept["validation"] == 0:
-        message = "the validation side has no rows: nothing can be chosen without looking at the test"
-        found.append(
-            DataFinding(
-                id="no_validation", level="warning", message=message, hint="Add rows, or raise data.split.validation."
-            )
-        )
-    return found
 
 
 def licence_finding(sources: Sequence[Source]) -> DataFinding | None:

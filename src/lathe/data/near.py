@@ -12,9 +12,12 @@ stands in thousands of rows, is never rare, and costs nothing. Unlike MinHash it
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 import zlib
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +47,63 @@ def shingles(normalised_text: str) -> Hashes:
     return np.unique(runs)
 
 
-@dataclass(frozen=True)
 class Sets:
-    """The shingles of many texts in one flat array: text i has flat[starts[i]:starts[i + 1]], sorted."""
+    """The shingles of many texts, one after the other in a file without a name: memory stays flat.
 
-    flat: Hashes
-    starts: Rows
+    Text i has the 64-bit hashes starts[i] to starts[i + 1], sorted.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the sets
+        self._ends = array("q", [0])
+        self._pending: list[Hashes] = []
+
+    def add(self, hashes: Hashes) -> None:
+        """Takes the shingles of the next text."""
+        self._pending.append(hashes)
+        self._ends.append(self._ends[-1] + len(hashes))
+        if len(self._pending) >= 4096:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.seek(0, os.SEEK_END)
+        for hashes in self._pending:
+            self._file.write(hashes.tobytes())
+        self._pending.clear()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def starts(self) -> Rows:
+        """Where each text begins, and the end of the last: one more than there are texts."""
+        return np.frombuffer(self._ends, np.int64)
+
+    def read(self, begin: int, end: int) -> Hashes:
+        """The hashes of texts begin to end - 1, one after the other."""
+        if self._pending:
+            self._flush()
+        first, last = self._ends[begin], self._ends[end]
+        self._file.seek(first * 8)
+        return np.frombuffer(self._file.read((last - first) * 8), np.uint64)
 
     def of(self, row: int) -> Hashes:
         """Shingles of one text."""
-        return self.flat[self.starts[row] : self.starts[row + 1]]
+        return self.read(row, row + 1)
 
-    def __len__(self) -> int:
-        return len(self.starts) - 1
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """Runs of texts, begin and end, of about CHUNK hashes each."""
+        starts = self.starts()
+        begin = 0
+        while begin < len(self):
+            end = int(np.searchsorted(starts, starts[begin] + CHUNK))
+            end = min(max(end, begin + 1), len(self))
+            yield begin, end
+            begin = end
 
 
 def jaccard(x: Hashes, y: Hashes) -> float:
@@ -65,41 +112,46 @@ def jaccard(x: Hashes, y: Hashes) -> float:
     return both / (len(x) + len(y) - both)
 
 
-def counts(sets: Sets) -> tuple[NDArray[np.uint32], int]:
+def counts(sets: Sets) -> tuple[NDArray[np.uint32], np.uint64]:
     """How often each shingle occurs, counted in 2**bits buckets, and the shift that gives a shingle's bucket.
 
     Two shingles in one bucket only make both look less rare: the common order stays one order, and the result exact.
     """
-    bits = min(26, max(10, math.ceil(math.log2(len(sets.flat) + 1)) + 2))
-    table, shift = np.zeros(1 << bits, np.uint32), 64 - bits
-    for at in range(0, len(sets.flat), CHUNK * 8):
-        buckets, found = np.unique(sets.flat[at : at + CHUNK * 8] >> np.uint64(shift), return_counts=True)
+    bits = min(24, max(10, math.ceil(math.log2(int(sets.starts()[-1]) + 1)) + 2))
+    table, shift = np.zeros(1 << bits, np.uint32), np.uint64(64 - bits)
+    for begin, end in sets.chunks():
+        buckets, found = np.unique(sets.read(begin, end) >> shift, return_counts=True)
         table[buckets.astype(np.int64)] += found.astype(np.uint32)
     return table, shift
 
 
 def prefixes(
-    sets: Sets, rows: Rows, table: NDArray[np.uint32], shift: int, threshold: float
+    sets: Sets, wanted: NDArray[np.bool_], table: NDArray[np.uint32], shift: np.uint64, threshold: float
 ) -> Iterator[tuple[Hashes, Rows]]:
-    """The rare shingles of the given rows, in chunks: (shingles, the row of each)."""
-    lengths = (sets.starts[1:] - sets.starts[:-1])[rows]
-    bounds = np.searchsorted(np.cumsum(lengths), np.arange(0, int(lengths.sum()) + CHUNK, CHUNK))
-    for begin, end in zip(bounds[:-1], [*bounds[1:-1], len(rows)]):
-        part, n = rows[begin:end], lengths[begin:end]
-        if not len(part):
+    """The rare shingles of the wanted texts, in chunks: (shingles, the row of each)."""
+    starts = sets.starts()
+    for begin, end in sets.chunks():
+        n = starts[begin + 1 : end + 1] - starts[begin:end]
+        owner = np.repeat(np.arange(begin, end), n)
+        of_wanted = wanted[owner]
+        hashes, owner = sets.read(begin, end)[of_wanted], owner[of_wanted]
+        if not len(hashes):
             continue
-        firsts = np.cumsum(n) - n
-        within = np.arange(int(n.sum())) - np.repeat(firsts, n)
-        hashes = sets.flat[np.repeat(sets.starts[part], n) + within]
-        owner = np.repeat(np.arange(len(part)), n)
-        order = np.lexsort((hashes, table[(hashes >> np.uint64(shift)).astype(np.int64)], owner))
-        kept = within < np.repeat(n - np.ceil(threshold * n - 1e-9).astype(np.int64) + 1, n)
-        yield hashes[order][kept], part[owner[order][kept]]
+        order = np.lexsort((hashes, table[(hashes >> shift).astype(np.int64)], owner))
+        n = n[wanted[begin:end]]
+        position = np.arange(len(hashes)) - np.repeat(np.cumsum(n) - n, n)
+        kept = position < np.repeat(n - np.ceil(threshold * n - 1e-9).astype(np.int64) + 1, n)
+        yield hashes[order][kept], owner[order][kept]
 
 
-def pairs(sets: Sets, left: Rows, right: Rows, threshold: float = THRESHOLD) -> list[tuple[int, int, float]]:
-    """For each left row with a near-duplicate among the right rows: (left, right, jaccard), the first found. Sorted by left."""
-    if not len(left) or not len(right):
+def pairs(
+    sets: Sets, left: NDArray[np.bool_], right: NDArray[np.bool_], threshold: float = THRESHOLD
+) -> list[tuple[int, int, float]]:
+    """For each left text with a near-duplicate among the right ones: (left, right, jaccard), the first found. Sorted by left.
+
+    left, right: which texts are on each side, as masks of len(sets). Memory: the rare shingles of the right side, 16 bytes each.
+    """
+    if not left.any() or not right.any():
         return []
     table, shift = counts(sets)
     chunks = list(prefixes(sets, right, table, shift, threshold))
@@ -107,8 +159,9 @@ def pairs(sets: Sets, left: Rows, right: Rows, threshold: float = THRESHOLD) -> 
     order = np.argsort(keys, kind="stable")
     keys, owners = keys[order], owners[order]
     found: dict[int, tuple[int, float]] = {}
+    sizes = np.diff(sets.starts())
     for shingle, row in prefixes(sets, left, table, shift, threshold):
-        for a, b in candidates(sets, shingle, row, keys, owners, threshold):
+        for a, b in candidates(sizes, shingle, row, keys, owners, threshold):
             if a not in found and a != b:
                 overlap = jaccard(sets.of(a), sets.of(b))
                 if overlap >= threshold:
@@ -117,19 +170,21 @@ def pairs(sets: Sets, left: Rows, right: Rows, threshold: float = THRESHOLD) -> 
 
 
 def candidates(
-    sets: Sets, shingle: Hashes, row: Rows, keys: Hashes, owners: Rows, threshold: float
+    sizes: Rows, shingle: Hashes, row: Rows, keys: Hashes, owners: Rows, threshold: float
 ) -> Iterator[tuple[int, int]]:
     """Pairs that share a rare shingle and whose sizes allow the threshold, each once within a slice of the work."""
     first, last = np.searchsorted(keys, shingle, "left"), np.searchsorted(keys, shingle, "right")
     hits = last - first
     shared = np.flatnonzero(hits)
-    shingle, row, first, hits = shingle[shared], row[shared], first[shared], hits[shared]
-    slices = np.searchsorted(np.cumsum(hits), np.arange(0, int(hits.sum()) + CHUNK, CHUNK))
-    sizes = sets.starts[1:] - sets.starts[:-1]
-    for begin, end in zip(slices[:-1], [*slices[1:-1], len(row)]):
+    row, first, hits = row[shared], first[shared], hits[shared]
+    before = np.cumsum(hits) - hits
+    begin = 0
+    while begin < len(row):
+        end = max(begin + 1, int(np.searchsorted(before, before[begin] + CHUNK)))
         n = hits[begin:end]
         a = np.repeat(row[begin:end], n)
         b = owners[np.repeat(first[begin:end] - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))]
         fits = np.minimum(sizes[a], sizes[b]) >= threshold * np.maximum(sizes[a], sizes[b]) - 1e-9
         for pair in np.unique(np.stack([a[fits], b[fits]], axis=1), axis=0):
             yield int(pair[0]), int(pair[1])
+        begin = end

@@ -1,0 +1,119 @@
+"""What is kept of every example while the rows stream through: the example itself on disk, a few numbers in memory.
+
+At a million rows of 700 bytes about 150 MB of memory; the files have no name and vanish with the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe.data.near import Sets, shingles
+from lathe.records import Example, Side
+
+SIDES: tuple[Side, ...] = get_args(Side)
+SHOWN_IDS = 10
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers about all examples; entry i of each is example i."""
+
+    sides: NDArray[np.int8]
+    """position in SIDES"""
+    inputs: NDArray[np.uint64]
+    """hash of the normalised input: equal inputs, equal hashes"""
+    targets: NDArray[np.uint64]
+    """hash of the completion"""
+    files: NDArray[np.int32]
+    """number of the source that it came from"""
+    lines: NDArray[np.int32]
+    sets: Sets
+    """shingles of the normalised input"""
+
+
+class Spool:
+    """Takes examples one after the other and gives them back in the same order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by the spool's own exit
+        self._lengths = array("q")
+        self._sides, self._files, self._lines = array("b"), array("i"), array("i")
+        self._inputs, self._targets = array("Q"), array("Q")
+        self._sets = Sets(folder)
+        self._ids: set[int] = set()
+        self.repeated_ids: list[str] = []
+        """the first ids that more than one row had"""
+        self.num_repeated_ids = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._sets.close()
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def add(self, example: Example, side: Side, text: str, file: int, line: int) -> None:
+        """Takes one example. text: its normalised input. An id that stood before gets a number behind it."""
+        identity = self._unique(example.id)
+        if identity != example.id:
+            example = example.model_copy(update={"id": identity})
+        written = example.model_dump_json(by_alias=True).encode() + b"\n"
+        self._file.write(written)
+        self._lengths.append(len(written))
+        self._sides.append(SIDES.index(side))
+        self._inputs.append(hash64(text))
+        self._targets.append(hash64(example.completion))
+        self._files.append(file)
+        self._lines.append(line)
+        self._sets.add(shingles(text))
+
+    def _unique(self, identity: str) -> str:
+        if hash64(identity) in self._ids:
+            self.num_repeated_ids += 1
+            if len(self.repeated_ids) < SHOWN_IDS and identity not in self.repeated_ids:
+                self.repeated_ids.append(identity)
+            number = 2
+            while hash64(f"{identity}~{number}") in self._ids:
+                number += 1
+            identity = f"{identity}~{number}"
+        self._ids.add(hash64(identity))
+        return identity
+
+    def columns(self) -> Columns:
+        """Numbers about all examples taken so far."""
+        return Columns(
+            sides=np.frombuffer(self._sides, np.int8),
+            inputs=np.frombuffer(self._inputs, np.uint64),
+            targets=np.frombuffer(self._targets, np.uint64),
+            files=np.frombuffer(self._files, np.int32),
+            lines=np.frombuffer(self._lines, np.int32),
+            sets=self._sets,
+        )
+
+    def lines(self, kept: NDArray[np.bool_]) -> Iterator[bytes]:
+        """The kept examples as JSON lines, in order."""
+        self._file.seek(0)
+        for row, length in enumerate(self._lengths):
+            line = self._file.read(length)
+            if kept[row]:
+                yield line
+
+
+def hash64(text: str) -> int:
+    """First 8 bytes of the sha256 of a text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -1,0 +1,98 @@
+"""The near-duplicate search finds exactly the pairs that comparing everything with everything finds."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lathe.data.near import Sets, jaccard, pairs, shingles
+
+WORDS = [f"word{number}" for number in range(400)]
+
+
+def sets_of(texts: list[str]) -> Sets:
+    sets = Sets()
+    for text in texts:
+        sets.add(shingles(text))
+    return sets
+
+
+def brute_force(sets: Sets, left: np.ndarray, right: np.ndarray, threshold: float) -> set[int]:
+    """Left texts that have a partner, by comparing all with all."""
+    return {
+        int(a)
+        for a in np.flatnonzero(left)
+        if any(a != b and jaccard(sets.of(a), sets.of(b)) >= threshold for b in np.flatnonzero(right))
+    }
+
+
+def edited(text: str, rng: random.Random, edits: int) -> str:
+    words = text.split()
+    for _ in range(edits):
+        words[rng.randrange(len(words))] = rng.choice(WORDS)
+    return " ".join(words)
+
+
+def collection(seed: int, count: int) -> list[str]:
+    """Texts, half of them edited copies of others, with a boilerplate phrase in all."""
+    rng = random.Random(seed)
+    texts: list[str] = []
+    for _ in range(count):
+        if texts and rng.random() < 0.5:
+            texts.append(edited(rng.choice(texts), rng, rng.randrange(4)))
+        else:
+            body = " ".join(rng.choices(WORDS, k=rng.randrange(3, 60)))
+            texts.append(f"please read the following words with care {body} and answer in json as always")
+    return texts
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.3, 0.5, 0.7, 0.9, 1.0]))
+def test_the_search_finds_what_brute_force_finds(seed: int, threshold: float) -> None:
+    sets = sets_of(collection(seed, 60))
+    left = np.random.default_rng(seed).random(len(sets)) < 0.7
+    found = pairs(sets, left, ~left, threshold)
+    assert {a for a, _, _ in found} == brute_force(sets, left, ~left, threshold)
+    for a, b, overlap in found:
+        assert left[a]
+        assert not left[b]
+        assert overlap == jaccard(sets.of(a), sets.of(b)) >= threshold
+
+
+def test_work_split_into_small_chunks_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = sets_of(collection(7, 200))
+    left = np.arange(len(sets)) % 3 != 0
+    whole = pairs(sets, left, ~left, 0.5)
+    monkeypatch.setattr("lathe.data.near.CHUNK", 50)
+    assert {a for a, _, _ in pairs(sets, left, ~left, 0.5)} == {a for a, _, _ in whole}
+
+
+def test_rows_of_one_template_with_other_values_are_no_near_duplicates() -> None:
+    rows = [
+        f"rating: {n % 5} reviewer: person{n} surname{n * 7} date: 20{n:02} please extract as json" for n in range(60)
+    ]
+    sets = sets_of(rows)
+    everything = np.ones(len(sets), bool)
+    assert pairs(sets, everything, everything, 0.7) == []
+
+
+def test_one_changed_word_in_a_long_text_is_a_near_duplicate() -> None:
+    words = [f"w{n}" for n in range(60)]
+    sets = sets_of([" ".join(words), " ".join([*words[:30], "other", *words[31:]])])
+    assert pairs(sets, np.array([True, False]), np.array([False, True])) == [(0, 1, pytest.approx(51 / 61))]
+
+
+def test_a_text_shorter_than_a_shingle_is_compared_as_a_whole() -> None:
+    sets = sets_of(["yes", "no", "yes", ""])
+    assert [len(sets.of(row)) for row in range(4)] == [1, 1, 1, 1]
+    assert jaccard(sets.of(0), sets.of(2)) == 1.0
+    assert jaccard(sets.of(0), sets.of(1)) == 0.0
+
+
+def test_nothing_on_one_side_is_no_pair() -> None:
+    sets = sets_of(["a b c d e f"])
+    assert pairs(sets, np.array([True]), np.array([False])) == []
