@@ -16,13 +16,12 @@ from collections.abc import Iterator, Mapping
 from random import Random
 
 from lathe.contracts import Corpus
+from lathe.corpora._edge_json.medium import MEDIUM
+from lathe.corpora._edge_json.nested import NESTED
+from lathe.corpora._edge_json.parts import Plan
+from lathe.corpora._edge_json.simple import SIMPLE
+from lathe.corpora._edge_json.writing import STYLES, Mention, write
 from lathe.records import Json, Row
-
-from ._edge_json.medium import MEDIUM
-from ._edge_json.nested import NESTED
-from ._edge_json.parts import Plan
-from ._edge_json.simple import SIMPLE
-from ._edge_json.writing import STYLES, Mention, write
 
 SHARES = ((0.5, SIMPLE), (0.8, MEDIUM), (1.0, NESTED))
 """Complexity of a row: cumulated probability and the plans to choose from."""

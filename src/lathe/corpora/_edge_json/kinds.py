@@ -14,9 +14,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Literal
 
+from lathe.corpora._edge_json.words import Maker
 from lathe.records import Json
-
-from .words import Maker
 
 Style = Literal["listing", "prose", "table", "chat"]
 

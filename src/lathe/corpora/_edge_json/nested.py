@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from random import Random
 
+from lathe.corpora._edge_json import words
+from lathe.corpora._edge_json.kinds import (
+    Address,
+    Choice,
+    Clock,
+    Day,
+    Money,
+    Real,
+    Text,
+    Whole,
+    YesNo,
+    later,
+    minutes_later,
+)
+from lathe.corpora._edge_json.parts import Group, Plan, Several, Table, field
 from lathe.records import Json
-
-from . import words
-from .kinds import Address, Choice, Clock, Day, Money, Real, Text, Whole, YesNo, later, minutes_later
-from .parts import Group, Plan, Several, Table, field
 
 _TIERS = Choice(("day", "weekend", "camping"), (("one day", "day"), ("with tent", "camping")))
 _SORTS = Choice(("child", "adult", "group"), (("grown-up", "adult"),))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from lathe.corpora._edge_json.kinds import Choice, Kind, YesNo
 from lathe.records import Json
-
-from .kinds import Choice, Kind, YesNo
 
 Complexity = Literal["simple", "medium", "complex"]
 

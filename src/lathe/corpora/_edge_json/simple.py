@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+from lathe.corpora._edge_json import words
+from lathe.corpora._edge_json.kinds import Choice, Clock, Day, Money, Real, Text, Whole, YesNo, later, minutes_later
+from lathe.corpora._edge_json.parts import Plan, field
 from lathe.records import Json
-
-from . import words
-from .kinds import Choice, Clock, Day, Money, Real, Text, Whole, YesNo, later, minutes_later
-from .parts import Plan, field
 
 
 def _pickup(rng: Random, record: dict[str, Json]) -> None:

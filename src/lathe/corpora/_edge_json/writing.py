@@ -13,11 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from lathe.corpora._edge_json import words
+from lathe.corpora._edge_json.kinds import CURRENCIES, Clock, Day, Kind, Manner, Money, Style, Text, Whole, YesNo
+from lathe.corpora._edge_json.parts import Field, Group, Part, Plan, Several, Table
 from lathe.records import Json
-
-from . import words
-from .kinds import CURRENCIES, Clock, Day, Kind, Manner, Money, Style, Text, Whole, YesNo
-from .parts import Field, Group, Part, Plan, Several, Table
 
 Place = tuple[str | int, ...]
 

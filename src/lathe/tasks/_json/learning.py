@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lathe.records import Example, Json, canonical
-
-from . import shape
-from .casting import caster, plain
-from .listing import Learnt, Line, Listing, end_of_block, lines
+from lathe.tasks._json import shape
+from lathe.tasks._json.casting import caster, plain
+from lathe.tasks._json.listing import Learnt, Line, Listing, end_of_block, lines
 
 LEAST_VOTES = 2
 """Training rows that must agree before a label or a wording counts as learnt."""

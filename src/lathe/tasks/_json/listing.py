@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lathe.records import Json
-
-from . import shape
-from .casting import caster, plain
+from lathe.tasks._json import shape
+from lathe.tasks._json.casting import caster, plain
 
 NEAR = 0.82
 """Least similarity (difflib's ratio) of a label and a key that have not the same words."""

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from lathe.records import Json
-
-from .values import kind, too_deep
+from lathe.tasks._json.values import kind, too_deep
 
 PROBLEMS = ("no JSON", "cut off", "duplicate key", "broken JSON")
 """Why an answer holds no JSON value that can be used."""

@@ -11,9 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from lathe.records import Example, Json, TaskSetup, canonical
-
-from .learning import inferred, learn
-from .listing import Learnt, Listing, lines
+from lathe.tasks._json.learning import inferred, learn
+from lathe.tasks._json.listing import Learnt, Listing, lines
 
 
 def fit_key_value(training: Sequence[Example], setup: TaskSetup) -> Callable[[Example], str]:
