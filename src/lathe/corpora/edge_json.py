@@ -4,10 +4,10 @@
      "input": "Nora: hi, about the shift swap\nMilo: Ada Halford cannot come\n...",
      "target": {"gives": "Ada Halford", "takes": "Bo Elmdale", "shift_day": "2024-03-09", "shift": "late", "agreed": true}}
 
-Ten simple schemas (flat), ten medium (one level of nesting or one list), five complex (lists inside lists); listing, e-mail, table or log,
-chat. Names drift, order drifts, optional values are missing, lines are added that say nothing. Every value of a target stands in the text
-or follows from it by the rule in its schema's description, and the sums and the order of dates hold in every row.
-Half of the rows are simple, three in ten medium, two in ten complex.
+Ten simple schemas (flat), ten medium (one level of nesting or one list), five complex (lists inside lists); listing,
+e-mail, table or log, chat. Names drift, order drifts, optional values are missing, lines are added that say nothing.
+Every value of a target stands in the text or follows from it by the rule in its schema's description, and the sums and
+the order of dates hold in every row. Half of the rows are simple, three in ten medium, two in ten complex.
 """
 
 from __future__ import annotations

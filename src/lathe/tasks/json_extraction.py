@@ -29,9 +29,9 @@ REASONS = (*reading.PROBLEMS, *values.FAULTS)
 BASELINES = (
     Baseline(
         "key_value_rule",
-        "Reads the document as a listing of `Label: value` lines (also `=` and two-cell table rows), indentation and bullets as nesting; "
-        "labels are matched to the schema's keys by their words, by similarity, and by what training rows taught; values are cast by "
-        "the schema's types.",
+        "Reads the document as a listing of `Label: value` lines (also `=` and two-cell table rows), indentation and "
+        "bullets as nesting; labels are matched to the schema's keys by their words, by similarity, and by what "
+        "training rows taught; values are cast by the schema's types.",
         rules.fit_key_value,
     ),
     Baseline(

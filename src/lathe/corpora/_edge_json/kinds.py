@@ -22,7 +22,7 @@ Style = Literal["listing", "prose", "table", "chat"]
 
 @dataclass(frozen=True)
 class Manner:
-    """How one document is written: its style, its currency (sign in front or word behind), whether this is an answer to a question."""
+    """How a document is written: its style, its currency (sign in front or word behind), whether this answers a question."""
 
     style: Style
     currency: str = ""

@@ -211,7 +211,8 @@ NESTED = (
                 Table("loads", ("Loads", "Brought in"), (
                     field("picked_on", Day(), "Picked on|Day"),
                     field("crates", Whole(3, 80), "Crates|Count"),
-                    field("grade", Choice(("first", "second", "juice"), (("top", "first"), ("for pressing", "juice"))), "Grade|Class"),
+                    field("grade", Choice(("first", "second", "juice"), (("top", "first"), ("for pressing", "juice"))),
+                          "Grade|Class"),
                 ), ("on {picked_on} {crates} crates came in, grade: {grade}",), 1, 3),
                 field("crates", Whole(0, 0), "Crates|Crates of the plot"),
             ), ("plot {plot} has {crop} and gave {crates} crates", "{crop} from plot {plot}, {crates} crates"), 1, 3),
@@ -219,6 +220,7 @@ NESTED = (
             field("buyer", Text(words.company), "Buyer|Sold to", "{} buys all of it|it is sold to {}", True),
             field("organic", YesNo("all of it is organic", "it is not organic"), "Organic|Certified", optional=True),
         ),
-        _harvest, "crates of a plot are the sum of its loads, crates_in_all of the plots; loads follow each other within the season.",
+        _harvest,
+        "crates of a plot are the sum of its loads, crates_in_all of the plots; loads follow each other within the season.",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a schema is made of, before it is JSON Schema: fields, groups, lists and tables, each with the words that people use for it."""
+"""What a schema is made of before it is JSON Schema: fields, groups, lists and tables, with the words that people use."""
 
 from __future__ import annotations
 

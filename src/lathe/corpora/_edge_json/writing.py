@@ -5,7 +5,8 @@
     prose     an e-mail: clauses, enumerations, number words
     chat      two people, questions and answers, now and then a correction
 
-Each writer gives lines; what it wrote for each value is kept as a Mention, so that the tests can read every target back from the text.
+Each writer gives lines; what it wrote for each value is kept as a Mention, so that the tests can read every target back
+from the text.
 """
 
 from __future__ import annotations
@@ -126,13 +127,24 @@ def _listed(
 # -------------------------------------------------------------------------------------------------- prose
 
 _OPENINGS = (
-    "I hope you are well.", "thanks for the call.", "as promised, here it is.", "a short note from the office.", "sorry for the delay.",
-    "here is what I have so far.", "please keep this for the file.",
-)  # fmt: skip
+    "I hope you are well.",
+    "thanks for the call.",
+    "as promised, here it is.",
+    "a short note from the office.",
+    "sorry for the delay.",
+    "here is what I have so far.",
+    "please keep this for the file.",
+)
 _FILLERS = (
-    "The weather has been kind to us.", "My colleague sends greetings.", "The printer is out of ink again.", "The old form is no longer used.",
-    "We moved desks last week.", "The canteen has a new menu.", "Please do not answer to the shared mailbox.", "The phone line was down.",
-)  # fmt: skip
+    "The weather has been kind to us.",
+    "My colleague sends greetings.",
+    "The printer is out of ink again.",
+    "The old form is no longer used.",
+    "We moved desks last week.",
+    "The canteen has a new menu.",
+    "Please do not answer to the shared mailbox.",
+    "The phone line was down.",
+)
 _CLOSINGS = ("Best", "Kind regards", "Thanks", "Yours", "Cheers", "Until soon")
 
 
@@ -263,7 +275,7 @@ def _flat(
 
 
 def _grids(writer: Writer, parts: tuple[Part, ...], record: dict[str, Json], place: Place, cell: str) -> list[str]:
-    """The lists of a record: a header and a row for each item; lists inside items follow as grids of their own under the item's name."""
+    """The lists of a record: a header and a row for each item; lists inside an item follow below it, as grids of their own."""
     lines: list[str] = []
     for part in writer.shuffled(parts, record):
         here = (*place, part.key)

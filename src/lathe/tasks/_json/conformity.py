@@ -1,7 +1,7 @@
 """Whether a value fits a JSON Schema, by the `jsonschema` package: the draft that the schema names, else 2020-12.
 
-`format` is not asserted, which is the standard's default. Nothing outside the document is fetched. A `pattern` whose matching could take
-exponential time is not asserted either.
+`format` is not asserted, which is the standard's default. Nothing outside the document is fetched. A `pattern` whose
+matching could take exponential time is not asserted either.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ LEAST_VOTES = 2
 
 @dataclass(frozen=True)
 class Slot:
-    """A scalar inside a target: its key (empty in a list of scalars), the keys around it, the schemas that hold for it, its value."""
+    """A scalar inside a target: its key (empty in a list of scalars), the keys around it, its schemas, its value."""
 
     key: str
     around: tuple[str, ...]

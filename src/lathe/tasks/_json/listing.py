@@ -143,7 +143,7 @@ class Listing:
         return [self._object(part, schema) for part in self._split(found, list(shape.members(self.document, schema)))]
 
     def _split(self, found: Sequence[Line], keys: Sequence[str]) -> Iterator[Sequence[Line]]:
-        """Cuts the lines of a list into its items: at bullets; without bullets, where a key comes that is not later in the schema."""
+        """Cuts a list's lines into items: at bullets; without bullets, where a key comes that is not later in the schema."""
         if not found:
             return
         outer = min(line.indent for line in found)

@@ -7,43 +7,45 @@ from lathe.contracts import Metric
 METRICS = (
     Metric(
         "json_exact",
-        "1 where the answer's JSON equals the gold value: objects without order, lists in order, numbers by value (1 is 1.0), strings "
-        "by every character, true unequal to 1. The value is read from the first { or [ that opens one; text around it is allowed; "
-        "NaN, repeated keys and numbers that overflow are refused.",
+        "1 where the answer's JSON equals the gold value: objects without order, lists in order, numbers by value (1 "
+        "is 1.0), strings by every character, true unequal to 1. The value is read from the first { or [ that opens "
+        "one; text around it is allowed; NaN, repeated keys and numbers that overflow are refused.",
         "proportion",
     ),
     Metric(
         "field_f1",
-        "F1 over the leaves of the flattened values, for each item: 2 x matched / (leaves of gold + leaves of answer). A leaf matches "
-        "where an equal one stands at the same place; list items are aligned in order, with items skipped on either side where that "
-        "matches more leaves; an empty object or list is one leaf. No JSON is 0.",
+        "F1 over the leaves of the flattened values, for each item: 2 x matched / (leaves of gold + leaves of "
+        "answer). A leaf matches where an equal one stands at the same place; list items are aligned in order, with "
+        "items skipped on either side where that matches more leaves; an empty object or list is one leaf. No JSON is"
+        " 0.",
         "mean",
     ),
     Metric(
         "schema_valid",
-        "1 where the answer's JSON fits the row's JSON Schema (draft as the schema says, else 2020-12; format not asserted; patterns "
-        "that could take exponential time not asserted). Not measured where the row has no schema.",
+        "1 where the answer's JSON fits the row's JSON Schema (draft as the schema says, else 2020-12; format not "
+        "asserted; patterns that could take exponential time not asserted). Not measured where the row has no schema.",
         "proportion",
     ),
     Metric("json_valid", "1 where the answer holds a JSON object or array at all.", "proportion"),
     Metric(
         "slmbench_json_exact",
-        "SLM-Bench's JSONExact: Python's == on what its extraction finds (whole text, else a regular expression that knows one inner "
-        "level of braces), so true equals 1 and a deep answer followed by text is lost.",
+        "SLM-Bench's JSONExact: Python's == on what its extraction finds (whole text, else a regular expression that "
+        "knows one inner level of braces), so true equals 1 and a deep answer followed by text is lost.",
         "proportion",
         compatible_with="SLM-Bench EdgeJSON JSONExact",
     ),
     Metric(
         "slmbench_field_f1",
-        "SLM-Bench's FieldF1: F1 over top-level keys only, a nested value right as a whole or not at all. Not measured where the gold "
-        "value is no object.",
+        "SLM-Bench's FieldF1: F1 over top-level keys only, a nested value right as a whole or not at all. Not "
+        "measured where the gold value is no object.",
         "mean",
         compatible_with="SLM-Bench EdgeJSON FieldF1",
     ),
     Metric(
         "slmbench_schema_compliance",
-        "SLM-Bench's SchemaCompliance: a non-empty object with all top-level keys of the gold value and values of the same Python type "
-        "(int and float are one); the schema itself is not looked at. Not measured where the gold value is no object.",
+        "SLM-Bench's SchemaCompliance: a non-empty object with all top-level keys of the gold value and values of the"
+        " same Python type (int and float are one); the schema itself is not looked at. Not measured where the gold "
+        "value is no object.",
         "proportion",
         compatible_with="SLM-Bench EdgeJSON SchemaCompliance",
     ),

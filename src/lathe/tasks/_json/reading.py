@@ -3,8 +3,8 @@
     read('Here it is: {"a": 1} Anything else?', "object").value   -> {"a": 1}
     read('{"a": {"b": 1}, "c": ', "object").problem               -> "cut off"     not the inner object
 
-Reading starts at each `{` or `[` from the left. Where a reading fails, the next one starts where the failed one stopped, so that a part
-of a broken answer is never taken for the answer.
+Reading starts at each `{` or `[` from the left. Where a reading fails, the next one starts where the failed one
+stopped, so that a part of a broken answer is never taken for the answer.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ _OPENING = re.compile(r"[{\[]")
 def read(text: str, wanted: Container) -> Reading:
     """The first object (or array, as `wanted`) in a text; where there is none, the first value of the other of the two.
 
-    Text before and after is allowed, code fences too. NaN, infinity, numbers that overflow, repeated keys and more than 64 levels of
-    nesting are refused. Never raises.
+    Text before and after is allowed, code fences too. NaN, infinity, numbers that overflow, repeated keys and more than
+    64 levels of nesting are refused. Never raises.
     """
     other: Json = None
     problem = "no JSON"

@@ -1,4 +1,4 @@
-"""What a row must have to be an item of `json_extraction`; each refusal says what was expected, what there is, and how to map it."""
+"""What a row must have to be an item of `json_extraction`; each refusal says what was expected, what is there, what to do."""
 
 from __future__ import annotations
 

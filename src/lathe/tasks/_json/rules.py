@@ -1,7 +1,7 @@
 """Two rules that need no model. A tuned model that does not beat them has learnt nothing worth shipping.
 
-`key_value_rule` reads a document as a listing, with the schema in hand and what training rows taught about labels. `majority` gives the most
-frequent training value of every slot without looking at the document.
+`key_value_rule` reads a document as a listing, with the schema in hand and what training rows taught about labels.
+`majority` gives the most frequent training value of every slot without looking at the document.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@
 
     {"id": string, "paid"?: boolean, "items"?: ["cup"|"pot"]}
 
-Keys stand as they must be written; `?` marks what may be missing; `date`, `time`, `datetime` and `email` are strings of that format; `any` is
-any value; `A & B` must be both. References are written out; a shape inside itself is named: `<node>`. Of a description, what follows
-`Rule:` is shown in brackets; the rest is for people. A schema that this cannot show in 8,000 characters is shown as compact JSON.
+Keys stand as they must be written; `?` marks what may be missing; `date`, `time`, `datetime` and `email` are strings of
+that format; `any` is any value; `A & B` must be both. References are written out; a shape inside itself is named:
+`<node>`. Of a description, what follows `Rule:` is shown in brackets; the rest is for people. A schema that this cannot
+show in 8,000 characters is shown as compact JSON.
 """
 
 from __future__ import annotations

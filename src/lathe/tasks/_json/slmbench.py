@@ -1,8 +1,9 @@
 r"""SLM-Bench's own scorers for EdgeJSON, flaws included, so that its published numbers can be set beside ours.
 
-Source: CycleCore-Technologies/slmbench, scripts/eval.py. Its flaws, kept: where the whole text is no JSON, a regular expression that
-knows one inner level of braces picks an object, so that deeper answers followed by text give an inner object or nothing; `True == 1`;
-only top-level keys count as fields; "schema compliance" compares types with the gold answer and never looks at the schema.
+Source: CycleCore-Technologies/slmbench, scripts/eval.py. Its flaws, kept: where the whole text is no JSON, a regular
+expression that knows one inner level of braces picks an object, so that deeper answers followed by text give an inner
+object or nothing; `True == 1`; only top-level keys count as fields; "schema compliance" compares types with the gold
+answer and never looks at the schema.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ WORKED = (
         "keys in another order, numbers written otherwise", 1, 1, 1, 1, 1, 1, 1,
     ),
     _worked(
-        '```json\n{"code": "K7", "seats": 1, "paid": true, "price": 12.5, "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}\n```\n'
-        "Anything else?",
+        '```json\n{"code": "K7", "seats": 1, "paid": true, "price": 12.5,\n'
+        ' "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}\n```\nAnything else?',
         "right, fenced and followed by text", 1, 1, 1, 1, 1, 1, 1,
     ),
     _worked(
@@ -76,7 +76,8 @@ WORKED = (
         "missing field: `paid`", 0, 12 / 13, 0, 1, 0, 8 / 9, 0,
     ),
     _worked(
-        '{"code": "K7", "seats": 1, "paid": true, "price": 12.5, "note": "", "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
+        '{"code": "K7", "seats": 1, "paid": true, "price": 12.5, "note": "", '
+        '"guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
         "extra field: `note`", 0, 14 / 15, 0, 1, 0, 10 / 11, 1,
     ),
     _worked(

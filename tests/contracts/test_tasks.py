@@ -1,0 +1,149 @@
+"""What every task keeps: gold scores best, worked examples get the stated scores, no text makes the scorer raise."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lathe import plugins
+from lathe.contracts import Task, Worked
+from lathe.errors import TaskMismatch
+from lathe.records import Example, TaskSetup
+
+NAMES = plugins.names("tasks")
+WORKED = [
+    pytest.param(name, number, id=f"{name}: {worked.why}")
+    for name in NAMES
+    for number, worked in enumerate(plugins.load("tasks", name).worked)
+]
+
+
+def worked_example(name: str, number: int = 0) -> tuple[Task, TaskSetup, Example, Worked]:
+    task = plugins.load("tasks", name)
+    setup = task.worked_setup()
+    worked = task.worked[number]
+    return task, setup, task.example(dict(worked.row), setup), worked
+
+
+def corpus_examples(name: str) -> Iterator[tuple[TaskSetup, Example]]:
+    task = plugins.load("tasks", name)
+    for corpus in (plugins.load("corpora", corpus) for corpus in plugins.names("corpora")):
+        if corpus.task == name:
+            setup = TaskSetup(schemas=dict(corpus.schemas()))
+            yield from ((setup, task.example(row, setup)) for row in corpus.rows(3, 60))
+
+
+@pytest.mark.parametrize(("name", "number"), WORKED)
+def test_a_worked_answer_gets_the_scores_that_are_stated(name: str, number: int) -> None:
+    task, setup, example, worked = worked_example(name, number)
+    verdict = task.score(example, worked.answer, setup)
+    assert set(verdict.values) == set(worked.values)
+    for metric, expected in worked.values.items():
+        got = verdict.values[metric]
+        assert got is expected is None or math.isclose(got, expected), f"{metric}: {got}, stated {expected}"
+
+
+@pytest.mark.parametrize(("name", "number"), WORKED)
+def test_a_worked_answer_has_a_reason_exactly_where_it_is_wrong(name: str, number: int) -> None:
+    task, setup, example, worked = worked_example(name, number)
+    assert bool(task.score(example, worked.answer, setup).reason) == (worked.values[task.primary] != 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_metrics_are_named_defined_and_all_computed(name: str) -> None:
+    task, setup, example, _ = worked_example(name)
+    names = [metric.name for metric in task.metrics]
+    assert len(names) == len(set(names))
+    assert task.primary in names
+    assert all(len(metric.definition.split()) >= 8 for metric in task.metrics)
+    assert list(task.score(example, example.completion, setup).values) == names
+    assert task.version
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_there_are_at_least_eight_worked_examples_right_and_wrong(name: str) -> None:
+    task = plugins.load("tasks", name)
+    assert len(task.worked) >= 8
+    assert {worked.values[task.primary] == 1 for worked in task.worked} == {True, False}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gold_scores_one_on_every_metric_of_every_generated_row(name: str) -> None:
+    task = plugins.load("tasks", name)
+    for setup, example in corpus_examples(name):
+        verdict = task.score(example, example.completion, setup)
+        assert {value for value in verdict.values.values() if value is not None} == {1.0}
+        assert verdict.reason == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(text=st.text(max_size=400) | st.text(alphabet='{}[]",:01truefalsnN \n\\', max_size=400))
+def test_no_text_makes_the_scorer_raise(name: str, text: str) -> None:
+    task, setup, example, _ = worked_example(name)
+    kinds = {metric.name: metric.kind for metric in task.metrics}
+    for metric, value in task.score(example, text, setup).values.items():
+        assert value is None or 0.0 <= value <= 1.0
+        assert kinds[metric] == "mean" or value in (None, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=60)
+@given(cut=st.integers(min_value=0, max_value=400), insert=st.text(max_size=8))
+def test_no_damaged_gold_makes_the_scorer_raise(name: str, cut: int, insert: str) -> None:
+    task, setup, example, _ = worked_example(name)
+    task.score(example, example.completion[:cut] + insert + example.completion[cut + len(insert) :], setup)
+    task.score(example, example.completion[:cut], setup)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_ends_with_the_users_turn_and_has_all_slices(name: str) -> None:
+    task, _, example, _ = worked_example(name)
+    assert example.messages[-1].role == "user"
+    assert example.input in example.messages[-1].content
+    assert set(task.slices) <= set(example.meta)
+    assert example.completion.strip() == example.completion != ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_without_the_right_fields_is_refused_with_the_way_out(name: str) -> None:
+    task = plugins.load("tasks", name)
+    with pytest.raises(TaskMismatch) as caught:
+        task.example({"colour": "red"}, TaskSetup())
+    assert "colour" in caught.value.message
+    assert "fields" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rules_without_a_model_answer_every_row_the_same_way_each_time(name: str) -> None:
+    task = plugins.load("tasks", name)
+    rows = list(corpus_examples(name)) or [worked_example(name)[1:3]]
+    setup, examples = rows[0][0], [example for _, example in rows]
+    for rule in task.baselines:
+        assert rule.definition
+        for learn in (examples[:40], []):
+            first, second = rule.fit(learn, setup), rule.fit(learn, setup)
+            for example in examples:
+                answer = first(example)
+                assert isinstance(answer, str)
+                assert answer == second(example)
+                task.score(example, answer, setup)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_does_not_look_at_the_target_of_what_it_judges(name: str) -> None:
+    task, setup, example, _ = worked_example(name)
+    blind = example.model_copy(update={"target": None, "completion": "?"})
+    for rule in task.baselines:
+        answer = rule.fit([example, example], setup)
+        assert answer(blind) == answer(example)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_survive_being_written_and_read(name: str) -> None:
+    _, _, example, _ = worked_example(name)
+    assert Example.from_json(json.dumps(example.dump())) == example
