@@ -24,7 +24,7 @@ from typing import IO
 from lathe.errors import InputError, Refused
 from lathe.records import Message
 
-WALL_SECONDS = 20.0
+WALL_SECONDS = 60.0
 """Longest wait for one batch. The child's own limit is processor time; this one is for a machine where that does not work."""
 BATCH = 64
 

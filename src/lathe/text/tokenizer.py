@@ -100,8 +100,7 @@ class Tokenizer:
         answer = "lathe"
         turns = (Message(role="user", content="a"), Message(role="assistant", content=answer))
         text = self.template.render([Chat(turns, add_generation_prompt=False)])[0]
-        after = text.rpartition(answer)[2]
-        found = self._special_pattern.search(after)
+        found = self._special_pattern.search(text, text.rindex(answer) + len(answer)) if answer in text else None
         return self.id(found.group()) if found else self.eos_id
 
     @cached_property
