@@ -26,7 +26,7 @@ Path = tuple[str | int, ...]
 
 NULL = re.compile(r"^(?:null|Null|NULL|~|)$")
 BOOLEAN = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
-INTEGER = re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,17})$")
+INTEGER = re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,98})$")
 NUMBER = re.compile(r"^[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]{0,307})(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?$")
 
 PARSER_WORDS = (
@@ -148,11 +148,11 @@ class _Builder:
                 top.value[top.key] = value
             top.key = None
 
-    def key(self, event: yaml.ScalarEvent) -> None:
+    def key(self, event: yaml.ScalarEvent, text: str) -> None:
         top = self.stack[-1]
-        top.key, top.taken = event.value, True
-        path = (*top.path, event.value)
-        if event.value == "<<" and event.style is None:
+        top.key, top.taken = text, True
+        path = (*top.path, text)
+        if text == "<<" and event.style is None:
             top.taken = False
             self.fault(event, "merge keys are not part of a recipe", "Write the keys out.", top.path)
         elif path in self.lines:
@@ -169,16 +169,24 @@ class _Builder:
         if getattr(event, "tag", None) is not None:
             self.fault(event, f"tags ({event.tag}) are not part of a recipe", "Write the plain value.")
 
+    def text(self, event: yaml.ScalarEvent) -> str:
+        """The scalar's text; half a surrogate pair, which no file can hold, is a fault."""
+        if any("\ud800" <= character <= "\udfff" for character in event.value):
+            self.fault(event, "half of a surrogate pair (\\ud800 to \\udfff)", "Write the character itself.")
+            return str(event.value.encode("utf-8", "replace"), "utf-8")
+        return str(event.value)
+
     def take(self, event: yaml.Event) -> None:
         """Takes the next event."""
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
         elif isinstance(event, yaml.ScalarEvent):
             self.refuse_extras(event)
+            text = self.text(event)
             if self.wants_key():
-                self.key(event)
+                self.key(event, text)
             else:
-                self.place(event, scalar(event.value) if event.style is None else event.value)
+                self.place(event, scalar(text) if event.style is None else text)
         elif isinstance(event, yaml.AliasEvent):
             self.fault(event, f"aliases (*{event.anchor}) are not part of a recipe", "Write the value out.")
             if self.wants_key():
