@@ -24,6 +24,8 @@ RESAMPLES = 2000
 """Fewest bootstrap resamples; enough for a 95 % percentile interval (Efron and Tibshirani 1993, section 13.3)."""
 TAIL_RESAMPLES = 100
 """Resamples wanted beyond each bound; a bound far out in the tail gets more resamples instead of a guess."""
+FEWEST = 5
+"""Fewest items that are resampled: of four, no resample reaches as far as Student's t asks."""
 CELLS = 4_000_000
 """Most numbers drawn at once (32 MB of float64)."""
 MOST_ROWS = 1_000_000
@@ -180,7 +182,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Interval of a function of sums over items, by resampling items: all columns of an item stay together.
 
-    columns: shape (m, n), n of 2 or more. statistic: sums of shape (m, resamples) to values of shape (resamples,).
+    columns: shape (m, n), n of FEWEST or more. statistic: sums of shape (m, resamples) to values of shape (resamples,).
     Percentile bootstrap with percentiles widened by Student's t and sqrt(n / (n - 1)), since the plain one is too narrow
     for few items (the expanded percentile interval of Hesterberg 2015, The American Statistician 69:371, section 5.3).
     p_value: twice the smaller share of resampled values on one side of zero, with the sample itself counted in (Davison and
@@ -188,22 +190,24 @@ def bootstrap(
     """
     table = np.asarray(columns, dtype=np.float64)
     n = table.shape[1]
-    tail = _expanded_tail(n, confidence)
-    sums = [table[:, chosen].sum(axis=2) for chosen in _resamples(n, tail, seed)]
-    values = statistic(np.concatenate(sums, axis=1))
+    generator = np.random.default_rng(seed)
+    chosen = (generator.integers(0, n, size=(size, n)) for size in _chunks(n, (1 - confidence) / 2))
+    values = statistic(np.concatenate([table[:, rows].sum(axis=2) for rows in chosen], axis=1))
+    t = student_quantile((1 + confidence) / 2, n - 1)
+    tail = NormalDist().cdf(-t * math.sqrt(n / (n - 1)))
     low, high = np.quantile(values, (tail, 1 - tail))
     rarer = min(int((values <= 0).sum()), int((values >= 0).sum()))
     return Bootstrap(float(low), float(high), min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
 
 
 def bootstrap_mean(values: Sequence[float], confidence: float, seed: int = 0) -> Bootstrap:
-    """Interval of a mean, shape (n,); give it the differences of the same items for a paired comparison."""
+    """Interval of a mean, shape (n,), n of FEWEST or more; give it the differences of the same items for a paired comparison."""
     n = len(values)
     return bootstrap([values], lambda sums: sums[0] / n, confidence, seed)
 
 
 def bootstrap_ratio(above: Sequence[float], below: Sequence[float], confidence: float, seed: int = 0) -> Bounds:
-    """Interval of sum(above) / sum(below), each of shape (n,), below positive: tokens per second, for one."""
+    """Interval of sum(above) / sum(below), each of shape (n,), n of FEWEST or more, below positive: tokens per second, for one."""
     found = bootstrap([above, below], lambda sums: sums[0] / sums[1], confidence, seed)
     return Bounds(found.low, found.high)
 
@@ -218,18 +222,15 @@ def bounded_mean(values: Sequence[float], confidence: float, seed: int = 0) -> B
     """
     sample = np.asarray(values, dtype=np.float64)
     tail = (1 - confidence) / 2
+    generator = np.random.default_rng(seed)
     lows, highs = [], []
-    for weights in _dirichlet(len(sample) + 1, tail, seed):
+    for size in _chunks(len(sample) + 1, tail):
+        weights = generator.standard_exponential((size, len(sample) + 1))
+        weights /= weights.sum(axis=1, keepdims=True)
         lows.append(weights[:, :-1] @ sample)
         highs.append(lows[-1] + weights[:, -1])
     low, high = np.quantile(np.concatenate(lows), tail), np.quantile(np.concatenate(highs), 1 - tail)
     return Bounds(max(0.0, float(low)), min(1.0, float(high)))
-
-
-def _expanded_tail(n: int, confidence: float) -> float:
-    """The share beyond each percentile that makes the percentile bootstrap of n items as wide as Student's t would be."""
-    t = student_quantile((1 + confidence) / 2, n - 1)
-    return NormalDist().cdf(-t * math.sqrt(n / (n - 1)))
 
 
 def _chunks(width: int, tail: float) -> Iterator[int]:
@@ -239,21 +240,6 @@ def _chunks(width: int, tail: float) -> Iterator[int]:
         size = min(left, max(1, CELLS // width))
         yield size
         left -= size
-
-
-def _resamples(n: int, tail: float, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Item numbers drawn with replacement, in chunks of shape (resamples, n)."""
-    generator = np.random.default_rng(seed)
-    for size in _chunks(n, tail):
-        yield generator.integers(0, n, size=(size, n))
-
-
-def _dirichlet(n: int, tail: float, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Uniformly distributed weights that sum to 1, in chunks of shape (resamples, n)."""
-    generator = np.random.default_rng(seed)
-    for size in _chunks(n, tail):
-        weights = generator.standard_exponential((size, n))
-        yield weights / weights.sum(axis=1, keepdims=True)
 
 
 # ------------------------------------------------------------------------------------------ many looks, many tests, more rows

@@ -25,7 +25,7 @@ def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float
     """First arm minus second in one metric, over the items that both have a value for.
 
     Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap. `difference` is None where nothing was
-    measured on both; the bounds are None where one item alone has a value.
+    measured on both; the bounds are None where too few items have a value.
     Raises InputError where rows, items or scorer differ.
     """
     reason = unlike(first, second)
@@ -42,7 +42,7 @@ def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float
     if n and kind == "proportion":
         low, high = stats.tango(wins, losses, n, confidence)
         p_value, method = stats.mcnemar(wins, losses), "tango and exact mcnemar"
-    elif n >= 2:
+    elif n >= stats.FEWEST:
         low, high, p_value = stats.bootstrap_mean([a - b for a, b in pairs], confidence)
         method = "paired bootstrap"
     return PairedDifference(
@@ -86,7 +86,7 @@ def _of_ratios(first: EvalReport, second: EvalReport, metric: str, confidence: f
     ]
     rows = [row for row in zip(*columns, strict=True) if all(row)]
     difference, low, high, p_value = None, None, None, None
-    if len(rows) >= 2:
+    if len(rows) >= stats.FEWEST:
         tokens, seconds, other_tokens, other_seconds = (list(column) for column in zip(*rows, strict=True))
         difference = sum(tokens) / sum(seconds) - sum(other_tokens) / sum(other_seconds)
         low, high, p_value = stats.bootstrap(
@@ -101,7 +101,7 @@ def _of_ratios(first: EvalReport, second: EvalReport, metric: str, confidence: f
         high=high,
         p_value=p_value,
         n=len(rows),
-        method="paired bootstrap" if len(rows) >= 2 else "",
+        method="paired bootstrap" if difference is not None else "",
     )
 
 

@@ -45,14 +45,14 @@ def judged(report: EvalReport, metric: str, confidence: float) -> Judged | None:
     if score.kind == "proportion":
         low, high = stats.clopper_pearson(sum(measured), n, confidence)
         return Judged(value, low, high, lambda m: stats.clopper_pearson(value * m, m, confidence), n)
-    if n < 2:
+    if score.kind == "mean" and min(measured) >= 0 and max(measured) <= 1:
+        low, high = stats.bounded_mean(measured, confidence)
+    elif n < stats.FEWEST:
         return None
-    if score.kind == "ratio":
+    elif score.kind == "ratio":
         pairs = [(item.values.get("new_tokens"), item.values.get("latency_seconds")) for item in report.items]
         above, below = zip(*((a, b) for a, b in pairs if a and b), strict=True)
         low, high = stats.bootstrap_ratio(above, below, confidence)
-    elif score.kind == "mean" and min(measured) >= 0 and max(measured) <= 1:
-        low, high = stats.bounded_mean(measured, confidence)
     else:
         low, high, _ = stats.bootstrap_mean(measured, confidence)
     return Judged(value, low, high, shrinking(value, low, high, n), n)

@@ -101,10 +101,10 @@ def _score(
 
 
 def _bounds(kind: str, measured: Sequence[float], confidence: float) -> tuple[stats.Bounds | None, str]:
-    """The interval and its method; one number alone says nothing about the mean of many."""
+    """The interval and its method; a few numbers say too little about the mean of many."""
     if kind == "proportion" and measured:
         return stats.wilson(sum(measured), len(measured), confidence), "wilson"
-    if len(measured) < 2:
+    if len(measured) < stats.FEWEST:
         return None, ""
     found = stats.bootstrap_mean(measured, confidence)
     return stats.Bounds(found.low, found.high), "bootstrap"
@@ -118,10 +118,10 @@ def _tokens_per_second(scored: Sequence[ItemScore], confidence: float) -> Score:
     if not n:
         return Score(metric="tokens_per_second", value=None, n=0, not_measured=missing, kind="ratio")
     tokens, seconds = zip(*measured, strict=True)
-    low, high = stats.bootstrap_ratio(tokens, seconds, confidence) if n >= 2 else (None, None)
+    low, high = stats.bootstrap_ratio(tokens, seconds, confidence) if n >= stats.FEWEST else (None, None)
     return Score(
         metric="tokens_per_second", value=sum(tokens) / sum(seconds), low=low, high=high, n=n, not_measured=missing,
-        method="bootstrap" if n >= 2 else "", kind="ratio",
+        method="bootstrap" if n >= stats.FEWEST else "", kind="ratio",
     )  # fmt: skip
 
 
