@@ -1,0 +1,80 @@
+"""What one row shows about itself, and what only all rows together show about the values of their answers.
+
+for id, detail in look(conversation): ...         ids of lathe.data.tally.FINDINGS
+values.add(row, conversation); values.odd()       rows with a value that their text lacks, where others' texts have it
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from lathe.data import quality, secrets
+from lathe.data.conversation import Conversation
+
+WRITTEN = ("answer_cut", "answer_mock", "answer_refusal", "answer_clarifying", "answer_unfinished", "placeholder")
+"""Findings about written answers; a label such as `none` or `refusal` is one of a set and not judged by its words."""
+READABLE_SHARE = 0.9
+"""A field counts as read from the text where at least this share of its values stand there; the others are then odd."""
+LEAST_SEEN = 10
+LONGEST_SEARCHED = 20_000
+"""Characters of an input that values are searched in; longer ones are passed over."""
+
+
+def look(conversation: Conversation) -> Iterator[tuple[str, str]]:
+    """(finding, detail) of one row. Details never hold a secret."""
+    text = conversation.completion
+    if not text.strip():
+        yield "answer_empty", ""
+    elif cut := quality.cut(text):
+        yield "answer_cut", cut
+    elif quality.mock(text):
+        yield "answer_mock", repr(text.strip()[:60])
+    elif quality.refusal(text):
+        yield "answer_refusal", repr(text.strip()[:60])
+    elif quality.clarifying(text):
+        yield "answer_clarifying", ""
+    elif quality.unfinished(text):
+        yield "answer_unfinished", f"ends with {secrets.redacted(text)[-40:]!r}"
+    if forgotten := quality.placeholder(text, conversation.target, conversation.input):
+        yield "placeholder", forgotten
+    kinds = list(dict.fromkeys(kind for turn in conversation.turns for kind in secrets.found_kinds(turn.text())))
+    for level, id in (("error", "secret"), ("warning", "personal_data")):
+        named = [kind.name for kind in kinds if kind.level == level]
+        if named:
+            yield id, ", ".join(dict.fromkeys(named))
+
+
+def group_of(conversation: Conversation) -> str:
+    """The name of the shape that a row's answer has: its schema, where the row names one."""
+    return conversation.meta.get("schema_id", conversation.meta.get("schema", ""))
+
+
+class Values:
+    """Which fields of JSON answers can be read in their texts."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._missing: dict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
+
+    def add(self, row: int, conversation: Conversation) -> None:
+        """Looks for every value of the row's JSON answer in its text."""
+        asked = conversation.input
+        if conversation.target is None or len(asked) > LONGEST_SEARCHED:
+            return
+        group = group_of(conversation)
+        for path, _ in quality.leaf_values(conversation.target):
+            self._seen[group, path] += 1
+        for path in set(quality.not_found(conversation.target, asked)):
+            self._missing[group, path].append(row)
+
+    def odd(self) -> dict[int, list[str]]:
+        """row -> fields whose value its text lacks though nearly all other texts have theirs."""
+        found: dict[int, list[str]] = defaultdict(list)
+        for (group, path), rows in self._missing.items():
+            seen = self._seen[group, path]
+            if seen >= LEAST_SEEN and len(rows) <= (1 - READABLE_SHARE) * seen:
+                for row in rows:
+                    found[row].append(path)
+        return dict(sorted(found.items()))

@@ -1,0 +1,181 @@
+"""One row as a conversation, whatever its layout was, and the parts that layouts have in common.
+
+    Conversation((Turn("user", "Hi"), Turn("assistant", "Hello"))).completion   ->  "Hello"
+
+Calls of tools are held as {"name": ..., "arguments": {...}}, with the arguments as an object, which is what templates expect. Pure
+functions; what cannot be read raises DataError without a place, which the reader of the file adds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from lathe.data.markup import ROLES
+from lathe.errors import DataError
+from lathe.records import Example, Json, Message, Row, canonical, digest
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn. trained: whether an assistant's turn is an answer to learn (weight 0 says no)."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[Json, ...] = ()
+    """Each {"name": ..., "arguments": {...}}, whatever the format's own nesting."""
+    trained: bool = True
+
+    def text(self) -> str:
+        """The content, and each call as a line of JSON."""
+        return "\n".join([*([self.content] if self.content else []), *map(canonical, self.tool_calls)])
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One row, whatever its layout was. The last turn is the assistant's; a plain text is one answer without a prompt."""
+
+    turns: tuple[Turn, ...]
+    tools: tuple[Json, ...] = ()
+    target: Json = None
+    """The answer as a value, where the row gives a JSON value (or a text that is a JSON object or list)."""
+    id: str | None = None
+    meta: dict[str, str] = field(default_factory=dict)
+    """Other short columns: source, category, schema ..."""
+
+    @property
+    def completion(self) -> str:
+        """The last answer as text."""
+        return self.turns[-1].text()
+
+    @property
+    def input(self) -> str:
+        """What was asked: all turns before the last answer but the system's. Duplicates are told by it."""
+        asked = [turn.text() for turn in self.turns[:-1] if turn.role != "system"]
+        return "\n".join(asked) if asked else "\n".join(turn.text() for turn in self.turns[:-1])
+
+    def answers(self) -> Iterator[tuple[tuple[Turn, ...], Turn]]:
+        """Each answer that is to be learned, with the turns before it."""
+        for place, turn in enumerate(self.turns):
+            if turn.role == "assistant" and turn.trained:
+                yield self.turns[:place], turn
+
+
+def answer_example(before: Sequence[Turn], answer: Turn, identity: str, conversation: Conversation) -> Example:
+    """One answer and the turns before it as an example."""
+    return Example(
+        id=identity,
+        input=conversation.input,
+        messages=tuple(Message(role=turn.role, content=turn.text()) for turn in before),
+        completion=answer.text(),
+        target=conversation.target,
+        meta=conversation.meta,
+    )
+
+
+def identity_of(conversation: Conversation) -> str:
+    """The row's own id, else a hash of its prompt."""
+    return conversation.id or digest([[turn.role, turn.text()] for turn in conversation.turns[:-1]])[:16]
+
+
+# ------------------------------------------------------------------------------------------ parts of rows
+
+
+def text_in(value: Json, column: str) -> str:
+    """A text. Raises DataError where there is none; an empty one is let through, quality names it."""
+    if isinstance(value, str):
+        return value
+    raise DataError(f"expected {column!r} to be a text, got {shown(value)}")
+
+
+def system_in(row: Row, columns: Mapping[str, str]) -> list[Turn]:
+    value = row.get(columns.get("system", ""))
+    return [Turn("system", text_in(value, columns["system"]))] if value else []
+
+
+def turns_in(value: Json, column: str) -> list[Turn]:
+    """Messages in either spelling: role and content, or from and value."""
+    if not isinstance(value, list):
+        raise DataError(f"expected {column!r} to be a list of messages, got {shown(value)}")
+    return [_turn(one, f"{column}[{place}]") for place, one in enumerate(value)]
+
+
+def _turn(one: Json, place: str) -> Turn:
+    if not isinstance(one, dict):
+        raise DataError(f"expected {place} to be a message, got {shown(one)}")
+    said = one.get("role", one.get("from"))
+    role = "system" if said == "developer" else ROLES.get(said) if isinstance(said, str) else None
+    if role is None:
+        raise DataError(f"{place} has the role {shown(said)}, expected system, user, assistant or tool")
+    content = _content(one.get("content", one.get("value")), place)
+    calls = one.get("tool_calls") or ([one["function_call"]] if one.get("function_call") else [])
+    if not isinstance(calls, list):
+        raise DataError(f"expected the tool_calls of {place} to be a list, got {shown(calls)}")
+    weight = one.get("weight", 1)
+    if weight not in (0, 1):
+        raise DataError(f"{place} has the weight {shown(weight)}, expected 0 or 1")
+    return Turn(cast(Role, role), content, tuple(_call(call, place) for call in calls), bool(weight))
+
+
+def _content(value: Json, place: str) -> str:
+    """A message's text; of a list of parts, the texts joined. null stands beside calls of tools."""
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in value):
+        return "".join(part["text"] for part in value)
+    if isinstance(value, list):
+        kinds = sorted({str(part.get("type")) if isinstance(part, dict) else type(part).__name__ for part in value})
+        raise DataError(f"the content of {place} has parts of the kinds {', '.join(kinds)}; expected texts only")
+    return text_in(value, f"{place}.content")
+
+
+def function_in(call: Json) -> dict[str, Any]:
+    inner = call.get("function", call) if isinstance(call, dict) else {}
+    return inner if isinstance(inner, dict) else {}
+
+
+def _call(call: Json, place: str) -> Json:
+    """A call of a tool with its arguments as an object, which is what templates expect; OpenAI writes them as JSON text."""
+    inner = function_in(call)
+    arguments = inner.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except ValueError as error:
+            raise DataError(f"the arguments of a call in {place} are a text that is no JSON: {error}") from error
+    if not isinstance(inner.get("name"), str) or not isinstance(arguments, dict):
+        raise DataError(f"expected a call in {place} to have a name and arguments, got {shown(call)}")
+    return {"name": inner["name"], "arguments": arguments}
+
+
+def list_in(value: Json, column: str) -> list[Json]:
+    """A list, or the JSON text of one."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise DataError(f"{column!r} is a text that is no JSON: {error}") from error
+    if not isinstance(value, list):
+        raise DataError(f"expected {column!r} to be a list, got {shown(value)}")
+    return value
+
+
+def structured(text: str) -> Json:
+    """The value of a text that is one JSON object or list and nothing else; None for any other."""
+    if text[:1] not in ("{", "[") or text[-1:] not in ("}", "]"):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def shown(value: Json) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,204 @@
+"""The layout of rows, told by their columns, so that nobody has to rename one.
+
+    detect(rows)   ->  Layout("alpaca", {"instruction": "instruction", "output": "output"})
+
+    prompt-completion   prompt, completion: texts, lists of messages, or a JSON value as completion
+    messages            messages: [{role, content, tool_calls?}], tools?
+    openai              the same with weight 0 or 1 on answers and arguments of calls as JSON text
+    sharegpt            conversations: [{from, value}], system?, tools?
+    alpaca              instruction, input?, output, system?
+    question-answer     question, answer, context?
+    interaction         a log: execution {input_messages, output, status}, agent {role}
+    text-label          text and the name of its class
+    text                text; where it is a conversation in a chat template's markup, its turns
+
+An explicit mapping (part -> column) wins over what the columns tell. Pure functions.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lathe.data import markup
+from lathe.data.conversation import function_in
+from lathe.errors import DataError
+from lathe.records import Row
+from lathe.records.check import FormatName
+
+LOOKED_AT = 100
+"""Rows by which a layout is told."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of rows: its name and the column of each of its parts. markup: of `text` rows that are conversations."""
+
+    name: FormatName
+    columns: Mapping[str, str]
+    markup: str = ""
+
+    def said(self) -> str:
+        """For a person: `alpaca (instruction, output)`; columns with other names than the parts are shown as part = column."""
+        parts = ", ".join(part if part == column else f"{part} = {column}" for part, column in self.columns.items())
+        return f"{self.name} ({parts}{f', {self.markup} inside' if self.markup else ''})"
+
+
+# ------------------------------------------------------------------------------------------ detection
+
+NAMES: dict[FormatName, dict[str, tuple[str, ...]]] = {
+    "interaction": {"execution": ("execution",)},
+    "messages": {"messages": ("messages", "chat", "dialog", "dialogue")},
+    "sharegpt": {"conversations": ("conversations", "conversation")},
+    "alpaca": {"instruction": ("instruction",), "output": ("output", "response", "completion")},
+    "prompt-completion": {
+        "prompt": ("prompt", "input", "source", "nl", "document"),
+        "completion": (
+            "completion",
+            "expected_output",
+            "output",
+            "target",
+            "response",
+            "cmd",
+            "bash",
+            "expected",
+            "answer",
+        ),
+    },
+    "question-answer": {"question": ("question", "query"), "answer": ("answer", "answers", "response")},
+    "text-label": {
+        "text": ("text", "utterance", "sentence", "query", "prompt", "question"),
+        "label": ("label", "category", "intent", "class", "labels", "label_text"),
+    },
+    "text": {"text": ("text", "content", "document")},
+}
+"""Layouts in the order in which they are looked for: the parts that each must have, and the usual names of their columns."""
+
+OPTIONAL: dict[FormatName, tuple[str, ...]] = {
+    "interaction": ("agent", "task"),
+    "messages": ("tools",),
+    "openai": ("tools",),
+    "sharegpt": ("system", "tools"),
+    "alpaca": ("input", "system"),
+    "prompt-completion": ("system", "tools"),
+    "question-answer": ("context", "system"),
+    "text-label": (),
+    "text": (),
+}
+SYNONYMS = {"input": "prompt", "target": "completion"}
+"""What a recipe's `data.fields` calls the parts of a prompt-completion row."""
+
+
+def detect(rows: Sequence[Row], mapping: Mapping[str, str] | None = None) -> Layout:
+    """The layout of most of the first rows. mapping: part -> column, said by a person; it wins.
+
+    Raises DataError with the columns that were seen and the nearest layout where none fits.
+    """
+    if not rows:
+        raise DataError("there are no rows, so their layout cannot be told")
+    if mapping:
+        return mapped(rows, mapping)
+    told = Counter(_key(layout) for row in rows[:LOOKED_AT] if (layout := layout_of(row)) is not None)
+    if not told:
+        raise _unknown(rows)
+    best, _ = told.most_common(1)[0]
+    return next(layout for row in rows[:LOOKED_AT] if (layout := layout_of(row)) is not None and _key(layout) == best)
+
+
+def _key(layout: Layout) -> tuple[str, ...]:
+    required = NAMES.get("messages" if layout.name == "openai" else layout.name, {})
+    return (layout.name, layout.markup, *(layout.columns[part] for part in required))
+
+
+def layout_of(row: Row) -> Layout | None:
+    """The layout of one row by its columns; None where it has none that is known."""
+    for name, parts in NAMES.items():
+        columns = {
+            part: next((column for column in known if _present(row, column)), "") for part, known in parts.items()
+        }
+        if not all(columns.values()) or len(set(columns.values())) < len(columns) or not _fits(name, columns, row):
+            continue
+        columns |= {part: part for part in OPTIONAL[name] if _present(row, part) and part not in columns.values()}
+        if name == "messages" and _is_openai(row, columns["messages"]):
+            return Layout("openai", columns)
+        found = markup.turns(row[columns["text"]]) if name == "text" else None
+        return Layout(name, columns, found[0] if found else "")
+    return None
+
+
+def _present(row: Row, column: str) -> bool:
+    return row.get(column) is not None
+
+
+def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
+    """Whether the values are of the kind that the layout has in its columns."""
+    if name == "interaction":
+        inner = row["execution"]
+        return isinstance(inner, dict) and isinstance(inner.get("input_messages"), list) and "output" in inner
+    if name in ("messages", "sharegpt"):
+        turns = row[next(iter(columns.values()))]
+        return isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns)
+    if name == "text":
+        return isinstance(row[columns["text"]], str)
+    if name == "text-label":
+        return isinstance(row[columns["text"]], str) and isinstance(row[columns["label"]], str | int)
+    if name == "prompt-completion":
+        return isinstance(row[columns["prompt"]], str | list)
+    return True
+
+
+def _is_openai(row: Row, column: str) -> bool:
+    if "functions" in row or "parallel_tool_calls" in row:
+        return True
+    turns = row[column]
+    calls = [call for turn in turns if isinstance(turn.get("tool_calls"), list) for call in turn["tool_calls"]]
+    as_text = any(isinstance(function_in(call).get("arguments"), str) for call in calls)
+    return as_text or any("weight" in turn or "function_call" in turn for turn in turns)
+
+
+def mapped(rows: Sequence[Row], mapping: Mapping[str, str]) -> Layout:
+    """The layout that a mapping says. Raises DataError where it names no layout, or columns that no row has."""
+    parts = {
+        SYNONYMS.get(part, part) if "instruction" not in mapping else part: column for part, column in mapping.items()
+    }
+    seen = list(dict.fromkeys(column for row in rows[:LOOKED_AT] for column in row))
+    for part, column in parts.items():
+        if column not in seen:
+            near = difflib.get_close_matches(column, seen, n=1)
+            raise DataError(
+                f"the mapping reads {part} from the column {column!r}, which no row has",
+                hint=f"Did you mean {near[0]!r}?" if near else f"The rows have: {', '.join(seen[:20])}.",
+            )
+    for name, required in NAMES.items():
+        if all(part in parts for part in required):
+            columns = dict(parts)
+            columns |= {part: part for part in OPTIONAL[name] if part in seen and part not in columns}
+            return Layout(name, columns)
+    layouts = "; ".join(f"{name}: {', '.join(required)}" for name, required in NAMES.items())
+    raise DataError(f"the mapping names {', '.join(parts)}, which is no layout", hint=f"The layouts are {layouts}.")
+
+
+def _unknown(rows: Sequence[Row]) -> DataError:
+    seen = list(dict.fromkeys(column for row in rows[:LOOKED_AT] for column in row))
+    if {"chosen", "rejected"} <= set(seen):
+        return DataError(
+            f"the rows are preference pairs ({', '.join(seen[:20])}), which fine-tuning on answers cannot use",
+            hint="To learn the chosen answers map them: {prompt: prompt, completion: chosen}",
+        )
+    known = {column: name for name, parts in NAMES.items() for columns in parts.values() for column in columns}
+    near = next(
+        (
+            known[match]
+            for column in seen
+            for match in difflib.get_close_matches(column.lower(), known, n=1, cutoff=0.7)
+        ),
+        None,
+    )
+    wants = "; ".join(", ".join(parts) for parts in NAMES.values())
+    nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if near else ""
+    return DataError(
+        f"the layout of the rows is not known; they have the columns {', '.join(map(repr, seen[:20])) or '(none)'}",
+        hint=f"{nearest}Known are: {wants}. Or map your columns: {{prompt: YOUR_COLUMN, completion: YOUR_COLUMN}}",
+    )

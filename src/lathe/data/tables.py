@@ -1,0 +1,147 @@
+"""Rows of files that are not lines of text: Parquet, folders of `save_to_disk`, and parallel text files.
+
+    rows(Path("train.parquet"))      Placed(file, number of the row, row) one after the other, a batch at a time in memory
+
+Parquet and Arrow need the package pyarrow. Of parallel files (`open.nl` and `open.cm`), line i of both is row i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lathe.data.json_line import LineFault, text_of
+from lathe.data.read import Placed, read_lines, rejected
+from lathe.errors import DataError, Unavailable
+from lathe.files import regular
+from lathe.records import RejectedRow
+
+BATCH = 1000
+PARALLEL = ((".nl", ".cm"), (".src", ".tgt"), (".source", ".target"))
+"""Endings of parallel files: what is asked, what is answered."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path is read here and not as lines of rows."""
+    if path.is_dir():
+        return bool(_arrow_files(path))
+    return path.suffix in (".parquet", ".arrow") or partner(path) is not None
+
+
+def rows(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
+    """The rows of one table, in order. Raises DataError where it cannot be read, Unavailable where pyarrow is missing."""
+    said = name or str(path)
+    pair = partner(path)
+    if pair is not None:
+        return _parallel(*pair)
+    if path.is_dir():
+        return _arrow(path, _arrow_files(path), said)
+    regular(path)
+    return _parquet(path, said) if path.suffix == ".parquet" else _arrow(path, [path], said)
+
+
+def partner(path: Path) -> tuple[Path, Path] | None:
+    """The two files of a parallel pair, asked first, where `path` is one of them and the other is there."""
+    for asked, answered in PARALLEL:
+        if path.suffix in (asked, answered):
+            pair = path.with_suffix(asked), path.with_suffix(answered)
+            return pair if all(one.is_file() for one in pair) else None
+    return None
+
+
+def _parallel(asked: Path, answered: Path) -> Iterator[Placed | RejectedRow]:
+    name = str(asked)
+    with open(asked, "rb") as left, open(answered, "rb") as right:
+        lefts, rights = read_lines(left, left, name, False), read_lines(right, right, str(answered), False)
+        while True:
+            one, other = next(lefts, None), next(rights, None)
+            if one is None and other is None:
+                return
+            if one is None or other is None:
+                ended, longer = (asked, answered) if one is None else (answered, asked)
+                raise DataError(
+                    f"{ended.name} has fewer lines than {longer.name}",
+                    file=name,
+                    hint="Line i of both must be one row.",
+                )
+            try:
+                row = {"prompt": text_of(one[1]).rstrip("\r\n"), "completion": text_of(other[1]).rstrip("\r\n")}
+            except LineFault as fault:
+                yield rejected(name, one[0], fault)
+            else:
+                yield Placed(name, one[0], row)
+
+
+def _arrow_files(folder: Path) -> list[Path]:
+    """The data files of a folder made by `datasets` save_to_disk, in order; none where it is no such folder."""
+    if not (folder / "state.json").is_file() and not (folder / "dataset_info.json").is_file():
+        return []
+    return sorted(folder.glob("data-*.arrow")) or sorted(folder.glob("*.arrow"))
+
+
+def _parquet(path: Path, name: str) -> Iterator[Placed]:
+    parquet, arrow = _package("pyarrow.parquet"), _package("pyarrow")
+    try:
+        with parquet.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Placed(name, number, plain(row))
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(f"this is no Parquet file that can be read: {_first_line(error)}", file=name) from error
+
+
+def _arrow(path: Path, files: list[Path], name: str) -> Iterator[Placed]:
+    arrow = _package("pyarrow")
+    number = 0
+    for file in files:
+        try:
+            with arrow.memory_map(str(file)) as source:
+                for batch in _batches(arrow, source):
+                    for start in range(0, batch.num_rows, BATCH):
+                        for row in batch.slice(start, BATCH).to_pylist():
+                            number += 1
+                            yield Placed(name, number, plain(row))
+        except (arrow.ArrowException, OSError) as error:
+            raise DataError(
+                f"{file.name} is no Arrow file that can be read: {_first_line(error)}", file=str(path)
+            ) from error
+
+
+def _batches(arrow: Any, source: Any) -> Iterator[Any]:
+    """Record batches of either form: the stream, which `datasets` writes, or the file with its footer."""
+    try:
+        yield from arrow.ipc.open_stream(source)
+    except arrow.ArrowInvalid:
+        source.seek(0)
+        file = arrow.ipc.open_file(source)
+        yield from (file.get_batch(place) for place in range(file.num_record_batches))
+
+
+def plain(value: Any) -> Any:
+    """A value of a table as a JSON value: bytes and dates as text. A null inside a struct is a key that the row did not have."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]
+
+
+def _package(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        raise Unavailable(
+            "Parquet and Arrow files need the package pyarrow, which is not installed",
+            hint="Install it with: pip install 'lathe-slm[hub]', or convert the file to JSON lines.",
+        ) from missing
