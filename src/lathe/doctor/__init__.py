@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lathe import plugins
 from lathe.doctor import probes
-from lathe.doctor.machine import machine
+from lathe.doctor.machine import describe
 from lathe.errors import InputError
 from lathe.records import Capability, DoctorReport
 
@@ -43,7 +43,7 @@ def examine(asked: Sequence[str], inputs: str, folder: Path | None = None) -> Do
     capabilities = tuple(capability(name, leaves, where) for name in wanted)
     return DoctorReport(
         inputs=inputs,
-        machine=machine(where),
+        machine=describe(where),
         capabilities=capabilities,
         ok=all(one.ok for one in capabilities) if asked else True,
         seconds=time.monotonic() - start,

@@ -27,7 +27,7 @@ PACKAGES = ("lathe-slm", "torch", "transformers", "peft", "tokenizers", "safeten
 TOP_PROCESSES = 3
 
 
-def machine(folder: Path) -> dict[str, Json]:
+def describe(folder: Path) -> dict[str, Json]:
     """The machine as a JSON object; sizes in bytes. `folder`: whose file system the disk figures are for."""
     memory = psutil.virtual_memory()
     limit = memory_limit()
