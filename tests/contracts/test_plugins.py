@@ -20,7 +20,19 @@ CLASSES = {
 }
 LEAVES = [(kind, name) for kind in CLASSES for name in plugins.names(kind)]
 PURE = sorted(path for kind in ("tasks", "corpora") for path in (PACKAGE / kind).rglob("*.py"))
-IMPURE = {"os", "pathlib", "time", "datetime.now", "io", "socket", "subprocess", "secrets", "uuid", "tempfile", "shutil"}
+IMPURE = {
+    "os",
+    "pathlib",
+    "time",
+    "datetime.now",
+    "io",
+    "socket",
+    "subprocess",
+    "secrets",
+    "uuid",
+    "tempfile",
+    "shutil",
+}
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -62,7 +74,11 @@ def test_chance_comes_from_seeded_generators_only(path: Path) -> None:
             assert node.attr == "Random"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Random":
             assert node.args, "Random() without a seed"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("now", "today", "utcnow"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("now", "today", "utcnow")
+        ):
             raise AssertionError("reads the clock")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "open"

@@ -48,7 +48,7 @@ def _outing(rng: Random, record: dict[str, Json]) -> None:
             ticket["sort"] = sort
             ticket["ticket_sum"] = round(ticket["number"] * ticket["price"], 2)
     record["ticket_total"] = round(
-        sum(ticket["ticket_sum"] for stop in record["stops"] for ticket in stop.get("tickets", [])), 2
+        sum((ticket["ticket_sum"] for stop in record["stops"] for ticket in stop.get("tickets", [])), 0.0), 2
     )
 
 
