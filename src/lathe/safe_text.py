@@ -16,14 +16,14 @@ from collections.abc import Collection, Mapping
 MASK = "[secret]"
 
 KNOWN_FORMS = re.compile(
-    r"""
+    r"""(?<![A-Za-z0-9])(?:
       hf_[A-Za-z0-9]{16,}                 # Hugging Face
     | sk-[A-Za-z0-9_-]{16,}               # OpenAI, Anthropic
     | gh[pousr]_[A-Za-z0-9]{20,}          # GitHub
     | github_pat_[A-Za-z0-9_]{20,}
     | xox[abprs]-[A-Za-z0-9-]{10,}        # Slack
     | (?:AKIA|ASIA)[A-Z0-9]{16}           # AWS
-    """,
+    )""",
     re.VERBOSE,
 )
 

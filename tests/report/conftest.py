@@ -7,17 +7,32 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lathe import records as r
-from lathe.runs import RunFolder, commit_rows, commit_text
+from lathe.runs import RunFolder
 
 Hostile = Callable[[str], str]
 ITEMS = 240
 METRICS = ("json_exact", "field_f1", "schema_valid")
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Writes without waiting for the disk, as `runs` would: these folders live for one test."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def keep(path: Path, record: r.Record) -> None:
+    keep_text(path, record.to_json())
+
+
+def keep_rows(path: Path, rows: Sequence[r.Record]) -> None:
+    keep_text(path, "".join(row.model_dump_json(by_alias=True) + "\n" for row in rows))
 
 
 def hashed(text: str) -> str:
@@ -35,10 +50,10 @@ def proportion(metric: str, values: list[float]) -> r.Score:
     return r.Score(metric=metric, value=sum(values) / len(values), low=low, high=high, n=len(values), method="wilson")
 
 
-def examples(hostile: Hostile) -> list[r.Example]:
+def examples(hostile: Hostile, num_items: int) -> list[r.Example]:
     rng = random.Random(1)
     made = []
-    for number in range(ITEMS):
+    for number in range(num_items):
         schema = ["invoice", "shipment", "booking", "meter_reading", "job_offer"][number % 5]
         target = {
             "customer": {"name": hostile(rng.choice(["Ada Brandt", "Jonas Weiß", "M. Okafor"])), "city": "Bonn"},
@@ -112,7 +127,7 @@ def report_of(
 
 
 def build(
-    path: Path, hostile: Hostile = lambda text: text, *, verdict: str = "iterate"
+    path: Path, hostile: Hostile = lambda text: text, *, verdict: str = "iterate", num_items: int = ITEMS
 ) -> tuple[RunFolder, r.LockedRecipe]:
     """The run folder. `hostile` is applied to every text that comes from outside: rows, answers, names, findings, licences."""
     run = RunFolder(path)
@@ -132,22 +147,22 @@ def build(
         data_files=(r.FileHash(path=hostile("rows.jsonl"), sha256=hashed("rows"), num_bytes=811_072),),
         packages={"lathe": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0"},
     )  # fmt: skip
-    run.commit(run.lock_record, locked)
-    run.commit(
+    keep(run.lock_record, locked)
+    keep(
         run.run_record,
         r.RunRecord(id=path.name, name="edge-json", created="2026-11-20T08:15:00+00:00", lathe_version="0.1.0"),
     )
-    run.commit(
+    keep(
         run.doctor,
         r.DoctorReport(
             inputs="", machine={"os": hostile("Linux 6.1"), "cores": 2, "memory_bytes": 25e9, "free_bytes": 22e9, "gpus": []},
             capabilities=(r.Capability(name="train", ok=True, detail="torch 2.13.0"),), ok=True,
         ),
     )  # fmt: skip
-    items = examples(hostile)
-    commit_rows(run.rows("test"), items)
-    side = {"train": 978, "validation": 140, "test": ITEMS}
-    run.commit(
+    items = examples(hostile, num_items)
+    keep_rows(run.rows("test"), items)
+    side = {"train": 978, "validation": 140, "test": num_items}
+    keep(
         run.manifest,
         r.Manifest(
             inputs=hashed("data"), dropped_from_train=3, rejected=1,
@@ -160,7 +175,7 @@ def build(
             ),
         ),
     )  # fmt: skip
-    run.commit(
+    keep(
         run.plan,
         r.Plan(
             inputs=hashed("plan"), parameters=r.Parameters(total=7_105_536, trainable=589_824, by_group={"adapter": 589_824}),
@@ -174,8 +189,8 @@ def build(
     )  # fmt: skip
     rng = random.Random(2)
     losses = [2.3 * math.exp(-step / 16) + 0.11 + rng.gauss(0, 0.03) for step in range(93)]
-    commit_text(run.metrics, "".join(json.dumps({"step": s + 1, "loss": loss}) + "\n" for s, loss in enumerate(losses)))
-    run.commit(
+    keep_text(run.metrics, "".join(json.dumps({"step": s + 1, "loss": loss}) + "\n" for s, loss in enumerate(losses)))
+    keep(
         run.train_result,
         r.TrainResult(
             inputs=hashed("train"), adapter_folder="train/adapter", num_steps=93, num_tokens=571_203, num_supervised=201_144,
@@ -188,9 +203,9 @@ def build(
         "rule": lambda i: i % 5 in (0, 2) and i % 7 != 0, "tuned": lambda i: i % 3 != 0 or i % 11 == 0,
     }.items():  # fmt: skip
         report, predictions = report_of(arm, items, right, hostile)
-        run.commit(run.eval_report(arm), report)
-        commit_rows(run.predictions(arm), predictions)
-    run.commit(
+        keep(run.eval_report(arm), report)
+        keep_rows(run.predictions(arm), predictions)
+    keep(
         run.decision,
         r.Decision(
             inputs=hashed("decide"), verdict=verdict, primary="json_exact", looks=2, confidence=0.975,  # type: ignore[arg-type]
@@ -203,9 +218,9 @@ def build(
             ),
             differences=(
                 r.PairedDifference(metric="json_exact", first="tuned", second="base-few", difference=0.65, low=0.57, high=0.72,
-                                   p_value=1e-9, n=ITEMS, wins=160, losses=3, method="exact McNemar"),
+                                   p_value=1e-9, n=num_items, wins=160, losses=3, method="exact McNemar"),
                 r.PairedDifference(metric="json_exact", first="tuned", second="rule", difference=0.34, low=0.25, high=0.43,
-                                   p_value=2e-6, n=ITEMS, wins=110, losses=28, method="exact McNemar"),
+                                   p_value=2e-6, n=num_items, wins=110, losses=28, method="exact McNemar"),
             ),
             findings=(r.Finding(id="too_few", message=hostile("json_exact: the lower bound 0.59 is below 0.60, but the value is above it"),
                                 next_action=hostile("Add 210 test rows: they would decide.")),),
@@ -218,7 +233,7 @@ def build(
     shipped = r.ShippedFile(
         kind="adapter", path="bundle/adapter", files=files, checks={"greedy answers equal": "10 of 10"}
     )
-    run.commit(run.bundle_record, r.Bundle(inputs=hashed("ship"), shipped=(shipped,)))
+    keep(run.bundle_record, r.Bundle(inputs=hashed("ship"), shipped=(shipped,)))
     return run, locked
 
 
@@ -227,7 +242,7 @@ def make_run(tmp_path: Path) -> Callable[..., tuple[RunFolder, r.LockedRecipe]]:
     """Builds a finished run; `hostile` rewrites every text that comes from outside."""
     made = iter(range(1000))
 
-    def make(hostile: Hostile = lambda text: text, **others: str) -> tuple[RunFolder, r.LockedRecipe]:
+    def make(hostile: Hostile = lambda text: text, **others: Any) -> tuple[RunFolder, r.LockedRecipe]:
         return build(tmp_path / f"2026-11-20T081500-edge-json-{next(made):06x}", hostile, **others)
 
     return make

@@ -46,7 +46,7 @@ def card(story: Story, secrets: Collection[str] = ()) -> str:
 
 
 def front_matter(story: Story) -> dict[str, Any]:
-    """The Hub's metadata, with every measured score of the tuned model as a model-index entry."""
+    """The Hub's metadata, with the tuned model's measured scores as model-index entries."""
     recipe = story.locked.recipe
     sources = [source.name for source in story.manifest.sources] if story.manifest else []
     matter: dict[str, Any] = {
@@ -60,7 +60,7 @@ def front_matter(story: Story) -> dict[str, Any]:
         measured = [
             {"type": score.metric, "name": score.metric, "value": round(score.value, 6)}
             for score in tuned.scores
-            if score.value is not None
+            if score.value is not None and (score.metric in story.metrics or not story.metrics)
         ]
         dataset = {
             "name": ", ".join(sources) or "own rows",

@@ -1,0 +1,105 @@
+# ruff: noqa: E501 - payloads stand side by side
+"""The card is made of records, the Hub can read it, and text from outside stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from lathe import records as r
+from lathe.report.card import card, code, text
+from lathe.report.story import gather
+from lathe.runs import RunFolder
+
+Make = Callable[..., tuple[RunFolder, r.LockedRecipe]]
+
+HOSTILE = [
+    "# Heading", "- item", "+ item", "1. item", "12) item", "> quote", "---", "===", "```", "`code`", "*bold*", "__init__", "_x_", "[a](http://evil.example)",
+    "![a](http://evil.example/x.png)", "<script>alert(1)</script>", "<img src=x>", "http://evil.example", "https://evil.example/a?b",
+    "www.evil.example", "ada@evil.example", "@ada", "a | b", "~~x~~", "$x$", "[^1]", "\\[a\\](b)", "&lt;b&gt;", "a\n\n# Heading\n\nb", "\x1b[31m", "|---|",
+]  # fmt: skip
+
+
+def body(made: tuple[RunFolder, r.LockedRecipe]) -> str:
+    return card(gather(*made)).split("\n---\n", 1)[1]
+
+
+def test_the_front_matter_is_yaml_and_holds_each_measured_score(make_run: Make) -> None:
+    front = yaml.safe_load(card(gather(*make_run())).split("---\n")[1])
+    assert front["base_model"] == "lathe:nano"
+    (entry,) = front["model-index"]
+    (result,) = entry["results"]
+    assert {m["type"]: m["value"] for m in result["metrics"]}["json_exact"] == pytest.approx(0.7)
+
+
+def test_the_hub_library_reads_the_card(make_run: Make) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    read = hub.ModelCard(card(gather(*make_run())))
+    assert read.data.eval_results[0].metric_type == "json_exact"
+
+
+@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_adds_no_structure_to_the_card(payload: str, make_run: Make) -> None:
+    neutral = "".join(c if c.isalnum() else "x" for c in payload)
+    hostile, harmless = (body(make_run(lambda t, p=p: f"{p} {t}", num_items=24)) for p in (payload, neutral))
+    assert structure(hostile) == structure(harmless)
+    yaml.safe_load(card(gather(*make_run(lambda t: f"{t} {payload}", num_items=24))).split("---\n")[1])
+
+
+def structure(markdown: str) -> list[str]:
+    """What a Markdown reader would see of each line: its leading mark, its unescaped bars, links, tags and addresses."""
+    seen = []
+    for line in markdown.split("\n"):
+        prose = re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)", "CODE", line)
+        bare = re.sub(r"\\[\\`*_{}\[\]<>|~@^$!-/:-@\[-`{-~]", "", prose)
+        lead = re.match(r"\s*(#{1,6} |[-+*] |\d+[.)] |>|```|---|===|\|)?", bare)
+        marks = re.findall(r"\||(?<![0-9])\[[^\]0-9+-]|<[a-z/!]|https?://|www\.|[a-z]@[a-z]", bare)
+        seen.append(f"{lead[1] if lead else ''}{marks}")
+    return seen
+
+
+@pytest.mark.parametrize(
+    "plain", ["json_exact 0.41 [0.35, 0.48]", "took 49 s · next: 210 test rows", "0.1.0", "a-b (c)"]
+)
+def test_ordinary_words_stay_readable(plain: str) -> None:
+    assert text(plain).replace("\\[", "[").replace("\\]", "]") == plain
+
+
+def test_a_code_span_is_fenced_longer_than_the_backticks_in_it() -> None:
+    assert code("a``b") == "```a``b```"
+    assert code("`x`") == "`` `x` ``"
+
+
+def test_what_limits_the_model_is_said(make_run: Make) -> None:
+    found = body(make_run())
+    assert "72 of 240 test answers are not right" in found
+    assert "Weakest complexity" in found
+    assert "looked at 2 times" in found
+
+
+def test_a_rule_that_does_as_well_is_named(make_run: Make) -> None:
+    run, locked = make_run()
+    rule = run.load(run.eval_report("tuned"), r.EvalReport).model_copy(update={"arm": "rule"})
+    run.commit(run.eval_report("rule"), rule)
+    assert "A rule without any model scores 0.70" in body((run, locked))
+
+
+def test_a_licence_that_is_not_stated_is_said_to_be_missing(make_run: Make) -> None:
+    run, locked = make_run()
+    manifest = run.load(run.manifest, r.Manifest)
+    sources = tuple(source.model_copy(update={"licence": None}) for source in manifest.sources)
+    run.commit(run.manifest, manifest.model_copy(update={"sources": sources}))
+    assert "not stated: settle it before you publish" in body((run, locked))
+
+
+def test_a_run_without_measurements_makes_no_claims(make_run: Make) -> None:
+    run, locked = make_run()
+    for arm in ("tuned", "rule", "base-few", "base-zero"):
+        run.eval_report(arm).unlink()
+    run.decision.unlink()
+    found = card(gather(run, locked))
+    assert "model-index" not in found
+    assert "## Results" not in found
