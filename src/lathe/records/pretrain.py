@@ -1,7 +1,7 @@
 """The recipe and the record of `lathe pretrain`: a base model from random weights.
 
-    recipe = PretrainRecipe.model_validate(yaml.safe_load(text))
-    recipe.num_params(), recipe.total_tokens()            # exact, before anything is computed
+recipe = PretrainRecipe.model_validate(yaml.safe_load(text))
+recipe.num_params(), recipe.total_tokens()            # exact, before anything is computed
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class NetworkShape(Written):
     @model_validator(mode="after")
     def _divisible(self) -> NetworkShape:
         if self.hidden % self.heads or self.heads % self.kv_heads:
-            raise ValueError(f"hidden {self.hidden} must be a multiple of heads {self.heads}, and heads of kv_heads {self.kv_heads}")
+            raise ValueError(
+                f"hidden {self.hidden} must be a multiple of heads {self.heads}, and heads of kv_heads {self.kv_heads}"
+            )
         return self
 
     @property
@@ -49,16 +51,30 @@ class Phase(Written):
     tokens: int = Field(gt=0, description="window positions to train on, padding (about 1 %) included")
     window: int = Field(gt=0, description="positions of a window; whole documents are packed into it, never cut")
     step_tokens: int = Field(gt=0, description="positions of an optimiser step; a multiple of micro_tokens")
-    micro_tokens: int = Field(gt=0, description="positions computed at once; a multiple of window; changes speed and memory, hardly the result")
-    longest_characters: int = Field(gt=0, description="room of a document in characters, about 2.3 a token; longer ones than the window are left out")
+    micro_tokens: int = Field(
+        gt=0,
+        description="positions computed at once; a multiple of window; changes speed and memory, hardly the result",
+    )
+    longest_characters: int = Field(
+        gt=0,
+        description="room of a document in characters, about 2.3 a token; longer ones than the window are left out",
+    )
     drill_share: float = Field(0.15, ge=0, le=1, description="share of documents that only drill copying")
-    stretch: float = Field(0.0, ge=0, le=1, description="share of windows whose positions jump ahead here and there, over the whole context, "
-                           "so that distances are met that no window is long enough to hold (Zhu et al. 2023, PoSE)")
+    stretch: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of windows whose positions jump ahead here and there, over the whole context, "
+        "so that distances are met that no window is long enough to hold (Zhu et al. 2023, PoSE)",
+    )
 
     @model_validator(mode="after")
     def _multiples(self) -> Phase:
         if self.micro_tokens % self.window or self.step_tokens % self.micro_tokens:
-            raise ValueError(f"step_tokens {self.step_tokens} must be a multiple of micro_tokens {self.micro_tokens}, and that of window {self.window}")
+            raise ValueError(
+                f"step_tokens {self.step_tokens} must be a multiple of micro_tokens {self.micro_tokens}, "
+                f"and that of window {self.window}"
+            )
         return self
 
 
@@ -76,9 +92,13 @@ class PretrainRecipe(Written):
     weight_decay: float = Field(0.05, ge=0, description="decay of the hidden matrices, times the learning rate a step")
     max_gradient_norm: float = Field(1.0, gt=0, description="joint norm that gradients are clipped to")
     warmup_tokens: int = Field(500_000, ge=0, description="tokens over which the learning rate rises")
-    decay_tokens: int = Field(gt=0, description="last tokens, over which the learning rate falls linearly to final_factor")
+    decay_tokens: int = Field(
+        gt=0, description="last tokens, over which the learning rate falls linearly to final_factor"
+    )
     final_factor: float = Field(0.02, ge=0, le=1, description="what is left of the learning rate at the end")
-    chunk_tokens: int = Field(524_288, gt=0, description="tokens of documents generated and packed together; checkpoints fall between chunks")
+    chunk_tokens: int = Field(
+        524_288, gt=0, description="tokens of documents generated and packed together; checkpoints fall between chunks"
+    )
     threads: int | None = Field(None, gt=0, description="CPU threads; None leaves torch's choice")
 
     def total_tokens(self) -> int:
@@ -104,7 +124,9 @@ class HeldOut(Record):
 
     documents: int = Field(description="documents of another seed")
     bits_per_byte: float = Field(description="-log2 of the probability of all text, over its UTF-8 bytes")
-    answer_bits_per_byte: float = Field(description="the same over the stretches that follow from their context (weight 1)")
+    answer_bits_per_byte: float = Field(
+        description="the same over the stretches that follow from their context (weight 1)"
+    )
 
 
 class PretrainRecord(Record):
@@ -118,7 +140,9 @@ class PretrainRecord(Record):
     tokens: int = Field(description="window positions trained on")
     documents: int = Field(description="documents seen")
     steps: int = Field(description="optimiser steps")
-    seconds: float = Field(description="wall seconds of training, generation and checkpoints, over all starts of the run")
+    seconds: float = Field(
+        description="wall seconds of training, generation and checkpoints, over all starts of the run"
+    )
     held_out: HeldOut = Field(description="prediction of held-out documents")
     copying: tuple[CopyScore, ...] = Field(description="copying scores by length and distance")
     versions: dict[str, str] = Field(description="lathe, torch, transformers and python")

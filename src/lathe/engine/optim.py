@@ -1,0 +1,117 @@
+"""What moves the weights: parameter groups, AdamW, Muon for matrices, learning-rate schedules and clipping.
+
+    factor = cosine(step=10, steps=100, warmup_steps=5)         # 0.99...; times the base learning rate
+    optimisers = muon_and_adamw(named_parameters, muon_learning_rate=0.02, adamw_learning_rate=3e-3)
+
+Schedules are pure functions of the step, so a resumed run needs no scheduler state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import AdamW, Muon, Optimizer
+
+
+def cosine(step: int, steps: int, warmup_steps: int, final: float = 0.0) -> float:
+    """Factor on the learning rate at `step` (0-based): linear warm-up over `warmup_steps`, then half a cosine down
+    to `final`.
+
+    The first step already moves (factor 1 / warmup_steps), and the last step has the factor that a run one step
+    longer would end on, so no step is wasted at zero. Source: Loshchilov and Hutter 2017 (SGDR, without restarts),
+    warm-up as in Goyal et al. 2017.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def warmup_stable_decay(done: float, total: float, warmup: float, decay: float, final: float = 0.0) -> float:
+    """Factor after `done` of `total` units (steps or tokens): rise over `warmup`, stay at 1, fall linearly to
+    `final` over the last `decay`.
+
+    The plateau makes the total free until the decay begins. Source: Hu et al. 2024 (MiniCPM); linear decay to near
+    zero: Hägele et al. 2024.
+    """
+    if done < warmup:
+        return max(done, 0.01 * warmup) / warmup
+    if done > total - decay:
+        return final + (1 - final) * max(0.0, (total - done) / decay)
+    return 1.0
+
+
+def parameter_groups(named: Iterable[tuple[str, Parameter]], weight_decay: float) -> list[dict[str, object]]:
+    """Two AdamW groups: matrices with `weight_decay`, vectors (norm gains, biases) without."""
+    matrices, vectors = [], []
+    for _, parameter in named:
+        if parameter.requires_grad:
+            (matrices if parameter.ndim >= 2 else vectors).append(parameter)
+    groups: list[dict[str, object]] = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def adamw(
+    named: Iterable[tuple[str, Parameter]],
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.95),
+) -> AdamW:
+    """AdamW over two groups (see `parameter_groups`); one fused kernel a step where the device has it."""
+    return AdamW(parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
+
+
+def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether Muon should move it: a matrix that is neither an embedding nor the output head (Jordan et al. 2024)."""
+    return parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
+
+
+def muon_and_adamw(
+    named: Iterable[tuple[str, Parameter]],
+    *,
+    muon_learning_rate: float,
+    adamw_learning_rate: float,
+    weight_decay: float = 0.0,
+) -> list[Optimizer]:
+    """Muon for the hidden matrices, AdamW for the rest (embeddings and norm gains, without decay).
+
+    Muon steps along the nearest orthogonal matrix of the momentum, so its learning rate is the size of the step
+    itself: 0.02 here means the same for every matrix, and weight decay acts as learning_rate * weight_decay a step.
+    """
+    parameters = [(name, parameter) for name, parameter in named if parameter.requires_grad]
+    hidden = [parameter for name, parameter in parameters if is_hidden_matrix(name, parameter)]
+    rest = [(name, parameter) for name, parameter in parameters if not is_hidden_matrix(name, parameter)]
+    optimisers: list[Optimizer] = []
+    if hidden:
+        optimisers.append(Muon(hidden, lr=muon_learning_rate, weight_decay=weight_decay, momentum=0.95, nesterov=True))
+    if rest:
+        optimisers.append(adamw(rest, adamw_learning_rate))
+    return optimisers
+
+
+def set_learning_rate(optimisers: Iterable[Optimizer], factor: float) -> None:
+    """Set every group's learning rate to `factor` times what it was built with."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
+
+
+def clip_global_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
+    """Scale all gradients so that their joint 2-norm is at most `max_norm`; returns the norm before (inf or nan
+    where a gradient is)."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return 0.0
+    norm = float(
+        torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient.float()) for gradient in gradients]))
+    )
+    if math.isfinite(norm) and norm > max_norm:
+        torch._foreach_mul_(gradients, max_norm / norm)
+    return norm

@@ -1,0 +1,214 @@
+# ruff: noqa: E501 - the card is a page of prose
+"""Pretrain a base model from random weights: the stage behind `lathe pretrain`.
+
+    record = pretrain("nano", Path("bases/nano"))      # a shipped recipe's name or a YAML file
+
+The folder can be used as `base:` of a recipe, and loads in transformers as it is. Repeating the command continues a
+killed run; a finished one is left alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lathe import plugins, runs
+from lathe.errors import InputError, RecipeError
+
+if TYPE_CHECKING:
+    from lathe.records.pretrain import PretrainRecipe, PretrainRecord
+
+COPY_LENGTHS = (4, 16, 64)
+COPY_DISTANCES = (128, 512, 1024, 2048, 4096, 8000)
+
+
+def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
+    """The recipe of a YAML file, or of the shipped recipe of that name. Raises InputError, RecipeError."""
+    import yaml
+    from pydantic import ValidationError
+
+    from lathe.records.pretrain import PretrainRecipe
+
+    shipped = resources.files("lathe") / "recipes" / "pretrain" / f"{recipe}.yaml"
+    source = shipped if shipped.is_file() else Path(recipe)
+    if not source.is_file():
+        raise InputError(
+            f"there is no pretraining recipe {str(recipe)!r}: neither a file nor a shipped name",
+            hint="The shipped one is: nano.",
+        )
+    try:
+        return PretrainRecipe.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise RecipeError(f"{source}: {error}") from error
+
+
+def pretrain(
+    recipe_path: str | Path,
+    out_dir: str | Path,
+    progress: Callable[[Mapping[str, Any]], None] | None = None,
+    examine_every: int = 2,
+) -> PretrainRecord:
+    """Train the base that a recipe describes into `out_dir` and give back its record.
+
+    recipe_path: a YAML file or the name of a shipped recipe. out_dir: becomes the model folder; the work in progress
+    is kept in `OUT_DIR.work` beside it. progress: called after each chunk. examine_every: chunks between
+    measurements on the way.
+    """
+    from lathe.engine import pretrain as engine
+    from lathe.engine.base_folder import write_base
+    from lathe.records.pretrain import PretrainRecord
+
+    recipe, folder = read_pretrain_recipe(recipe_path), Path(out_dir)
+    done = folder / "pretrain.json"
+    if done.exists():
+        record = PretrainRecord.from_json(done.read_text(encoding="utf-8"))
+        if record.recipe == recipe:
+            return record
+        raise InputError(f"{folder} holds a base of another recipe", hint="Give another folder, or delete this one.")
+    work = folder.with_name(folder.name + ".work")
+    work.mkdir(parents=True, exist_ok=True)
+    documents = document_source(recipe.corpus)
+    journal = work / "progress.jsonl"
+    examiner: engine.Examiner | None = None
+    calls = itertools.count(1)
+
+    def report(numbers: Mapping[str, Any]) -> None:
+        nonlocal examiner
+        line = {key: value for key, value in numbers.items() if key != "trainee"}
+        if next(calls) % examine_every == 0:
+            trainee: engine.Trainee = numbers["trainee"]
+            examiner = examiner or engine.Examiner(recipe, documents, _tokenizer(work))
+            view = engine.viewed(trainee.working)
+            held_out = examiner.held_out(view)
+            line |= {"bits_per_byte": held_out.bits_per_byte, "answer_bits_per_byte": held_out.answer_bits_per_byte}
+            line |= {
+                f"copy_{s.length}_at_{s.distance}": s.exact
+                for s in examiner.copying(view, (8, 32), (128, 512, 2048), 32)
+            }
+        with open(journal, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if progress is not None:
+            progress(line)
+
+    base = engine.pretrain(recipe, documents, work, report)
+    view = engine.viewed(base.network.bfloat16())
+    examiner = examiner or engine.Examiner(recipe, documents, base.tokenizer)
+    longest = recipe.network.context
+    held_out = examiner.held_out(view)
+    copying = examiner.copying(view, COPY_LENGTHS, tuple(d for d in COPY_DISTANCES if d < longest))
+
+    def fill(temporary: Path) -> None:
+        write_base(temporary, base.network, base.tokenizer)
+        files = sorted(path for path in temporary.iterdir() if path.is_file())
+        record = PretrainRecord(
+            name=recipe.name,
+            recipe=recipe,
+            num_params=sum(p.numel() for p in base.network.parameters()),
+            file_bytes=(temporary / "model.safetensors").stat().st_size,
+            tokens=base.position.tokens,
+            documents=base.position.documents,
+            steps=base.position.steps,
+            seconds=base.position.seconds,
+            held_out=held_out,
+            copying=copying,
+            versions=_versions(),
+            sha256={path.name: runs.file_sha256(path) for path in files},
+        )
+        (temporary / "CARD.md").write_text(card(record), encoding="utf-8")
+        (temporary / "pretrain.json").write_text(record.to_json(), encoding="utf-8")
+
+    runs.commit_folder(folder, fill)
+    return PretrainRecord.from_json(done.read_text(encoding="utf-8"))
+
+
+class PretrainingCorpus(Protocol):
+    """What a corpus needs besides rows to be pretrained on."""
+
+    def documents(self, seed: int, start: int, longest: int, drill_share: float) -> Iterator[Any]:
+        """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
+
+
+def document_source(corpus: str) -> Callable[[int, int, int, float], Iterator[Any]]:
+    """(seed, first index, longest characters, drill share) -> documents without end, of a pretraining corpus. Raises
+    InputError."""
+    found: Any = plugins.load("corpora", corpus)
+    if found.task:
+        raise InputError(
+            f"corpus {corpus!r} makes rows of the task {found.task}, not text to pretrain on",
+            hint="Use structured_text.",
+        )
+    pretraining: PretrainingCorpus = found
+    return pretraining.documents
+
+
+def _tokenizer(work: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(work / "tokenizer.json"))
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
+    }
+
+
+def card(record: PretrainRecord) -> str:
+    """The base's CARD.md: every number from the record."""
+    shape, copies = record.recipe.network, {(s.length, s.distance): s for s in record.copying}
+    lengths, distances = sorted({s.length for s in record.copying}), sorted({s.distance for s in record.copying})
+    rows = [
+        f"| {length} | "
+        + " | ".join(f"{copies[length, d].exact:.2f}" if (length, d) in copies else "" for d in distances)
+        + " |"
+        for length in lengths
+    ]
+    phases = "\n".join(
+        f"| {p.tokens:,} | {p.window:,} | {p.step_tokens:,} | {p.drill_share:.2f} | {p.stretch:.2f} |"
+        for p in record.recipe.phases
+    )
+    return f"""---
+library_name: transformers
+license: apache-2.0
+tags: [lathe, base, structured-text]
+---
+
+# {record.name}: a small base for records, tables and JSON
+
+A Llama-architecture model of {record.num_params:,} parameters ({record.file_bytes / 1e6:.1f} MB in bf16), trained from random weights on generated text only, to be
+fine-tuned. It has read no book, no web page and no data set: it knows how records look, how to copy out of a context into JSON, and next to
+nothing about the world. Do not ask it for facts.
+
+- shape: {shape.layers} layers of {shape.hidden}, {shape.heads} heads ({shape.kv_heads} key-value), feed-forward {shape.intermediate}, vocabulary {shape.vocabulary:,}, tied embeddings,
+  context {shape.context:,}, rope base {shape.rope_theta:,.0f}
+- tokenizer: byte-level BPE, SmolLM's pre-tokenizer (llama.cpp name `smollm`); no token is added before a text; ChatML turns end in `<|im_end|>`
+- corpus: `{record.recipe.corpus}`, seed {record.recipe.seed}: {record.documents:,} documents, each with its own random schema
+- training: {record.tokens:,} tokens, {record.steps:,} steps, {record.seconds:,.0f} seconds ({record.tokens / max(record.seconds, 1e-9):,.0f} tokens a second), Muon {record.recipe.muon_learning_rate} and
+  AdamW {record.recipe.adamw_learning_rate}
+
+| tokens | window | tokens a step | share of copying drills | share of stretched windows |
+|---|---|---|---|---|
+{phases}
+
+## Measured
+
+Held-out documents (another seed, {record.held_out.documents:,} of them): **{record.held_out.bits_per_byte:.3f} bits per byte** over all text (most of it random by construction), **{record.held_out.answer_bits_per_byte:.3f}** over
+the stretches that follow from their context.
+
+Copying: share of random strings given back without a fault, by length (rows) and distance (columns), both in tokens.
+
+| tokens | {" | ".join(f"{d:,}" for d in distances)} |
+|{"---|" * (len(distances) + 1)}
+{chr(10).join(rows)}
+
+Versions: {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
+Made by `lathe pretrain`; the recipe stands in `pretrain.json` beside this card.
+"""

@@ -1,0 +1,123 @@
+"""Attention without masks: segments do not see one another, and both forms equal the plain one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from lathe.engine.attention import (
+    BLOCKED,
+    PACKED,
+    blocked_causal_attention,
+    register_attention,
+    segment_causal_attention,
+)
+
+B, H, K, T, D = 2, 4, 2, 13, 8
+
+
+def _heads(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = ((B, H, T, D), (B, K, T, D), (B, K, T, D))
+    return tuple(torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True) for shape in shapes)  # type: ignore[return-value]
+
+
+def _plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    return functional.scaled_dot_product_attention(
+        query, key.repeat_interleave(2, 1), value.repeat_interleave(2, 1), is_causal=True
+    )
+
+
+@pytest.mark.parametrize("block", [1, 4, 5, 13, 64])
+def test_blocked_attention_equals_the_plain_one_with_gradients(block: int) -> None:
+    inputs = _heads(1)
+    expected = _plain(*inputs)
+    weights = torch.randn_like(expected)
+    expected_grads = torch.autograd.grad((expected * weights).sum(), inputs)
+    got = blocked_causal_attention(*inputs, D**-0.5, block)
+    torch.testing.assert_close(got, expected)
+    for gradient, reference in zip(torch.autograd.grad((got * weights).sum(), inputs), expected_grads, strict=True):
+        torch.testing.assert_close(gradient, reference)
+
+
+def test_each_segment_is_attended_alone() -> None:
+    query, key, value = _heads(2)
+    got = segment_causal_attention(query, key, value, [0, 5, 6, 13], D**-0.5)
+    for start, end in ((0, 5), (5, 6), (6, 13)):
+        part = _plain(query[:, :, start:end], key[:, :, start:end], value[:, :, start:end])
+        torch.testing.assert_close(got[:, :, start:end], part)
+
+
+def test_positions_past_the_last_bound_are_zero() -> None:
+    query, key, value = _heads(3)
+    assert not segment_causal_attention(query, key, value, [0, 10], D**-0.5)[:, :, 10:].any()
+
+
+@pytest.fixture(scope="module")
+def network() -> LlamaForCausalLM:
+    register_attention()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=50,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=4,
+        tie_word_embeddings=True,
+    )
+    return LlamaForCausalLM(config).double().eval()
+
+
+def _logits(network: LlamaForCausalLM, name: str, ids: torch.Tensor, **arguments: object) -> torch.Tensor:
+    network.config._attn_implementation = name
+    with torch.no_grad():
+        return network(input_ids=ids, **arguments).logits
+
+
+@pytest.mark.parametrize("use_cache", [False, True])
+def test_a_pack_gives_the_logits_of_its_segments_alone(network: LlamaForCausalLM, use_cache: bool) -> None:
+    """transformers' own packing leaks with its default use_cache; ours must not, whatever that is set to."""
+    ids = torch.randint(50, (1, 12), generator=torch.Generator().manual_seed(1))
+    bounds = [0, 5, 12]
+    positions = torch.tensor([[*range(5), *range(7)]])
+    packed = _logits(
+        network,
+        PACKED,
+        ids,
+        position_ids=positions,
+        cu_seq_lens_q=torch.tensor(bounds, dtype=torch.int32),
+        use_cache=use_cache,
+    )
+    for start, end in ((0, 5), (5, 12)):
+        torch.testing.assert_close(packed[:, start:end], _logits(network, "sdpa", ids[:, start:end]))
+
+
+@pytest.mark.parametrize("name", [PACKED, BLOCKED])
+def test_without_segments_both_equal_sdpa(network: LlamaForCausalLM, name: str) -> None:
+    ids = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(_logits(network, name, ids, use_cache=False), _logits(network, "sdpa", ids))
+
+
+def test_positions_that_jump_do_not_cut_the_window(network: LlamaForCausalLM) -> None:
+    """Stretched windows: later tokens still see those before the jump."""
+    ids = torch.randint(50, (1, 8), generator=torch.Generator().manual_seed(3))
+    other = ids.clone()
+    other[0, 0] = (ids[0, 0] + 1) % 50
+    positions = torch.tensor([[0, 1, 2, 3, 40, 41, 42, 43]])
+    first, second = (
+        _logits(network, BLOCKED, row, position_ids=positions, use_cache=False)[0, -1] for row in (ids, other)
+    )
+    assert (first - second).abs().max() > 1e-9
+
+
+def test_decoding_with_a_cache_continues_the_same_logits(network: LlamaForCausalLM) -> None:
+    ids = torch.randint(50, (1, 7), generator=torch.Generator().manual_seed(4))
+    network.config._attn_implementation = PACKED
+    with torch.no_grad():
+        first = network(input_ids=ids[:, :4], use_cache=True)
+        rest = network(input_ids=ids[:, 4:], past_key_values=first.past_key_values, use_cache=True).logits
+    torch.testing.assert_close(rest, _logits(network, "sdpa", ids)[:, 4:])

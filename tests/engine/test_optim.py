@@ -1,0 +1,86 @@
+"""Schedules are functions of the step; every parameter has exactly one optimiser."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from lathe.engine import optim
+
+
+@given(st.integers(1, 500), st.data())
+def test_cosine_stays_between_its_ends_and_never_rises_after_the_warmup(steps: int, data: st.DataObject) -> None:
+    warmup = data.draw(st.integers(0, steps))
+    factors = [optim.cosine(step, steps, warmup) for step in range(steps)]
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert all(a >= b - 1e-12 for a, b in zip(factors[warmup:-1], factors[warmup + 1 :], strict=False))
+
+
+def test_cosine_moves_at_the_first_step_and_is_full_after_the_warmup() -> None:
+    assert optim.cosine(0, 100, 4) == 0.25
+    assert optim.cosine(3, 100, 4) == 1.0
+    assert optim.cosine(4, 100, 4) == 1.0
+    assert optim.cosine(52, 100, 4) == pytest.approx(0.5)
+
+
+def test_a_plateau_does_not_know_the_total() -> None:
+    """A run may be lengthened until its decay begins."""
+    assert optim.warmup_stable_decay(50, 100, 10, 30) == optim.warmup_stable_decay(50, 200, 10, 30) == 1.0
+    assert optim.warmup_stable_decay(85, 100, 10, 30) == pytest.approx(0.5)
+    assert optim.warmup_stable_decay(100, 100, 10, 30, final=0.1) == pytest.approx(0.1)
+    assert optim.warmup_stable_decay(5, 100, 10, 30) == pytest.approx(0.5)
+
+
+class _Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(7, 4)
+        self.inner = nn.Linear(4, 4, bias=False)
+        self.norm = nn.LayerNorm(4)
+
+
+def test_each_parameter_is_moved_by_exactly_one_optimiser() -> None:
+    network = _Small()
+    optimisers = optim.muon_and_adamw(
+        network.named_parameters(), muon_learning_rate=0.02, adamw_learning_rate=0.003, weight_decay=0.1
+    )
+    owned = [id(p) for optimiser in optimisers for group in optimiser.param_groups for p in group["params"]]
+    assert sorted(owned) == sorted(id(p) for p in network.parameters())
+    assert [id(p) for p in optimisers[0].param_groups[0]["params"]] == [id(network.inner.weight)]
+
+
+def test_vectors_are_not_decayed() -> None:
+    decays = {
+        tuple(p.shape): group["weight_decay"]
+        for group in optim.parameter_groups(_Small().named_parameters(), 0.1)
+        for p in group["params"]
+    }
+    assert decays == {(7, 4): 0.1, (4, 4): 0.1, (4,): 0.0}
+
+
+def test_the_learning_rate_is_always_set_from_the_base() -> None:
+    optimiser = optim.adamw(_Small().named_parameters(), 0.01)
+    for factor in (0.5, 0.5, 1.0):
+        optim.set_learning_rate([optimiser], factor)
+        assert all(group["lr"] == 0.01 * factor for group in optimiser.param_groups)
+
+
+def test_clipping_scales_all_gradients_by_one_factor() -> None:
+    a, b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, 2))
+    a.grad, b.grad = torch.tensor([3.0, 0.0]), torch.tensor([[4.0, 0.0], [0.0, 0.0]])
+    assert optim.clip_global_norm([a, b], 1.0) == pytest.approx(5.0)
+    assert a.grad[0] == pytest.approx(0.6)
+    assert b.grad[0, 0] == pytest.approx(0.8)
+    assert optim.clip_global_norm([a, b], 10.0) == pytest.approx(1.0)
+
+
+def test_a_gradient_that_is_not_finite_is_reported_and_left_alone() -> None:
+    a = nn.Parameter(torch.zeros(2))
+    a.grad = torch.tensor([math.inf, 1.0])
+    assert not math.isfinite(optim.clip_global_norm([a], 1.0))
+    assert a.grad[1] == 1.0

@@ -1,0 +1,254 @@
+"""Pretraining: data, steps and resume on a network of a few thousand numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lathe.corpora.structured_text import document
+from lathe.engine import pretrain as engine
+from lathe.engine.base_folder import new_network, write_base
+from lathe.engine.copying import copy_prompts, copy_scores
+from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
+from lathe.engine.windows import best_fit, make_chunk, stretched_positions, thinned, token_weights
+from lathe.errors import InputError
+from lathe.pretrain import card, pretrain, read_pretrain_recipe
+from lathe.records.pretrain import CopyScore, HeldOut, NetworkShape, Phase, PretrainRecipe, PretrainRecord
+
+SHAPE = NetworkShape(vocabulary=320, hidden=16, layers=2, heads=2, kv_heads=1, intermediate=16, context=512)
+
+
+def _documents(seed: int, start: int, longest: int, drill_share: float):
+    return (document(seed, index, longest=longest, drill_share=drill_share) for index in count(start))
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(
+        (d.text for d, _ in zip(_documents(1, 0, 400, 0.3), range(60), strict=False)), SHAPE.vocabulary
+    )
+
+
+def _recipe(**changes: object) -> PretrainRecipe:
+    phase = Phase(
+        tokens=60_000,
+        window=128,
+        step_tokens=4096,
+        micro_tokens=2048,
+        longest_characters=200,
+        drill_share=0.5,
+        stretch=0.3,
+    )
+    values = {
+        "name": "tiny",
+        "network": SHAPE,
+        "tokenizer_documents": 60,
+        "phases": (phase,),
+        "decay_tokens": 2000,
+        "warmup_tokens": 500,
+        "chunk_tokens": 2048,
+        "threads": 1,
+    }
+    return PretrainRecipe.model_validate({**values, **changes})
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes half a minute and is not what these tests are about."""
+
+    def body(network, window):
+        network.config._attn_implementation = engine.BLOCKED
+        return network.model
+
+    monkeypatch.setattr(engine, "compiled_body", body)
+
+
+def test_special_tokens_come_first_and_any_bytes_come_back(tokenizer) -> None:
+    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3]
+    for text in ("naïve Größe", "日本🙂\x00\x7f", " \t\r\n  ", "a1b22 3.14"):
+        assert tokenizer.decode(tokenizer.encode(text).ids) == text
+
+
+def test_digits_stand_alone(tokenizer) -> None:
+    assert len(tokenizer.encode("2031").ids) == 4
+
+
+def test_best_fit_places_every_document_once_and_overfills_none() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 500).tolist()
+    windows = best_fit(lengths, 128)
+    assert sorted(index for window in windows for index in window) == list(range(500))
+    used = [sum(lengths[index] for index in window) for window in windows]
+    assert max(used) <= 128
+    assert sum(used) / (128 * len(used)) > 0.95
+
+
+def test_a_token_takes_the_weight_of_its_last_character() -> None:
+    weights = ((0, 3, 0.1), (3, 6, 1.0))
+    assert token_weights([(0, 2), (2, 3), (2, 4), (5, 6)], weights).tolist() == pytest.approx(
+        [0.1, 0.1, 1.0, 1.0], abs=1e-3
+    )
+
+
+def test_documents_stay_whole_in_their_window(tokenizer) -> None:
+    chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=3000, pad=3, seed=0)
+    for row, weights in zip(chunk.ids_WT, chunk.weights_WT, strict=True):
+        text = row[row != 3]
+        assert text[-1] == 0
+        assert not weights[row == 3].any()
+    assert (chunk.ids_WT == 0).sum() == chunk.num_documents
+
+
+def test_stretched_positions_rise_and_stay_inside_the_context() -> None:
+    positions = stretched_positions(200, 64, 512, 0.5, 0)
+    assert (np.diff(positions, axis=1) >= 1).all()
+    assert positions.max() < 512
+    assert 50 < (positions[:, -1] > 63).sum() < 150
+
+
+def test_thinning_keeps_large_weights_and_the_expected_sum_of_small_ones() -> None:
+    weights = np.tile(np.array([[0.1, 1.0]], dtype=np.float16), (10_000, 1))
+    thin = thinned(weights, 0)
+    assert (thin[:, 1] == 1).all()
+    assert thin[:, 0].mean() == pytest.approx(0.1, rel=0.05)
+    assert 0.4 < (thin[:, 0] == 0).mean() < 0.6
+
+
+def test_the_weighted_loss_equals_cross_entropy_over_all_positions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden, head = torch.randn(2, 9, 8, generator=generator), torch.randn(20, 8, generator=generator)
+    ids, weights = (
+        torch.randint(20, (2, 9), generator=generator),
+        torch.rand(2, 9, generator=generator).round(decimals=1),
+    )
+    weights[:, 3] = 0
+    losses = functional.cross_entropy((hidden[:, :-1] @ head.T).flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    expected = (losses * weights[:, 1:].flatten()).sum()
+    torch.testing.assert_close(engine.weighted_loss(hidden, head, ids, weights), expected)
+
+
+def test_micro_batches_do_not_change_the_gradient(tokenizer, uncompiled: None) -> None:
+    recipe = _recipe()
+    chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=2000, pad=3, seed=0)
+    positions, weights = stretched_positions(len(chunk.ids_WT), 128, 512, 0.0, 0), chunk.weights_WT.astype(np.float32)
+    grads = []
+    for micro in (2, 4):
+        trainee = engine.Trainee(recipe, tokenizer)
+        trainee.working.float()
+        engine.accumulate(
+            trainee, engine.compiled_body(trainee.working, 128), chunk, positions, weights, slice(0, 4), micro
+        )
+        grads.append({name: p.grad for name, p in trainee.master.named_parameters()})
+    for name, gradient in grads[0].items():
+        torch.testing.assert_close(gradient, grads[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path, uncompiled: None) -> None:
+    recipe, seen = _recipe(), []
+    whole = engine.pretrain(recipe, _documents, tmp_path / "whole", seen.append)
+    assert whole.position.tokens >= 60_000
+
+    class Killed(Exception):
+        pass
+
+    def kill_at_second(numbers: object) -> None:
+        seen.append(numbers)
+        if len(seen) == 2:
+            raise Killed
+
+    seen.clear()
+    with pytest.raises(Killed):
+        engine.pretrain(recipe, _documents, tmp_path / "cut", kill_at_second)
+    assert (tmp_path / "cut" / "checkpoint" / "state.json").exists()
+    resumed = engine.pretrain(recipe, _documents, tmp_path / "cut", seen.append)
+    assert replace(resumed.position, seconds=0) == replace(whole.position, seconds=0)
+    for (name, a), b in zip(whole.network.named_parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_a_written_base_loads_with_the_same_logits(tmp_path: Path, tokenizer) -> None:
+    network = new_network(SHAPE, tokenizer, 0)
+    assert sum(p.numel() for p in network.parameters()) == SHAPE.num_params()
+    network.bfloat16().float()
+    write_base(tmp_path, network, tokenizer)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    ids = torch.arange(4, 20)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(ids).logits, network(ids).logits)
+    read = AutoTokenizer.from_pretrained(tmp_path)
+    assert (read.eos_token, read.pad_token) == ("<|im_end|>", "<|pad|>")
+    assert read("ab 12").input_ids == tokenizer.encode("ab 12").ids
+    chat = read.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False, add_generation_prompt=True)
+    assert chat == "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_a_network_that_looks_back_copies_without_a_fault() -> None:
+    """The measure itself: an oracle that knows the distance scores 1, a blind one 0."""
+
+    class Oracle(torch.nn.Module):
+        def __init__(self, back: int) -> None:
+            super().__init__()
+            self.back = back
+
+        def forward(self, input_ids: torch.Tensor, use_cache: bool) -> object:
+            nxt = torch.roll(input_ids, self.back - 1, dims=1)
+            return type("Out", (), {"last_hidden_state": functional.one_hot(nxt, 40).float()})()
+
+    arguments = {
+        "mark": [1, 2],
+        "close": [3],
+        "filler": torch.full((200,), 5),
+        "tokens": torch.arange(10, 40),
+        "lengths": (4,),
+        "distances": (30,),
+        "count": 16,
+    }
+    assert copy_prompts([1, 2], [3], torch.full((200,), 5), 4, 30, 2, torch.arange(10, 40), 0).shape == (2, 36)
+    assert next(copy_scores(Oracle(30), torch.eye(40), **arguments)).exact == 1.0
+    assert next(copy_scores(Oracle(7), torch.eye(40), **arguments)).exact == 0.0
+
+
+def test_the_shipped_recipe_is_valid_and_fits_the_package() -> None:
+    recipe = read_pretrain_recipe("nano")
+    assert recipe.num_params() * 2 <= 15_000_000
+    assert recipe.network.context == 8192
+    assert max(phase.window for phase in recipe.phases) == 8192
+
+
+def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path: Path) -> None:
+    recipe = _recipe()
+    record = PretrainRecord(
+        name="tiny",
+        recipe=recipe,
+        num_params=1,
+        file_bytes=1,
+        tokens=1,
+        documents=1,
+        steps=1,
+        seconds=1.0,
+        held_out=HeldOut(documents=1, bits_per_byte=2.5, answer_bits_per_byte=1.5),
+        copying=(CopyScore(length=4, distance=128, exact=0.75, num_strings=8),),
+        versions={"torch": "0"},
+        sha256={},
+    )
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "pretrain.json").write_text(record.to_json())
+    (tmp_path / "same.yaml").write_text(recipe.model_dump_json())
+    (tmp_path / "other.yaml").write_text(recipe.model_copy(update={"seed": 9}).model_dump_json())
+    assert pretrain(tmp_path / "same.yaml", folder) == record
+    with pytest.raises(InputError, match="another recipe"):
+        pretrain(tmp_path / "other.yaml", folder)
+    assert "2.500 bits per byte" in card(record)
+    assert "| 4 | 0.75 |" in card(record)
+
+
+def test_windows_must_divide_micro_batches() -> None:
+    with pytest.raises(ValueError, match="multiple"):
+        Phase(tokens=1, window=100, step_tokens=512, micro_tokens=256, longest_characters=10)
