@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from lathe.errors import Exit, InputError, LatheError, Refused
-from lathe.resolve.base import base_files, check_folder, find_base, is_pickle
+from lathe.resolve.base import base_files, find_base
+from lathe.resolve.refusal import LARGEST_SIZES, check_folder, is_pickle
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -193,6 +194,49 @@ def test_weights_that_are_no_safetensors_are_refused(base: Path, data: bytes) ->
         check_folder(base)
 
 
+def tensor(**changed: Any) -> dict[str, Any]:
+    return {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16], **changed}
+
+
+def with_header(text: str, num_bytes: int = 16) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode() + bytes(num_bytes)
+
+
+DAMAGED = {
+    "cut-off": (safetensors(weight=([2, 2], 16))[:-1], "is cut off"),
+    "cut-in-header": (safetensors(weight=([2, 2], 16))[:20], "is cut off"),
+    "too-long": (safetensors(weight=([2, 2], 16)) + b"\0", "longer than it should be"),
+    "no-json": (with_header("{nothing"), "header cannot be read"),
+    "twice": (with_header('{"a": %s, "a": %s}' % ((json.dumps(tensor()),) * 2)), "stands twice"),
+    "overlap": (with_header(json.dumps({"a": tensor(), "b": tensor()}), 32), "overlap"),
+    "gap": (with_header(json.dumps({"a": tensor(), "b": tensor(data_offsets=[20, 36])}), 36), "gap"),
+    "wrong-size": (with_header(json.dumps({"a": tensor(shape=[3, 2])})), "16 bytes for a tensor"),
+    "negative": (with_header(json.dumps({"a": tensor(shape=[-2, -2])})), "shape"),
+    "huge": (with_header(json.dumps({"a": tensor(shape=[2**60, 2**60])})), "shape"),
+    "fraction": (with_header(json.dumps({"a": tensor(shape=[2.0, 2])})), "shape"),
+    "many-dimensions": (with_header(json.dumps({"a": tensor(shape=[1] * 9 + [4])})), "shape"),
+    "unknown-type": (with_header(json.dumps({"a": tensor(dtype="OBJ")})), "OBJ"),
+    "no-offsets": (with_header('{"a": {"dtype": "F32", "shape": [2]}}'), "header cannot be read"),
+    "list-entry": (with_header('{"a": [1]}'), "header cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_weights_are_told_before_anything_loads_them(base: Path, name: str) -> None:
+    data, says = DAMAGED[name]
+    (base / "model.safetensors").write_bytes(data)
+    with pytest.raises(InputError, match=says):
+        check_folder(base)
+
+
+@pytest.mark.parametrize("key", LARGEST_SIZES)
+@pytest.mark.parametrize("size", [0, -1, 10**12, 1.5, "64", True, [8]], ids=str)
+def test_a_size_that_no_model_has_is_told_before_anything_is_allocated(base: Path, key: str, size: Any) -> None:
+    fill(base, **{key: size})
+    with pytest.raises(InputError, match=key):
+        check_folder(base)
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -280,7 +324,7 @@ ASK = """
 import sys
 from pathlib import Path
 from lathe.errors import LatheError
-from lathe.resolve.base import base_files, find_base
+from lathe.resolve.base import LARGEST_SIZES, base_files, find_base
 for name in sys.argv[1:]:
     try:
         base = find_base(name, Path("/"))
