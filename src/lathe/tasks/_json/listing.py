@@ -36,14 +36,23 @@ class Line:
 
 
 _BULLET = re.compile(r"(?:[-*•]|\d{1,2}[.)])\s+")
-_LABELLED = re.compile(r"\|?\s*([^:=|]{1,40}?)\s*(?::(?=\s|$)|=|\||\s[-–]\s)\s*(.*?)\s*\|?\s*$")
+_SEPARATOR = re.compile(r":(?=\s|$)|=|\||\s[-–]\s")
+LONGEST_LABEL = 40
+"""Characters; what stands before a later separator is running text."""
+
+
+def _labelled(text: str) -> tuple[str, str]:
+    """Label and value of a line; both empty where it has no label."""
+    separator = _SEPARATOR.search(text, 0, LONGEST_LABEL + 3)
+    label = text[: separator.start()].strip() if separator else ""
+    return (label, text[separator.end() :].strip()) if separator and label else ("", "")
 
 
 def lines(document: str) -> list[Line]:
     """The lines of a document that say something, with indentation in characters (a tab counts as four)."""
     found: list[Line] = []
     opens = True
-    for raw in document.expandtabs(4).splitlines():
+    for raw in document.expandtabs(4).split("\n"):
         text = raw.strip()
         if not text:
             opens = True
@@ -52,8 +61,7 @@ def lines(document: str) -> list[Line]:
         bullet = _BULLET.match(text)
         if bullet:
             indent, text = indent + bullet.end(), text[bullet.end() :]
-        labelled = _LABELLED.match(text)
-        label, value = labelled.groups() if labelled else ("", "")
+        label, value = _labelled(text.strip("| "))
         found.append(Line(indent, bullet is not None, label, value, text, opens))
         opens = False
     return found

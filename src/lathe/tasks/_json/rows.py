@@ -50,7 +50,21 @@ def document(row: Row, setup: TaskSetup) -> str:
             f"json_extraction expects {_named(setup, 'input')!r} to be a text that says something, got {_shown(document)}",
             hint="Take the row out, or map another field: data: {fields: {input: YOUR_FIELD}}",
         )
+    if not _is_unicode(document):
+        raise TaskMismatch(
+            f"json_extraction expects {_named(setup, 'input')!r} to be Unicode, got a text with half of a surrogate pair",
+            hint="Read the file as UTF-8 when you make it, or take the row out.",
+        )
     return document
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON's escapes can smuggle in half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def target(row: Row, setup: TaskSetup) -> Json:
@@ -71,12 +85,16 @@ def target(row: Row, setup: TaskSetup) -> Json:
             hint='Wrap a single value in an object: {"answer": ...}',
         )
     if values.too_deep(target):
-        raise TaskMismatch(f"json_extraction reads at most {values.MAX_DEPTH} levels of nesting, {column!r} has more")
+        raise TaskMismatch(
+            f"json_extraction reads at most {values.MAX_DEPTH} levels of nesting, {column!r} has more",
+            hint="Take the row out, or flatten its value.",
+        )
     try:
-        json.dumps(target, allow_nan=False)
+        json.dumps(target, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError) as error:
         raise TaskMismatch(
-            f"json_extraction expects {column!r} to be JSON, got a value that is none: {error}"
+            f"json_extraction expects {column!r} to be JSON, got a value that is none: {error}",
+            hint="Mend the row, or take it out.",
         ) from error
     return target
 
