@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TextIO
 
 from lathe import __version__
 from lathe.cli import arguments, noise, signals
@@ -38,32 +40,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.DONE
     for name, value in LIBRARY_SETTINGS.items():
         os.environ.setdefault(name, value)
+    try:
+        args = arguments.read(words)
+    except SystemExit as ending:  # argparse, after the help of a verb
+        return int(ending.code or 0)
+    except LatheError as error:
+        _screen(sys.stdout, sys.stderr, words).error(type(error).__name__, error.message, error.hint, error.exit_code)
+        return error.exit_code
 
     # What libraries print must not reach a screen, nor the JSON document on stdout: the screen keeps its own copies of both.
-    with noise.caught(active="-v" not in words and "--verbose" not in words) as caught:
-        screen = Screen(
-            caught.out,
-            caught.talk,
-            as_json="--json" in words,
-            quiet="-q" in words or "--quiet" in words,
-            environment=os.environ,
-        )
+    with noise.caught(active=not args.verbose) as caught:
+        screen = _screen(caught.out, caught.talk, words)
         try:
-            return _do(words, screen, caught)
+            return _do(args, screen, caught)
         except BrokenPipeError:
             return Exit.DONE
         finally:
             screen.close()
 
 
-def _do(words: list[str], screen: Screen, caught: noise.Caught) -> int:
+def _screen(out: TextIO, talk: TextIO, words: Sequence[str]) -> Screen:
+    return Screen(
+        out, talk, as_json="--json" in words, quiet=bool({"-q", "--quiet"} & set(words)), environment=os.environ
+    )
+
+
+def _do(args: argparse.Namespace, screen: Screen, caught: noise.Caught) -> int:
     """Runs the verb; every ending becomes an exit code."""
     try:
-        args = arguments.read(words)
         with signals.listening(screen):
             code = args.do(args, screen)
-    except SystemExit as ending:  # argparse, after the help of a verb
-        return int(ending.code or 0)
     except LatheError as error:
         screen.error(type(error).__name__, error.message, error.hint, error.exit_code)
         code = error.exit_code
@@ -75,6 +81,8 @@ def _do(words: list[str], screen: Screen, caught: noise.Caught) -> int:
             Exit.UNAVAILABLE,
         )
         code = Exit.UNAVAILABLE
+    except BrokenPipeError:
+        raise
     except Exception as error:
         code = _our_bug(error, screen, caught)
     noise.to_journal(caught, screen)

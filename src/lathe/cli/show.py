@@ -74,11 +74,11 @@ class Screen:
 
         from lathe.report import figures
 
-        right = note or (figures.seconds(seconds) if seconds is not None else "")
+        right = self.safe(note) or (figures.seconds(seconds) if seconds is not None else "")
         console = self.console("talk")
         width = min(console.width, SCREEN_WIDTH)
         line = Text("  ")
-        line.append(f"{label:<{LABEL_WIDTH}}", style="bold" if label else "")
+        line.append(f"{self.safe(label):<{LABEL_WIDTH}}", style="bold")
         line.append(self.safe(text), style="dim" if note else "")
         room = width - line.cell_len - len(right)
         line.append(" " * max(2, room))
@@ -143,7 +143,7 @@ class Screen:
         """A table of data, two blanks between columns; those numbered in `right` are set flush right."""
         from rich.text import Text
 
-        head = [Text(name, style="dim") for name in columns]
+        head = [Text(self.safe(name), style="dim") for name in columns]
         lines = [head, *([Text(self.safe(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows)]
         widths = [max(line[column].cell_len for line in lines) for column in range(len(columns))]
         for line in lines if any(columns) else lines[1:]:

@@ -1,0 +1,304 @@
+# ruff: noqa: E501 - code of child processes stands on one line
+"""Every ending has its exit code, its words and its stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lathe.cli.arguments import VERBS
+
+# A verb that opens a run folder in the current directory and then does what BODY says.
+STAGED = """
+from lathe.cli import verbs
+def body(args, screen):
+    from pathlib import Path
+    from lathe.runs import RunFolder
+    screen.folder = RunFolder(Path('.'))
+    listener = screen.listener()
+    {body}
+verbs.ls = body
+"""
+
+
+def staged(body: str) -> str:
+    return STAGED.format(body=body.replace("\n", "\n    "))
+
+
+# ------------------------------------------------------------------------------------------ help
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+def test_help_names_every_verb_and_is_no_error(words: tuple[str, ...], lathe) -> None:
+    done = lathe(*words)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for verb in VERBS:
+        assert re.search(rf"^  {verb.name} ", done.stdout, re.MULTILINE), verb.name
+
+
+@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
+def test_each_verb_explains_itself(verb: str, lathe) -> None:
+    done = lathe(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: lathe {verb}")
+    assert "--json" in done.stdout
+
+
+def test_the_version_is_one_line(lathe) -> None:
+    assert re.fullmatch(r"lathe \d+\.\d+\.\d+\n", lathe("--version").stdout)
+
+
+# ------------------------------------------------------------------------------------------ bad usage
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("dmo",), "Did you mean `lathe demo`?"),
+        (("frobnicate",), "The verbs are: demo, run"),
+        (("run",), "RECIPE|RUN"),
+        (("run", "nowhere.yaml"), "nowhere.yaml"),
+        (("run", "demo", "--sett", "a=b"), "--sett"),
+        (("status", "nowhere"), "no run folder"),
+        (("status",), "no run"),
+        (("ask", "nowhere", "text"), "no run folder"),
+        (("plan",), "--config"),
+        (("plan", "--config", "nowhere.json"), "nowhere.json"),
+        (("plan", "--config", "x.json", "--lora-rank", "many"), "many"),
+    ],
+)
+def test_bad_usage_is_two_lines_on_stderr_and_exit_code_2(words: tuple[str, ...], said: str, lathe) -> None:
+    done = lathe(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--json", "run", "nowhere.yaml"), ("run", "nowhere.yaml", "--json"), ("dmo", "--json")]
+)
+def test_under_json_an_error_is_one_document_on_stdout(words: tuple[str, ...], lathe) -> None:
+    done = lathe(*words)
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["exit_code"] == 2
+    assert error["kind"] == "InputError"
+    assert error["message"]
+    assert done.stderr == ""
+
+
+def test_faults_of_a_recipe_come_all_at_once_with_their_lines(lathe, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(
+        "name: x\nbase: lathe:nano\ntask: json_extraction\ndata: {source: lathe:edge_json}\nepohs: 3\ntrain: {epochs: -1}\n"
+    )
+    done = lathe("plan", "r.yaml")
+    assert done.returncode == 2
+    assert "r.yaml:5" in done.stderr
+    assert "r.yaml:6" in done.stderr
+
+
+def test_the_schema_is_a_json_schema_of_the_recipe(lathe) -> None:
+    schema = json.loads(lathe("schema").stdout)
+    assert {"name", "base", "task", "data"} <= set(schema["properties"])
+
+
+def test_an_empty_folder_has_no_runs_and_that_is_no_error(lathe) -> None:
+    done = lathe("ls", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == []
+
+
+# ------------------------------------------------------------------------------------------ errors of every kind
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("InputError('x')", 2), ("Diverged('x')", 1), ("Unavailable('x', hint='pip install x')", 69), ("LatheError('x')", 70),
+        ("RunInUse('x')", 73), ("StorageError('x')", 74), ("Interrupted('x')", 75), ("Refused('x')", 76),
+    ],
+)  # fmt: skip
+def test_each_error_of_the_tree_ends_with_its_exit_code(error: str, code: int, lathe) -> None:
+    before = staged(f"from lathe import errors\nraise errors.{error}")
+    done = lathe("ls", before=before)
+    assert done.returncode == code
+    assert re.match(r"(error|stopped): x\n", done.stderr)
+    assert json.loads(lathe("ls", "--json", before=before).stdout)["error"]["exit_code"] == code
+
+
+def test_an_unforeseen_error_is_one_line_on_the_screen_and_a_traceback_in_the_journal(lathe, tmp_path: Path) -> None:
+    secret = "hf_" + "aB3" * 11
+    before = staged(f"raise ZeroDivisionError('by {secret} and private-value')")
+    done = lathe("ls", before=before, MY_TOKEN="private-value")
+    assert done.returncode == 70
+    assert "Traceback" not in done.stderr
+    assert "journal.jsonl" in done.stderr
+    journal = (tmp_path / "journal.jsonl").read_text()
+    assert "Traceback" in json.loads(journal)["traceback"]
+    for text in (journal, done.stderr, done.stdout):
+        assert secret not in text
+        assert "private-value" not in text
+
+
+def test_with_v_the_traceback_is_on_the_screen(lathe) -> None:
+    assert "Traceback" in lathe("ls", "-v", before=staged("raise ZeroDivisionError('x')")).stderr
+
+
+def test_used_up_memory_is_no_bug(lathe) -> None:
+    done = lathe("ls", before=staged("raise MemoryError"))
+    assert done.returncode == 69
+    assert "token_budget" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    code = "import sys; from lathe.cli.main import main; sys.exit(main(['schema']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+
+
+# ------------------------------------------------------------------------------------------ what libraries say
+
+NOISE = """
+import ctypes, logging, os, subprocess, sys, warnings
+print('printed by a library')
+warnings.warn('warned by a library')
+logging.getLogger('transformers').warning('logged by a library')
+os.write(1, b'written by compiled code\\n'); os.write(2, b'token hf_aB3aB3aB3aB3aB3aB3aB3\\n')
+subprocess.run([sys.executable, '-c', "print('said by a child')"])
+screen.document({'answer': 42})
+return 0
+"""
+
+
+def test_libraries_are_heard_in_the_journal_and_not_on_the_screen(lathe, tmp_path: Path) -> None:
+    done = lathe("ls", "--json", before=staged(NOISE))
+    assert json.loads(done.stdout) == {"answer": 42}
+    assert done.stderr == ""
+    lines = "\n".join(json.loads((tmp_path / "journal.jsonl").read_text())["lines"])
+    for said in ("printed", "warned", "logged", "written by compiled code", "said by a child", "token [secret]"):
+        assert said in lines, said
+
+
+def test_with_v_libraries_are_heard_on_the_screen(lathe, tmp_path: Path) -> None:
+    done = lathe("ls", "-v", before=staged(NOISE))
+    assert "printed by a library" in done.stdout
+    assert "warned by a library" in done.stderr
+    assert not (tmp_path / "journal.jsonl").exists()
+
+
+def test_quiet_leaves_only_the_answer(lathe) -> None:
+    body = "screen.say('talk')\nlistener({'stage': 'train', 'done': 1, 'total': 2})\nscreen.line('answer')\nreturn 0"
+    done = lathe("ls", "-q", before=staged(body))
+    assert (done.stdout, done.stderr) == ("answer\n", "")
+
+
+# ------------------------------------------------------------------------------------------ signals
+
+WORK = """
+import time
+for step in range(600):
+    listener({'stage': 'train', 'done': step, 'total': 600, 'unit': 'step'})
+    if step == 0: screen.line('started')
+    time.sleep(0.05)
+return 0
+"""
+DEAF = "import time\nscreen.line('started')\nuntil = time.monotonic() + 30\nwhile time.monotonic() < until: time.sleep(0.05)\nreturn 0"
+
+
+def started(body: str, folder: Path) -> subprocess.Popen[str]:
+    code = f"import sys\n{staged(body)}\nfrom lathe.cli.main import main\nsys.exit(main(['ls']))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_stops_at_a_safe_point_with_75(number: signal.Signals, tmp_path: Path) -> None:
+    process = started(WORK, tmp_path)
+    process.send_signal(number)
+    _, talk = process.communicate(timeout=20)
+    assert process.returncode == 75
+    assert f"stopped: stopped by {number.name}" in talk
+    assert "The same command continues." in talk
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_at_once(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    process = started(DEAF, tmp_path)
+    process.send_signal(number)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=5)
+    assert process.returncode == code
+
+
+# ------------------------------------------------------------------------------------------ terminals
+
+
+def on_a_terminal(body: str, folder: Path, **environment: str) -> str:
+    """What a person's terminal receives."""
+    code = f"import sys\n{staged(body)}\nfrom lathe.cli.main import main\nsys.exit(main(['ls']))"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **environment},
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(ours, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(ours)
+    assert process.wait(timeout=20) == 0
+    return seen.decode()
+
+
+BAR = """
+import time
+for step in range(12):
+    listener({'stage': 'train', 'done': step, 'total': 12, 'unit': 'step', 'loss': 0.5})
+    time.sleep(0.04)
+listener.close()
+screen.stage('train', 'done', 1.0)
+screen.error('X', 'y', None, 2)
+return 0
+"""
+
+
+def test_a_terminal_gets_a_bar_with_count_loss_rate_and_time_left(tmp_path: Path) -> None:
+    seen = on_a_terminal(BAR, tmp_path)
+    assert "━" in seen
+    assert re.search(r"11 of 12 steps · loss 0\.500 · \d+\.\d steps/s · \d\.\d s left", seen)
+    assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l"), "the cursor is shown again"
+
+
+def test_no_color_is_honoured(tmp_path: Path) -> None:
+    colour = re.compile(r"\x1b\[[0-9;]*(?:3[0-9]|9[0-7])[0-9;]*m")
+    assert colour.search(on_a_terminal(BAR, tmp_path))
+    assert not colour.search(on_a_terminal(BAR, tmp_path, NO_COLOR="1"))

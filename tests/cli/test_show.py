@@ -1,0 +1,137 @@
+"""What is printed: short lines made of records, in which no text of a row can do anything."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lathe import records as r
+from lathe.cli import show, stage_lines
+from lathe.cli.show import Screen, whisker
+
+
+def screen(**options: object) -> tuple[Screen, io.StringIO, io.StringIO]:
+    out, talk = io.StringIO(), io.StringIO()
+    return Screen(out, talk, **options), out, talk  # type: ignore[arg-type]
+
+
+def score(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> r.Score:
+    return r.Score(metric=metric, value=value, low=low, high=high, n=282)
+
+
+def arm(name: str, value: float | None) -> r.EvalReport:
+    scores = (score("json_exact", value, 0.35 if value else None, 0.48 if value else None), score("field_f1", 0.7))
+    return r.EvalReport(
+        inputs="",
+        arm=name,
+        test_hash="t",
+        prompt_hash="p",
+        scorer="s",
+        n=282,
+        scores=scores,
+        finish={"stop": 280, "length": 2},
+    )
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+@settings(deadline=None)
+def test_a_whisker_has_its_width_one_dot_and_its_ends_around_it(a: float, b: float, c: float) -> None:
+    low, value, high = sorted((a, b, c))
+    drawn = whisker(low, value, high)
+    assert len(drawn) == show.WHISKER_WIDTH
+    assert drawn.count("●") == 1
+    assert "├" not in drawn[drawn.index("●") :]
+    assert "┤" not in drawn[: drawn.index("●")]
+
+
+def test_what_was_not_measured_is_not_drawn() -> None:
+    assert whisker(None, None, None) == ""
+
+
+def test_arms_stand_with_their_intervals_the_tuned_one_first() -> None:
+    view, out, _ = screen()
+    show.arms(
+        view,
+        {"rule": arm("rule", 0.38), "tuned": arm("tuned", 0.41), "base-zero": arm("base-zero", None)},
+        "json_exact",
+    )
+    lines = out.getvalue().splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["tuned", "rule", "base-zero"]
+    assert "0.41 [0.35, 0.48]" in lines[2]
+    assert "not measured" in lines[4]
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_the_verdict_is_one_line() -> None:
+    view, out, _ = screen()
+    line = "ITERATE  json_exact 0.41 [0.35, 0.48] · base 0.02 · rule 0.38 · planned 47 s, took 49 s"
+    show.verdict(view, r.Decision(inputs="", verdict="iterate", primary="json_exact", line=line, gates=()))
+    assert out.getvalue() == f"\n  {line}\n"
+
+
+def test_a_stage_line_has_its_label_its_numbers_and_its_seconds() -> None:
+    view, out, talk = screen()
+    view.stage("data", "1,400 rows", 1.234)
+    assert talk.getvalue().startswith("  data      1,400 rows ")
+    assert talk.getvalue().endswith(" 1.2 s\n")
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r hidden", "\u202e", "[red]markup[/red]", "\x1b]8;;http://x\x1b\\"],
+)
+def test_no_text_can_steer_the_terminal(payload: str) -> None:
+    view, out, talk = screen()
+    view.say(payload)
+    view.stage(payload, payload, note=payload)
+    view.detail(payload)
+    view.line(payload)
+    view.table([payload], [[payload]])
+    view.error("X", payload, payload, 2)
+    for text in (out.getvalue(), talk.getvalue()):
+        assert not set(text) & {"\x1b", "\x9b", "\r", "\x07", "\u202e"}
+        assert "[red]" in text or "[red]" not in payload, "nothing is taken for markup"
+
+
+def test_the_manifest_line_says_what_was_left_out() -> None:
+    sides = {
+        name: r.SideCount(rows=n, sha256=name) for name, n in {"train": 978, "validation": 140, "test": 282}.items()
+    }
+    made = r.Manifest(inputs="", sources=(), sides=sides, dropped_from_train=3, rejected=2)
+    line = stage_lines.line(made)
+    assert line is not None
+    assert (
+        line.text
+        == "1,400 rows: 978 train · 140 validation · 282 test · 3 near-duplicates dropped from train · 2 rejected"
+    )
+
+
+def test_an_arm_says_which_rows_it_was_measured_on_and_what_was_cut() -> None:
+    line = stage_lines.line(arm("tuned", 0.41), "validation")
+    assert line is not None
+    assert line.text == "json_exact 0.41 [0.35, 0.48] · 282 validation items · 2 cut at the token limit"
+
+
+def test_the_listener_tells_validation_from_test_by_the_rows_hash() -> None:
+    view, _, talk = screen()
+    listener = view.listener()
+    sides = {name: r.SideCount(rows=1, sha256=name[0]) for name in ("train", "validation", "test")}
+    listener({"stage": "prepare", "record": r.Manifest(inputs="", sources=(), sides=sides), "seconds": 0.1})
+    listener({"stage": "rule", "record": arm("rule", 0.41).model_copy(update={"test_hash": "v"}), "seconds": 0.1})
+    assert "282 validation items" in talk.getvalue()
+
+
+def test_what_was_done_before_says_so_instead_of_seconds() -> None:
+    view, _, talk = screen()
+    view.listener()({"stage": "rule", "record": arm("rule", 0.41), "skipped": True, "seconds": 0.0})
+    assert talk.getvalue().endswith("done before\n")
+
+
+def test_a_document_is_json_and_loses_its_secrets() -> None:
+    view, out, _ = screen(environment={"MY_TOKEN": "private-value"})
+    view.document({"a": "b private-value"})
+    assert out.getvalue() == '{\n  "a": "b [secret]"\n}\n'
