@@ -324,7 +324,7 @@ ASK = """
 import sys
 from pathlib import Path
 from lathe.errors import LatheError
-from lathe.resolve.base import LARGEST_SIZES, base_files, find_base
+from lathe.resolve.base import base_files, find_base
 for name in sys.argv[1:]:
     try:
         base = find_base(name, Path("/"))

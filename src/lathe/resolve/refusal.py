@@ -17,18 +17,9 @@ from lathe.resolve.weights import check_weights
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz")
 REMOTE_CODE_KEYS = ("auto_map", "custom_generate", "trust_remote_code", "custom_pipelines")
 CALLING_OPCODES = {
-    "GLOBAL",
-    "STACK_GLOBAL",
-    "INST",
-    "OBJ",
-    "REDUCE",
-    "BUILD",
-    "NEWOBJ",
-    "NEWOBJ_EX",
-    "EXT1",
-    "EXT2",
-    "EXT4",
-}
+    "GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "REDUCE", "BUILD", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4",
+}  # fmt: skip
+"""Opcodes by which a pickle names or calls code."""
 ARCHIVES = ((b"PK\x03\x04", "a zip archive"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"\x1f\x8b", "a gzip archive"))
 LARGEST_FILES = {"tokenizer.json": 200_000_000, "chat_template.jinja": 1_000_000}
 """Bytes; a tokenizer of 256,000 entries has about 35 MB."""
