@@ -20,8 +20,8 @@ from lathe.text.tokens import TokenSet, tokenise
 def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> TrainResult:
     """Trains, or continues what was begun for the same inputs.
 
-    Raises DataError where there is nothing to train on, InputError on rows that are too long, Unavailable where the trainer's packages
-    are missing, and what `contracts.Trainer.train` raises.
+    Raises DataError where there is nothing to train on, InputError on rows that are too long, Unavailable where the trainer's
+    packages are missing, and what `contracts.Trainer.train` raises.
     """
     recipe = locked.recipe
     trainer = plugins.load("trainers", recipe.trainer)

@@ -68,7 +68,7 @@ def save(root: Path, checkpoint: Checkpoint, job_hash: str, keep: int) -> None:
 
 def newest(root: Path, job_hash: str) -> Search:
     """The newest checkpoint whose manifest holds and names this job."""
-    skipped = []
+    skipped: list[str] = []
     for folder in _folders(root):
         try:
             return Search(_read(folder, job_hash), tuple(skipped))

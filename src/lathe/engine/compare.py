@@ -12,7 +12,7 @@ PROMPT_TOKENS = 64
 
 
 def prompts(vocab_size: int) -> Tensor:
-    """Token ids drawn over the whole vocabulary from a fixed seed, shape (NUM_PROMPTS, PROMPT_TOKENS): no row needs to be at hand."""
+    """Ids drawn over the whole vocabulary from a fixed seed, shape (NUM_PROMPTS, PROMPT_TOKENS); no data needs to be at hand."""
     return torch.randint(vocab_size, (NUM_PROMPTS, PROMPT_TOKENS), generator=torch.Generator().manual_seed(0))
 
 

@@ -7,8 +7,8 @@
 It computes what transformers computes, in the same order of operations, without building modules, masks and caches for every token;
 a test holds it to transformers' logits. Slots are rows of the cache; the first N are in use.
 
-Shapes: L layers, S slots, C capacity (tokens of a slot), N slots in use, T tokens, K key-value heads, G query heads a key-value head,
-H = K x G heads, W head width, D hidden width.
+Shapes: L layers, S slots, C capacity (tokens of a slot), N slots in use, T tokens, K key-value heads, G query heads to
+each of them, H = K x G heads, W head width, D hidden width.
 """
 
 from __future__ import annotations

@@ -47,44 +47,13 @@ def pick_device() -> torch.device:
 def pick_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
     """Number format of the computation. auto: bf16 on a GPU that has it, else fp32.
 
-    On the CPU auto stays with fp32: for bases of a few million parameters element-wise work and casts outweigh the faster matrix
-    products (bench/train_step.py prints both), and fp32 resumes to the same bytes on any instruction set.
+    On the CPU auto stays with fp32 (torch's own route, MKL). For a base of five million parameters bf16 is a fifth faster, but oneDNN,
+    which computes it, keeps memory for every new pack length it meets (some 30 MB each), and fp32 resumes to the same bytes on
+    any instruction set. bench/train_step.py prints both.
     """
     if asked != "auto":
         return asked
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-
-
-@contextlib.contextmanager
-def exact_fast_matmul() -> Iterator[bool]:
-    """Routes float32 matrix products on the CPU through oneDNN inside the block where that is exact; yields whether it is.
-
-    torch's default (MKL) takes its AVX2 path on AMD processors; oneDNN's AVX-512 kernel is about twice as fast. The switch is
-    spelled "bf16", and on processors with AMX it would round to bf16 indeed: a probe decides, and keeps the default where the
-    error is above that of float32 arithmetic.
-    """
-    setting = torch.backends.mkldnn.matmul
-    before = setting.fp32_precision
-    setting.fp32_precision = "bf16"
-    try:
-        exact = _float32_is_kept()
-        if not exact:
-            setting.fp32_precision = before
-        yield exact
-    finally:
-        setting.fp32_precision = before
-
-
-def _float32_is_kept() -> bool:
-    """Largest relative error of a few products below 1e-5: float32 gives some 5e-7, bf16 operands some 4e-3."""
-    generator = torch.Generator().manual_seed(0)
-    for m, k, n in ((512, 256, 512), (300, 256, 1024), (64, 1024, 256)):
-        a, b = torch.randn(m, k, generator=generator), torch.randn(n, k, generator=generator)
-        exact = a.double() @ b.double().T
-        error = ((a @ b.T).double() - exact).norm() / exact.norm()
-        if not error < 1e-5:
-            return False
-    return True
 
 
 def peak_bytes(device: torch.device) -> int:

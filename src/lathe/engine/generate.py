@@ -3,9 +3,9 @@
     for answer in generate(model, prompts, token_budget=16384, stop_ids=frozenset({2})):
         answer.index, answer.ids, answer.finish
 
-Prompts of like length share a cache of `token_budget` tokens. Each new prompt takes over the keys and values that it has in common
-with a prompt still in the cache (an instruction, a schema, examples), and a finished answer's place goes to the next prompt at once.
-Nothing is padded: every answer is the one that its prompt gives alone.
+Prompts of like length share a cache of `token_budget` tokens. Each new prompt takes over the keys and values that it has in
+common with a prompt still in the cache (an instruction, a schema, examples), and a finished answer's place goes to the next
+prompt at once. Nothing is padded: every answer is the one that its prompt gives alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lathe.engine.decoder import Decoder, can_decode
 from lathe.errors import InputError
 
 SIMILAR = 0.6
-"""Prompts share a cache while the shortest need of a group is at least this share of its longest: at most 40 % of the cache idles."""
+"""Shortest need of a group as a share of its longest: at most 40 % of the cache stays empty."""
 MOST_SLOTS = 64
 """More answers at once gain nothing on a CPU and delay the first."""
 
@@ -78,7 +78,8 @@ def generate(
             raise InputError("a prompt without tokens cannot be continued")
         if context is not None and prompt.need > context:
             raise InputError(
-                f"a prompt of {len(prompt.ids)} tokens with up to {prompt.max_new_tokens} new ones exceeds the context of {context}",
+                f"a prompt of {len(prompt.ids)} tokens with up to {prompt.max_new_tokens} new ones "
+                f"exceeds the context of {context}",
                 hint="Lower evaluate.max_new_tokens, use fewer examples in the prompt, or a base with a longer context.",
             )
     for group in groups(prompts):
@@ -86,7 +87,7 @@ def generate(
 
 
 def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
-    """Indices of prompts that share a cache: alike in need, and within a group in the order of their ids, so that neighbours share."""
+    """Indices of prompts that share a cache: alike in need, in the order of their ids, so that neighbours begin alike."""
     by_need = sorted(range(len(prompts)), key=lambda index: (-prompts[index].need, index))
     found: list[list[int]] = []
     for index in by_need:

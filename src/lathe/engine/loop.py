@@ -2,8 +2,9 @@
 
     outcome = fit(job, progress)
 
-Row order, packs and learning rate of step k are functions of (recipe, seed, k); random numbers are seeded with (seed, k). So a run that
-was killed at any moment continues to the same bytes. Running out of memory halves the token budget and repeats the same step.
+Row order, packs and learning rate of step k are functions of (recipe, seed, k); random numbers are seeded with (seed, k). So a
+run that was killed at any moment continues to the same bytes. Running out of memory halves the token budget and repeats the
+same step.
 """
 
 from __future__ import annotations
@@ -159,7 +160,6 @@ def _resume(
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "float32_products": torch.backends.mkldnn.matmul.fp32_precision,
     }
     if search.checkpoint is None:
         course = Course(token_budget=work.plan.train.token_budget, environment=here)

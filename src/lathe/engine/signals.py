@@ -6,8 +6,8 @@
             if asked():
                 checkpoint(); raise Interrupted(...)
 
-The first SIGINT, SIGTERM or SIGHUP is only noted. The second ends the process at once with 128 + its number; nothing is half-written
-then, because files appear by renaming only.
+The first SIGINT, SIGTERM or SIGHUP is only noted. The second ends the process at once with 128 + its number; nothing is
+half-written then, because files appear by renaming only.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     packs = [build_pack([tokens.row(i) for i in rows]) for rows in plan.packs(step)]
     loss = gradients(model, packs, supervised=sum(len(p.targets_S) for p in packs))     # .grad now holds the step's gradient
 
-A step is a set of examples, not a shape: its loss is the sum over its supervised tokens divided by their number, so loss and gradient
-are the same whatever the packs. Only supervised positions reach the output head, and no position is ever padding.
+A step is a set of examples, not a shape: its loss is the sum over its supervised tokens divided by their number, so loss and
+gradient are the same whatever the packs. Only supervised positions reach the output head, and no position is ever padding.
 
 Shapes: T tokens of a pack, S supervised positions of it.
 """

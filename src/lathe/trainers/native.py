@@ -39,7 +39,7 @@ class Native(Trainer):
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = steps(tokens.lengths, train, job.seed)
         step.register_attention()
-        with devices.threads(train.threads), devices.exact_fast_matmul() as fast:
+        with devices.threads(train.threads):
             # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
             storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
             base = model.load_base(base_folder, dtype=storage, attention=step.ATTENTION).to(device)
@@ -70,7 +70,7 @@ class Native(Trainer):
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
             device=str(device),
             precision=precision,
-            step_kind="reference, float32 products through oneDNN" if fast and device.type == "cpu" else "reference",
+            step_kind="reference",
             trainable_parameters=trainable,
             resumed=course.resumed,
             notes=tuple(course.notes),

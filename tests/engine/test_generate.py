@@ -1,0 +1,151 @@
+"""Generation against transformers, one prompt at a time, in float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_base import write_base
+from transformers import PreTrainedModel
+
+from lathe.contracts import Model
+from lathe.engine import model
+from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.generate import SIMILAR, Prompt, generate, groups
+from lathe.errors import InputError
+
+ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral"]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreTrainedModel:
+    folder = write_base(tmp_path_factory.mktemp("models") / request.param, request.param, sliding_window=None)
+    return model.load_base(folder)
+
+
+def prompts(count: int = 11, new: int = 24) -> list[Prompt]:
+    """Prompts of very different length; some begin alike, one is another's beginning."""
+    draw = np.random.default_rng(5)
+    shared = draw.integers(3, 259, 40).tolist()
+    made = [
+        shared[: draw.integers(0, 40)] + draw.integers(3, 259, draw.integers(1, 60)).tolist() for _ in range(count - 2)
+    ]
+    return [Prompt(ids, new) for ids in (*made, shared, shared[:20])]
+
+
+def one_at_a_time(net: PreTrainedModel, prompt: Prompt, stop_ids: frozenset[int]) -> list[int]:
+    written = net.generate(
+        torch.tensor([list(prompt.ids)]),
+        attention_mask=torch.ones(1, len(prompt.ids), dtype=torch.long),
+        max_new_tokens=prompt.max_new_tokens,
+        do_sample=False,
+        eos_token_id=sorted(stop_ids),
+        pad_token_id=0,
+    )[0, len(prompt.ids) :].tolist()
+    return written
+
+
+@pytest.mark.parametrize("token_budget", [1, 300, 16384])
+def test_answers_equal_those_of_transformers_one_at_a_time(net: PreTrainedModel, token_budget: int) -> None:
+    wanted = prompts()
+    # A token that the first prompt's answer comes to, so that it ends there; few others write it.
+    stop_ids = frozenset(one_at_a_time(net, wanted[0], frozenset({0}))[-1:])
+    answers = {a.index: a for a in generate(net, wanted, token_budget=token_budget, stop_ids=stop_ids)}
+    assert sorted(answers) == list(range(len(wanted)))
+    finishes = set()
+    for index, prompt in enumerate(wanted):
+        expected = one_at_a_time(net, prompt, stop_ids)
+        stopped = expected[-1] in stop_ids
+        assert answers[index].ids == (expected[:-1] if stopped else expected)
+        assert answers[index].finish == ("stop" if stopped else "length")
+        finishes.add(answers[index].finish)
+    assert finishes == {"stop", "length"}, "the sample is to show both ends"
+
+
+def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) -> None:
+    """Rows of different length side by side: prompt logits and those of ten further tokens."""
+    rows = [np.arange(3, 3 + length) for length in (5, 31, 17)]
+    decoder = Decoder(net, slots=4, capacity=48)
+    last = torch.stack([decoder.prefill(slot, ids) for slot, ids in enumerate(rows)])
+    for taken in range(10):
+        found = decoder.logits(last)
+        for slot, ids in enumerate(rows):
+            with torch.no_grad():
+                expected = net(input_ids=torch.from_numpy(ids)[None], use_cache=False).logits[0, -1]
+            assert torch.allclose(found[slot], expected, atol=2e-5)
+        tokens = torch.tensor([20 + taken, 90 + taken, 200 + taken])
+        rows = [np.append(ids, token) for ids, token in zip(rows, tokens.numpy(), strict=True)]
+        last = decoder.step(tokens)
+
+
+def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedModel) -> None:
+    first, second = np.arange(3, 40), np.append(np.arange(3, 30), [99, 98, 97])
+    shared = Decoder(net, slots=2, capacity=64)
+    shared.prefill(0, first)
+    shared.copy_prefix(0, 1, 27)
+    alone = Decoder(net, slots=1, capacity=64)
+    assert torch.allclose(shared.prefill(1, second, start=27), alone.prefill(0, second), atol=2e-5)
+
+
+def test_the_first_answer_is_given_out_before_the_last_is_begun(tiny_base: Path) -> None:
+    wanted = [Prompt([5, 6, 7], 2), Prompt([8, 9], 40)]
+    stream = generate(model.load_base(tiny_base), wanted, token_budget=100, stop_ids=frozenset())
+    assert next(stream).index in (0, 1)
+    assert len(list(stream)) == 1
+
+
+def test_times_of_the_answers_add_up_to_no_more_than_the_wall_time(tiny_base: Path) -> None:
+    import time
+
+    net = model.load_base(tiny_base)
+    begun = time.perf_counter()
+    answers = list(generate(net, prompts(), token_budget=400, stop_ids=frozenset()))
+    wall = time.perf_counter() - begun
+    assert 0.3 * wall < sum(answer.seconds for answer in answers) <= wall
+
+
+def test_a_prompt_beyond_the_context_is_refused_before_anything_is_generated(tiny_base: Path) -> None:
+    stream = generate(
+        model.load_base(tiny_base), [Prompt([5], 4), Prompt([5] * 500, 13)], token_budget=99, stop_ids=frozenset()
+    )
+    with pytest.raises(InputError, match="500 tokens with up to 13 new ones exceeds the context of 512"):
+        next(stream)
+
+
+def test_an_architecture_that_is_not_written_out_is_named(tmp_path: Path) -> None:
+    folder = write_base(tmp_path / "windowed", "mistral", sliding_window=16)
+    net = model.load_base(folder)
+    assert not can_decode(net)
+    with pytest.raises(InputError, match="mistral"):
+        next(generate(net, [Prompt([5], 1)], token_budget=9, stop_ids=frozenset()))
+
+
+def test_the_merged_adapter_gives_the_answers_of_base_and_adapter(tiny_base: Path, tmp_path: Path) -> None:
+    from lathe.records import Method
+
+    tuned = model.attach(model.load_base(tiny_base), Method(rank=4), seed=1)
+    with torch.no_grad():
+        for parameter in model.trainable(tuned).values():
+            parameter.normal_(generator=torch.Generator().manual_seed(2), std=0.2)
+    (tmp_path / "adapter").mkdir()
+    model.write_trained(tuned, tmp_path / "adapter")
+    both = Model(tiny_base, tmp_path / "adapter")
+    apart = model.load(both)
+    wanted = prompts(6)
+    for answer in generate(model.load_merged(both), wanted, token_budget=999, stop_ids=frozenset()):
+        assert answer.ids == one_at_a_time(apart, wanted[answer.index], frozenset())
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 30)), max_size=30))
+@settings(deadline=None)
+def test_groups_hold_each_prompt_once_and_only_prompts_of_like_need(drawn: list[tuple[list[int], int]]) -> None:
+    wanted = [Prompt(ids, new) for ids, new in drawn]
+    found = groups(wanted)
+    assert sorted(index for group in found for index in group) == list(range(len(wanted)))
+    for group in found:
+        needs = [wanted[index].need for index in group]
+        assert min(needs) >= SIMILAR * max(needs)
