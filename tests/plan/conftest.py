@@ -1,0 +1,31 @@
+"""A plan made from values, without any file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from plan_parts import CONFIG, locked_recipe, token_set
+
+from lathe.plan.stage import Answers, Machine, forecast
+from lathe.records import Plan
+
+
+@pytest.fixture
+def plan_of() -> Callable[..., Plan]:
+    def make(
+        lengths: list[int] | None = None,
+        test_rows: int = 400,
+        longest: int = 20,
+        free_bytes: int = 8 * 10**9,
+        rates: dict[str, float] | None = None,
+        truncated_rows: int = 0,
+        config: dict[str, Any] = CONFIG,
+        **parts: Any,
+    ) -> Plan:
+        rows = token_set([50] * 320 if lengths is None else lengths, truncated_rows)
+        answers = {"validation": Answers(100, longest), "test": Answers(test_rows, longest)}
+        return forecast(locked_recipe(**parts), config, rows, answers, 0, Machine(free_bytes, rates or {}), "inputs")
+
+    return make

@@ -1,0 +1,39 @@
+"""A locked recipe and rows, without any file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lathe.records import LockedRecipe, Recipe
+from lathe.text.tokens import TokenSet
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 160,
+    "vocab_size": 420,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 512,
+}
+
+
+def locked_recipe(base: str = "base", **parts: Any) -> LockedRecipe:
+    fields = {"name": "a", "base": "b", "task": "json_extraction", "data": {"source": "lathe:edge_json"}, **parts}
+    return LockedRecipe(inputs="lock", base_folder=base, recipe=Recipe.model_validate(fields))
+
+
+def token_set(lengths: list[int], truncated_rows: int = 0) -> TokenSet:
+    """Rows of these lengths whose last third is supervised."""
+    supervised = [np.arange(length) >= length - max(1, length // 3) for length in lengths]
+    return TokenSet(
+        ids_T=np.zeros(sum(lengths), dtype=np.int32),
+        supervised_T=np.concatenate(supervised),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        example_ids=tuple(str(number) for number in range(len(lengths))),
+        truncated_rows=truncated_rows,
+    )

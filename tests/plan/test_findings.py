@@ -1,0 +1,68 @@
+"""Every contradiction in a recipe is found before anything is spent, with its numbers and its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lathe.records import Plan
+
+PlanOf = Callable[..., Plan]
+QUIET = {"train": {"checkpoint_every": 10}, "method": {"rank": 16}}
+
+
+def test_a_sound_recipe_has_no_findings(plan_of: PlanOf) -> None:
+    assert plan_of(**QUIET).findings == ()
+
+
+CASES = [
+    ({"train": {"checkpoint_every": 50}}, "train.checkpoint_every 50 is more than the 30 steps"),
+    (
+        {"train": {"max_steps": 500, "checkpoint_every": 10}},
+        "train.max_steps 500 is never reached: 3 epochs are 30 steps",
+    ),
+    (
+        {"train": {"max_steps": 12, "examples_per_step": 20, "checkpoint_every": 5}},
+        "the 12 steps end before every row was seen once: an epoch is 16 steps",
+    ),
+    ({"train": {"examples_per_step": 999, "checkpoint_every": 1}}, "is more than the 320 training rows"),
+    ({"train": {"examples_per_step": 160, "checkpoint_every": 1}}, "6 steps are very few"),
+    ({"train": {"warmup_share": 0.9, "checkpoint_every": 10}}, "warm-up takes 27 of 30 steps"),
+    (
+        {"train": {"max_tokens": 4096, "checkpoint_every": 10}},
+        "train.max_tokens 4096 is beyond the base's context of 512",
+    ),
+    (
+        {"train": {"token_budget": 40, "checkpoint_every": 10}},
+        "the longest row has 50 tokens and train.token_budget is 40",
+    ),
+    ({"method": {"rank": 48}}, "method.rank 48 is larger than a side of k_proj, v_proj"),
+    ({"test_rows": 12}, "with 12 test rows a share is known to within 25 points only"),
+    ({"test_rows": 0}, "there are no test rows"),
+    ({"evaluate": {"max_new_tokens": 8}}, "evaluate.max_new_tokens 8 is below the longest right answer of 20 tokens"),
+    ({"truncated_rows": 3}, "3 of 320 rows are cut at their end"),
+    ({"free_bytes": 10**8}, "the largest term is process"),
+]
+
+
+@pytest.mark.parametrize(("parts", "said"), CASES, ids=[said for _, said in CASES])
+def test_a_contradiction_is_named_with_its_numbers(plan_of: PlanOf, parts: dict, said: str) -> None:
+    found = plan_of(**{**QUIET, **parts}).findings
+    assert len(found) == 1, found
+    assert said in found[0]
+
+
+def test_all_contradictions_are_named_at_once(plan_of: PlanOf) -> None:
+    """A predecessor's recipe: 50 warm-up steps of 45, no checkpoint before the end."""
+    found = plan_of(
+        lengths=[50] * 238,
+        test_rows=10,
+        train={"examples_per_step": 16, "checkpoint_every": 500, "warmup_share": 0.99},
+        method={"rank": 512},
+    ).findings
+    assert len(found) == 4
+
+
+def test_full_training_has_no_rank_to_complain_about(plan_of: PlanOf) -> None:
+    assert plan_of(**{**QUIET, "method": {"kind": "full", "rank": 512}}).findings == ()

@@ -1,0 +1,171 @@
+"""The plan says what will happen: the very steps and tokens that the engine will take."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plan_parts import CONFIG, locked_recipe, token_set
+from tokenizers import models, pre_tokenizers, trainers
+
+from lathe import plan as stage
+from lathe.errors import DataError, InputError
+from lathe.plan import rates
+from lathe.plan.stage import Answers, Machine, forecast
+from lathe.records import Example, LockedRecipe, Message, Plan, TrainResult, TrainSpec
+from lathe.runs import RunFolder, commit_rows
+from lathe.schedule.steps import steps
+from lathe.text import tokenizer
+from lathe.text.tokens import tokenise
+
+PlanOf = Callable[..., Plan]
+TEMPLATE = "{% for m in messages %}<t>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<t>{% endif %}"
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    bpe = tokenizers.Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(
+        [], trainers.BpeTrainer(special_tokens=["<t>", "<e>"], initial_alphabet=alphabet, show_progress=False)
+    )
+    bpe.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "<e>"}')
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return folder
+
+
+def examples(count: int) -> list[Example]:
+    return [
+        Example(
+            id=str(i),
+            input="x",
+            messages=(Message(role="user", content="a" * (i % 37)),),
+            completion="yes" * (1 + i % 5),
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    for side, count in (("train", 100), ("validation", 10), ("test", 20)):
+        commit_rows(folder.rows(side), examples(count))
+    return folder
+
+
+def made(run: RunFolder, locked: LockedRecipe) -> Plan:
+    return stage.plan(run, locked, "inputs", lambda told: None)
+
+
+def test_the_stage_commits_what_it_returns(run: RunFolder, base: Path) -> None:
+    record = made(run, locked_recipe(str(base)))
+    assert run.load(run.plan, Plan) == record
+    assert run.done(run.plan, Plan, "inputs") == record
+    assert record.seconds > 0
+
+
+def test_steps_and_tokens_are_those_of_the_training_stage(run: RunFolder, base: Path) -> None:
+    """Training encodes with the same function and asks the same schedule, so the two can only agree."""
+    locked = locked_recipe(str(base), train={"epochs": 2.5, "examples_per_step": 7, "token_budget": 90})
+    record = made(run, locked)
+    rows = tokenise(tokenizer.load(base), examples(100))
+    course = steps(rows.lengths, locked.recipe.train, locked.recipe.seed)
+    taken = [(step, pack) for step in range(course.num_steps) for pack in course.packs(step)]
+    assert record.schedule.num_steps == course.num_steps
+    assert record.schedule.num_packs == len(taken)
+    assert record.schedule.num_tokens == sum(int(rows.lengths[row]) for _, pack in taken for row in pack)
+    assert record.schedule.num_supervised == sum(
+        int(rows.row(row).supervised.sum()) for _, pack in taken for row in pack
+    )
+    assert record.schedule.longest_row == int(rows.lengths.max())
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=50),
+    per_step=st.integers(1, 20),
+    epochs=st.floats(0.1, 4),
+    budget=st.integers(1, 200),
+    most=st.one_of(st.none(), st.integers(1, 30)),
+    every=st.integers(1, 60),
+)
+def test_a_drawn_recipe_is_planned_exactly(lengths, per_step, epochs, budget, most, every) -> None:
+    train = {
+        "epochs": epochs,
+        "examples_per_step": per_step,
+        "token_budget": budget,
+        "max_steps": most,
+        "checkpoint_every": every,
+    }
+    rows = token_set(lengths)
+    answers = {"test": Answers(5, 10)}
+    record = forecast(locked_recipe(train=train), CONFIG, rows, answers, 0, Machine(10**10, {}), "inputs")
+    course = steps(rows.lengths, TrainSpec.model_validate(train), 0)
+    packs = [pack for step in range(course.num_steps) for pack in course.packs(step)]
+    assert record.schedule.num_packs == len(packs)
+    assert record.schedule.num_tokens == sum(lengths[row] for pack in packs for row in pack)
+    assert record.schedule.checkpoint_steps[-1] == record.schedule.num_steps == course.num_steps
+
+
+def test_evaluation_is_bounded_by_arms_rows_and_answer_length(plan_of: PlanOf) -> None:
+    """Two base prompts answer validation and test, the tuned model test alone; each answer up to 1.25 x 20 + 16 tokens."""
+    assert plan_of(test_rows=400, longest=20).evaluate_tokens == (2 * 100 + 3 * 400) * 41
+    assert plan_of(test_rows=400, longest=20, evaluate={"max_new_tokens": 9}).evaluate_tokens == (2 * 100 + 3 * 400) * 9
+
+
+def test_a_finished_training_teaches_the_next_plan(
+    run: RunFolder, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    locked = locked_recipe(str(base))
+    assert made(run, locked).train_seconds is None
+    rows = tokenise(tokenizer.load(base), examples(100))
+    result = TrainResult(
+        inputs="x", adapter_folder="a", num_steps=1, num_tokens=1, num_supervised=1, first_loss=None, last_loss=None,
+        peak_bytes=1, train_seconds=12.5, tokens_per_second=1.0,
+    )  # fmt: skip
+    stage.remember_rate(locked, rows, result)
+    learned = made(run, locked)
+    assert learned.train_seconds is not None
+    assert learned.train_seconds.value == pytest.approx(12.5)
+    assert learned.rate_source == "measured"
+    assert len(rates.known()) == 1
+
+
+def test_no_training_rows_are_said_so(run: RunFolder, base: Path) -> None:
+    commit_rows(run.rows("train"), [])
+    with pytest.raises(DataError, match="no rows to train on"):
+        made(run, locked_recipe(str(base)))
+    assert not run.plan.exists()
+
+
+def test_rows_beyond_the_limit_stop_the_plan_and_are_counted_where_they_may_be_cut(run: RunFolder, base: Path) -> None:
+    with pytest.raises(InputError, match="rows are longer than 40 tokens"):
+        made(run, locked_recipe(str(base), train={"max_tokens": 40}))
+    record = made(run, locked_recipe(str(base), train={"max_tokens": 40, "truncate": True}))
+    assert record.schedule.truncated_rows > 0
+    assert record.schedule.longest_row == 40
+
+
+def test_a_base_without_a_configuration_is_bad_input(run: RunFolder, base: Path) -> None:
+    (base / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config.json is not there"):
+        made(run, locked_recipe(str(base)))
+
+
+def test_planning_loads_no_torch() -> None:
+    program = "import sys, lathe.plan; assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
