@@ -46,6 +46,8 @@ class Conversation:
     id: str | None = None
     meta: dict[str, str] = field(default_factory=dict)
     """Other short columns: source, category, schema ..."""
+    asked: str | None = None
+    """The input by itself, where it is known without instruction and schema; None = told from the turns."""
 
     @property
     def completion(self) -> str:
@@ -55,6 +57,8 @@ class Conversation:
     @property
     def input(self) -> str:
         """What was asked: all turns before the last answer but the system's. Duplicates are told by it."""
+        if self.asked is not None:
+            return self.asked
         asked = [turn.text() for turn in self.turns[:-1] if turn.role != "system"]
         return "\n".join(asked) if asked else "\n".join(turn.text() for turn in self.turns[:-1])
 

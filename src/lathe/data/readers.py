@@ -108,7 +108,7 @@ def _interaction(row: Row, columns: Mapping[str, str], system: Mapping[str, str]
         raise DataError(f"expected {columns['execution']!r} to be an object, got {shown(inner)}")
     turns = turns_in(inner.get("input_messages"), "execution.input_messages")
     agent = row.get(columns.get("agent", ""))
-    role = agent.get("role") if isinstance(agent, dict) else None
+    role = str(agent.get("role")) if isinstance(agent, dict) else ""
     if role in system:
         turns = [Turn("system", system[role]), *(turn for turn in turns if turn.role != "system")]
     return [*turns, Turn("assistant", text_in(inner.get("output"), "execution.output"))], None

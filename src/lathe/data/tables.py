@@ -50,6 +50,12 @@ def partner(path: Path) -> tuple[Path, Path] | None:
     return None
 
 
+def first_of(path: Path) -> Path:
+    """The file by which a table is named: of a parallel pair the one that asks."""
+    pair = partner(path)
+    return pair[0] if pair is not None else path
+
+
 def _parallel(asked: Path, answered: Path) -> Iterator[Placed | RejectedRow]:
     name = str(asked)
     with open(asked, "rb") as left, open(answered, "rb") as right:

@@ -45,6 +45,10 @@ class DataSpec(Written):
     )
     max_rejected: Share = Field(0.0, description="share of rows that may be unusable; above it the run stops. They are always listed")
     limit: Count | None = Field(None, description="use only the first so many rows of the source; None = all")
+    invariants: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="rules that every right answer keeps, by schema (`*` for all): {invoice: [total == subtotal + tax]}",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> DataSpec:

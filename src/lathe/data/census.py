@@ -1,0 +1,177 @@
+"""Rows looked at one after the other, and what all of them show together. A few numbers a row are kept, and a sample.
+
+with Census(tok, Looking()) as census:
+    census.add(conversation, "train", "rows.jsonl:17")     # row after row
+    report = census.report(...)
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe.data import invariants, overlaps, quality
+from lathe.data.answers import Values, group_of, look
+from lathe.data.conversation import Conversation
+from lathe.data.invariants import Invariant
+from lathe.data.learnability import Item
+from lathe.data.near import Sets, pairs, shingles
+from lathe.data.secrets import redacted
+from lathe.data.split import normalised
+from lathe.data.spool import hash64
+from lathe.data.tally import Tally
+from lathe.records import Side
+from lathe.records.check import AnswerKind
+
+MOST_LABELS = 2000
+LEAST_ROWS = 30
+"""Fewer rows than this say nothing about what most answers are."""
+SIDES: tuple[Side | None, ...] = (None, "train", "validation", "test")
+
+
+@dataclass(order=True)
+class _Drawn:
+    """A row of the sample. The heap's first is the one that leaves next."""
+
+    rank: tuple[int, int]
+    item: Item = field(compare=False)
+
+
+class Sample:
+    """The `most` rows with the smallest hashes: the same ones in whatever order rows come."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._heap: list[_Drawn] = []
+
+    def offer(self, hashed: int, row: int, item: Item) -> None:
+        """Takes a row, or does not."""
+        drawn = _Drawn((-hashed, -row), item)
+        if self._most is None or len(self._heap) < self._most:
+            heapq.heappush(self._heap, drawn)
+        elif drawn > self._heap[0]:
+            heapq.heapreplace(self._heap, drawn)
+
+    def rows(self) -> tuple[list[int], list[Item]]:
+        """Row numbers and items, in the order of the rows."""
+        inside = sorted(self._heap, key=lambda drawn: -drawn.rank[1])
+        return [-drawn.rank[1] for drawn in inside], [drawn.item for drawn in inside]
+
+
+class Census:
+    """What is known of all rows added so far."""
+
+    def __init__(self, rules: Mapping[str, Sequence[Invariant]] | None = None, sample: int | None = None) -> None:
+        self._rules = rules or {}
+        self._sets = Sets()
+        self._values = Values()
+        self._inputs, self._targets = array("Q"), array("Q")
+        self._sides = array("b")
+        self._files, self._lines = array("i"), array("q")
+        self._names: list[str] = []
+        self.tally = Tally()
+        self.sample = Sample(sample)
+        self.answers: Counter[str] | None = Counter()
+        """rows of each answer; None where there are more than MOST_LABELS different ones"""
+
+    def __enter__(self) -> Census:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sets.close()
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def place(self, row: int) -> str:
+        """Where a row stands: file and line."""
+        return f"{self._names[self._files[row]]}:{self._lines[row]}"
+
+    def add(self, conversation: Conversation, side: Side | None, file: str, line: int) -> str:
+        """Takes one row, and returns its place."""
+        row = len(self)
+        asked, answer = normalised(conversation.input), conversation.completion
+        text = asked or normalised(answer)
+        if not self._names or self._names[-1] != file:
+            self._names.append(file)
+        self._inputs.append(hash64(text))
+        self._targets.append(hash64(answer))
+        self._sides.append(SIDES.index(side))
+        self._files.append(len(self._names) - 1)
+        self._lines.append(line)
+        self._sets.add(shingles(text))
+        self._values.add(row, conversation)
+        if self.answers is not None:
+            self.answers[answer] += 1
+            self.answers = self.answers if len(self.answers) <= MOST_LABELS else None
+        if len(conversation.turns) > 1:
+            value = answer if conversation.target is None else conversation.target
+            self.sample.offer(self._inputs[row], row, Item(conversation.input, value, group_of(conversation)))
+        self._look(conversation, self.place(row))
+        return self.place(row)
+
+    def _look(self, conversation: Conversation, place: str) -> None:
+        for id, detail in look(conversation):
+            self.tally.note(id, place, detail)
+        broken = invariants.broken(self._rules, group_of(conversation), conversation.target) if self._rules else []
+        if broken:
+            self.tally.note("invariant", place, "; ".join(broken))
+
+    # all rows together ----------------------------------------------------------------------
+
+    def note_overlaps(self, kind: AnswerKind) -> None:
+        """Notes leaks, repeats, contradictions and near-duplicates."""
+        inputs, targets = np.frombuffer(self._inputs, np.uint64), np.frombuffer(self._targets, np.uint64)
+        sides = np.frombuffer(self._sides, np.int8)
+        groups = overlaps.equal(inputs)
+        train = sides == SIDES.index("train")
+        for side in ("validation", "test"):
+            held_out = sides == SIDES.index(side)
+            leaks = overlaps.shared(groups, held_out, train)
+            self._note_partners(f"{side}_in_train", leaks, int(held_out.sum()))
+            self._note_near(f"{side}_near_train", held_out, train, set(leaks))
+        between = overlaps.shared(groups, sides == SIDES.index("test"), sides == SIDES.index("validation"))
+        self._note_partners("test_in_validation", between, int((sides == SIDES.index("test")).sum()))
+        self._note_partners("repeated_row", overlaps.repeated(groups, targets, sides), len(self))
+        for group in overlaps.conflicting(groups, targets):
+            places = ", ".join(self.place(int(row)) for row in group[:4])
+            self.tally.note("answer_conflict" if kind == "text" else "label_conflict", places)
+        if not train.any():
+            everything = np.ones(len(self), dtype=np.bool_)
+            self._note_near("near_duplicate", everything, everything, {int(row) for group in groups for row in group})
+
+    def _note_partners(self, id: str, partners: dict[int, int], of: int) -> None:
+        self.tally.note_all(id, (f"{self.place(a)} = {self.place(b)}" for a, b in sorted(partners.items())), of)
+
+    def _note_near(self, id: str, left: NDArray[np.bool_], right: NDArray[np.bool_], equal: set[int]) -> None:
+        near = [found for found in pairs(self._sets, left, right) if found[0] not in equal]
+        places = (f"{self.place(a)} ~ {self.place(b)} ({overlap:.2f})" for a, b, overlap in near)
+        self.tally.note_all(id, places, int(left.sum()))
+
+    def note_answers(self, kind: AnswerKind, labels: Sequence[str] | None) -> None:
+        """Notes what the answers show together: odd values, labels that are one, one answer for most."""
+        for row, fields in self._values.odd().items():
+            self.tally.note("value_not_in_input", self.place(row), ", ".join(fields[:5]))
+        if self.answers is None:
+            return
+        if kind == "label":
+            self._note_labels(self.answers, labels)
+        (top, count), total = self.answers.most_common(1)[0], self.answers.total()
+        if count > 0.5 * total and total >= LEAST_ROWS:
+            self.tally.note("answer_constant", repr(redacted(top)[:60]), count=count)
+
+    def _note_labels(self, answers: Counter[str], labels: Sequence[str] | None) -> None:
+        for rare, frequent in quality.label_variants(answers):
+            detail = f"{answers[rare]} rows, perhaps {frequent!r} with {answers[frequent]}"
+            self.tally.note("label_variant", repr(rare), detail)
+        for label, count in (quality.unknown_labels(answers, labels) if labels is not None else {}).items():
+            self.tally.note("label_unknown", repr(label), f"{count} rows", count)
