@@ -55,13 +55,13 @@ def of_gates(gates: Iterable[GateResult], n: int) -> Iterator[Finding]:
                 id="not_measured", message=message, next_action=f"make {gate.metric} measurable or drop the gate"
             )
         elif gate.decidable:
-            message = f"{gate.text}: {gate.measured:.3g} does not hold"
+            message = f"{gate.text}: it is {gate.measured:.3g}"
             yield Finding(id="gate_missed", message=message)
         else:
             needed = (
                 f"{gate.rows_needed:,} would do if the rates stay" if gate.rows_needed else "no number of rows would do"
             )
-            message = f"{gate.text}: cannot be decided with {n:,} rows ({gate.measured:.3g}); {needed}"
+            message = f"{gate.text}: cannot be decided with {n:,} rows (it is {gate.measured:.3g}); {needed}"
             action = f"{gate.rows_needed:,} test rows would decide" if gate.rows_needed else None
             yield Finding(id="undecided", message=message, next_action=action)
 
