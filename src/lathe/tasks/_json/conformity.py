@@ -14,13 +14,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.validators import extend, validator_for
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
 from lathe.records import Json, canonical
-
-_REPEATED_CHOICE = re.compile(r"\((?:[^()\\]|\\.)*(?:[+*|}])(?:[^()\\]|\\.)*\)[+*{]")
-"""A group that can match in several ways, repeated: the source of exponential matching, as in `(a+)+$`."""
 
 
 def problem_with(schema: Json) -> str:
@@ -29,7 +25,8 @@ def problem_with(schema: Json) -> str:
         _validator(canonical(schema))
     except SchemaError as error:
         return f"it is no valid JSON Schema: {error.message} at {_place(error)}"
-    except (RecursionError, ValueError) as error:
+    except Exception as error:
+        # A malformed schema makes jsonschema trip wherever it happens to look: TypeError, AttributeError, re.error ...
         return f"it cannot be read: {error}"
     return ""
 
@@ -38,14 +35,15 @@ def conforms(schema: Json, value: Json) -> bool | None:
     """Whether a value fits; None where the schema itself cannot be applied (unresolvable or endless reference)."""
     try:
         return bool(_validator(canonical(schema)).is_valid(value))
-    except (Unresolvable, RecursionError, SchemaError, re.error, ValueError):
+    except Exception:
+        # As above; and parts that only a reference reaches are not checked beforehand.
         return None
 
 
 def first_misfit(schema: Json, value: Json) -> str:
     """Where and how a value fails a schema, for a person: `items/0/qty: 'two' is not of type 'integer'`; empty where it fits.
 
-    Raises Unresolvable or RecursionError as the schema does; ask `conforms` first.
+    Raises whatever the schema makes jsonschema raise; ask `conforms` first.
     """
     error = next(iter(_validator(canonical(schema)).iter_errors(value)), None)
     return f"{_place(error)}: {error.message}" if error is not None else ""
@@ -58,10 +56,15 @@ def _place(error: ValidationError | SchemaError) -> str:
 @lru_cache(maxsize=256)
 def _validator(schema_text: str) -> Any:
     schema = loads(schema_text)
+    if not isinstance(schema, dict | bool):
+        raise ValueError("a JSON Schema is an object, true or false")
     draft = validator_for(schema, default=Draft202012Validator)
     draft.check_schema(schema)
+    for pattern in _key_patterns(schema):
+        if may_take_for_ever(pattern):
+            raise ValueError(f"its patternProperties {pattern!r} could take exponential time to match")
     careful = extend(draft, {"pattern": _pattern})
-    return careful(schema, registry=Registry())
+    return careful(schema, registry=REGISTRY)
 
 
 def _pattern(_: Any, pattern: str, instance: Json, __: Json) -> Iterator[ValidationError]:
@@ -69,6 +72,42 @@ def _pattern(_: Any, pattern: str, instance: Json, __: Json) -> Iterator[Validat
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
+def _key_patterns(schema: Json) -> Iterator[str]:
+    """All keys of all patternProperties in a schema."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if isinstance(part.get("patternProperties"), dict):
+                yield from part["patternProperties"]
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+
+
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text; a pattern that could take exponential time is taken to be found anywhere."""
-    return bool(_REPEATED_CHOICE.search(pattern)) or re.search(pattern, text) is not None
+    """Whether a pattern is found in a text; one that could take exponential time is taken to be found anywhere."""
+    return may_take_for_ever(pattern) or re.search(pattern, text) is not None
+
+
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+\}|[()|+*{]", re.DOTALL)
+
+
+def may_take_for_ever(pattern: str) -> bool:
+    """Whether a group that can match in several ways is repeated, the source of exponential matching, as in `(a+)+$`.
+
+    Errs on the safe side: `(a|b)*` is harmless and counts as well. So does a pattern of more than 1,000 characters.
+    """
+    several_ways = [False]
+    for piece in _PIECE.finditer(pattern):
+        sign = piece.group()
+        if sign == "(":
+            several_ways.append(False)
+        elif sign == ")" and len(several_ways) > 1:
+            inner = several_ways.pop()
+            if inner and pattern[piece.end() : piece.end() + 1] in ("+", "*", "{"):
+                return True
+            several_ways[-1] |= inner
+        elif sign in ("|", "+", "*", "{"):
+            several_ways[-1] = True
+    return len(pattern) > 1000
