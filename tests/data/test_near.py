@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.data.near import Sets, jaccard, pairs, shingles
+from lathe.data.near import jaccard, pairs, shingles
+from lathe.data.sets import Sets
 
 WORDS = [f"word{number}" for number in range(400)]
 
@@ -68,6 +69,7 @@ def test_work_split_into_small_chunks_finds_the_same(monkeypatch: pytest.MonkeyP
     left = np.arange(len(sets)) % 3 != 0
     whole = pairs(sets, left, ~left, 0.5)
     monkeypatch.setattr("lathe.data.near.CHUNK", 50)
+    monkeypatch.setattr("lathe.data.sets.CHUNK", 50)
     assert {a for a, _, _ in pairs(sets, left, ~left, 0.5)} == {a for a, _, _ in whole}
 
 

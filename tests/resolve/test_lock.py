@@ -102,6 +102,15 @@ def test_a_mirror_without_the_variable_says_which_variable(
     assert "export LATHE_MIRROR=" in (caught.value.hint or "")
 
 
+def test_a_known_public_file_with_other_content_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATHE_MIRROR", str(project))
+    (project / "edgejson").mkdir()
+    (project / "edgejson" / "train_v3.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="is not the file that is known as EdgeJSON v3"):
+        lock(recipe({"source": "mirror:edgejson/train_v3.jsonl"}), Path("/"), "")
+    assert lock(recipe({"source": "edgejson/train_v3.jsonl"}), project, "").data_files
+
+
 # what is not there ------------------------------------------------------------------------------------
 
 

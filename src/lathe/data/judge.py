@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lathe.data import overlaps
 from lathe.data.near import THRESHOLD, pairs
 from lathe.data.spool import SIDES, Columns
 from lathe.records import DataFinding, RejectedRow, Source
@@ -59,19 +60,20 @@ def judge(
 ) -> Judged:
     """Judges a whole set."""
     places = Places(columns, sources)
-    groups = list(equal_inputs(columns.inputs))
-    exact = exact_leaks(groups, columns.sides)
+    groups = overlaps.equal(columns.inputs)
+    train, test = columns.sides == TRAIN, columns.sides == TEST
+    exact = {row: (other, 1.0) for row, other in overlaps.shared(groups, train, ~train).items()}
     near = near_leaks(columns, exact)
     kept = np.ones(len(columns.sides), bool)
     kept[list({**exact, **near})] = False
     rows: dict[str, int] = {side: int(((columns.sides == index) & kept).sum()) for index, side in enumerate(SIDES)}
-    num_train = int((columns.sides == TRAIN).sum())
+    num_train = int(train.sum())
     near_words = f"runs of five words overlap by {THRESHOLD:g} or more with a row of another side"
     findings = [
         rejected_finding(rejected),
         leak_finding("exact_duplicate", "the same text stands on another side", exact, num_train, places),
         leak_finding("near_duplicate", near_words, near, num_train, places),
-        overlap_finding(groups, columns, places),
+        overlap_finding(overlaps.shared(groups, test, columns.sides == VALIDATION), places),
         repeat_finding(groups, columns, kept, places),
         conflict_finding(groups, columns, places),
         id_finding(repeated_ids, num_repeated_ids),
@@ -84,25 +86,6 @@ def judge(
         rows=rows,
         findings=tuple(finding for finding in findings if finding is not None),
     )
-
-
-def equal_inputs(inputs: NDArray[np.uint64]) -> Iterator[list[int]]:
-    """Groups of two or more rows with the same normalised input, each in the order of the source."""
-    order = np.argsort(inputs, kind="stable")
-    bounds = np.flatnonzero(np.diff(inputs[order])) + 1
-    begins, ends = np.concatenate([[0], bounds]), np.concatenate([bounds, [len(order)]])
-    for index in np.flatnonzero(ends - begins > 1):
-        yield [int(row) for row in order[begins[index] : ends[index]]]
-
-
-def exact_leaks(groups: list[list[int]], sides: NDArray[np.int8]) -> Partner:
-    """Training rows with the same normalised input as a row of validation or test."""
-    leaks: Partner = {}
-    for group in groups:
-        held_out = [row for row in group if sides[row] != TRAIN]
-        if held_out:
-            leaks.update({row: (held_out[0], 1.0) for row in group if sides[row] == TRAIN})
-    return leaks
 
 
 def near_leaks(columns: Columns, exact: Partner) -> Partner:
@@ -134,50 +117,42 @@ def leak_finding(name: str, why: str, leaks: Partner, num_train: int, places: Pl
     )
 
 
-def overlap_finding(groups: list[list[int]], columns: Columns, places: Places) -> DataFinding | None:
+def overlap_finding(both: dict[int, int], places: Places) -> DataFinding | None:
     """Rows that are both in validation and in test."""
-    both = [group for group in groups if {VALIDATION, TEST} <= {int(columns.sides[row]) for row in group}]
     if not both:
         return None
     return DataFinding(
         id="validation_in_test",
         level="warning",
-        message=f"{len(both)} texts stand both in validation and in test",
+        message=f"{len(both)} test rows stand in validation as well",
         hint="What is chosen on validation then knows those test rows; take them out of one file.",
-        examples=tuple(" = ".join(map(places.with_side, group[:3])) for group in both[:SHOWN]),
+        examples=tuple(f"{places[row]} = {places.with_side(other)}" for row, other in list(both.items())[:SHOWN]),
         count=len(both),
     )
 
 
 def repeat_finding(
-    groups: list[list[int]], columns: Columns, kept: NDArray[np.bool_], places: Places
+    groups: overlaps.Groups, columns: Columns, kept: NDArray[np.bool_], places: Places
 ) -> DataFinding | None:
     """Rows that repeat an earlier row of their own side, text and answer."""
-    repeats = []
-    for group in groups:
-        seen: dict[tuple[int, int], int] = {}
-        for row in group:
-            if kept[row]:
-                first = seen.setdefault((int(columns.sides[row]), int(columns.targets[row])), row)
-                if first != row:
-                    repeats.append((row, first))
+    repeats = overlaps.repeated([group[kept[group]] for group in groups], columns.targets, columns.sides)
     if not repeats:
         return None
-    in_test = sum(int(columns.sides[row]) == TEST for row, _ in repeats)
+    in_test = sum(int(columns.sides[row]) == TEST for row in repeats)
     narrow = "They stay. Repeated test rows make intervals look narrower than they are."
     return DataFinding(
         id="repeated_row",
         level="warning" if in_test else "info",
         message=f"{len(repeats)} rows repeat another row of their side ({in_test} of them in test)",
         hint=narrow if in_test else "They stay, and weigh more in training.",
-        examples=tuple(f"{places[row]} = {places[first]}" for row, first in repeats[:SHOWN]),
+        examples=tuple(f"{places[row]} = {places[first]}" for row, first in list(repeats.items())[:SHOWN]),
         count=len(repeats),
     )
 
 
-def conflict_finding(groups: list[list[int]], columns: Columns, places: Places) -> DataFinding | None:
+def conflict_finding(groups: overlaps.Groups, columns: Columns, places: Places) -> DataFinding | None:
     """Texts with more than one answer."""
-    conflicts = [group for group in groups if len({int(columns.targets[row]) for row in group}) > 1]
+    conflicts = overlaps.conflicting(groups, columns.targets)
     if not conflicts:
         return None
     return DataFinding(

@@ -12,26 +12,22 @@ stands in thousands of rows, is never rare, and costs nothing. Unlike MinHash it
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import zlib
-from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lathe.data.sets import Hashes, Rows, Sets
 
 WORDS = 5
 """Words in a shingle. In rows made from a template most runs of five words hold a value, so rows with other values differ."""
 THRESHOLD = 0.7
 CHUNK = 1 << 20
+"""Candidate pairs held at once."""
 _ODD = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD], np.uint64
 )
-
-Hashes = NDArray[np.uint64]
-Rows = NDArray[np.int64]
 
 
 def shingles(normalised_text: str) -> Hashes:
@@ -45,65 +41,6 @@ def shingles(normalised_text: str) -> Hashes:
         runs = (runs ^ hashed[k : len(hashed) - WORDS + 1 + k]) * _ODD[k]
         runs ^= runs >> np.uint64(29)
     return np.unique(runs)
-
-
-class Sets:
-    """The shingles of many texts, one after the other in a file without a name: memory stays flat.
-
-    Text i has the 64-bit hashes starts[i] to starts[i + 1], sorted.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the sets
-        self._ends = array("q", [0])
-        self._pending: list[Hashes] = []
-
-    def add(self, hashes: Hashes) -> None:
-        """Takes the shingles of the next text."""
-        self._pending.append(hashes)
-        self._ends.append(self._ends[-1] + len(hashes))
-        if len(self._pending) >= 4096:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._file.seek(0, os.SEEK_END)
-        for hashes in self._pending:
-            self._file.write(hashes.tobytes())
-        self._pending.clear()
-        self._file.flush()
-
-    def close(self) -> None:
-        """Gives the file back."""
-        self._file.close()
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def starts(self) -> Rows:
-        """Where each text begins, and the end of the last: one more than there are texts."""
-        return np.frombuffer(self._ends, np.int64)
-
-    def read(self, begin: int, end: int) -> Hashes:
-        """The hashes of texts begin to end - 1, one after the other."""
-        if self._pending:
-            self._flush()
-        first, last = self._ends[begin], self._ends[end]
-        self._file.seek(first * 8)
-        return np.frombuffer(self._file.read((last - first) * 8), np.uint64)
-
-    def of(self, row: int) -> Hashes:
-        """Shingles of one text."""
-        return self.read(row, row + 1)
-
-    def chunks(self) -> Iterator[tuple[int, int]]:
-        """Runs of texts, begin and end, of about CHUNK hashes each."""
-        starts = self.starts()
-        begin = 0
-        while begin < len(self):
-            end = int(np.searchsorted(starts, starts[begin] + CHUNK))
-            end = min(max(end, begin + 1), len(self))
-            yield begin, end
-            begin = end
 
 
 def jaccard(x: Hashes, y: Hashes) -> float:

@@ -11,6 +11,7 @@ from lathe import plugins
 from lathe.data.read import Placed, read_file
 from lathe.errors import DataError
 from lathe.files import row_files, schema_files
+from lathe.public_sources import by_sha256
 from lathe.records import DataSpec, Json, LockedRecipe, RejectedRow, SchemaSpec, Side, Source, TaskSetup
 from lathe.runs import file_sha256
 
@@ -50,7 +51,10 @@ def origins(locked: LockedRecipe) -> list[Origin]:
                 hint = "Run the same command again: what depends on the file is made anew."
                 raise DataError("the file has changed since the recipe was locked", file=str(path), hint=hint)
             limit = data.limit if place in (data.source, data.train) else None
-            found.append(Origin(Source(name=str(path), sha256=sha256), side, path, limit))
+            public = by_sha256(sha256)
+            licence, citation = (public.licence, public.citation) if public else (None, None)
+            source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation)
+            found.append(Origin(source, side, path, limit))
     return found
 
 

@@ -17,7 +17,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.near import Sets, shingles
+from lathe.data.near import shingles
+from lathe.data.sets import Sets
 from lathe.records import Example, Side
 
 SIDES: tuple[Side, ...] = get_args(Side)

@@ -48,6 +48,7 @@ class Source(Record):
 
     name: str = Field(description="lathe:NAME, a file or a Hub id, as the recipe says it")
     licence: str | None = Field(None, description="SPDX id or words; None = not stated, which blocks publication")
+    citation: str | None = Field(None, description="how to cite it, for the model card; None where nobody said")
     revision: str | None = Field(None, description="generator version or commit")
     sha256: str | None = Field(None, description="content hash of the file; None for a generated corpus")
     num_rows: int = Field(0, description="rows read")

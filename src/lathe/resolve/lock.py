@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lathe.errors import InputError
 from lathe.files import row_files, schema_files
+from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
 from lathe.resolve.base import base_files, find_base
 from lathe.runs import file_sha256
@@ -39,9 +40,9 @@ def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
     schema = recipe.schema_
     if schema.from_ is not None:
         schema = schema.model_copy(update={"from_": str(data_path(schema.from_, recipe_folder))})
-    files = [file for place in origins(data) for file in row_files(Path(place))]
-    if schema.from_ is not None:
-        files += schema_files(Path(schema.from_)).values()
+    rows = tuple(hashed(path) for place in origins(data) for path in row_files(Path(place)))
+    check_mirror(recipe.data, recipe_folder, rows)
+    schemas = schema_files(Path(schema.from_)).values() if schema.from_ is not None else ()
     base = find_base(recipe.base, recipe_folder)
     return LockedRecipe(
         inputs=inputs,
@@ -49,7 +50,7 @@ def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
         base_folder=str(base.folder),
         base_files=base_files(base.folder),
         base_revision=base.revision,
-        data_files=tuple(hashed(path) for path in files),
+        data_files=(*rows, *(hashed(path) for path in schemas)),
         packages=packages(),
     )
 
@@ -81,6 +82,20 @@ def data_path(place: str, recipe_folder: Path) -> Path:
             hint=f"Set it: export {MIRROR_VARIABLE}=/path/to/data; or give the file itself with --set.",
         )
     return (Path(mirror).expanduser() / place.removeprefix(MIRROR_PREFIX)).absolute()
+
+
+def check_mirror(data: DataSpec, recipe_folder: Path, files: tuple[FileHash, ...]) -> None:
+    """Raises InputError where a file of the mirror is not the public file that Lathe knows at its place."""
+    found = {file.path: file.sha256 for file in files}
+    for place in origins(data):
+        public = by_place(place.removeprefix(MIRROR_PREFIX)) if place.startswith(MIRROR_PREFIX) else None
+        path = data_path(place, recipe_folder) if public is not None else None
+        if public is not None and found[str(path)] != public.sha256:
+            raise InputError(
+                f"{path} is not the file that is known as {public.name}: its sha256 begins {found[str(path)][:12]}, "
+                f"expected {public.sha256[:12]}",
+                hint="Fetch it anew; or give your own file by its path, with --set data.source=FILE.",
+            )
 
 
 def hashed(path: Path) -> FileHash:

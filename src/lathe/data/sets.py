@@ -1,0 +1,83 @@
+"""Sets of 64-bit hashes, one a text, kept in a file without a name so that a million texts take no memory.
+
+sets.add(shingles(text))     the next text's
+sets.of(3)                   the fourth text's, sorted
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+Rows = NDArray[np.int64]
+CHUNK = 1 << 20
+"""Hashes read at once: 8 MB."""
+BUFFERED = 4096
+"""Sets that wait in memory before they are written."""
+
+
+class Sets:
+    """The hashes of many texts, one set after the other.
+
+    Text i has the 64-bit hashes starts[i] to starts[i + 1], sorted.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """folder: whose file system holds the file; None = the system's place for temporary files."""
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the sets
+        self._ends = array("q", [0])
+        self._pending: list[Hashes] = []
+
+    def add(self, hashes: Hashes) -> None:
+        """Takes the shingles of the next text."""
+        self._pending.append(hashes)
+        self._ends.append(self._ends[-1] + len(hashes))
+        if len(self._pending) >= BUFFERED:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.seek(0, os.SEEK_END)
+        for hashes in self._pending:
+            self._file.write(hashes.tobytes())
+        self._pending.clear()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def starts(self) -> Rows:
+        """Where each text begins, and the end of the last: one more than there are texts."""
+        return np.frombuffer(self._ends, np.int64)
+
+    def read(self, begin: int, end: int) -> Hashes:
+        """The hashes of texts begin to end - 1, one after the other."""
+        if self._pending:
+            self._flush()
+        first, last = self._ends[begin], self._ends[end]
+        self._file.seek(first * 8)
+        return np.frombuffer(self._file.read((last - first) * 8), np.uint64)
+
+    def of(self, row: int) -> Hashes:
+        """Shingles of one text."""
+        return self.read(row, row + 1)
+
+    def chunks(self) -> Iterator[tuple[int, int]]:
+        """Runs of texts, begin and end, of about CHUNK hashes each."""
+        starts = self.starts()
+        begin = 0
+        while begin < len(self):
+            end = int(np.searchsorted(starts, starts[begin] + CHUNK))
+            end = min(max(end, begin + 1), len(self))
+            yield begin, end
+            begin = end
