@@ -1,0 +1,84 @@
+"""What a model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from shouting_world import example
+
+from lathe.evaluate import prompts
+from lathe.records import Example, Message
+
+
+def render(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+    """A token for every character."""
+    return [[ord(letter) for message in messages for letter in message.content] for messages in conversations]
+
+
+def test_the_limit_is_a_quarter_more_than_the_longest_right_answer_and_sixteen() -> None:
+    assert prompts.longest_answer([4, 40, 12], None) == 50 + 16
+    assert prompts.longest_answer([1662], None) == 2078 + 16
+    assert prompts.longest_answer([4, 40, 12], 33) == 33
+
+
+def test_shots_are_short_and_unlike_each_other() -> None:
+    train = [
+        example("longsimple", kind="simple"), example("short", kind="simple"), example("tiny", kind="simple"),
+        example("complexone", kind="complex"), example("middlelong", kind="medium"),
+    ]  # fmt: skip
+    lengths = [len(row.input) for row in train]
+    chosen = prompts.choose_shots(train, lengths, ("kind",), 4)
+    assert [row.input for row in chosen] == ["tiny", "complexone", "middlelong", "short"]
+
+
+@given(st.permutations(range(8)), st.integers(0, 10))
+def test_the_order_of_the_training_rows_does_not_change_the_shots(order: list[int], k: int) -> None:
+    rows = [example("abcdefgh"[: 1 + i // 2] * 2 + str(i), kind=str(i % 3)) for i in range(8)]
+    shuffled = [rows[i] for i in order]
+
+    def ids(train: Sequence[Example]) -> list[str]:
+        return [row.id for row in prompts.choose_shots(train, [len(row.input) for row in train], ("kind",), k)]
+
+    assert ids(shuffled) == ids(rows)
+    assert len(ids(rows)) == min(k, 8)
+
+
+def test_shots_stand_before_the_question_and_the_system_turn_only_once() -> None:
+    system = Message(role="system", content="Shout.")
+    other = Message(role="system", content="Shout louder.")
+    question, same, different = (
+        example(word).model_copy(update={"messages": (first, Message(role="user", content=word))})
+        for word, first in (("oak", system), ("elm", system), ("fir", other))
+    )
+    turns = [(message.role, message.content) for message in prompts.with_shots(question, [same, different])]
+    assert turns == [
+        ("system", "Shout."),
+        ("user", "elm"), ("assistant", "ELM"),
+        ("user", "Shout louder.\n\nfir"), ("assistant", "FIR"),
+        ("user", "oak"),
+    ]  # fmt: skip
+
+
+def test_without_shots_the_prompt_is_the_very_one_of_training() -> None:
+    question = example("oak")
+    assert prompts.with_shots(question, []) == question.messages
+
+
+def test_a_prompt_near_the_end_of_the_context_gets_the_room_there_is() -> None:
+    rows = [example("a" * 10), example("b" * 95), example("c" * 100)]
+    asked = prompts.ask(rows, [], [11, 6, 4], render, 20, 100)
+    assert [request.max_new_tokens for request in asked.requests] == [20, 5]
+    assert asked.unasked == (rows[2].id,)
+    assert {finding.id: finding.examples for finding in asked.findings} == {
+        "prompt_too_long": (rows[2].id,), "answer_cut": (rows[1].id,),
+    }  # fmt: skip
+
+
+def test_the_prompt_hash_changes_with_any_token_and_with_nothing_else() -> None:
+    rows = [example("oak"), example("elm")]
+    first = prompts.ask(rows, [], [4, 4], render, 20, 100)
+    assert prompts.ask(rows, [], [4, 4], render, 30, 200).prompt_hash == first.prompt_hash
+    assert prompts.ask(rows, rows[:1], [4, 4], render, 20, 100).prompt_hash != first.prompt_hash
+    assert prompts.ask(rows[::-1], [], [4, 4], render, 20, 100).prompt_hash != first.prompt_hash
