@@ -60,6 +60,8 @@ BAD = {
     "no-is-text": ("epochs: 2", "truncate: no", "r.yaml:9: train.truncate: got 'no', expected true or false"),
     "clock-is-text": ("epochs: 2", "epochs: 12:30:00", "r.yaml:9: train.epochs: got '12:30:00', expected a number"),
     "octal-is-text": ("rank: 8", "rank: 010", "r.yaml:7: method.rank: got '010', expected a whole number"),
+    "our-own-name": ("ship: [adapter]", "schema: {from_: x}", "r.yaml:14: schema.from_: unknown key. Did you mean `from`?"),
+    "one-bad-item": ("kind: lora", "targets: [q_proj, 3]", "r.yaml:7: method.targets[1]: got 3, expected text"),
     "infinite": ("epochs: 2", "epochs: .inf", "r.yaml:9: train.epochs: got '.inf', expected a number"),
     "overflow": ("epochs: 2", "epochs: 1e999", "r.yaml:9: train.epochs: got '1e999', expected a number"),
     "null": ("epochs: 2", "epochs:", "r.yaml:9: train.epochs: got null, expected a number"),

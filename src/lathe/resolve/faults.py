@@ -35,13 +35,16 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
 
     `set_paths`: paths given by --set, with their text; a fault in one names the option instead of a line.
     """
+    schema = kind.model_json_schema(by_alias=True)
+    faults = {
+        path: placed(path, "unknown key", nearest_key(path, schema), tree, set_paths)
+        for path in private_names(tree, schema)
+    }
     try:
         # JSON mode takes lists for tuples and, being strict, no text for a number and no `no` for false.
-        return kind.model_validate_json(json.dumps(tree.value), strict=True), []
+        return kind.model_validate_json(json.dumps(tree.value), strict=True), list(faults.values())
     except ValidationError as error:
         details: list[dict[str, Any]] = [dict(detail) for detail in error.errors(include_url=False)]
-    schema = kind.model_json_schema(by_alias=True)
-    faults: dict[Path, Fault] = {}
     expected: dict[Path, list[str]] = {}
     for detail in details:
         path = real_path(detail["loc"], tree.value, schema)
@@ -61,7 +64,22 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
             expected[path] = [words]
         message, hint = said(detail, path, words, schema)
         faults.setdefault(path, placed(path, message, hint, tree, set_paths))
-    return None, list(faults.values())
+    return None, [fault for path, fault in faults.items() if not any(inside(other, path) for other in faults)]
+
+
+def inside(path: Path, outer: Path) -> bool:
+    """Whether a path lies below another: its fault then says more than one of the whole."""
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def private_names(tree: Tree, schema: Json) -> list[Path]:
+    """Keys by which only our code calls a value (`from_`); the model would take them."""
+    return [path for path in tree.lines if str(path[-1]).endswith("_") and path[-1] not in keys_at(path[:-1], schema)]
+
+
+def keys_at(path: Path, schema: Json) -> list[str]:
+    """The known keys of the mapping at a path."""
+    return list(node_at(path, schema).get("properties", {}))
 
 
 def placed(path: Path, message: str, hint: str | None, tree: Tree, set_paths: Mapping[Path, str]) -> Fault:
@@ -174,7 +192,7 @@ def describe(path: Path, schema: Json) -> str | None:
 def nearest_key(path: Path, schema: Json) -> str:
     """Says which known key was probably meant, or where the key belongs, or which keys there are."""
     key = str(path[-1])
-    siblings = list(node_at(path[:-1], schema).get("properties", {}))
+    siblings = keys_at(path[:-1], schema)
     near = [dotted((*home, key)) for home in key_homes(schema, key)] or difflib.get_close_matches(key, siblings, n=1)
     if near:
         return f"Did you mean `{near[0]}`?"

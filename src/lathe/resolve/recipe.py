@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
+from lathe import plugins
 from lathe.errors import Fault, InputError, RecipeError
 from lathe.records import Json, Recipe, Written
 from lathe.resolve import strict_yaml
@@ -148,4 +149,8 @@ def put(root: Json, path: strict_yaml.Path, value: Json) -> str | None:
 def json_schema() -> Json:
     """JSON Schema of a recipe, for editors: every key with its meaning, unit and default."""
     schema = Recipe.model_json_schema(by_alias=True)
+    keys = schema["properties"]
+    keys["task"]["examples"] = list(plugins.names("tasks"))
+    keys["trainer"]["examples"] = list(plugins.names("trainers"))
+    keys["ship"]["items"]["examples"] = list(plugins.names("exports"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Lathe recipe", **schema}
