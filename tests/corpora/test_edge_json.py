@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
@@ -9,14 +10,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from math import isclose
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lathe import plugins
+from lathe.corpora import edge_json
 from lathe.corpora.edge_json import PLANS, drawn
-from lathe.records import Json
+from lathe.records import Json, TaskSetup
 from lathe.tasks._json.shape import shape
 
 STEADY = settings(deadline=None, derandomize=True)
@@ -195,6 +198,13 @@ def test_the_invariants_hold_in_every_row(place: tuple[int, int]) -> None:
 # --------------------------------------------------------------------------------------------------- shape
 
 
+def test_the_example_in_the_docstring_is_a_row_of_the_corpus() -> None:
+    shown = " ".join((edge_json.__doc__ or "").split())
+    example = edge_json.row(0, 370)
+    assert " ".join(example["input"].split()) in shown
+    assert json.dumps(example["target"]) in shown
+
+
 def test_there_are_ten_simple_ten_medium_and_five_complex_schemas() -> None:
     assert Counter(plan.complexity for plan in PLANS.values()) == {"simple": 10, "medium": 10, "complex": 5}
 
@@ -247,8 +257,6 @@ def test_five_thousand_rows_take_seconds_not_minutes() -> None:
 
 
 def test_the_listing_rule_does_not_solve_prose_or_chat() -> None:
-    from lathe.records import TaskSetup
-
     task = plugins.load("tasks", "json_extraction")
     setup = TaskSetup(schemas=dict(SCHEMAS))
     examples = [task.example(row, setup) for row in ROWS[:450]]
@@ -263,9 +271,6 @@ def test_the_listing_rule_does_not_solve_prose_or_chat() -> None:
 @pytest.mark.parametrize("name", sorted(PLANS))
 def test_no_schema_is_one_of_edgejsons(name: str) -> None:
     """Field sets are our own: no schema shares its set of top-level keys with the public set, where that is at hand."""
-    import json
-    from pathlib import Path
-
     folder = Path(__file__).parents[3] / "shared" / "data" / "edgejson" / "schemas"
     if not folder.is_dir():
         pytest.skip("the EdgeJSON schemas are not on this machine")

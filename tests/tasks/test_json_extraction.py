@@ -394,6 +394,7 @@ def test_a_row_that_does_not_fit_is_refused_with_what_to_do(row: dict, setup: di
         ({"type": "string", "format": "date"}, "soon", "soon"),
         ({"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$"}, "1:05 pm", "13:05"),
         ({"enum": ["in_work", "done"]}, "In work", "in_work"),
+        ({"enum": ["dog", "cat"], "description": "Which. Rule: puppy = dog, kitten = cat"}, "Kitten", "cat"),
         ({"type": ["integer", "null"]}, "7", 7),
         ({}, "as it is", "as it is"),
     ],

@@ -1,8 +1,13 @@
 """Generated data for JSON extraction: a record of one of 25 schemas, written down in one of four ways.
 
-    {"id": "edge_json-0-17", "schema_id": "shift_swap", "complexity": "simple", "style": "chat",
-     "input": "Nora: hi, about the shift swap\nMilo: Ada Halford cannot come\n...",
-     "target": {"gives": "Ada Halford", "takes": "Bo Elmdale", "shift_day": "2024-03-09", "shift": "late", "agreed": true}}
+    Subject: shift swap
+    As promised, here it is. Runa Winersen jumps in. Uma Fengate cannot come. The boss has not agreed yet. Shift:
+    morning. The day is May 18, 2021.
+    Thanks, Alma
+
+    {"gives": "Uma Fengate", "takes": "Runa Winersen", "shift_day": "2021-05-18", "shift": "early", "agreed": false}
+
+(Input and target of row 370 of seed 0; the schema says `morning = early`. 5,000 rows take half a second.)
 
 Ten simple schemas (flat), ten medium (one level of nesting or one list), five complex (lists inside lists); listing,
 e-mail, table or log, chat. Names drift, order drifts, optional values are missing, lines are added that say nothing.

@@ -50,7 +50,7 @@ class Writer:
     def label(self, part: Part) -> str:
         """One of the part's names, the first more often."""
         labels = part.labels
-        return labels[0] if len(labels) == 1 or self.rng.random() < 0.4 else self.rng.choice(labels[1:])
+        return labels[0] if len(labels) == 1 or self.rng.random() < 0.6 else self.rng.choice(labels[1:])
 
     def shuffled(self, parts: tuple[Part, ...], record: dict[str, Json]) -> list[Part]:
         """The parts that the record has, in an order of this row's own."""

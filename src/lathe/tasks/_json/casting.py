@@ -1,8 +1,11 @@
-"""Words of a document as JSON values, by the schemas that hold for them. Used by the rules without a model only, never by a scorer.
+"""Words of a document as JSON values, by the schemas that hold for them.
 
-cast("$1,240.50", [{"type": "number"}])                      -> 1240.5
-cast("3 May 2024", [{"type": "string", "format": "date"}])   -> "2024-05-03"
-cast("Yes", [{"type": "boolean"}])                           -> True
+    caster([{"type": "number"}])("$1,240.50")                                 -> 1240.5
+    caster([{"type": "string", "format": "date"}])("3 May 2024")              -> "2024-05-03"
+    caster([{"type": "boolean"}])("Yes")                                      -> True
+    caster([{"enum": ["dog"], "description": "Rule: puppy = dog"}])("puppy")  -> "dog"
+
+Used by the rules without a model only, never by a scorer.
 """
 
 from __future__ import annotations
@@ -40,6 +43,10 @@ def caster(options: Sequence[dict[str, Json]]) -> Callable[[str], Json]:
         for word in reversed(option["enum"])
         if isinstance(word, str)
     }
+    for option in options:
+        if isinstance(option.get("enum"), list) and isinstance(option.get("description"), str):
+            said = re.findall(r"([^,=]+) = ([^,=]+)", option["description"].partition("Rule:")[2])
+            words |= {plain(other): meant for other, meant in said if meant in words.values()}
     types = [name for option in options for name in _types(option)]
     formats = {option["format"] for option in options if isinstance(option.get("format"), str)}
     patterns = [option["pattern"] for option in options if isinstance(option.get("pattern"), str)]

@@ -12,9 +12,6 @@ from lathe.tasks._json import shape
 from lathe.tasks._json.casting import caster, plain
 from lathe.tasks._json.listing import Learnt, Line, Listing, end_of_block, lines
 
-LEAST_VOTES = 2
-"""Training rows that must agree before a label or a wording counts as learnt."""
-
 
 @dataclass(frozen=True)
 class Slot:
@@ -69,10 +66,7 @@ def _labels(rows: Sequence[tuple[list[Line], Slots]]) -> dict[str, list[str]]:
             else:
                 continue
             votes[plain(line.label)].update(keys - {""})
-    return {
-        label: [key for key, num_votes in counted.most_common() if num_votes >= LEAST_VOTES]
-        for label, counted in votes.items()
-    }
+    return {label: [key for key, _ in counted.most_common()] for label, counted in votes.items()}
 
 
 def _wordings(rows: Sequence[tuple[list[Line], Slots]], listing: Listing) -> dict[tuple[str, str], Json]:
@@ -84,8 +78,7 @@ def _wordings(rows: Sequence[tuple[list[Line], Slots]], listing: Listing) -> dic
             key = listing.key(line.label, list(chosen)) if line.label else None
             if key is not None and times[key] == 1:
                 votes[key, plain(line.value)][canonical(chosen[key].value)] += 1
-    likeliest = {wording: counted.most_common(1)[0] for wording, counted in votes.items()}
-    return {wording: json.loads(text) for wording, (text, num_votes) in likeliest.items() if num_votes >= LEAST_VOTES}
+    return {wording: json.loads(counted.most_common(1)[0][0]) for wording, counted in votes.items()}
 
 
 def slots(document: Json, schema: Json, value: Json, key: str = "", around: tuple[str, ...] = ()) -> Iterator[Slot]:

@@ -1,10 +1,12 @@
 """A document read as a listing of `Label: value` lines under a JSON Schema.
 
-Ticket No: 4711                {"ticket_no": 4711,
-Opened on: 3 May 2024    ->     "opened_on": "2024-05-03",
-Parts:                          "parts": [{"name": "valve", "price": 4.5}]}
-  - Name: valve
-    Price: $4.50
+    Ticket No: 4711                {"ticket_no": 4711,
+    Opened on: 3 May 2024    ->     "opened_on": "2024-05-03",
+    Parts:                          "parts": [{"part_name": "valve", "price": 4.5}]}
+      - Part Name: valve
+        Price: $4.50
+
+A label belongs to the key with the same words, else to the key that training rows taught, else to the most similar one.
 """
 
 from __future__ import annotations

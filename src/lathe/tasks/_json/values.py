@@ -1,9 +1,11 @@
 """When two JSON values are the same, how much of one is in the other, and what is wrong where they differ.
 
-equal({"a": 1}, {"a": 1.0})              -> True     numbers by value
-equal({"a": 1}, {"a": True})             -> False    a boolean is no number
-field_f1({"a": 1, "b": 2}, {"a": 1})     -> 0.667    one of two gold leaves found, none invented
-fault({"a": 1, "b": 2}, {"a": 1})        -> "missing field"
+    equal({"a": 1}, {"a": 1.0})              -> True     numbers by value
+    equal({"a": 1}, {"a": True})             -> False    a boolean is no number
+    field_f1({"a": 1, "b": 2}, {"a": 1})     -> 0.667    one of two gold leaves found, none invented
+    fault({"a": 1, "b": 2}, {"a": 1})        -> "missing field"
+
+All of it walks values of at most MAX_DEPTH levels; what is deeper is refused before it comes here.
 """
 
 from __future__ import annotations
