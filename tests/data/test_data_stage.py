@@ -225,6 +225,17 @@ def test_the_limit_takes_the_first_rows(tmp_path: Path, prepared: Prepared) -> N
     assert sum(side.rows for side in manifest.sides.values()) == 50
 
 
+def test_the_limit_counts_over_the_files_of_a_folder_but_not_over_the_test_file(
+    tmp_path: Path, prepared: Prepared
+) -> None:
+    (tmp_path / "train").mkdir()
+    put(tmp_path / "train" / "a.jsonl", good_lines(30))
+    put(tmp_path / "train" / "b.jsonl", good_lines(30, 30))
+    test = put(tmp_path / "test.jsonl", good_lines(60, 100))
+    manifest = prepared({"train": str(tmp_path / "train"), "test": test, "limit": 40})
+    assert [source.num_rows for source in manifest.sources] == [30, 10, 60]
+
+
 def test_line_numbers_are_those_of_an_editor_whatever_the_text_holds(tmp_path: Path, prepared: Prepared) -> None:
     """U+2028, U+0085 and the like are no line ends, though Python's splitlines() takes them for some."""
     odd = '{"input": "a\u2028b\u0085c\u000bd", "target": {}}'.replace("\u000b", "\\u000b").encode()
@@ -287,6 +298,18 @@ def test_a_file_that_changed_since_the_lock_is_refused(tmp_path: Path, run: RunF
     fixed = fixed.model_copy(update={"data_files": (FileHash(path=source, sha256="0" * 64, num_bytes=1),)})
     with pytest.raises(DataError, match="has changed since the recipe was locked"):
         prepare(run, fixed, "inputs", lambda _: None)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, run: RunFolder) -> None:
+    source = put(tmp_path / "rows.jsonl", good_lines(600))
+
+    def write(_: Any) -> None:
+        with open(source, "ab") as file:
+            file.write(good_lines(1, 1000)[0] + b"\n")
+
+    with pytest.raises(DataError, match="changed while it was read"):
+        prepare(run, locked({"source": source, "limit": 550}), "inputs", write)
+    assert files_of(run) == []
 
 
 def test_a_failed_repeat_leaves_the_earlier_result_whole(tmp_path: Path, run: RunFolder, prepared: Prepared) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lathe import plugins
 from lathe.data.read import Placed, read_file
+from lathe.data.split import side_of
 from lathe.errors import DataError
 from lathe.files import row_files, schema_files
 from lathe.public_sources import by_sha256
@@ -20,13 +21,21 @@ CORPUS_PREFIX = "lathe:"
 
 @dataclass(frozen=True)
 class Origin:
-    """One file or corpus. side: what the recipe says about all of its rows; None = each row's own text decides."""
+    """One file or corpus, and how its rows are sided."""
 
     source: Source
-    side: Side | None
     path: Path | None
     """None for a generated corpus"""
-    limit: int | None = None
+    side: Side | None
+    """what the recipe says about all of its rows; None = each row's own text decides, by the shares below"""
+    validation: float
+    test: float
+    limited: bool
+    """whether `data.limit` counts its rows"""
+
+    def side_of(self, normalised_text: str) -> Side:
+        """The side of one of its rows."""
+        return self.side or side_of(normalised_text, self.validation, self.test)
 
 
 def origins(locked: LockedRecipe) -> list[Origin]:
@@ -35,7 +44,7 @@ def origins(locked: LockedRecipe) -> list[Origin]:
     if data.source is not None and data.source.startswith(CORPUS_PREFIX):
         corpus = plugins.load("corpora", data.source.removeprefix(CORPUS_PREFIX))
         source = Source(name=data.source, licence=corpus.licence, revision=corpus.version)
-        return [Origin(source, None, None, data.limit)]
+        return [Origin(source, None, None, *shares(data), limited=True)]
     known = {file.path: file.sha256 for file in locked.data_files}
     named: list[tuple[str | None, Side | None]] = [
         (data.source, None),
@@ -50,11 +59,11 @@ def origins(locked: LockedRecipe) -> list[Origin]:
             if known.get(str(path), sha256) != sha256:
                 hint = "Run the same command again: what depends on the file is made anew."
                 raise DataError("the file has changed since the recipe was locked", file=str(path), hint=hint)
-            limit = data.limit if place in (data.source, data.train) else None
             public = by_sha256(sha256)
             licence, citation = (public.licence, public.citation) if public else (None, None)
             source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation)
-            found.append(Origin(source, side, path, limit))
+            limited = place in (data.source, data.train)
+            found.append(Origin(source, path, side, *shares(data), limited))
     return found
 
 
@@ -64,17 +73,25 @@ def shares(data: DataSpec) -> tuple[float, float]:
     return validation, 0.0 if data.test is not None else data.split.test
 
 
-def rows(origin: Origin, data: DataSpec) -> Iterator[Placed | RejectedRow]:
-    """The rows of one origin, at most its limit."""
+def rows(origin: Origin, data: DataSpec, limit: int | None) -> Iterator[Placed | RejectedRow]:
+    """The rows of one origin, at most `limit`; None = all. Raises DataError where a file changes while it is read."""
     if origin.path is None:
         corpus = plugins.load("corpora", origin.source.name.removeprefix(CORPUS_PREFIX))
         made = corpus.rows(data.seed, data.rows)
-        found: Iterator[Placed | RejectedRow] = (
-            Placed(origin.source.name, number, row) for number, row in enumerate(made, start=1)
+        yield from itertools.islice(
+            (Placed(origin.source.name, number, row) for number, row in enumerate(made, start=1)), limit
         )
-    else:
-        found = read_file(origin.path)
-    return itertools.islice(found, origin.limit)
+        return
+    before = stamp(origin.path)
+    yield from itertools.islice(read_file(origin.path), limit)
+    if stamp(origin.path) != before:
+        raise DataError("the file changed while it was read", file=str(origin.path), hint="Run the same command again.")
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written: its size and the time of its last change, in nanoseconds."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def setup(locked: LockedRecipe) -> TaskSetup:

@@ -17,7 +17,7 @@ from lathe.contracts import Progress, Task
 from lathe.data import source
 from lathe.data.judge import Judged, judge
 from lathe.data.read import Placed
-from lathe.data.split import normalised, side_of
+from lathe.data.split import normalised
 from lathe.data.spool import SIDES, Spool
 from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import LockedRecipe, Manifest, RejectedRow, SideCount, Source, TaskSetup
@@ -67,44 +67,33 @@ def gather(
 ) -> tuple[list[Source], list[RejectedRow]]:
     """Reads all rows into the spool. Returns the sources with their counts, and the rows that could not be used."""
     data = locked.recipe.data
-    validation, test = source.shares(data)
     sources: list[Source] = []
     rejected: list[RejectedRow] = []
-    mismatched: RejectedRow | None = None
-    done = 0
+    done = limited = 0
+    begins_with_mismatch = False
     for number, origin in enumerate(source.origins(locked)):
         begin = done
-        for done, item in enumerate(source.rows(origin, data), start=begin + 1):
-            taken = (
-                item
-                if isinstance(item, RejectedRow)
-                else take(spool, item, number, origin, task, setup, validation, test)
-            )
-            if taken is not None:
-                rejected.append(taken)
-                if isinstance(item, Placed):
-                    mismatched = mismatched or taken
+        left = None if data.limit is None or not origin.limited else data.limit - limited
+        for done, item in enumerate(source.rows(origin, data, left), start=begin + 1):
+            unusable = take(spool, item, number, origin, task, setup) if isinstance(item, Placed) else item
+            if unusable is not None:
+                begins_with_mismatch = isinstance(item, Placed) if not rejected else begins_with_mismatch
+                rejected.append(unusable)
                 if data.max_rejected == 0.0 and len(rejected) >= SHOWN_FAULTS:
-                    raise unusable(rejected, mismatched, cut_short=True)
+                    raise too_many(rejected, mismatch=begins_with_mismatch, cut_short=True)
             if done % PROGRESS_EVERY == 0:
                 total = data.rows if origin.path is None else 0
                 progress({"stage": "prepare", "done": done, "total": total, "unit": "rows"})
+        limited += done - begin if origin.limited else 0
         sources.append(origin.source.model_copy(update={"num_rows": done - begin}))
     if rejected and len(rejected) > data.max_rejected * done:
-        raise unusable(rejected, mismatched, cut_short=False)
+        raise too_many(rejected, mismatch=begins_with_mismatch, cut_short=False)
     progress({"stage": "prepare", "done": done, "total": done, "unit": "rows"})
     return sources, rejected
 
 
 def take(
-    spool: Spool,
-    placed: Placed,
-    number: int,
-    origin: source.Origin,
-    task: Task,
-    setup: TaskSetup,
-    validation: float,
-    test: float,
+    spool: Spool, placed: Placed, number: int, origin: source.Origin, task: Task, setup: TaskSetup
 ) -> RejectedRow | None:
     """Spools one row as an example; gives it back as rejected where it does not fit the task."""
     try:
@@ -112,11 +101,11 @@ def take(
     except TaskMismatch as mismatch:
         return RejectedRow(file=placed.file, line=placed.line, reason=mismatch.message, hint=mismatch.hint)
     text = normalised(example.input)
-    spool.add(example, origin.side or side_of(text, validation, test), text, number, placed.line)
+    spool.add(example, origin.side_of(text), text, number, placed.line)
     return None
 
 
-def unusable(rejected: list[RejectedRow], mismatched: RejectedRow | None, *, cut_short: bool) -> InputError:
+def too_many(rejected: list[RejectedRow], *, mismatch: bool, cut_short: bool) -> InputError:
     """One error for all rows that cannot be used: the first in full, the others by their lines."""
     first, others = rejected[0], rejected[1:]
     message = first.reason
@@ -125,7 +114,7 @@ def unusable(rejected: list[RejectedRow], mismatched: RejectedRow | None, *, cut
         count = f"at least {len(others)}" if cut_short else str(len(others))
         rows, noun = ("rows", "lines") if len(others) > 1 else ("row", "line")
         message += f"; {count} more {rows} cannot be used either ({noun} {lines})"
-    if first is mismatched:
+    if mismatch:
         return TaskMismatch(f"{first.file}:{first.line}: {message}", hint=first.hint)
     return DataError(message, file=first.file, line=first.line, column=first.column, hint=first.hint)
 
