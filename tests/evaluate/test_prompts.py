@@ -18,9 +18,23 @@ def render(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
 
 
 def test_the_limit_is_a_quarter_more_than_the_longest_right_answer_and_sixteen() -> None:
-    assert prompts.longest_answer([4, 40, 12], None) == 50 + 16
-    assert prompts.longest_answer([1662], None) == 2078 + 16
-    assert prompts.longest_answer([4, 40, 12], 33) == 33
+    rows = [example("oak"), example("elm"), example("fir")]
+    assert prompts.answer_limits(rows, [4, 40, 12], (), None).of(rows[0]) == 50 + 16
+    assert prompts.answer_limits(rows, [4, 1662, 12], (), None).of(rows[0]) == 2078 + 16
+    assert prompts.answer_limits(rows, [4, 40, 12], (), 33).of(rows[0]) == 33
+
+
+def test_rows_of_a_kind_have_a_limit_of_their_own_but_not_so_few_that_it_tells_the_answer() -> None:
+    rows = [example(f"s{i}", kind="simple") for i in range(6)] + [example(f"c{i}", kind="complex") for i in range(4)]
+    limits = prompts.answer_limits(rows, [8] * 5 + [12] + [100, 200, 300, 400], ("kind",), None)
+    assert [limits.of(row) for row in rows] == [15 + 16] * 6 + [500 + 16] * 4
+
+
+@given(st.lists(st.tuples(st.integers(1, 2000), st.sampled_from("abc")), min_size=1, max_size=60))
+def test_every_right_answer_fits_its_limit(rows: list[tuple[int, str]]) -> None:
+    examples = [example(f"r{i}", kind=kind) for i, (_, kind) in enumerate(rows)]
+    limits = prompts.answer_limits(examples, [tokens for tokens, _ in rows], ("kind",), None)
+    assert all(limits.of(one) >= tokens for one, (tokens, _) in zip(examples, rows, strict=True))
 
 
 def test_shots_are_short_and_unlike_each_other() -> None:
@@ -68,7 +82,7 @@ def test_without_shots_the_prompt_is_the_very_one_of_training() -> None:
 
 def test_a_prompt_near_the_end_of_the_context_gets_the_room_there_is() -> None:
     rows = [example("a" * 10), example("b" * 95), example("c" * 100)]
-    asked = prompts.ask(rows, [], [11, 6, 4], render, 20, 100)
+    asked = prompts.ask(rows, [], [11, 6, 4], render, prompts.AnswerLimits(20), 100)
     assert [request.max_new_tokens for request in asked.requests] == [20, 5]
     assert asked.unasked == (rows[2].id,)
     assert {finding.id: finding.examples for finding in asked.findings} == {
@@ -78,7 +92,7 @@ def test_a_prompt_near_the_end_of_the_context_gets_the_room_there_is() -> None:
 
 def test_the_prompt_hash_changes_with_any_token_and_with_nothing_else() -> None:
     rows = [example("oak"), example("elm")]
-    first = prompts.ask(rows, [], [4, 4], render, 20, 100)
-    assert prompts.ask(rows, [], [4, 4], render, 30, 200).prompt_hash == first.prompt_hash
-    assert prompts.ask(rows, rows[:1], [4, 4], render, 20, 100).prompt_hash != first.prompt_hash
-    assert prompts.ask(rows[::-1], [], [4, 4], render, 20, 100).prompt_hash != first.prompt_hash
+    first = prompts.ask(rows, [], [4, 4], render, prompts.AnswerLimits(20), 100)
+    assert prompts.ask(rows, [], [4, 4], render, prompts.AnswerLimits(30), 200).prompt_hash == first.prompt_hash
+    assert prompts.ask(rows, rows[:1], [4, 4], render, prompts.AnswerLimits(20), 100).prompt_hash != first.prompt_hash
+    assert prompts.ask(rows[::-1], [], [4, 4], render, prompts.AnswerLimits(20), 100).prompt_hash != first.prompt_hash

@@ -72,8 +72,8 @@ def of_answers(tuned: EvalReport) -> Iterator[Finding]:
         yield Finding(id=found.id, message=found.message, next_action=found.hint)
     cut = tuned.finish.get("length", 0)
     if cut:
-        limit = f" of {tuned.max_new_tokens:,} tokens" if tuned.max_new_tokens else ""
-        message = f"{cut:,} of {tuned.n:,} answers ({cut / tuned.n:.0%}) were cut at the limit{limit}"
+        limit = f" (at most {tuned.max_new_tokens:,} tokens)" if tuned.max_new_tokens else ""
+        message = f"{cut:,} of {tuned.n:,} answers ({cut / tuned.n:.0%}) were cut at their limit{limit}"
         yield Finding(
             id="cut_off",
             message=message,

@@ -95,8 +95,12 @@ def ask_model(asking: Measurement) -> Answers:
     tok = tokenizer.load(model.base_folder)
     encoded = {side: render.encode_all(tok, rows.sides[side]) for side in SIDES}
     gold = {side: [len(one.ids) - one.num_prompt for one in encoded[side]] for side in SIDES}
-    longest = (tokens for side in SIDES for tokens in gold[side])
-    limit = prompts.longest_answer(longest, recipe.evaluate.max_new_tokens)
+    limits = prompts.answer_limits(
+        [example for side in SIDES for example in rows.sides[side]],
+        [tokens for side in SIDES for tokens in gold[side]],
+        asking.task.slices,
+        recipe.evaluate.max_new_tokens,
+    )
     k = recipe.evaluate.few_shot if asking.arm == "base-few" else 0
 
     def rendered(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
@@ -105,15 +109,15 @@ def ask_model(asking: Measurement) -> Answers:
     lengths = [len(one.ids) for one in encoded["train"]]
     candidates = prompts.choose_shots(rows.sides["train"], lengths, asking.task.slices, k)
     questions = [*rows.sides["validation"], *rows.sides["test"]]
-    shots = prompts.shots_that_fit(candidates, questions, rendered, limit, tok.max_tokens)
-    asked = prompts.ask(asking.examples, shots, gold[asking.side], rendered, limit, tok.max_tokens)
+    shots = prompts.shots_that_fit(candidates, questions, rendered, limits, tok.max_tokens)
+    asked = prompts.ask(asking.examples, shots, gold[asking.side], rendered, limits, tok.max_tokens)
     settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
-    predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked, limit))
+    predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked))
     return Answers(
         predictions=predictions,
         prompt_hash=asked.prompt_hash,
         few_shot_ids=tuple(shot.id for shot in shots),
-        max_new_tokens=limit,
+        max_new_tokens=max((request.max_new_tokens for request in asked.requests), default=None),
         peak_bytes=peak_bytes,
         findings=(*asked.findings, *prompts.fewer_shots(len(shots), k)),
     )
@@ -168,7 +172,7 @@ def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:
     return begun
 
 
-def _inputs(asking: Measurement, model: Model, asked: prompts.Asked, limit: int) -> str:
+def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
     """Hash of all that the answers depend on."""
     adapter = sorted(model.adapter_folder.glob("*.*")) if model.adapter_folder else []
     return digest(
@@ -176,7 +180,7 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked, limit: int)
             "base": sorted((Path(file.path).name, file.sha256) for file in asking.locked.base_files),
             "adapter": [(file.name, file_sha256(file)) for file in adapter],
             "prompts": asked.prompt_hash,
-            "max_new_tokens": limit,
+            "max_new_tokens": [request.max_new_tokens for request in asked.requests],
             "runtime": asking.runtime,
             "packages": asking.locked.packages,
         }

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from lathe.records import DataFinding, Example, Message
 HEADROOM = 1.25
 """A wrong answer may be this much longer than the longest right one before it is cut; measured habit, not law."""
 SPARE_TOKENS = 16
+ENOUGH_ALIKE = 5
+"""Fewest rows with like slice values that get a limit of their own: fewer would give the length of the answer away."""
 
 Render = Callable[[Sequence[Sequence[Message]]], list[list[int]]]
 """Turns conversations into prompt ids, one list for each."""
@@ -35,9 +38,42 @@ class Asked:
     findings: tuple[DataFinding, ...]
 
 
-def longest_answer(completion_tokens: Iterable[int], asked_for: int | None) -> int:
-    """The limit on new tokens: the recipe's, else 1.25 times the longest right answer (end token included) and 16 more."""
-    return asked_for or math.ceil(HEADROOM * max(completion_tokens, default=0)) + SPARE_TOKENS
+@dataclass(frozen=True)
+class AnswerLimits:
+    """The most new tokens that a model may write: for rows with like slice values, and for all others."""
+
+    otherwise: int
+    keys: tuple[str, ...] = ()
+    by_slices: Mapping[tuple[str | None, ...], int] = field(default_factory=dict)
+
+    def of(self, example: Example) -> int:
+        """The limit for one row."""
+        return self.by_slices.get(_slice_values(example, self.keys), self.otherwise)
+
+
+def answer_limits(
+    examples: Sequence[Example], completion_tokens: Sequence[int], slices: Sequence[str], asked_for: int | None
+) -> AnswerLimits:
+    """The recipe's limit, else 1.25 times the longest right answer (end token included) and 16 more, among the rows of all sides.
+
+    Rows with the same slice values have a limit of their own where there are ENOUGH_ALIKE of them: a base that never stops is then
+    not led through six hundred tokens where right answers have sixty. completion_tokens: shape (examples,).
+    """
+    if asked_for:
+        return AnswerLimits(asked_for)
+    alike: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
+    for example, tokens in zip(examples, completion_tokens, strict=True):
+        alike[_slice_values(example, slices)].append(tokens)
+    by_slices = {values: _limit(tokens) for values, tokens in alike.items() if len(tokens) >= ENOUGH_ALIKE}
+    return AnswerLimits(_limit(completion_tokens), tuple(slices), by_slices)
+
+
+def _limit(completion_tokens: Sequence[int]) -> int:
+    return math.ceil(HEADROOM * max(completion_tokens, default=0)) + SPARE_TOKENS
+
+
+def _slice_values(example: Example, slices: Sequence[str]) -> tuple[str | None, ...]:
+    return tuple(example.meta.get(key) for key in slices)
 
 
 def choose_shots(train: Sequence[Example], num_tokens: Sequence[int], slices: Sequence[str], k: int) -> list[Example]:
@@ -76,12 +112,15 @@ def with_shots(example: Example, shots: Sequence[Example]) -> tuple[Message, ...
 
 
 def shots_that_fit(
-    shots: Sequence[Example], questions: Sequence[Example], render: Render, max_new_tokens: int, context: int | None
+    shots: Sequence[Example], questions: Sequence[Example], render: Render, limits: AnswerLimits, context: int | None
 ) -> list[Example]:
-    """As many of the shots, in order, as leave room for the longest question and a full answer in the model's context."""
+    """As many of the shots, in order, as leave room for every question and its answer in the model's context."""
     for k in range(len(shots), 0, -1):
-        longest = max(map(len, render([with_shots(example, shots[:k]) for example in questions])), default=0)
-        if context is None or longest + max_new_tokens <= context:
+        prompts = render([with_shots(example, shots[:k]) for example in questions])
+        longest = max(
+            (len(ids) + limits.of(example) for ids, example in zip(prompts, questions, strict=True)), default=0
+        )
+        if context is None or longest <= context:
             return list(shots[:k])
     return []
 
@@ -91,13 +130,16 @@ def ask(
     shots: Sequence[Example],
     completion_tokens: Sequence[int],
     render: Render,
-    max_new_tokens: int,
+    limits: AnswerLimits,
     context: int | None,
 ) -> Asked:
     """The requests for all examples of a side. completion_tokens: shape (examples,), tokens of each right answer."""
     conversations = [with_shots(example, shots) for example in examples]
     prompts = render(conversations)
-    rooms = [max_new_tokens if context is None else min(max_new_tokens, context - len(ids)) for ids in prompts]
+    rooms = [
+        limits.of(example) if context is None else min(limits.of(example), context - len(ids))
+        for example, ids in zip(examples, prompts, strict=True)
+    ]
     requests = tuple(
         Request(example.id, messages, tuple(ids), room)
         for example, messages, ids, room in zip(examples, conversations, prompts, rooms, strict=True)
@@ -105,7 +147,8 @@ def ask(
     )
     unasked = tuple(example.id for example, room in zip(examples, rooms, strict=True) if room <= 0)
     cut = [e.id for e, room, gold in zip(examples, rooms, completion_tokens, strict=True) if 0 < room < gold]
-    findings = (*_unasked(unasked, context), *_cut(cut, max_new_tokens, context))
+    longest = max((request.max_new_tokens for request in requests), default=0)
+    findings = (*_unasked(unasked, context), *_cut(cut, longest, context))
     return Asked(requests, unasked, _hash(examples, prompts), findings)
 
 
@@ -123,8 +166,8 @@ def _unasked(ids: Sequence[str], context: int | None) -> list[DataFinding]:
     return _finding("prompt_too_long", message, hint, ids)
 
 
-def _cut(ids: Sequence[str], max_new_tokens: int, context: int | None) -> list[DataFinding]:
-    limit = f"{max_new_tokens} new tokens" + (f" within a context of {context}" if context else "")
+def _cut(ids: Sequence[str], longest: int, context: int | None) -> list[DataFinding]:
+    limit = f"at most {longest} new tokens" + (f" within a context of {context}" if context else "")
     message = f"{len(ids)} right answers are longer than the model may write ({limit}); nothing can get them right"
     hint = "Raise evaluate.max_new_tokens, or leave it out: Lathe then takes it from the longest right answer."
     return _finding("answer_cut", message, hint, ids)

@@ -43,7 +43,9 @@ class DataSpec(Written):
         default_factory=dict,
         description="column of the file for each field of the task, where they differ: {input: prompt}",
     )
-    max_rejected: Share = Field(0.0, description="share of rows that may be unusable; above it the run stops. They are always listed")
+    max_rejected: Share = Field(
+        0.0, description="share of rows that may be unusable; above it the run stops. They are always listed"
+    )
     limit: Count | None = Field(None, description="use only the first so many rows of the source; None = all")
     invariants: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
@@ -110,7 +112,8 @@ class EvaluateSpec(Written):
         2, description="worked examples in the few-shot base prompt; 0 = none"
     )
     max_new_tokens: Count | None = Field(
-        None, description="longest answer; None = 1.25 times the longest gold answer + 16"
+        None,
+        description="longest answer; None = 1.25 times the longest right answer of rows with like slice values + 16",
     )
     token_budget: Count = Field(16384, description="most tokens held at once while generating; bounds memory")
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
