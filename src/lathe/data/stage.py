@@ -21,7 +21,7 @@ from lathe.data.split import normalised
 from lathe.data.spool import SIDES, Spool
 from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import LockedRecipe, Manifest, RejectedRow, SideCount, Source, TaskSetup
-from lathe.runs import RunFolder, commit_rows, committed, storage
+from lathe.runs import RunFolder, commit_rows, committed, storage, sync_folder
 
 SHOWN_FAULTS = 20
 """Without a tolerance, reading ends at so many unusable rows."""
@@ -39,12 +39,15 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     folder = run.manifest.parent
     with storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for left_over in folder.glob(".*.tmp"):  # of a process that was killed; the run's lock keeps others out
+            left_over.unlink()
     with Spool(folder) as spool:
         sources, rejected = gather(spool, locked, task, setup, progress)
         judged = judge(spool.columns(), sources, rejected, spool.repeated_ids, spool.num_repeated_ids)
         refuse_empty(judged, locked)
         # The old record must not vouch for files that are half new, should the process be killed from here on.
         run.manifest.unlink(missing_ok=True)
+        sync_folder(folder)
         sides = write(run, spool, judged)
     commit_rows(run.rows("rejected"), rejected)
     commit_rows(run.rows("dropped"), judged.dropped)
