@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_base import write_base
 from transformers import PreTrainedModel
 
 from lathe.contracts import Model
@@ -17,6 +16,7 @@ from lathe.engine import model
 from lathe.engine.decoder import Decoder, can_decode
 from lathe.engine.generate import SIMILAR, Prompt, generate, groups
 from lathe.errors import InputError
+from tiny_base import write_base
 
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral"]
 
@@ -38,7 +38,7 @@ def prompts(count: int = 11, new: int = 24) -> list[Prompt]:
 
 
 def one_at_a_time(net: PreTrainedModel, prompt: Prompt, stop_ids: frozenset[int]) -> list[int]:
-    written = net.generate(
+    return net.generate(
         torch.tensor([list(prompt.ids)]),
         attention_mask=torch.ones(1, len(prompt.ids), dtype=torch.long),
         max_new_tokens=prompt.max_new_tokens,
@@ -46,7 +46,6 @@ def one_at_a_time(net: PreTrainedModel, prompt: Prompt, stop_ids: frozenset[int]
         eos_token_id=sorted(stop_ids),
         pad_token_id=0,
     )[0, len(prompt.ids) :].tolist()
-    return written
 
 
 @pytest.mark.parametrize("token_budget", [1, 300, 16384])

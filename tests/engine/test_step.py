@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_base import examples, write_base
 from torch.nn import functional
 
 from lathe.engine import model, step
@@ -16,6 +15,7 @@ from lathe.schedule.packing import pack
 from lathe.text import tokenizer
 from lathe.text.render import Encoded
 from lathe.text.tokens import TokenSet, tokenise
+from tiny_base import examples, write_base
 
 Gradients = dict[str, torch.Tensor]
 

@@ -134,7 +134,7 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state, flat: `optimizer.INDEX.KEY`, the index as torch's state_dict counts parameters."""
+    """The optimiser's state, flat: `optimizer.INDEX.KEY`, the index as torch's state_dict counts parameters. Not copied."""
     flat = {}
     for index, entries in optimizer.state_dict()["state"].items():
         for key, value in entries.items():

@@ -1,6 +1,6 @@
 """The machine under the engine: threads, device, number format, and what can be read from its gauges while it works.
 
-Every choice is made by measuring on this machine and is said in the result, never assumed.
+What was chosen is said in the result; a gauge that cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ def pick_device() -> torch.device:
 def pick_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
     """Number format of the computation. auto: bf16 on a GPU that has it, else fp32.
 
-    On the CPU auto stays with fp32 (torch's own route, MKL). For a base of five million parameters bf16 is a fifth faster, but oneDNN,
-    which computes it, keeps memory for every new pack length it meets (some 30 MB each), and fp32 resumes to the same bytes on
-    any instruction set. bench/train_step.py prints both.
+    On the CPU auto stays with fp32. For a base of five million parameters bf16 is a fifth faster, but oneDNN, which computes it,
+    keeps some 30 MB for every new pack length that it meets. bench/train_step.py prints both.
     """
     if asked != "auto":
         return asked

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -56,7 +57,7 @@ def load_base(folder: Path, *, dtype: torch.dtype = torch.float32, attention: st
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}") from error
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place.
@@ -81,7 +82,7 @@ def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "
     base = load_base(model.base_folder, dtype=dtype, attention=attention)
     try:
         tuned = PeftModel.from_pretrained(base, str(model.adapter_folder), local_files_only=True)
-    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise InputError(f"{model.adapter_folder} does not fit {model.base_folder}: {_first_line(error)}") from error
     return tuned.to(dtype).eval().requires_grad_(False)
 
@@ -102,11 +103,13 @@ def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel 
         raise Unavailable("qlora is not there yet", hint="Use method.kind: lora; a small base fits unquantised.")
     if method.kind == "full":
         return base.requires_grad_(True).train()
+    linear = linear_layers(base)
+    targets = linear if method.targets == "all-linear" else list(method.targets)
     config = LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=method.dropout,
-        target_modules=method.targets if isinstance(method.targets, str) else list(method.targets),
+        target_modules=targets,
         task_type="CAUSAL_LM",
         base_model_name_or_path=base.config._name_or_path,
     )
@@ -115,14 +118,22 @@ def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel 
         try:
             model = get_peft_model(base, config)
         except ValueError as error:
-            linear = sorted(
-                {name.rsplit(".", 1)[-1] for name, part in base.named_modules() if isinstance(part, nn.Linear)}
-            )
             raise InputError(
-                f"method.targets {list(method.targets)} match no layer of the base",
-                hint=f"Its linear layers: {', '.join(linear)}.",
+                f"method.targets {targets} match no layer of the base", hint=f"Its linear layers: {', '.join(linear)}."
             ) from error
     return model.train()
+
+
+def linear_layers(base: PreTrainedModel) -> list[str]:
+    """Names of the linear layers, as far as they differ within a block (q_proj, down_proj ...), sorted; without the output head."""
+    output = base.get_output_embeddings()
+    return sorted(
+        {
+            name.rpartition(".")[2]
+            for name, part in base.named_modules()
+            if isinstance(part, nn.Linear) and part is not output
+        }
+    )
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

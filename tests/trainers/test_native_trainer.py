@@ -1,0 +1,266 @@
+"""Training as a whole: it learns, it stops and goes on to the same bytes, and it says why where it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lathe import plugins
+from lathe.engine import loop, model
+from lathe.errors import Diverged, InputError, Interrupted, Unavailable
+from lathe.records import Method, TrainJob, TrainResult, TrainSpec
+from lathe.text import tokenizer
+from lathe.text.tokens import tokenise
+from tiny_base import examples
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SPEC: dict[str, Any] = {
+    "epochs": 2, "examples_per_step": 5, "token_budget": 160, "learning_rate": 1e-2, "checkpoint_every": 3, "threads": 1
+}  # fmt: skip
+
+
+@pytest.fixture
+def job(tmp_path: Path, tiny_base: Path) -> TrainJob:
+    tokenise(tokenizer.load(tiny_base), examples(14)).save(tmp_path / "tokens.safetensors")
+    return made_job(tmp_path, tiny_base)
+
+
+def made_job(folder: Path, base: Path, method: Mapping[str, Any] | None = None, **spec: Any) -> TrainJob:
+    return TrainJob(
+        base_folder=str(base),
+        tokens_path=str(folder / "tokens.safetensors"),
+        out_folder=str(folder / "train"),
+        method=Method(**(method or {"rank": 4, "dropout": 0.1})).model_dump(mode="json"),
+        train=TrainSpec(**(SPEC | spec)).model_dump(mode="json"),
+        seed=0,
+        job_hash="job",
+    )
+
+
+def train(job: TrainJob, progress: Any = lambda event: None) -> TrainResult:
+    return plugins.load("trainers", "native").train(job, progress)
+
+
+def elsewhere(job: TrainJob, name: str) -> TrainJob:
+    """The same job into another folder."""
+    return job.model_copy(update={"out_folder": str(Path(job.out_folder).with_name(name))})
+
+
+def adapter(job: TrainJob) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((Path(job.out_folder) / "adapter").iterdir())}
+
+
+def test_training_lowers_the_loss_and_says_what_it_did(job: TrainJob) -> None:
+    events: list[Mapping[str, Any]] = []
+    result = train(job.model_copy(update={"train": job.train | {"epochs": 12}}), events.append)
+    assert result.num_steps == 36 == len(events)
+    assert result.first_loss is not None
+    assert result.last_loss is not None
+    assert result.last_loss < 0.9 * result.first_loss
+    assert result.adapter_folder == "train/adapter"
+    assert (result.precision, result.device, result.resumed, result.notes) == ("fp32", "cpu", 0, ())
+    # 2 layers; q 32 -> 32, k and v 32 -> 16, o 32 -> 32, gate and up 32 -> 64, down 64 -> 32; rank 4
+    assert result.trainable_parameters == 2 * 4 * (64 + 48 + 48 + 64 + 96 + 96 + 96)
+    assert {"stage", "done", "total", "unit", "loss"} <= events[-1].keys()
+    assert result.tokens_per_second == pytest.approx(result.num_tokens / result.train_seconds)
+
+
+def test_metrics_say_what_each_step_did(job: TrainJob) -> None:
+    result = train(job)
+    lines = loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")
+    assert [line["step"] for line in lines] == list(range(1, result.num_steps + 1))
+    assert sum(line["tokens"] for line in lines) == result.num_tokens
+    assert sum(line["supervised"] for line in lines) == result.num_supervised
+    expected = {
+        "loss",
+        "learning_rate",
+        "gradient_norm",
+        "tokens_per_second",
+        "rss_bytes",
+        "cpu_utilisation",
+        "token_budget",
+    }
+    assert all(expected <= line.keys() for line in lines)
+
+
+def test_the_adapter_is_a_peft_folder_that_names_its_base(job: TrainJob) -> None:
+    train(job)
+    config = json.loads(adapter(job)["adapter_config.json"])
+    assert Path(config["base_model_name_or_path"]).is_dir()
+    assert (config["peft_type"], config["r"], config["target_modules"]) == (
+        "LORA", 4, ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+    )  # fmt: skip
+    tensors = load_file(Path(job.out_folder) / "adapter" / "adapter_model.safetensors")
+    assert tensors["base_model.model.model.layers.1.mlp.down_proj.lora_B.weight"].abs().sum() > 0
+
+
+def test_the_same_job_gives_the_same_bytes_and_another_seed_others(job: TrainJob) -> None:
+    again, other = elsewhere(job, "again"), elsewhere(job, "other").model_copy(update={"seed": 1})
+    for one in (job, again, other):
+        train(one)
+    assert adapter(job) == adapter(again)
+    assert adapter(job)["adapter_model.safetensors"] != adapter(other)["adapter_model.safetensors"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 6])
+def test_a_signal_stops_after_the_step_and_the_same_job_goes_on_to_the_same_bytes(job: TrainJob, step: int) -> None:
+    train(job)
+    stopped = elsewhere(job, "stopped")
+
+    def interrupt(event: Mapping[str, Any]) -> None:
+        if event["done"] == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    if step == 6:
+        train(stopped, interrupt)  # nothing is left to stop
+    else:
+        with pytest.raises(Interrupted, match=f"SIGTERM after step {step} of 6"):
+            train(stopped, interrupt)
+        assert not (Path(stopped.out_folder) / "adapter").exists()
+    assert signal.getsignal(signal.SIGTERM) == before
+    result = train(stopped)
+    assert result.resumed == 1
+    assert adapter(stopped) == adapter(job)
+    first, second = (loop.read_metrics(Path(one.out_folder) / "metrics.jsonl") for one in (job, stopped))
+    assert [(line["step"], line["loss"]) for line in first] == [(line["step"], line["loss"]) for line in second]
+
+
+def test_a_damaged_checkpoint_is_named_in_the_result_and_costs_only_time(job: TrainJob) -> None:
+    train(job)
+    checkpoints = Path(job.out_folder) / "checkpoints"
+    before = adapter(job)
+    tensors = checkpoints / "step-000006" / "tensors.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-1])
+    result = train(job)
+    assert any("step-000006" in note and "tensors.safetensors" in note for note in result.notes)
+    assert adapter(job) == before
+
+
+def test_checkpoints_of_another_job_are_not_continued(job: TrainJob) -> None:
+    train(job)
+    result = train(job.model_copy(update={"job_hash": "changed"}))
+    assert result.resumed == 0
+    assert len(result.notes) == 2
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, at_call: int, error: Exception) -> None:
+    """The gradient computation raises once, at its so-manieth call."""
+    calls = iter(range(10_000))
+    really = loop.gradients
+
+    def sometimes(*arguments: Any) -> float:
+        if next(calls) == at_call:
+            raise error
+        return really(*arguments)
+
+    monkeypatch.setattr(loop, "gradients", sometimes)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+        ),
+        MemoryError(),
+    ],
+)
+def test_running_out_of_memory_halves_the_budget_and_repeats_the_step(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    plain = elsewhere(job, "plain").model_copy(update={"method": job.method | {"dropout": 0.0}})
+    train(plain)
+    failing(monkeypatch, 2, error)
+    job = job.model_copy(update={"method": plain.method})
+    result = train(job)
+    assert result.notes == ("step 3: memory ran out, token budget halved to 80",)
+    lines = loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")
+    assert [line["token_budget"] for line in lines] == [160, 160, 80, 80, 80, 80]
+    expected = loop.read_metrics(Path(plain.out_folder) / "metrics.jsonl")
+    assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-4)
+
+
+def test_memory_that_does_not_hold_one_row_is_an_error_with_the_row_s_length(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> float:
+        raise MemoryError
+
+    monkeypatch.setattr(loop, "gradients", never)
+    with pytest.raises(InputError, match=r"one row at a time; its longest row has \d+ tokens"):
+        train(job)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, 0, RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(job)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    calls = iter(range(100))
+    really = loop.gradients
+    monkeypatch.setattr(loop, "gradients", lambda *a: value if next(calls) == 4 else really(*a))
+    with pytest.raises(Diverged, match="step 5"):
+        train(job)
+    kept = Path(job.out_folder) / "checkpoints" / "step-000003" / "tensors.safetensors"
+    assert all(tensor.isfinite().all() for tensor in load_file(kept).values())
+    assert len(loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")) == 4
+
+
+def test_a_gradient_that_is_no_number_stops_too(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = loop.gradients
+
+    def poisoned(net: torch.nn.Module, *rest: Any) -> float:
+        loss = really(net, *rest)
+        next(iter(model.trainable(net).values())).grad[0, 0] = float("nan")
+        return loss
+
+    monkeypatch.setattr(loop, "gradients", poisoned)
+    with pytest.raises(Diverged, match=r"step 1: loss .* gradient norm nan"):
+        train(job)
+
+
+def test_full_fine_tuning_gives_a_model_folder_of_its_own(job: TrainJob, tiny_base: Path) -> None:
+    full = job.model_copy(update={"method": Method(kind="full").model_dump(mode="json")})
+    result = train(full)
+    folder = Path(job.out_folder) / "adapter"
+    assert (folder / "tokenizer.json").read_bytes() == (tiny_base / "tokenizer.json").read_bytes()
+    before, after = load_file(tiny_base / "model.safetensors"), load_file(folder / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    assert result.trainable_parameters == sum(tensor.numel() for tensor in before.values())
+
+
+def test_chosen_targets_alone_get_an_adapter(job: TrainJob) -> None:
+    result = train(
+        job.model_copy(update={"method": Method(rank=2, targets=("q_proj", "v_proj")).model_dump(mode="json")})
+    )
+    assert result.trainable_parameters == 2 * 2 * (64 + 48)
+
+
+def test_a_target_that_is_not_there_is_named_beside_those_that_are(job: TrainJob) -> None:
+    with pytest.raises(InputError, match="c_attn") as raised:
+        train(job.model_copy(update={"method": Method(targets=("c_attn",)).model_dump(mode="json")}))
+    assert raised.value.hint is not None
+    assert "q_proj" in raised.value.hint
+
+
+def test_qlora_is_named_as_missing_with_what_to_do(job: TrainJob) -> None:
+    with pytest.raises(Unavailable) as raised:
+        train(job.model_copy(update={"method": Method(kind="qlora").model_dump(mode="json")}))
+    assert raised.value.hint is not None
