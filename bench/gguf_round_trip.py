@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 from random import Random
 
@@ -124,10 +125,14 @@ def llama_cpp_ids(path: Path, texts: list[str]) -> list[list[int]] | None:
     params = xllamacpp.CommonParams()
     params.model.path, params.n_ctx = str(path), 512
     server = xllamacpp.Server(params)
-    return [
-        server.handle_tokenize({"content": text, "add_special": False, "parse_special": True})["tokens"]
-        for text in texts
-    ]
+    return [_tokenized(server.listening_address, text) for text in texts]
+
+
+def _tokenized(address: str, text: str) -> list[int]:
+    body = json.dumps({"content": text, "add_special": False, "parse_special": True}).encode()
+    request = urllib.request.Request(f"{address}/tokenize", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["tokens"]
 
 
 def main(arguments: list[str]) -> int:

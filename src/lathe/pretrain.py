@@ -51,7 +51,7 @@ def pretrain(
     recipe_path: str | Path,
     out_dir: str | Path,
     progress: Callable[[Mapping[str, Any]], None] | None = None,
-    examine_every: int = 2,
+    examine_every: int = 6,
 ) -> PretrainRecord:
     """Train the base that a recipe describes into `out_dir` and give back its record.
 
