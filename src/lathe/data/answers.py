@@ -12,18 +12,19 @@ from collections.abc import Iterator
 
 from lathe.data import quality, secrets
 from lathe.data.conversation import Conversation
+from lathe.data.quality import Leaves
 
 WRITTEN = ("answer_cut", "answer_mock", "answer_refusal", "answer_clarifying", "answer_unfinished", "placeholder")
 """Findings about written answers; a label such as `none` or `refusal` is one of a set and not judged by its words."""
-READABLE_SHARE = 0.9
+READABLE_SHARE = 0.97
 """A field counts as read from the text where at least this share of its values stand there; the others are then odd."""
-LEAST_SEEN = 10
+LEAST_SEEN = 30
 LONGEST_SEARCHED = 20_000
 """Characters of an input that values are searched in; longer ones are passed over."""
 
 
-def look(conversation: Conversation) -> Iterator[tuple[str, str]]:
-    """(finding, detail) of one row. Details never hold a secret."""
+def look(conversation: Conversation, asked: str, leaves: Leaves) -> Iterator[tuple[str, str]]:
+    """(finding, detail) of one row. asked: its input. leaves: of its JSON answer. Details never hold a secret."""
     text = conversation.completion
     if not text.strip():
         yield "answer_empty", ""
@@ -37,7 +38,7 @@ def look(conversation: Conversation) -> Iterator[tuple[str, str]]:
         yield "answer_clarifying", ""
     elif quality.unfinished(text):
         yield "answer_unfinished", f"ends with {secrets.redacted(text)[-40:]!r}"
-    if forgotten := quality.placeholder(text, conversation.target, conversation.input):
+    if forgotten := quality.placeholder(text, leaves, asked):
         yield "placeholder", forgotten
     kinds = list(dict.fromkeys(kind for turn in conversation.turns for kind in secrets.found_kinds(turn.text())))
     for level, id in (("error", "secret"), ("warning", "personal_data")):
@@ -58,15 +59,12 @@ class Values:
         self._seen: Counter[tuple[str, str]] = Counter()
         self._missing: dict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
 
-    def add(self, row: int, conversation: Conversation) -> None:
+    def add(self, row: int, group: str, leaves: Leaves, asked: str) -> None:
         """Looks for every value of the row's JSON answer in its text."""
-        asked = conversation.input
-        if conversation.target is None or len(asked) > LONGEST_SEARCHED:
+        if len(asked) > LONGEST_SEARCHED:
             return
-        group = group_of(conversation)
-        for path, _ in quality.leaf_values(conversation.target):
-            self._seen[group, path] += 1
-        for path in set(quality.not_found(conversation.target, asked)):
+        self._seen.update((group, path) for path, _ in leaves)
+        for path in quality.not_found(leaves, asked):
             self._missing[group, path].append(row)
 
     def odd(self) -> dict[int, list[str]]:

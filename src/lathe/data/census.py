@@ -99,8 +99,9 @@ class Census:
     def add(self, conversation: Conversation, side: Side | None, file: str, line: int) -> str:
         """Takes one row, and returns its place."""
         row = len(self)
-        asked, answer = normalised(conversation.input), conversation.completion
-        text = asked or normalised(answer)
+        asked, answer, group = conversation.input, conversation.completion, group_of(conversation)
+        leaves = quality.leaf_values(conversation.target)
+        text = normalised(asked) or normalised(answer)
         if not self._names or self._names[-1] != file:
             self._names.append(file)
         self._inputs.append(hash64(text))
@@ -109,22 +110,20 @@ class Census:
         self._files.append(len(self._names) - 1)
         self._lines.append(line)
         self._sets.add(shingles(text))
-        self._values.add(row, conversation)
+        self._values.add(row, group, leaves, asked)
         if self.answers is not None:
             self.answers[answer] += 1
             self.answers = self.answers if len(self.answers) <= MOST_LABELS else None
         if len(conversation.turns) > 1:
             value = answer if conversation.target is None else conversation.target
-            self.sample.offer(self._inputs[row], row, Item(conversation.input, value, group_of(conversation)))
-        self._look(conversation, self.place(row))
-        return self.place(row)
-
-    def _look(self, conversation: Conversation, place: str) -> None:
-        for id, detail in look(conversation):
+            self.sample.offer(self._inputs[row], row, Item(asked, value, group))
+        place = self.place(row)
+        for id, detail in look(conversation, asked, leaves):
             self.tally.note(id, place, detail)
-        broken = invariants.broken(self._rules, group_of(conversation), conversation.target) if self._rules else []
+        broken = invariants.broken(self._rules, group, conversation.target) if self._rules else []
         if broken:
             self.tally.note("invariant", place, "; ".join(broken))
+        return place
 
     # all rows together ----------------------------------------------------------------------
 

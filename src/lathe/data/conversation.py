@@ -32,6 +32,8 @@ class Turn:
 
     def text(self) -> str:
         """The content, and each call as a line of JSON."""
+        if not self.tool_calls:
+            return self.content
         return "\n".join([*([self.content] if self.content else []), *map(canonical, self.tool_calls)])
 
 

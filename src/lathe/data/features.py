@@ -35,6 +35,8 @@ _DOWN = np.uint64(64 - BITS)
 def features(text: str) -> NDArray[np.int64]:
     """The hashed features of one text, each as often as it occurs; numbers below 2 ** BITS."""
     words = WORD.findall(text[:MAX_CHARACTERS].lower())
+    if not words:
+        return np.zeros(0, dtype=np.int64)
     hashed = np.array([zlib.crc32(word.encode("utf-8", "replace")) for word in words], dtype=np.uint64)
     found = [hashed * _MIX >> _DOWN]
     if len(hashed) > 1:

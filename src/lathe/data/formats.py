@@ -187,18 +187,19 @@ def _unknown(rows: Sequence[Row]) -> DataError:
             f"the rows are preference pairs ({', '.join(seen[:20])}), which fine-tuning on answers cannot use",
             hint="To learn the chosen answers map them: {prompt: prompt, completion: chosen}",
         )
-    known = {column: name for name, parts in NAMES.items() for columns in parts.values() for column in columns}
-    near = next(
-        (
-            known[match]
-            for column in seen
-            for match in difflib.get_close_matches(column.lower(), known, n=1, cutoff=0.7)
-        ),
-        None,
-    )
+    near = max(NAMES, key=lambda name: _likeness(NAMES[name], seen))
+    nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if _likeness(NAMES[near], seen) else ""
     wants = "; ".join(", ".join(parts) for parts in NAMES.values())
-    nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if near else ""
     return DataError(
         f"the layout of the rows is not known; they have the columns {', '.join(map(repr, seen[:20])) or '(none)'}",
         hint=f"{nearest}Known are: {wants}. Or map your columns: {{prompt: YOUR_COLUMN, completion: YOUR_COLUMN}}",
     )
+
+
+def _likeness(parts: Mapping[str, Sequence[str]], seen: Sequence[str]) -> float:
+    """Share of a layout's parts for which a column with nearly a usual name was seen."""
+    columns = [column.lower() for column in seen]
+    like = [
+        any(difflib.get_close_matches(name, columns, n=1, cutoff=0.75) for name in names) for names in parts.values()
+    ]
+    return sum(like) / len(like)

@@ -14,8 +14,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from lathe.records import Json
 
@@ -62,6 +61,8 @@ PLACEHOLDER_VALUES = {
 }  # fmt: skip
 OPENING = {"(": ")", "[": "]", "{": "}"}
 NUMBER = re.compile(r"-?\d[\d.,’' ]*\d|-?\d")
+Leaves = Sequence[tuple[str, str | int | float]]
+"""(path, value) of a JSON answer, as `leaf_values` gives them."""
 ENDS = tuple(".!?:;)]}>\"'`*_|”’…。！？")
 
 
@@ -118,14 +119,13 @@ def clarifying(text: str) -> str:
     return "asks back instead of answering" if FENCE not in text and "?" in text and CLARIFYING.search(text) else ""
 
 
-def placeholder(text: str, target: Json = None, asked: str = "") -> str:
+def placeholder(text: str, leaves: Leaves = (), asked: str = "") -> str:
     """The first text in an answer that someone forgot to fill in; empty where there is none. What the input says too is meant."""
     found = PLACEHOLDER.search(text)
     if found and found.group() not in asked:
         return f"holds {found.group()[:40]!r}"
-    said = asked.casefold()
-    for path, value in leaf_values(target):
-        if isinstance(value, str) and value.strip().lower() in PLACEHOLDER_VALUES and value.casefold() not in said:
+    for path, value in leaves:
+        if isinstance(value, str) and value.strip().lower() in PLACEHOLDER_VALUES and value.lower() not in asked.lower():
             return f"{path or 'the value'} is {value!r}"
     return ""
 
@@ -141,32 +141,37 @@ def _is_json(text: str) -> bool:
 # ------------------------------------------------------------------------------------------ values and inputs
 
 
-def leaf_values(value: Json, path: str = "") -> Iterable[tuple[str, Any]]:
+def leaf_values(value: Json, path: str = "") -> list[tuple[str, str | int | float]]:
     """(path, value) of every text, number and truth value; items of lists share the path `items[]`."""
     if isinstance(value, dict):
-        for key, part in value.items():
-            yield from leaf_values(part, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for part in value:
-            yield from leaf_values(part, f"{path}[]")
-    elif value is not None:
-        yield path, value
+        return [leaf for key, part in value.items() for leaf in leaf_values(part, f"{path}.{key}" if path else key)]
+    if isinstance(value, list):
+        return [leaf for part in value for leaf in leaf_values(part, f"{path}[]")]
+    return [] if value is None else [(path, value)]
 
 
 class Text:
     """An input, made ready to be searched for values."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.words = " ".join(text.casefold().split())
-        self.numbers = {number for found in NUMBER.findall(text) for number in numbers(found)}
+        self._numbers: set[float] | None = None
 
-    def holds(self, value: Json) -> bool:
+    def holds(self, value: str | int | float) -> bool:
         """Whether a value can be read in the text: texts by their words, numbers by value however they are grouped."""
         if isinstance(value, bool) or value == "":
             return True  # no text spells out that something is so
-        if isinstance(value, int | float):
-            return round(float(value), 6) in self.numbers or round(abs(float(value)), 6) in self.numbers
-        return " ".join(str(value).casefold().split()) in self.words
+        if isinstance(value, str):
+            return value in self.text or " ".join(value.casefold().split()) in self.words
+        return str(value) in self.text or abs(round(float(value), 6)) in self.numbers
+
+    @property
+    def numbers(self) -> set[float]:
+        """Every number of the text without its sign, in every way that it can be read."""
+        if self._numbers is None:
+            self._numbers = {abs(number) for found in NUMBER.findall(self.text) for number in numbers(found)}
+        return self._numbers
 
 
 def numbers(text: str) -> set[float]:
@@ -184,10 +189,10 @@ def numbers(text: str) -> set[float]:
     return found
 
 
-def not_found(target: Json, text: str) -> list[str]:
-    """Paths of the values of a target that cannot be read in its input."""
+def not_found(leaves: Leaves, text: str) -> set[str]:
+    """Paths of the values that cannot be read in a text."""
     searched = Text(text)
-    return [path for path, value in leaf_values(target) if not searched.holds(value)]
+    return {path for path, value in leaves if not searched.holds(value)}
 
 
 # ------------------------------------------------------------------------------------------ labels

@@ -1,0 +1,83 @@
+"""Tables that are not lines of text: Parquet, folders of save_to_disk, parallel files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lathe.data import tables
+from lathe.data.check import check_file
+from lathe.data.read import Placed
+from lathe.errors import DataError, Unavailable
+
+ROWS = [{"prompt": f"question {n}", "completion": {"n": n, "note": None if n % 2 else "even"}} for n in range(40)]
+
+
+def read(path: Path) -> list[dict]:  # type: ignore[type-arg]
+    return [item.row for item in tables.rows(path) if isinstance(item, Placed)]
+
+
+def without_nulls() -> list[dict]:  # type: ignore[type-arg]
+    return [
+        {"prompt": row["prompt"], "completion": {k: v for k, v in row["completion"].items() if v is not None}}
+        for row in ROWS
+    ]  # type: ignore[attr-defined]
+
+
+def test_parquet_is_read_row_by_row_and_nulls_that_it_put_in_are_left_out(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "train.parquet"
+    parquet.write_table(arrow.Table.from_pylist(ROWS), path)
+    assert tables.is_table(path)
+    assert read(path) == without_nulls()
+    assert [item.line for item in tables.rows(path)][:3] == [1, 2, 3]
+
+
+def test_a_folder_of_save_to_disk_is_one_table(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(ROWS).save_to_disk(tmp_path / "saved", num_shards=2)
+    assert read(tmp_path / "saved") == without_nulls()
+    assert check_file(tmp_path / "saved").files[0].format == "prompt-completion"
+
+
+def test_parquet_files_of_a_hub_folder_are_checked_by_their_sides(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n")
+    for name, rows in (("train-00000-of-00001.parquet", ROWS), ("test-00000-of-00001.parquet", ROWS[:2])):
+        parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / name)
+    report = check_file(tmp_path)
+    assert next(one.count for one in report.findings if one.id == "test_in_train") == 2
+
+
+def test_line_i_of_parallel_files_is_row_i(tmp_path: Path) -> None:
+    (tmp_path / "open.nl").write_text("list files\nshow disk use\n")
+    (tmp_path / "open.cm").write_text("ls\ndf -h\n")
+    expected = [{"prompt": "list files", "completion": "ls"}, {"prompt": "show disk use", "completion": "df -h"}]
+    assert read(tmp_path / "open.nl") == read(tmp_path / "open.cm") == expected
+    assert check_file(tmp_path).files[0].name.endswith("open.nl")
+
+
+def test_parallel_files_of_other_lengths_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "open.nl").write_text("list files\nshow disk use\n")
+    (tmp_path / "open.cm").write_text("ls\n")
+    with pytest.raises(DataError, match=r"open\.cm has fewer lines than open\.nl"):
+        read(tmp_path / "open.nl")
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow"])
+def test_a_damaged_table_is_a_data_error(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / name).write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match="that can be read"):
+        read(tmp_path / name)
+
+
+def test_without_pyarrow_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(Unavailable) as caught:
+        read(tmp_path / "rows.parquet")
+    assert "lathe-slm[hub]" in (caught.value.hint or "")
