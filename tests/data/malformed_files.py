@@ -102,11 +102,10 @@ def whole(name: str, data: bytes) -> Callable[[Path], Path]:
     return lambda folder: put(folder / name, data)
 
 
-def bomb() -> bytes:
-    """One gigabyte of blank lines in a megabyte."""
+def bomb(begin: bytes = b"", block: bytes = (b" " * 99 + b"\n") * 10_000) -> bytes:
+    """200 megabytes of white space in a few hundred kilobytes."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    block = (b" " * 99 + b"\n") * 10_000
-    return b"".join(packer.compress(block) for _ in range(200)) + packer.flush()
+    return packer.compress(begin) + b"".join(packer.compress(block) for _ in range(200)) + packer.flush()
 
 
 ROWS = b"\n".join([*good_lines(BASE), b""])
@@ -120,8 +119,21 @@ WHOLE_FILES: dict[str, tuple[str, bytes, str, int | None]] = {
     "utf-16-no-bom": ("rows.jsonl", TEXT.encode("utf-16-le"), "UTF-16", 1),
     "utf-32": ("rows.jsonl", TEXT.encode("utf-32"), "UTF-32", 1),
     "cr-only": ("rows.jsonl", ROWS.replace(b"\n", b"\r"), "CR", 1),
-    "array": ("rows.jsonl", b"[\n" + b",\n".join(good_lines(3)) + b"\n]\n", "JSON array", 1),
-    "array-one-line": ("rows.json", b"[" + b",".join(good_lines(3)) + b"]\n", "JSON array", 1),
+    "array-cut-off": ("rows.json", b"[\n" + b",\n".join(good_lines(3)), "ends in the middle", 4),
+    "array-cut-in-row": ("rows.json", b"[\n" + b",\n".join(good_lines(3))[:-5], "", 4),
+    "array-comma-missing": ("rows.json", b"[\n" + b"\n".join(good_lines(3)) + b"\n]\n", "comma", 3),
+    "array-comma-too-many": ("rows.json", b"[\n" + b",\n".join([*good_lines(3), b"]"]), "nothing behind it", 5),
+    "array-and-more": ("rows.jsonl", b"[" + b",".join(good_lines(3)) + b"]\n{}\n", "behind the end", 2),
+    "array-nan": ("rows.json", b'[\n{"input": "a",\n "target": {"x": NaN}}]', "NaN", 3),
+    "array-key-twice": ("rows.json", b'[\n{"input": "a",\n "input": "b"}]', "stands twice", 3),
+    "array-surrogate": ("rows.json", b'[\n{"input": "\\ud800"}]', "surrogate", 2),
+    "array-deep": ("rows.json", b'[\n{"input": ' + b"[" * 50_000 + b"]" * 50_000 + b"}]", "nested deeper", 2),
+    "array-of-texts": ("rows.json", b'[\n{"input": "a", "target": {}},\n"b"]', "a text", 3),
+    "array-latin-1": ("rows.json", '[\n{"input": "caf\u00e9"}]'.encode("latin-1"), "is no UTF-8", 2),
+    "array-nul": ("rows.json", b'[\n{"input": "a\0"}]', "NUL", 2),
+    "array-empty": ("rows.json", b"[]\n", "no row", None),
+    "array-mismatch": ("rows.json", b'[\n{"input": "a", "target": {}},\n{"text": "b"}]', "'input'", 3),
+    "array-bomb": ("rows.json.gz", bomb(b"[", b" " * 1_000_000), "bomb", None),
     "pretty-object": ("rows.json", b'{\n  "input": "a"\n}\n', "several lines", 1),
     "long-line": ("rows.jsonl", ROWS + b'{"input": "' + b"x" * 10_000_001 + b'"}\n', "longer than", BASE + 1),
     "png": ("rows.jsonl", b"\x89PNG\r\n\x1a\n" + bytes(100), "PNG", 1),

@@ -90,7 +90,10 @@ def test_the_same_rows_come_from_jsonl_gzip_csv_and_a_folder(
     (folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\r\n".join(lines[25:])))
     (folder / "README.md").write_text("not rows")
     (tmp_path / "rows.csv").write_bytes(b"\xef\xbb\xbf" + table.getvalue().encode())
+    (tmp_path / "pretty.json").write_text(json.dumps([good_row(number) for number in range(60)], indent=2))
+    (tmp_path / "flat.json").write_bytes(b"\xef\xbb\xbf [" + b",".join(lines) + b"]")
     sources = [put(tmp_path / "rows.jsonl", lines), str(tmp_path / "rows.csv"), str(folder)]
+    sources += [str(tmp_path / "pretty.json"), str(tmp_path / "flat.json")]
     manifests = [prepared({"source": source}) for source in sources]
     assert len({json.dumps([side.sha256 for side in m.sides.values()]) for m in manifests}) == 1
     assert [source.num_rows for source in manifests[2].sources] == [25, 35]

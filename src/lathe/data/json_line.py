@@ -16,9 +16,11 @@ MAX_DEPTH = 100
 MAX_DIGITS = 400
 """Digits of a number; a longer one is no measurement, and Python refuses above 4,300."""
 
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+BRACKETS = re.compile(r"[\[\]{}]")
+LATIN_HINT = "The file is probably Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 IN > OUT"
 
 JSON_WORDS = (
     (
@@ -50,7 +52,6 @@ JSON_WORDS = (
     ),
     ("Invalid \\escape", "an unknown escape", "A backslash itself is written \\\\."),
     ("Invalid \\uXXXX", "a broken \\u escape", "It takes four hexadecimal digits."),
-    ("Extra data", "a second value on the line", "Write one object a line."),
 )
 
 
@@ -113,8 +114,7 @@ def text_of(line: bytes) -> str:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         column = len(line[: error.start].decode("utf-8")) + 1
-        hint = "The file is probably Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 IN > OUT"
-        raise LineFault(f"byte 0x{line[error.start]:02x} is no UTF-8", column, hint) from error
+        raise LineFault(f"byte 0x{line[error.start]:02x} is no UTF-8", column, LATIN_HINT) from error
     if text.startswith("\ufeff"):
         raise LineFault(
             "a byte order mark inside the file",
@@ -127,73 +127,85 @@ def text_of(line: bytes) -> str:
 def decode(line: bytes) -> Json:
     """The JSON value of one line, without its line end. Raises LineFault."""
     text = text_of(line)
-    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and depth(line) > MAX_DEPTH:
-        raise LineFault(f"nested deeper than {MAX_DEPTH} levels", None, "Flatten it.")
+    value, end = decode_at(text, len(text) - len(text.lstrip(" \t\r\n")))
+    rest = len(text) - len(text[end:].lstrip(" \t\r\n"))
+    if rest < len(text):
+        if "\r" in text[end:rest]:
+            raise LineFault("lines end with CR alone", None, "Convert the line ends: tr '\\r' '\\n' < IN > OUT")
+        raise LineFault("a second value on the line", rest + 1, "Write one object a line.")
+    return value
+
+
+def decode_at(text: str, at: int) -> tuple[Json, int]:
+    """The JSON value that begins at a position of a text, and the position behind it. Columns of a LineFault are positions + 1."""
     try:
-        value = _decoder.decode(text)
+        value, end = _decoder.raw_decode(text, at)
     except json.JSONDecodeError as error:
         raise _worded(error, text) from error
     except _Refused as error:
-        raise LineFault(error.reason, nth_column(text, error.needle, error.nth), error.hint) from error
-    if b"\\u" in line:
-        refuse_escapes(line, value)
-    return value
+        raise LineFault(error.reason, nth_column(text, error.needle, error.nth, at), error.hint) from error
+    except RecursionError as error:
+        raise too_deep() from error
+    written = text[at:end]
+    if written.count("[") + written.count("{") > MAX_DEPTH and depth(written) > MAX_DEPTH:
+        raise too_deep()
+    if "\\u" in written:
+        refuse_escapes(written, value, at)
+    return value, end
+
+
+def too_deep() -> LineFault:
+    """The fault of brackets within brackets within brackets."""
+    return LineFault(f"nested deeper than {MAX_DEPTH} levels", None, "Flatten it.")
 
 
 def row_of(line: bytes) -> dict[str, Json]:
     """The JSON object of one line. Raises LineFault where it is anything else."""
-    value = decode(line)
+    return as_row(decode(line))
+
+
+def as_row(value: Json) -> dict[str, Json]:
+    """The value, if it is an object. Raises LineFault."""
     if not isinstance(value, dict):
         words = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
-        raise LineFault(f"the row is {words}, expected an object", 1, 'Write {"field": value, ...} on each line.')
+        raise LineFault(f"the row is {words}, expected an object", 1, 'Write {"field": value, ...} for each row.')
     return value
 
 
-def depth(line: bytes) -> int:
+def depth(text: str) -> int:
     """Deepest nesting of brackets outside of texts."""
     deepest = level = 0
-    for byte in STRING.sub(b"", line):
-        if byte in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"]}":
-            level -= 1
+    for character in BRACKETS.findall(STRING.sub("", text)):
+        level += 1 if character in "[{" else -1
+        deepest = max(deepest, level)
     return deepest
 
 
-def nth_column(text: str, needle: str, nth: int) -> int | None:
-    """1-based column of the nth occurrence of a text, else None."""
-    at = -1
+def nth_column(text: str, needle: str, nth: int, at: int = 0) -> int | None:
+    """1-based column of the nth occurrence of a text from a position on, else None."""
     for _ in range(nth):
-        at = text.find(needle, at + 1)
-        if at < 0:
+        at = text.find(needle, at) + 1
+        if not at:
             return None
-    return at + 1
+    return at
 
 
-def refuse_escapes(line: bytes, value: Json) -> None:
+def refuse_escapes(text: str, value: Json, at: int) -> None:
     """Raises LineFault for half a surrogate pair and for NUL written as an escape: neither can be tokenised."""
-    if SURROGATE.search(line):
+    half = SURROGATE.search(text)
+    if half:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            match = SURROGATE.search(line)
-            assert match is not None
-            column = len(line[: match.start()].decode()) + 1
-            raise LineFault(
-                "half of a surrogate pair (\\ud800 to \\udfff)",
-                column,
-                "The text was cut inside a character; mend the row.",
-            ) from error
-    nul = NUL_ESCAPE.search(line)
+            hint = "The text was cut inside a character; mend the row."
+            raise LineFault("half of a surrogate pair (\\ud800 to \\udfff)", at + half.start() + 1, hint) from error
+    nul = NUL_ESCAPE.search(text)
     if nul:
-        raise LineFault("a NUL character (\\u0000) in a text", len(line[: nul.end() - 6].decode()) + 1, "Remove it.")
+        raise LineFault("a NUL character (\\u0000) in a text", at + nul.end() - 5, "Remove it.")
 
 
 def _worded(error: json.JSONDecodeError, text: str) -> LineFault:
     column = error.pos + 1
-    if error.msg.startswith("Extra data") and "\r" in text[: error.pos]:
-        return LineFault("lines end with CR alone", None, "Convert the line ends: tr '\\r' '\\n' < IN > OUT")
     if error.msg.startswith("Expecting") and error.pos >= len(text):
         return LineFault(
             "the line ends in the middle of a value",

@@ -3,24 +3,27 @@
     for item in read_file(Path("rows.jsonl")):
         item  ->  Placed(file, line, row)  or  RejectedRow(file, line, reason)
 
-Formats: JSON lines (.jsonl, .ndjson), CSV (.csv), TSV (.tsv), each also gzipped. Lines end at the byte \\n and nowhere else, so
+Formats: JSON lines, one JSON array, CSV (.csv), TSV (.tsv), each also gzipped. Lines end at the byte \\n and nowhere else, so
 that a line number here is the one that an editor shows, whatever characters a text holds.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lathe.data.json_line import LineFault, row_of, text_of
+from lathe.data.csv_rows import csv_rows
+from lathe.data.json_rows import ARRAY, array_rows, line_rows
+from lathe.data.placed import Placed, rejected
 from lathe.errors import DataError
 from lathe.files import regular
-from lathe.records import RejectedRow, Row
+from lathe.records import RejectedRow
+
+__all__ = ["Placed", "read_file", "read_lines", "rejected"]
 
 MAX_LINE_BYTES = 10_000_000
 MAX_RATIO = 200
@@ -50,17 +53,9 @@ BINARY = (
     (b"\xff\xfe", "UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8 IN > OUT"),
     (b"\xfe\xff", "UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8 IN > OUT"),
 )
+PIECE_BYTES = 1 << 16
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A row with the place it came from. line: 1-based; for a generated corpus, the number of the row."""
-
-    file: str
-    line: int
-    row: Row
 
 
 def read_file(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
@@ -78,22 +73,38 @@ def read_file(path: Path, name: str | None = None) -> Iterator[Placed | Rejected
         if path.name.endswith(".gz") and not packed:
             raise DataError("named .gz, but this is not gzip", file=said, hint="Rename it, or download it again.")
         stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        lines = read_lines(stream, raw, said, packed)
         if stem.endswith((".csv", ".tsv")):
-            yield from csv_rows(lines, said, "\t" if stem.endswith(".tsv") else ",")
+            yield from csv_rows(read_lines(stream, raw, said, packed), said, "\t" if stem.endswith(".tsv") else ",")
+        elif ARRAY.match(begin(stream)):
+            yield from array_rows(read_lines(stream, raw, said, packed, PIECE_BYTES), said)
         else:
-            yield from json_rows(lines, said, stem)
+            yield from line_rows(read_lines(stream, raw, said, packed), said)
 
 
-def read_lines(stream: IO[bytes], raw: IO[bytes], file: str, packed: bool) -> Iterator[tuple[int, bytes]]:
+def begin(stream: IO[bytes]) -> bytes:
+    """The first bytes of a stream, which stays at its start; none where it cannot be unpacked."""
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        head = stream.read(512)
+        stream.seek(0)
+        return head
+    return b""
+
+
+def read_lines(
+    stream: IO[bytes], raw: IO[bytes], file: str, packed: bool, piece_bytes: int | None = None
+) -> Iterator[tuple[int, bytes]]:
     """(line number, line with its end) one after the other; the first without its byte order mark.
+
+    piece_bytes: give longer lines in pieces of that size; None = whole lines only, of at most MAX_LINE_BYTES.
 
     Raises DataError for binary files, lines above the cap, damaged or hostile gzip, and an empty file.
     """
     number = total = 0
+    line = b"\n"
     while True:
+        ended = line.endswith(b"\n")
         try:
-            line = stream.readline(MAX_LINE_BYTES + 1)
+            line = stream.readline(piece_bytes or MAX_LINE_BYTES + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             hint = "Download or pack it again."
             raise DataError(
@@ -103,10 +114,10 @@ def read_lines(stream: IO[bytes], raw: IO[bytes], file: str, packed: bool) -> It
             raise DataError(f"cannot be read: {error.strerror or error}", file=file, line=number + 1) from error
         if not line:
             break
-        number += 1
+        number += ended
         total += len(line)
         if len(line) > MAX_LINE_BYTES:
-            hint = "Is this one JSON array, or no text at all? Write one row a line."
+            hint = "Is this text at all? Write one row a line."
             raise DataError(f"the line is longer than {MAX_LINE_BYTES:,} bytes", file=file, line=number, hint=hint)
         if packed and total > RATIO_FROM_BYTES and total > MAX_RATIO * raw.tell():
             raise DataError(
@@ -115,7 +126,7 @@ def read_lines(stream: IO[bytes], raw: IO[bytes], file: str, packed: bool) -> It
                 line=number,
                 hint="Unpack it yourself.",
             )
-        if number == 1:
+        if total == len(line):
             refuse_binary(line, file)
             line = line.removeprefix(BOM)
         yield number, line
@@ -131,108 +142,3 @@ def refuse_binary(line: bytes, file: str) -> None:
     if len(line) > 3 and (line[1] == 0 or line[0] == 0) and line.count(b"\0") * 3 > len(line):
         hint = "Convert it: iconv -f UTF-16LE -t UTF-8 IN > OUT"
         raise DataError("every second byte is NUL, as in UTF-16 text; expected UTF-8", file=file, line=1, hint=hint)
-
-
-def rejected(file: str, line: int, fault: LineFault) -> RejectedRow:
-    """The record of a row that cannot be used."""
-    return RejectedRow(file=file, line=line, column=fault.column, reason=fault.reason, hint=fault.hint)
-
-
-def json_rows(lines: Iterator[tuple[int, bytes]], file: str, stem: str) -> Iterator[Placed | RejectedRow]:
-    """Rows of JSON lines; blank lines are passed over. A file that is one JSON array is refused with the way to convert it."""
-    first = True
-    for number, line in lines:
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
-        if not line.strip():
-            continue
-        if first and line.lstrip().startswith(b"[") and not line.rstrip().endswith(b"]"):
-            refuse_array(file, number)
-        try:
-            placed: Placed | RejectedRow = Placed(file, number, row_of(line))
-        except LineFault as fault:
-            if first and line.lstrip().startswith(b"["):
-                refuse_array(file, number)
-            if first and stem.endswith(".json") and line.strip() == b"{":
-                raise DataError(
-                    "the file is one JSON object over several lines, expected one object a line",
-                    file=file,
-                    line=number,
-                    hint="Convert it: jq -c . IN.json > OUT.jsonl",
-                ) from fault
-            placed = rejected(file, number, fault)
-        first = False
-        yield placed
-
-
-def refuse_array(file: str, line: int) -> None:
-    """Raises DataError: one JSON array instead of lines."""
-    raise DataError(
-        "the file is one JSON array, expected one object a line",
-        file=file,
-        line=line,
-        hint="Convert it: jq -c '.[]' IN.json > OUT.jsonl",
-    )
-
-
-def csv_rows(lines: Iterator[tuple[int, bytes]], file: str, delimiter: str) -> Iterator[Placed | RejectedRow]:
-    """Rows of a CSV file with a header, RFC 4180: a quoted cell may hold line breaks. The line is where the row begins."""
-    csv.field_size_limit(MAX_LINE_BYTES)
-    faults: list[tuple[int, LineFault]] = []
-
-    def texts() -> Iterator[str]:
-        for number, line in lines:
-            try:
-                yield text_of(line)
-            except LineFault as fault:
-                # The reader needs some text for the line; the row that it ends in is rejected.
-                faults.append((number, fault))
-                yield "\n"
-
-    reader = csv.reader(texts(), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    while True:
-        begin = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            hint = 'A quote inside a cell is written twice: ""'
-            raise DataError(f"this is no CSV: {error}", file=file, line=begin, hint=hint) from error
-        if faults:
-            number, fault = faults.pop()
-            faults.clear()
-            if header is None:
-                raise DataError(fault.reason, file=file, line=number, column=fault.column, hint=fault.hint) from fault
-            yield rejected(file, number, fault)
-        elif header is None:
-            header = checked_header(cells, file, begin, delimiter)
-        elif not cells:
-            continue
-        elif len(cells) != len(header):
-            fault = LineFault(
-                f"the row has {len(cells)} cells, the header {len(header)}",
-                None,
-                "Quote cells that hold the delimiter.",
-            )
-            yield rejected(file, begin, fault)
-        else:
-            yield Placed(file, begin, dict(zip(header, cells)))
-
-
-def checked_header(cells: list[str], file: str, line: int, delimiter: str) -> list[str]:
-    """The column names. Raises DataError where they are empty, repeated or not separated by the expected delimiter."""
-    names = [cell.strip() for cell in cells]
-    if len(names) == 1 and delimiter == "," and (";" in names[0] or "\t" in names[0]):
-        other = "semicolons" if ";" in names[0] else "tabs (name the file .tsv)"
-        raise DataError(
-            f"the header is separated by {other}, expected commas", file=file, line=line, hint="Export it with commas."
-        )
-    for index, name in enumerate(names):
-        if not name:
-            raise DataError(
-                f"column {index + 1} of the header has no name", file=file, line=line, hint="Name each column."
-            )
-        if name in names[:index]:
-            raise DataError(f"the header names the column {name!r} twice", file=file, line=line, hint="Rename one.")
-    return names
