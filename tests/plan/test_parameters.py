@@ -108,6 +108,7 @@ def test_every_shared_configuration_is_counted_exactly(file: Path) -> None:
 def test_targets_match_as_in_peft() -> None:
     one = from_config(SMOLLM2_135M, 8, ["q_proj"]).trainable
     assert one == 30 * 8 * (576 + 576)
+    assert from_config(SMOLLM2_135M, 8, ["all-linear"]) == from_config(SMOLLM2_135M, 8, "all-linear")
     assert from_config(SMOLLM2_135M, 8, ["self_attn.q_proj"]).trainable == one
     assert from_config(SMOLLM2_135M, 8, ["layers.3.self_attn.q_proj"]).trainable == one // 30
     assert from_config(SMOLLM2_135M, 8, ["q_proj", "lm_head"]).trainable == one + 8 * (576 + 49152)

@@ -37,6 +37,11 @@ def test_all_configured_ends_are_stops(base: Base) -> None:
     assert (tok.eos_id, tok.max_tokens) == (0, 512)
 
 
+def test_an_answer_ends_where_another_text_would_begin(base: Base) -> None:
+    tok = tokenizer.load(base(bos_token="<s>"))
+    assert tok.stop_ids == {tok.bos_id, tok.eos_id, tok.turn_end_id}
+
+
 def test_a_token_may_be_named_as_text_or_as_an_object(base: Base) -> None:
     tok = tokenizer.load(base(eos_token={"content": "</s>", "lstrip": False}))
     assert tok.token(tok.eos_id) == "</s>"

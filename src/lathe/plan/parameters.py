@@ -47,10 +47,11 @@ def count(model: Shapes, rank: int | None, targets: Targets = "all-linear") -> P
 def adapted(model: Shapes, targets: Targets) -> list[Linear]:
     """Every layer of the whole model that gets an adapter, by peft's rule: a target is a path's end, at a dot.
 
-    all-linear: every linear layer but the head. Raises InputError, with the nearest name, on a target that matches nothing.
+    all-linear, also as the only name of a list: every linear layer but the head. Raises InputError, with the nearest name,
+    on a target that matches nothing.
     """
     layers = [_placed(linear, number) for number in range(model.num_layers) for linear in model.layer]
-    if targets == "all-linear":
+    if targets == "all-linear" or list(targets) == ["all-linear"]:
         return layers
     edges = [
         Linear("model.embed_tokens", model.vocab, model.hidden),

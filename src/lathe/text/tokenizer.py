@@ -105,8 +105,12 @@ class Tokenizer:
 
     @cached_property
     def stop_ids(self) -> frozenset[int]:
-        """Every token at which an answer ends: those of the base's configuration and the end of a turn."""
-        return self._stop | {self.turn_end_id}
+        """Every token at which an answer ends: those of the base's configuration, the end of a turn, and the beginning of a text.
+
+        No answer goes on behind a bos; bases whose documents stand in a row end one with it.
+        """
+        begins = frozenset() if self.bos_id is None else frozenset({self.bos_id})
+        return self._stop | {self.turn_end_id} | begins
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
