@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reports import arms, manifest, plan, recipe, report, right, trained, verdict
 
 from lathe.records import DataFinding
@@ -132,6 +134,26 @@ def test_a_leak_in_the_data_is_refused() -> None:
 def test_rows_of_another_run_are_refused() -> None:
     case = arms(report("tuned", right(200, 240)), right(5, 240), right(90, 240))
     assert verdict(case, data=manifest(test="newer")).verdict == "abort"
+    held_out = {"base-zero": report("base-zero", right(9, 50), test_hash="older")}
+    decision = verdict(case, validation=held_out)
+    assert "base-zero was not measured on the validation rows of this run" in decision.line
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_no_two_models_are_each_better_than_the_other(pairs: list[tuple[bool, bool]]) -> None:
+    first, second = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
+    one = verdict(arms(report("tuned", first), second, [0.0] * len(pairs)))
+    other = verdict(arms(report("tuned", second), first, [0.0] * len(pairs)))
+    for decision in (one, other):
+        assert (decision.verdict == "deploy") == all(gate.held for gate in decision.gates)
+    assert "deploy" not in (one.verdict, other.verdict) or one.verdict != other.verdict
+
+
+def test_without_any_test_row_nothing_is_shown() -> None:
+    decision = verdict(arms(report("tuned", []), [], []))
+    assert decision.verdict == "abort"
+    assert decision.line.startswith("ABORT  json_exact not measured · base not measured")
 
 
 # ------------------------------------------------------------------------------------------ which base, which looks
@@ -140,7 +162,10 @@ def test_rows_of_another_run_are_refused() -> None:
 def test_the_base_to_beat_is_chosen_on_validation_not_on_test() -> None:
     case = arms(report("tuned", right(60, 240)), right(30, 240), right(0, 240))
     case["base-few"] = report("base-few", right(70, 240))
-    held_out = {"base-zero": report("base-zero", right(9, 50)), "base-few": report("base-few", right(8, 50))}
+    held_out = {
+        "base-zero": report("base-zero", right(9, 50), test_hash="v"),
+        "base-few": report("base-few", right(8, 50), test_hash="v"),
+    }
     decision = verdict(case, validation=held_out)
     assert "better than base-zero" in decision.gates[0].text
     assert decision.differences[0].second == "base-zero"

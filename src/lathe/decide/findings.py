@@ -26,8 +26,10 @@ STILL_FALLING = 0.05
 Verdict = Literal["deploy", "iterate", "abort"]
 
 
-def refusals(manifest: Manifest, arms: Mapping[str, EvalReport]) -> Iterator[Finding]:
-    """Why the evidence cannot be used at all."""
+def refusals(
+    manifest: Manifest, arms: Mapping[str, EvalReport], validation: Mapping[str, EvalReport]
+) -> Iterator[Finding]:
+    """Why the evidence cannot be used at all. Few-shot prompts differ from the tuned model's by what they are."""
     for found in manifest.findings:
         if found.level == "error":
             yield Finding(id=f"refused_{found.id}", message=f"the data: {found.message}", next_action=found.hint)
@@ -39,9 +41,11 @@ def refusals(manifest: Manifest, arms: Mapping[str, EvalReport]) -> Iterator[Fin
         elif name == "base-zero" and arm.prompt_hash != tuned.prompt_hash:
             message = f"tuned and base-zero were asked with different prompts ({tuned.prompt_hash[:8]} and {arm.prompt_hash[:8]})"
             yield Finding(id="refused_prompt", message=message, next_action="measure both arms again in one run")
-    if manifest.sides["test"].sha256 != tuned.test_hash:
-        message = f"the tuned model was not measured on the test rows of this run ({tuned.test_hash[:8]})"
-        yield Finding(id="refused_rows", message=message, next_action="measure all arms again in one run")
+    for side, reports in (("test", [tuned]), ("validation", [*validation.values()])):
+        for report in reports:
+            if side not in manifest.sides or manifest.sides[side].sha256 != report.test_hash:
+                message = f"{report.arm} was not measured on the {side} rows of this run ({report.test_hash[:8]})"
+                yield Finding(id="refused_rows", message=message, next_action="measure all arms again in one run")
 
 
 def of_gates(gates: Iterable[GateResult], n: int) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def decide(run: RunFolder, locked: LockedRecipe, inputs: str, looks: int) -> Dec
 
 def _losses(path: Path) -> Iterator[float]:
     """The loss of every step in train/metrics.jsonl; a torn last line is left out."""
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
         try:
             yield float(json.loads(line)["loss"])
         except (ValueError, KeyError, TypeError):

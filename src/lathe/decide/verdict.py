@@ -54,7 +54,7 @@ def judge(recipe: Recipe, evidence: Evidence, primary: str, looks: int, inputs: 
     their own, and over any number of looks at the same rows the chance of a false deploy stays below evaluate.alpha.
     """
     confidence = 1 - stats.spent(recipe.evaluate.alpha, looks)
-    refused = tuple(findings.refusals(evidence.manifest, evidence.arms))
+    refused = tuple(findings.refusals(evidence.manifest, evidence.arms, evidence.validation))
     if refused:
         return Decision(
             inputs=inputs,

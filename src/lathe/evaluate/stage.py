@@ -74,7 +74,6 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
     confidence = asked.locked.recipe.evaluate.confidence
     report = EvalReport(
         inputs=inputs,
-        seconds=time.monotonic() - started,
         arm=asked.arm,
         side=asked.side,
         test_hash=asked.rows.manifest.sides[asked.side].sha256,
@@ -92,6 +91,7 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         few_shot_ids=answers.few_shot_ids,
         max_new_tokens=answers.max_new_tokens,
         findings=answers.findings,
+        seconds=time.monotonic() - started,
     )
     asked.run.commit(asked.run.eval_report(asked.arm, asked.side), report)
     return report
