@@ -242,6 +242,14 @@ def test_the_first_signal_stops_at_a_safe_point_with_75(number: signal.Signals, 
     assert "The same command continues." in talk
 
 
+def test_work_without_a_safe_point_is_stopped_after_a_moment(tmp_path: Path) -> None:
+    process = started(DEAF, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    _, talk = process.communicate(timeout=20)
+    assert process.returncode == 75
+    assert "stopped: stopped by SIGTERM" in talk
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_second_signal_ends_at_once(number: signal.Signals, code: int, tmp_path: Path) -> None:
     process = started(DEAF, tmp_path)
@@ -302,3 +310,32 @@ def test_no_color_is_honoured(tmp_path: Path) -> None:
     colour = re.compile(r"\x1b\[[0-9;]*(?:3[0-9]|9[0-7])[0-9;]*m")
     assert colour.search(on_a_terminal(BAR, tmp_path))
     assert not colour.search(on_a_terminal(BAR, tmp_path, NO_COLOR="1"))
+
+
+# ------------------------------------------------------------------------------------------ verbs that need no model
+
+
+def test_check_of_a_file_says_what_is_wrong_with_its_rows(lathe, tmp_path: Path) -> None:
+    rows = [{"prompt": f"What is {n} and {n}?", "completion": f"It is {2 * n}."} for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = lathe("check", "rows.jsonl", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    assert json.loads(done.stdout)["files"][0]["rows"] == 40
+
+
+def test_a_plan_of_a_config_counts_its_parameters(lathe, tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama", "vocab_size": 100, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "tie_word_embeddings": True,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = lathe("plan", "--config", "config.json", "--lora-rank", "8", "--lora-targets", "q_proj,k_proj", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trainable"] == 2 * 8 * ((32 + 32) + (32 + 16))
+
+
+def test_a_config_that_is_no_json_is_named(lathe, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    done = lathe("plan", "--config", "config.json")
+    assert done.returncode == 2
+    assert "config.json is no JSON" in done.stderr

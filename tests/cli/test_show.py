@@ -135,3 +135,33 @@ def test_a_document_is_json_and_loses_its_secrets() -> None:
     view, out, _ = screen(environment={"MY_TOKEN": "private-value"})
     view.document({"a": "b private-value"})
     assert out.getvalue() == '{\n  "a": "b [secret]"\n}\n'
+
+
+def words(*events: dict) -> str:
+    """The plain lines that a listener with no patience says."""
+    view, _, talk = screen()
+    listener = view.listener()
+    listener._began -= 10.0
+    for event in (events[0], *events):  # the first event of a work begins its five seconds of silence
+        listener._said = -1e9
+        listener({"stage": "tuned", **event})
+    return talk.getvalue()
+
+
+def test_the_rate_counts_from_the_end_of_the_last_stage_and_the_time_left_follows_from_it() -> None:
+    said = words(*({"done": n, "total": 50, "unit": "items", "side": "test"} for n in (1, 10, 20)))
+    assert "20 of 50 test items · 2.0 items/s · 15 s left" in said
+
+
+def test_a_slow_rate_is_given_by_the_minute_and_a_single_unit_tells_none() -> None:
+    first, last = words(*({"done": n, "total": 50, "unit": "step"} for n in (1, 4))).splitlines()
+    assert first.endswith("1 of 50 steps")
+    assert "24.0 steps/min" in last
+
+
+def test_answers_that_were_there_before_do_not_count_into_the_rate() -> None:
+    assert "2.0 items/s" in words(*({"done": n, "total": 500, "unit": "items"} for n in (401, 420)))
+
+
+def test_a_unit_of_several_words_stays_as_it_is() -> None:
+    assert "4 of 9 rows learned from" in words({"done": 4, "total": 9, "unit": "rows learned from"})

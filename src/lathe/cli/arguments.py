@@ -55,8 +55,8 @@ SMOKE = arg("--smoke", action="store_true", help="some ten rows and ten steps, t
 CHAIN = (RECIPE, SET, NEW, SMOKE, RUNS)
 
 
-def _stage(name: str, help: str, do: Callable[[argparse.Namespace, Screen], Exit] | None = None) -> Verb:
-    return Verb(name, help, do or verbs.stage, CHAIN, "One stage, and what it needs before it", f"lathe {name} demo")
+def _stage(name: str, help: str) -> Verb:
+    return Verb(name, help, verbs.stage, CHAIN, "One stage, and what it needs before it", f"lathe {name} demo")
 
 
 VERBS: tuple[Verb, ...] = (
@@ -66,7 +66,9 @@ VERBS: tuple[Verb, ...] = (
          (*CHAIN, arg("--until", metavar="STAGE", default=None, help="stop after this stage")),
          "The whole chain", "lathe run recipe.yaml --set train.epochs=1"),
     _stage("prepare", "read, split and prove the data"),
-    _stage("check", "prepare, then list what was found in the data; exit 1 where something must be mended", verbs.check),
+    Verb("check", "what is wrong with the rows of files or of a recipe; exit 1 where something must be mended", verbs.check,
+         (arg("recipe", metavar="FILE|RECIPE|RUN", nargs="+", help="files or a folder of rows, a recipe, or a run folder"),
+          SET, NEW, SMOKE, RUNS), "Looking", "lathe check rows.jsonl"),
     Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="count the parameters of this model instead"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ class Caught:
                 stream.flush()
         self.file.seek(0)
         text = self.file.read().decode(errors="replace")
-        return [line for line in dict.fromkeys(text.splitlines()) if line.strip()][-MOST_LINES:]
+        return [line for line in dict.fromkeys(re.split(r"[\r\n]+", text)) if line.strip()][-MOST_LINES:]
 
 
 @contextlib.contextmanager

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from lathe.records import Decision, DoctorReport, EvalReport, Parameters, Plan, Status
+    from lathe.records.check import CheckReport
     from lathe.runs import RunFolder
 
 LABEL_WIDTH = 10
 SCREEN_WIDTH = 100
 """Wider terminals are not used up: the seconds at the right would stand too far from what they belong to."""
 PLAIN_EVERY_SECONDS = 5.0
+LEAST_UNITS = 3
+"""Fewer units done tell no rate: the first one waits for the model to be loaded."""
+LEVEL_COLOUR = {"error": "red", "warning": "yellow"}
 VERDICT_COLOUR = {"deploy": "green", "iterate": "yellow", "abort": "red"}
 
 
@@ -212,9 +216,8 @@ class Listener:
         self._task: Any = None
         self._sides: dict[str, str] = {}
         self._work: tuple[Any, ...] = ()
-        self._began = 0.0
-        self._first_done = 0.0
-        self._last_line = 0.0
+        self._began = self._said = time.monotonic()
+        self._before = 0.0
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """One event of a run: numbers of a stage that works, or the record of one that is done."""
@@ -223,6 +226,7 @@ class Listener:
         if "record" in event:
             self.close()
             self._finished(event)
+            self._work, self._began = (), time.monotonic()
         elif not self.screen.quiet:
             self._working(event)
         signals.stop_if_asked()
@@ -245,26 +249,27 @@ class Listener:
     def _working(self, event: Mapping[str, Any]) -> None:
         stage, done, total = str(event["stage"]), float(event.get("done") or 0), event.get("total")
         work = (stage, event.get("part"), event.get("side"))
-        if work != self._work or self._began == 0.0:
+        if work != self._work:
             self.close()
-            self._work, self._began, self._first_done = work, time.monotonic(), done
-            self._last_line = self._began
+            self._work, self._before = work, max(0.0, done - 1)
+            self._said = time.monotonic()
         if self.screen.is_terminal():
             self._draw(event, done, total)
-        elif time.monotonic() - self._last_line >= PLAIN_EVERY_SECONDS:
-            self._last_line = time.monotonic()
+        elif time.monotonic() - self._said >= PLAIN_EVERY_SECONDS:
+            self._said = time.monotonic()
             self.screen.say(f"  {stage:<{LABEL_WIDTH}}{self._words(event, done, total)}")
 
     def _rate(self, done: float) -> float:
-        """Units a second since the stage began here; 0 until something is known."""
-        seconds = time.monotonic() - self._began
-        return (done - self._first_done) / seconds if seconds > 0.2 else 0.0
+        """Units a second since the last stage was done; 0 until something is known."""
+        seconds, num = time.monotonic() - self._began, done - self._before
+        return num / seconds if seconds > 0.2 and num >= LEAST_UNITS else 0.0
 
     def _words(self, event: Mapping[str, Any], done: float, total: Any) -> str:
         """`40 of 93 steps · loss 0.521 · 1.9 steps/s · 28 s left`"""
         from lathe.report import figures
 
-        unit, rate = str(event.get("unit") or "item").removesuffix("s") + "s", self._rate(done)
+        unit, rate = str(event.get("unit") or "items"), self._rate(done)
+        unit = unit if " " in unit or unit.endswith("s") else f"{unit}s"
         what = f"{event['side']} {unit}" if event.get("side") else unit
         parts = [
             f"{figures.count(done)} of {figures.count(total)} {what}" if total else f"{figures.count(done)} {what}"
@@ -274,7 +279,7 @@ class Listener:
         if event.get("tokens_per_second"):
             parts.append(f"{figures.count(event['tokens_per_second'])} tokens/s")
         elif rate > 0:
-            parts.append(f"{rate:.1f} {unit}/s")
+            parts.append(f"{rate:.1f} {unit}/s" if rate >= 0.95 else f"{60 * rate:.1f} {unit}/min")
         if rate > 0 and total:
             parts.append(f"{figures.seconds((total - done) / rate)} left")
         return " · ".join(parts)
@@ -302,7 +307,6 @@ class Listener:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        self._began = 0.0
 
 
 # ------------------------------------------------------------------------------------------ arms and verdict
@@ -403,6 +407,21 @@ def parameters(screen: Screen, counted: Parameters) -> None:
     rows = [[name, figures.count(number)] for name, number in counted.by_group.items()]
     rows += [["total", figures.count(counted.total)], ["trainable", figures.count(counted.trainable)]]
     screen.table(["parameters", ""], rows, right=(1,))
+
+
+def check(screen: Screen, report: CheckReport) -> None:
+    """What was found in the rows, gravest first."""
+    screen.line()
+    screen.line(f"  {report.headline}", "bold")
+    for finding in report.findings:
+        screen.line()
+        screen.line(f"  {finding.level}: {finding.message}", LEVEL_COLOUR.get(finding.level, ""))
+        for example in finding.examples[:3]:
+            screen.line(f"      {example}", "dim")
+        if finding.hint:
+            screen.line(f"      → {finding.hint}")
+    for note in report.notes:
+        screen.line(f"  {note}", "dim")
 
 
 def doctor(screen: Screen, report: DoctorReport) -> None:

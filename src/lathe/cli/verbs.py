@@ -100,26 +100,31 @@ def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: st
 
 
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
-    """Prepares the data and lists what was found in it."""
-    from lathe.records import Manifest
+    """What is wrong with the rows of files, or of a recipe."""
+    from lathe.data.check import check_file, check_run
 
-    run = _start(args, screen)
-    run.go(until="prepare", progress=screen.listener(brief=True))
-    manifest = run.folder.load(run.folder.manifest, Manifest)
-    if screen.as_json:
-        screen.document({"run": str(run.folder.path), "manifest": manifest.dump()})
+    listener = screen.listener(brief=True)
+    if _is_recipe(args.recipe[0]):
+        if len(args.recipe) > 1:
+            raise InputError("lathe check takes one recipe, or any number of data files")
+        args.recipe = args.recipe[0]
+        run = _start(args, screen)
+        run.go(until="prepare", progress=listener)
+        report = check_run(run.folder, run.locked, progress=listener)
     else:
-        for finding in manifest.findings:
-            screen.line(
-                f"  {finding.level}: {finding.message}", {"error": "red", "warning": "yellow"}.get(finding.level, "")
-            )
-            for example in finding.examples[:3]:
-                screen.line(f"      {example}", "dim")
-            if finding.hint:
-                screen.line(f"      {finding.hint}")
-        if not manifest.findings:
-            screen.line("  nothing found")
-    return Exit.NO if any(finding.level == "error" for finding in manifest.findings) else Exit.DONE
+        report = check_file([Path(name) for name in args.recipe], progress=listener)
+    listener.close()
+    if screen.as_json:
+        screen.document(report.dump())
+    else:
+        show.check(screen, report)
+    return Exit.NO if report.blocks() else Exit.DONE
+
+
+def _is_recipe(name: str) -> bool:
+    """Whether a word names a recipe or a run and not a file or folder of rows."""
+    path = Path(name)
+    return not path.exists() or path.suffix in (".yaml", ".yml") or (path / "recipe.yaml").is_file()
 
 
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:

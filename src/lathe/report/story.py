@@ -131,7 +131,7 @@ def _optional(run: RunFolder, path: Path, kind: type[R]) -> R | None:
 def read_losses(text: str) -> tuple[tuple[float, float], ...]:
     """Step and loss of each line of metrics.jsonl; where a step was repeated after a crash, the later one counts."""
     losses: dict[float, float] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             row = json.loads(line)
             losses[float(row["step"])] = float(row["loss"])
