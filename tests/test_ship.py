@@ -1,11 +1,9 @@
-"""Training and shipping as stages of a run: what is measured is what is shipped."""
+"""Shipping as a stage of a run: what was measured is what is shipped."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,39 +13,13 @@ from transformers import AutoModelForCausalLM
 
 from lathe import ship as shipping
 from lathe import train as training
-from lathe.errors import DataError, InputError
-from lathe.records import Bundle, DataSpec, LockedRecipe, Method, Recipe, TrainResult, TrainSpec
-from lathe.runs import RunFolder, commit_rows, file_sha256
-from lathe.text.tokens import TokenSet
-from tiny_base import examples, write_base
+from lathe.errors import InputError
+from lathe.records import Bundle, Method
+from lathe.runs import RunFolder, file_sha256
+from tiny_base import write_base
+from tiny_run import locked, new_run, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def quiet(_: Mapping[str, Any]) -> None:
-    pass
-
-
-def locked(base: Path, **changes: Any) -> LockedRecipe:
-    parts: dict[str, Any] = {
-        "method": Method(rank=4),
-        "train": TrainSpec(epochs=2, examples_per_step=4, token_budget=200, learning_rate=1e-2, threads=1),
-        "ship": ("adapter", "merged"),
-    }
-    recipe = Recipe(
-        name="small",
-        base=str(base),
-        task="json_extraction",
-        data=DataSpec(source="lathe:edge_json"),
-        **(parts | changes),
-    )
-    return LockedRecipe(inputs="locked", recipe=recipe, base_folder=str(base))
-
-
-def new_run(folder: Path, rows: int = 8) -> RunFolder:
-    run = RunFolder(folder)
-    commit_rows(run.rows("train"), examples(rows))
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +33,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, base: Path) -> tuple[RunFo
     run = new_run(tmp_path_factory.mktemp("runs") / "run")
     training.train(run, locked(base), "train-inputs", quiet)
     return run, shipping.ship(run, locked(base), "ship-inputs", quiet)
-
-
-def test_training_writes_its_record_with_the_stage_s_inputs(shipped: tuple[RunFolder, Bundle]) -> None:
-    run, _ = shipped
-    result = run.load(run.train_result, TrainResult)
-    assert result.inputs == "train-inputs"
-    assert result.num_steps == 4
-    assert result.seconds > result.train_seconds > 0
-    assert (run.path / result.adapter_folder / "adapter_model.safetensors").is_file()
-    assert TokenSet.load(run.tokens).example_ids == tuple(f"row-{i}" for i in range(8))
-
-
-def test_the_same_rows_give_the_same_token_file(shipped: tuple[RunFolder, Bundle], base: Path, tmp_path: Path) -> None:
-    other = new_run(tmp_path / "other")
-    training.train(other, locked(base), "train-inputs", quiet)
-    assert other.tokens.read_bytes() == shipped[0].tokens.read_bytes()
 
 
 def test_every_shipped_file_stands_with_its_hash(shipped: tuple[RunFolder, Bundle]) -> None:
@@ -145,20 +101,3 @@ def test_an_unknown_export_is_named_before_anything_is_written(base: Path, tmp_p
     with pytest.raises(InputError, match="mergd"):
         shipping.ship(run, locked(base, ship=("adapter", "mergd")), "inputs", quiet)
     assert not run.bundle.exists()
-
-
-def test_no_rows_is_a_data_error(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no rows to train on"):
-        training.train(new_run(tmp_path / "run", rows=0), locked(base), "inputs", quiet)
-
-
-def test_longer_rows_stop_the_stage_unless_the_recipe_truncates_and_then_they_are_counted(
-    base: Path, tmp_path: Path
-) -> None:
-    run = new_run(tmp_path / "run")
-    lengths = {"epochs": 1.0, "examples_per_step": 4, "threads": 1, "max_tokens": 50}
-    with pytest.raises(InputError, match="longer than 50 tokens"):
-        training.train(run, locked(base, train=TrainSpec(**lengths)), "inputs", quiet)
-    assert not run.tokens.exists()
-    result = training.train(run, locked(base, train=TrainSpec(**lengths, truncate=True)), "inputs", quiet)
-    assert result.truncated_rows == sum(length == 50 for length in TokenSet.load(run.tokens).lengths) > 0

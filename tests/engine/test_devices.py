@@ -1,0 +1,68 @@
+"""What the engine says of the machine."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from lathe.engine import devices
+
+CPU = torch.device("cpu")
+
+
+def test_threads_hold_inside_the_block_only() -> None:
+    before = torch.get_num_threads()
+    with devices.threads(3) as count:
+        assert count == torch.get_num_threads() == 3
+    assert torch.get_num_threads() == before
+
+
+def test_no_number_means_the_cores_that_this_process_may_use() -> None:
+    with devices.threads(None) as count:
+        assert count == devices.usable_threads() >= 1
+
+
+def test_precision_is_as_asked_and_automatic_is_exact_on_a_cpu() -> None:
+    assert devices.pick_precision("auto", CPU) == "fp32"
+    assert devices.pick_precision("bf16", CPU) == "bf16"
+    assert devices.pick_precision("fp32", CPU) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("shapes differ"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_a_lack_of_memory_is_told_from_other_errors(error: Exception, expected: bool) -> None:
+    assert devices.out_of_memory(error) is expected
+
+
+def test_a_real_failed_allocation_is_a_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 52)
+    assert devices.out_of_memory(raised.value)
+
+
+def test_gauges_read_memory_and_busy_cores() -> None:
+    gauges = devices.Gauges(CPU)
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    readings = gauges.read()
+    assert readings["rss_bytes"] > 1e7
+    assert 0 < readings["cpu_utilisation"] < 64
+    assert devices.peak_bytes(CPU) >= readings["rss_bytes"] * 0.5
+
+
+@pytest.mark.gpu
+def test_gauges_read_the_gpu_where_there_is_one() -> None:
+    readings = devices.Gauges(torch.device("cuda")).read()
+    assert readings["gpu_bytes"] >= 0

@@ -1,0 +1,82 @@
+"""Signals: the first is noted, the second ends the process at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lathe.engine.signals import stop_requested
+
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import sys, time
+from lathe.engine.signals import stop_requested
+with stop_requested() as asked:
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.01)
+        if asked() and len(sys.argv) == 1:
+            print(asked(), flush=True)
+            sys.exit(75)
+        if asked():
+            print(asked(), flush=True)
+            sys.argv.append("told")
+"""
+
+
+def child(*arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_waits_for_a_safe_point(number: signal.Signals) -> None:
+    process = child()
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0] == f"{number.name}\n"
+    assert process.returncode == 75
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_the_process_at_once(number: signal.Signals, code: int) -> None:
+    process = child("never stops")
+    process.send_signal(number)
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{number.name}\n"
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == code
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_requested() as asked:
+        assert signal.getsignal(signal.SIGTERM) != before
+        assert asked() is None
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_outside_the_main_thread_nothing_is_heeded_and_nothing_fails() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        with stop_requested() as asked:
+            seen.append(asked())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [None]
