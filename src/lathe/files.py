@@ -9,8 +9,11 @@ from pathlib import Path
 
 from lathe.errors import DataError
 
-ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json")
-"""Files of a folder that are read as rows; each may have `.gz` behind it."""
+ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow")
+"""Files of a folder that are read as rows; those of text may have `.gz` behind it."""
+TABLE_SUFFIXES = (".parquet", ".arrow")
+SAVED_BY_DATASETS = ("state.json", "dataset_info.json")
+"""Files that tell a folder made by `save_to_disk` of the package datasets; its rows are in data-*.arrow."""
 KINDS = (
     (stat.S_ISDIR, "a folder", "Name a file."),
     (stat.S_ISFIFO, "a pipe, which has no end that could be read twice", "Write it to a file first."),
@@ -45,13 +48,16 @@ def nearest(path: Path) -> str | None:
 
 
 def row_files(path: Path) -> list[Path]:
-    """The files that hold the rows: the file itself, or all files of rows in a folder, by name.
+    """The files that hold the rows: the file itself, or all files of rows in a folder, by name; of a folder that the package
+    datasets saved, its Arrow files.
 
     Raises DataError where there is none, or where one cannot be read.
     """
     if not path.is_dir():
         regular(path)
         return [path]
+    if all((path / name).is_file() for name in SAVED_BY_DATASETS):
+        return sorted(path.glob("data-*.arrow"))
     found = sorted(p for p in path.iterdir() if p.name.removesuffix(".gz").endswith(ROWS_SUFFIXES) and p.name[0] != ".")
     if not found:
         raise DataError(f"the folder holds no file of rows ({', '.join(ROWS_SUFFIXES)})", file=str(path))

@@ -99,6 +99,27 @@ def test_the_same_rows_come_from_jsonl_gzip_csv_and_a_folder(
     assert [source.num_rows for source in manifests[2].sources] == [25, 35]
 
 
+def test_the_same_rows_come_from_parquet_and_from_a_saved_folder(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    table = arrow.Table.from_pylist([good_row(number) for number in range(60)])
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for name in ("state.json", "dataset_info.json"):
+        (saved / name).write_text("{}")
+    with (
+        arrow.OSFile(str(saved / "data-00000-of-00001.arrow"), "wb") as file,
+        arrow.ipc.new_stream(file, table.schema) as out,
+    ):
+        out.write_table(table)
+    sources = [put(tmp_path / "rows.jsonl", good_lines(60)), str(tmp_path / "rows.parquet"), str(saved)]
+    manifests = [prepared({"source": source}) for source in sources]
+    assert len({json.dumps([side.sha256 for side in m.sides.values()]) for m in manifests}) == 1
+
+
 def test_separate_files_are_taken_as_given(tmp_path: Path, run: RunFolder, prepared: Prepared) -> None:
     train, test = put(tmp_path / "train.jsonl", good_lines(80)), put(tmp_path / "test.jsonl", good_lines(40, 100))
     manifest = prepared({"train": train, "test": test})

@@ -84,6 +84,7 @@ BAD = {
     "unknown-export": ("ship: [adapter]", "ship: [adapter, adaptr]", "r.yaml:14: ship[1]: there is no export 'adaptr'. Did you mean adapter?"),
     "unknown-trainer": ("ship: [adapter]", "trainer: nativ", "r.yaml:14: trainer: there is no trainer 'nativ'. Did you mean native?"),
     "unknown-corpus": ("source: rows.jsonl", "source: lathe:structured_txt", "r.yaml:5: data.source: there is no corpus lathe:structured_txt. Did you mean lathe:structured_text?"),
+    "corpus-as-file": ("source: rows.jsonl", "train: lathe:edge_json", "r.yaml:5: data.train: got lathe:edge_json, expected a file"),
     "pretraining-corpus": ("source: rows.jsonl", "source: lathe:structured_text", "r.yaml:5: data.source: lathe:structured_text does not fit the task json_extraction"),
     "duplicate-key": ("epochs: 2", "epochs: 2\n  epochs: 3", "r.yaml:10: train.epochs: the key stands twice, first on line 9"),
     "alias": ("epochs: 2", "epochs: *e", "r.yaml:9: train.epochs: aliases (*e) are not part of a recipe"),

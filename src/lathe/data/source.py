@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
+from lathe.data import tables
 from lathe.data.read import Placed, read_file
 from lathe.data.split import side_of
 from lathe.errors import DataError
-from lathe.files import row_files, schema_files
+from lathe.files import TABLE_SUFFIXES, row_files, schema_files
 from lathe.public_sources import by_sha256
 from lathe.records import DataSpec, Json, LockedRecipe, RejectedRow, SchemaSpec, Side, Source, TaskSetup
 from lathe.runs import file_sha256
@@ -83,7 +84,8 @@ def rows(origin: Origin, data: DataSpec, limit: int | None) -> Iterator[Placed |
         )
         return
     before = stamp(origin.path)
-    yield from itertools.islice(read_file(origin.path), limit)
+    read = tables.rows if origin.path.suffix in TABLE_SUFFIXES else read_file
+    yield from itertools.islice(read(origin.path), limit)
     if stamp(origin.path) != before:
         raise DataError("the file changed while it was read", file=str(origin.path), hint="Run the same command again.")
 

@@ -108,7 +108,7 @@ def memory_used() -> int:
         ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat"),
     ):
         with contextlib.suppress(OSError, ValueError):
-            stat = dict(line.split() for line in Path(detail).read_text().splitlines())
+            stat = dict(line.split() for line in Path(detail).read_text().strip().split("\n"))
             cache = int(stat.get("inactive_file") or stat.get("total_inactive_file") or 0)
             return max(0, int(Path(total).read_text()) - cache)
     return 0

@@ -28,6 +28,14 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     for index, export in enumerate(items(value.get("ship"))):
         yield from unknown(("ship", index), "export", export, plugins.names("exports"))
     yield from corpus_faults(part(value, "data").get("source"), task)
+    for key in ("train", "validation", "test"):
+        place = part(value, "data").get(key)
+        if isinstance(place, str) and place.startswith(CORPUS_PREFIX):
+            yield (
+                ("data", key),
+                f"got {place}, expected a file",
+                "A generated corpus is named by `data.source`, and Lathe splits it.",
+            )
     if isinstance(task, str) and task in plugins.names("tasks"):
         metrics = (*(metric.name for metric in plugins.load("tasks", task).metrics), *MEASURED)
         yield from metric_faults(value, metrics)
