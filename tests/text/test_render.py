@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -208,12 +211,51 @@ def with_bos(folder: Path) -> Path:
 
 
 def test_the_first_token_is_never_supervised(base: Callable[..., Path]) -> None:
-    tok = tokenizer.load(
-        base("{% for m in messages if m.role == 'assistant' %}{{ m.content }}{{ eos_token }}{% endfor %}")
+    source = (
+        "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
     )
-    row = encode(tok, example("yes"))
+    row = encode(tokenizer.load(base(source)), example("yes", Message(role="user", content="")))
     assert not row.supervised[0]
     assert row.supervised[1:].all()
+
+
+def test_a_template_that_leaves_out_the_question_is_bad_input(base: Callable[..., Path]) -> None:
+    """Templates of models that see images read `content` as a list, and silently show nothing of a plain text."""
+    source = "{% for m in messages if m.content is not string %}{{ m.content }}{% endfor %}"
+    with pytest.raises(InputError, match="leaves out what the user says"):
+        encode(tokenizer.load(base(source)), example())
+
+
+SHIPPED = {
+    "qwen2_5": ("<|im_start|>assistant\n", "{}<|im_end|>"),
+    "qwen3": ("<|im_start|>assistant\n<think>\n\n</think>\n\n", "{}<|im_end|>"),
+    "llama3_2": ("<|start_header_id|>assistant<|end_header_id|>\n\n", "{}<|eot_id|>"),
+    "gemma3": ("<start_of_turn>model\n", "{}<end_of_turn>"),
+    "phi3": ("<|assistant|>\n", "{}<|end|>"),
+    "deepseek_r1_distill": ("<｜Assistant｜><think>\n", "{}<｜end▁of▁sentence｜>"),
+    "gptoss": ("<|start|>assistant", "<|channel|>final<|message|>{}<|return|>"),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_well_known_templates_teach_the_answer_and_its_end(
+    name: str, base: Callable[..., Path], backend: tokenizers.Tokenizer
+) -> None:
+    trl = find_spec("trl")
+    if trl is None or trl.origin is None:
+        pytest.skip("trl, which ships these templates, is not installed")
+    source = (Path(trl.origin).parent / "chat_templates" / f"{name}.jinja").read_text()
+    folder = base(source)
+    own = tokenizers.Tokenizer.from_str(backend.to_str())
+    names = re.findall(r"<[|｜][^\s|>｜]+[|｜]>|<(?:start|end)_of_turn>", source)
+    own.add_special_tokens([tokenizers.AddedToken(text, special=True, normalized=False) for text in sorted(set(names))])
+    own.save(str(folder / "tokenizer.json"))
+    tok = tokenizer.load(folder)
+    row = encode(tok, example())
+    prompt, answer = SHIPPED[name]
+    assert texts(tok, row.ids[: row.num_prompt]).endswith(prompt)
+    assert texts(tok, row.ids[row.supervised]) == answer.format(example().completion)
+    assert int(row.ids[-1]) in tok.stop_ids
 
 
 @pytest.mark.parametrize("text", ["half \ud83d a character", "a reserved \ufdd0 mark"])

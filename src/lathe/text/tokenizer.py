@@ -94,12 +94,20 @@ class Tokenizer:
 
     @cached_property
     def turn_end_id(self) -> int:
-        """The token that ends an assistant's turn: what the template writes after an answer; eos where it writes none."""
+        """The token that ends an assistant's turn: what the template writes after an answer; eos where it writes none.
+
+        Raises InputError where the template does not show the user's text, for nothing could be learned with it.
+        """
         if self.template is None:
             return self.eos_id
-        answer = "lathe"
-        turns = (Message(role="user", content="a"), Message(role="assistant", content=answer))
+        question, answer = "lathe-question", "lathe-answer"
+        turns = (Message(role="user", content=question), Message(role="assistant", content=answer))
         text = self.template.render([Chat(turns, add_generation_prompt=False)])[0]
+        if question not in text:
+            raise InputError(
+                f"the chat template of {self.folder} leaves out what the user says",
+                hint="It is made for other messages than plain text (images, for one). Write a chat_template.jinja for text.",
+            )
         found = self._special_pattern.search(text, text.rindex(answer) + len(answer)) if answer in text else None
         return self.id(found.group()) if found else self.eos_id
 
