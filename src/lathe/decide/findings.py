@@ -23,6 +23,12 @@ ENOUGH = 10
 STILL_FALLING = 0.05
 """Relative fall of the loss, from the last tenth but one to the last tenth, that calls for more steps. An assumption."""
 
+BLOCKING = {
+    "answer_cut": "raise evaluate.max_new_tokens or leave it out",
+    "prompt_too_long": "shorten the documents, or take a base with a longer context",
+}
+"""Findings of the tuned arm that forbid a deploy, and what to do: its numbers tell of the limits of the measurement."""
+
 Verdict = Literal["deploy", "iterate", "abort"]
 
 
@@ -59,21 +65,28 @@ def of_gates(gates: Iterable[GateResult], n: int) -> Iterator[Finding]:
                 id="not_measured", message=message, next_action=f"make {gate.metric} measurable or drop the gate"
             )
         elif gate.decidable:
-            message = f"{gate.text}: it is {gate.measured:.3g}"
-            yield Finding(id="gate_missed", message=message)
-        else:
-            needed = (
-                f"{gate.rows_needed:,} would do if the rates stay" if gate.rows_needed else "no number of rows would do"
+            message = f"{gate.text}: missed with {gate.measured:.3g}"
+            yield Finding(
+                id="gate_missed", message=message, next_action="more or better training rows, or a larger base"
             )
-            message = f"{gate.text}: cannot be decided with {n:,} rows (it is {gate.measured:.3g}); {needed}"
-            action = f"{gate.rows_needed:,} test rows would decide" if gate.rows_needed else None
-            yield Finding(id="undecided", message=message, next_action=action)
+        elif gate.rows_needed:
+            message = (
+                f"{gate.text}: cannot be decided with {n:,} rows ({gate.measured:.3g}); "
+                f"{gate.rows_needed:,} would do if the rates stay"
+            )
+            yield Finding(id="undecided", message=message, next_action=f"{gate.rows_needed:,} test rows would decide")
+        else:
+            message = (
+                f"{gate.text}: cannot be decided with {n:,} rows ({gate.measured:.3g}); "
+                f"{stats.MOST_ROWS:,} would not do either if the rates stay"
+            )
+            yield Finding(id="undecided", message=message)
 
 
 def of_answers(tuned: EvalReport) -> Iterator[Finding]:
     """What the tuned arm's own report says against it: answers cut, rows not asked, values not measured."""
     for found in tuned.findings:
-        yield Finding(id=found.id, message=found.message, next_action=found.hint)
+        yield Finding(id=found.id, message=found.message, next_action=BLOCKING.get(found.id))
     cut = tuned.finish.get("length", 0)
     if cut:
         limit = f" (at most {tuned.max_new_tokens:,} tokens)" if tuned.max_new_tokens else ""

@@ -30,8 +30,6 @@ from lathe.records import (
 )
 
 BASES = ("base-zero", "base-few")
-BLOCKING = frozenset({"answer_cut", "prompt_too_long"})
-"""Findings of the tuned arm that forbid a deploy: its numbers are about the limits of the measurement, not about the model."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def judge(recipe: Recipe, evidence: Evidence, primary: str, looks: int, inputs: 
     hopeless = all(_hopeless(tuned, metric, differences, base, confidence) for metric in metrics)
     forecasts = scored_forecasts(recipe, tuned)
     found = tuple(_findings(evidence, gates, differences, primary, base, looks, confidence, forecasts))
-    blocked = any(finding.id in BLOCKING for finding in found)
+    blocked = any(finding.id in findings.BLOCKING for finding in found)
     verdict: findings.Verdict = "iterate"
     if hopeless:
         verdict = "abort"
@@ -215,7 +213,7 @@ def _findings(
 
 def _no_gain(metrics: Sequence[str], differences: Sequence[PairedDifference]) -> Finding:
     numbers = "; ".join(
-        f"{d.metric} minus {d.second} {d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+        f"{d.metric} less {d.second}'s {d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
         for d in differences
         if d.difference is not None and d.low is not None and d.high is not None
     )
@@ -228,12 +226,18 @@ def _no_gain(metrics: Sequence[str], differences: Sequence[PairedDifference]) ->
 
 
 def next_action(gates: Sequence[GateResult], found: Sequence[Finding]) -> str | None:
-    """The one thing to do next: more test rows where only they are missing, else the first finding that names something."""
+    """The one thing to do next.
+
+    What blocks, else more test rows where only they are missing, else the first finding that names something. A missed gate
+    by itself says the least and comes last.
+    """
     unmet = [gate for gate in gates if not gate.held]
-    blocking = next((finding.next_action for finding in found if finding.id in BLOCKING), None)
+    blocking = next((finding.next_action for finding in found if finding.id in findings.BLOCKING), None)
     if blocking is None and unmet and all(gate.rows_needed for gate in unmet):
         return f"{max(gate.rows_needed or 0 for gate in unmet):,} test rows would decide"
-    return blocking or next((f.next_action for f in found if f.next_action and f.id != "undecided"), None)
+    actions = [finding for finding in found if finding.next_action and finding.id != "undecided"]
+    actions.sort(key=lambda finding: finding.id == "gate_missed")
+    return blocking or next((finding.next_action for finding in actions), None)
 
 
 def _numbers(evidence: Evidence, primary: str, base: str) -> list[str]:
