@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -31,7 +34,7 @@ CONVERSATIONS = {
 
 
 def shipped_templates() -> list[Path]:
-    trl = pytest.importorskip("importlib.util").find_spec("trl")
+    trl = find_spec("trl")
     return sorted((Path(trl.origin).parent / "chat_templates").glob("*.jinja")) if trl and trl.origin else []
 
 
@@ -124,9 +127,6 @@ def test_a_hostile_template_is_refused_quickly_saying_why(name: str) -> None:
 
 def test_no_file_is_opened_or_written_for_a_template(tmp_path: Path) -> None:
     """Even code that got out of the sandbox would find no file and no socket."""
-    import subprocess
-    import sys
-
     program = (
         "import os, socket, sys\nfrom lathe.text import template_worker as w\n"
         "w.limit_this_process()\n"
