@@ -26,7 +26,8 @@ from lathe import plugins
 from lathe.data import invariants, learnability, suspects
 from lathe.data.check import Looking, check_file
 from lathe.data.features import sketch
-from lathe.data.learnability import Item, folds_of, labelled, measure
+from lathe.data.learnability import folds_of, labelled, measure
+from lathe.data.rules import Item
 
 GOODS = "sum(items[].quantity * items[].price * (1 - default(items[].discount_percentage, 0) / 100))"
 LINES = "sum(line_items[].quantity * line_items[].unit_price)"

@@ -174,7 +174,7 @@ def test_a_file_of_which_nothing_can_be_used_is_a_data_error_with_its_name(
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="rows.jsonl") as caught:
+    with pytest.raises(DataError, match=r"rows\.jsonl") as caught:
         check_file(path)
     assert said in caught.value.message
 
@@ -254,7 +254,8 @@ def test_it_needs_neither_torch_nor_transformers(write: Write) -> None:
     path = write("rows.jsonl", QUESTIONS)
     code = (
         "import sys; from pathlib import Path; from lathe.data.check import check_file; "
-        f"check_file(Path({str(path)!r})); sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'sklearn', 'scipy')))"
+        f"check_file(Path({str(path)!r})); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'sklearn', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -134,6 +134,13 @@ def test_pairs_of_texts_are_read_back_from_every_pair_layout(asked: str, answere
             assert same(read_back(row, name), chat), row
 
 
+def test_answers_inside_a_prompt_are_not_learned() -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    found = read_back({"prompt": turns, "completion": [{"role": "assistant", "content": "d"}]}, "prompt-completion")
+    assert [answer.content for _, answer in found.answers()] == ["d"]
+    assert found.input == "a\nb\nc"
+
+
 @given(PLAIN, VALUE)
 def test_a_json_answer_is_kept_as_a_value(asked: str, value: dict[str, Any]) -> None:
     for row in ({"prompt": asked, "expected_output": value}, {"prompt": asked, "completion": json.dumps(value)}):

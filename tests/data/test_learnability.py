@@ -11,12 +11,6 @@ from hypothesis import strategies as st
 
 from lathe.data.features import sketch
 from lathe.data.learnability import (
-    DICTIONARY,
-    MAJORITY,
-    SLOTS,
-    TELLING_WORD,
-    Item,
-    Rule,
     folds_of,
     kind_of,
     linear_scores,
@@ -24,6 +18,7 @@ from lathe.data.learnability import (
     nearest,
     out_of_fold,
 )
+from lathe.data.rules import DICTIONARY, MAJORITY, SLOTS, TELLING_WORD, Item, Rule
 
 TOPICS = {
     "weather": ["rain", "snow", "storm", "cloud", "sunny", "wind", "forecast", "cold"],

@@ -105,7 +105,8 @@ def test_padding_that_is_the_end_token_is_named_and_the_end_still_trained(base: 
 
 
 def test_a_template_of_another_model_is_named(base: Callable[..., Tokenizer]) -> None:
-    foreign = "{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>' + m['content'] + '<|im_end|>' }}{% endfor %}"
+    turn = "'<|start_header_id|>' + message['role'] + '<|end_header_id|>' + message['content'] + '<|im_end|>'"
+    foreign = "{% for message in messages %}{{ " + turn + " }}{% endfor %}"
     (finding,) = tokenizer_findings(base(foreign, pad_token="<s>"))
     assert finding.id == "template_not_in_vocabulary"
     assert "<|end_header_id|>, <|start_header_id|>" in finding.message

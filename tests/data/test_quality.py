@@ -1,4 +1,4 @@
-"""Answers that are cut, stand in for one, refuse, ask back or hold what nobody filled in; values that the text lacks; labels twice."""
+"""Answers that are cut, stand in for one, refuse, ask back or are not filled in; values that the text lacks; labels twice."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from test_learnability import topics
 
 from lathe.data import suspects
 from lathe.data.features import sketch
-from lathe.data.learnability import Item, folds_of, labelled
+from lathe.data.learnability import folds_of, labelled
+from lathe.data.rules import Item
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77" / "train.csv"
 

@@ -21,8 +21,8 @@ from lathe.data import invariants, overlaps, quality
 from lathe.data.answers import Values, group_of, look
 from lathe.data.conversation import Conversation
 from lathe.data.invariants import Invariant
-from lathe.data.learnability import Item
 from lathe.data.near import Sets, pairs, shingles
+from lathe.data.rules import Item
 from lathe.data.secrets import redacted
 from lathe.data.split import normalised
 from lathe.data.spool import hash64

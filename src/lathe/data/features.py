@@ -4,8 +4,8 @@
 
 Features are words, pairs of words, and runs of 2 to 4 characters. Each is hashed to a column and a sign (Weinberger et al. 2009,
 Feature Hashing for Large Scale Multitask Learning), so that inner products are kept on average and no vocabulary has to stand in
-memory. Rows are weighted by (1 + ln count) x (1 + ln((1 + N) / (1 + rows with the feature))), the smoothed form of Salton and Buckley.
-10,000 short texts take about 1.5 s and 164 MB.
+memory. Rows are weighted by (1 + ln count) x (1 + ln((1 + N) / (1 + rows with the feature))), the smoothed form of Salton and
+Buckley (1988). 10,000 short texts take about 1.5 s and 164 MB.
 """
 
 from __future__ import annotations

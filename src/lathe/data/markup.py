@@ -1,6 +1,7 @@
 """Conversations written out as one text, in the markup of a chat template, taken apart again.
 
-    turns("<|im_start|>user\\nHi<|im_end|>\\n<|im_start|>assistant\\nHello<|im_end|>")  ->  ("ChatML", [("user", "Hi"), ("assistant", "Hello")])
+    turns("<|im_start|>user\\nHi<|im_end|>\\n<|im_start|>assistant\\nHello<|im_end|>")
+    ->  ("ChatML", [("user", "Hi"), ("assistant", "Hello")])
 
 Such rows were rendered for one model; taken apart, they can be rendered for any.
 """
@@ -28,16 +29,23 @@ class Markup:
     turn: re.Pattern[str]
 
 
+def _pattern(begin: str, end: str) -> re.Pattern[str]:
+    return re.compile(rf"{begin}(?P<content>.*?)(?:{end}|\Z)", re.DOTALL)
+
+
+_ZEPHYR = r"<\|(?P<role>system|user|assistant)\|>\n?"
+_HEADING = r"### (?P<role>Instruction|Input|Response):\n?"
 MARKUPS = (
-    Markup("ChatML", "<|im_start|>", re.compile(r"<\|im_start\|>(?P<role>\w+)\n(?P<content>.*?)(?:<\|im_end\|>|\Z)", re.DOTALL)),
+    Markup("ChatML", "<|im_start|>", _pattern(r"<\|im_start\|>(?P<role>\w+)\n", r"<\|im_end\|>")),
     Markup(
-        "Llama 3", "<|start_header_id|>",
-        re.compile(r"<\|start_header_id\|>(?P<role>\w+)<\|end_header_id\|>\n\n(?P<content>.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL),
+        "Llama 3",
+        "<|start_header_id|>",
+        _pattern(r"<\|start_header_id\|>(?P<role>\w+)<\|end_header_id\|>\n\n", r"<\|eot_id\|>"),
     ),
-    Markup("Gemma", "<start_of_turn>", re.compile(r"<start_of_turn>(?P<role>\w+)\n(?P<content>.*?)(?:<end_of_turn>|\Z)", re.DOTALL)),
-    Markup("Zephyr", "<|user|>", re.compile(r"<\|(?P<role>system|user|assistant)\|>\n?(?P<content>.*?)(?:</s>|(?=<\|(?:system|user|assistant)\|>)|\Z)", re.DOTALL)),
-    Markup("Alpaca headings", "### Response:", re.compile(r"### (?P<role>Instruction|Input|Response):\n?(?P<content>.*?)(?=\n### (?:Instruction|Input|Response):|\Z)", re.DOTALL)),
-)  # fmt: skip
+    Markup("Gemma", "<start_of_turn>", _pattern(r"<start_of_turn>(?P<role>\w+)\n", "<end_of_turn>")),
+    Markup("Zephyr", "<|user|>", _pattern(_ZEPHYR, rf"</s>|(?={_ZEPHYR.replace('?P<role>', '?:')})")),
+    Markup("Alpaca headings", "### Response:", _pattern(_HEADING, rf"(?=\n{_HEADING.replace('?P<role>', '?:')})")),
+)
 
 
 def turns(text: str) -> tuple[str, list[tuple[str, str]]] | None:

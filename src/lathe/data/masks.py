@@ -85,7 +85,11 @@ class MaskProof:
 
 
 FAULTS = {
-    "nothing_supervised": ("error", "{n} of {rows} rows have no token that carries loss", "Their answers are empty: take them out."),
+    "nothing_supervised": (
+        "error",
+        "{n} of {rows} rows have no token that carries loss",
+        "Their answers are empty: take them out.",
+    ),
     "answer_cut_by_length": (
         "error",
         "{n} of {rows} answers would be cut at {limit} tokens",
@@ -135,7 +139,7 @@ def tokenizer_findings(tok: Tokenizer) -> list[DataFinding]:
     if tok.pad_id in tok.stop_ids:
         found.append(DataFinding(
             id="pad_is_end", level="info",
-            message=f"the padding token is an end token ({tok.token(tok.pad_id)}); Lathe masks by position, so the end is still trained",
+            message=f"the padding token is an end token ({tok.token(tok.pad_id)}); Lathe masks by position and trains the end",
             hint="A trainer that masks padding by id never trains the end: give it another padding token.",
         ))  # fmt: skip
     if tok.template is None:
@@ -183,7 +187,7 @@ def coloured(tok: Tokenizer, row: Encoded, place: str) -> MaskedRow:
 
 
 def pieces(tok: Tokenizer, ids: Sequence[int]) -> list[str]:
-    """The text that each token adds; joined they are the decoded text. Tokens inside a character add nothing, its last one all of it."""
+    """The text that each token adds; joined they are the decoded text. The last token of a character adds all of it."""
     found: list[str] = []
     before: list[int] = []  # decoders drop a space at the beginning, so a token is decoded behind the one before it
     pending: list[int] = []

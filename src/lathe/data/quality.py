@@ -23,7 +23,8 @@ LONGEST_STUB = 200
 """Characters: a longer text that begins like a refusal, a mock or a question goes on to answer."""
 MOCK = re.compile(
     r"""\s*(?:
-        (?:this\ is\ an?\ )?(?:mock(?:ed)?|dummy|fake|canned|stub(?:bed)?|sample|test)\s+(?:response|answer|output|reply|completion|text)\b
+        (?:this\ is\ an?\ )?(?:mock(?:ed)?|dummy|fake|canned|stub(?:bed)?|sample|test)\s+
+          (?:response|answer|output|reply|completion|text)\b
       | lorem\ ipsum
       | (?:todo|tbd|fixme|n/?a|none|null|undefined|nan|\.\.\.|…|-+)\s*[.:]?\s*$
       | \[?(?:insert|your|enter)\s+(?:the\s+)?(?:response|answer|text|output)\b.*
@@ -32,7 +33,8 @@ MOCK = re.compile(
 )
 REFUSAL = re.compile(
     r"""\s*(?:
-        (?:i['’]?m|i\ am)\s+(?:very\s+|really\s+|so\s+)?sorry,?\s+(?:but\s+)?(?:i|as\ an)\b.{0,60}(?:can['’]?t|cannot|can\ not|unable|won['’]?t|not\ able)
+        (?:i['’]?m|i\ am)\s+(?:very\s+|really\s+|so\s+)?sorry,?\s+(?:but\s+)?(?:i|as\ an)\b.{0,60}
+          (?:can['’]?t|cannot|can\ not|unable|won['’]?t|not\ able)
       | (?:sorry|unfortunately),?\s+(?:but\s+)?(?:i\s+(?:can['’]?t|cannot|am\ unable|won['’]?t)|as\ an\ ai)
       | i\s+(?:can['’]?t|cannot|am\ not\ able\ to|am\ unable\ to|won['’]?t)\s+(?:assist|help|provide|comply|fulfil|do\ that|answer)
       | as\ an\ ai(?:\ language\ model|\ assistant)?\b
@@ -56,8 +58,8 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 PLACEHOLDER_VALUES = {
-    "string", "str", "text", "value", "todo", "tbd", "n/a", "foo", "bar", "placeholder", "example", "null", "none", "undefined", "xxx",
-    "your_value", "...", "?", "unknown",
+    "string", "str", "text", "value", "todo", "tbd", "n/a", "foo", "bar", "placeholder", "example", "null", "none",
+    "undefined", "xxx", "your_value", "...", "?", "unknown",
 }  # fmt: skip
 OPENING = {"(": ")", "[": "]", "{": "}"}
 NUMBER = re.compile(r"-?\d[\d.,’' ]*\d|-?\d")
@@ -125,7 +127,11 @@ def placeholder(text: str, leaves: Leaves = (), asked: str = "") -> str:
     if found and found.group() not in asked:
         return f"holds {found.group()[:40]!r}"
     for path, value in leaves:
-        if isinstance(value, str) and value.strip().lower() in PLACEHOLDER_VALUES and value.lower() not in asked.lower():
+        if (
+            isinstance(value, str)
+            and value.strip().lower() in PLACEHOLDER_VALUES
+            and value.lower() not in asked.lower()
+        ):
             return f"{path or 'the value'} is {value!r}"
     return ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import cast
 
 from lathe.data import markup
@@ -46,7 +47,8 @@ Read = Callable[[Row, Mapping[str, str], Mapping[str, str]], tuple[list[Turn], J
 def _prompt_completion(row: Row, columns: Mapping[str, str], system: Mapping[str, str]) -> tuple[list[Turn], Json]:
     prompt, completion = row.get(columns["prompt"]), row.get(columns["completion"])
     if isinstance(prompt, list):
-        turns = turns_in(prompt, columns["prompt"])
+        # Only the completion is learned, whatever answers the prompt holds.
+        turns = [replace(turn, trained=turn.role != "assistant") for turn in turns_in(prompt, columns["prompt"])]
     else:
         turns = [Turn("user", text_in(prompt, columns["prompt"]))]
     turns = system_in(row, columns) + turns

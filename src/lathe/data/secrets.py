@@ -1,10 +1,10 @@
 """Secrets and personal data inside rows: found, counted, never shown. Pure functions on texts.
 
-    kinds("mail bob@example.org, key AKIAIOSFODNN7EXAMPLE")   ->  ["AWS key", "e-mail address"]
-    redacted("mail bob@example.org")                          ->  "mail [e-mail address]"
+    kinds("mail bob@acme.io, key AKIAIOSFODNN7EXAMPLE")   ->  ["AWS key", "e-mail address"]
+    redacted("mail bob@acme.io")                          ->  "mail [e-mail address]"
 
-A model learns such texts by heart and repeats them. Numbers are only believed with a valid check digit: cards by Luhn (ISO/IEC 7812),
-bank accounts by mod 97 (ISO 13616). Addresses of the reserved example domains (RFC 2606) are nobody's and are passed over.
+A model learns such texts by heart and repeats them. Numbers are only believed with a valid check digit: cards by Luhn (ISO/IEC
+7812), bank accounts by mod 97 (ISO 13616). Addresses of the reserved example domains (RFC 2606) are nobody's and are passed over.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-LEAST_ENTROPY = 4.0
-"""Bits a character of a token that looks random. English words have about 3, base64 of random bytes near 6."""
+LEAST_ENTROPY = 3.2
+"""Bits a character of a token that looks random. A token of 16 random letters and digits has about 3.6, repeated words below 3."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of text that should not be in a set. sure: what a match must pass besides. sign: a text without which there is no match."""
+    """One kind of text that should not be in a set. sign: without this text nothing matches. sure: what a match must pass."""
 
     name: str
     level: Literal["error", "warning"]
@@ -56,7 +56,7 @@ def random_token(text: str) -> bool:
     """Whether the value in `name = value` looks random: long, mixed, of high entropy."""
     value = re.split(r"[:=]", text, maxsplit=1)[1].strip(" \t\"'")
     mixed = any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
-    return len(value) >= 16 and mixed and entropy(value) >= LEAST_ENTROPY - 0.8
+    return len(value) >= 16 and mixed and entropy(value) >= LEAST_ENTROPY
 
 
 def somebody(text: str) -> bool:
