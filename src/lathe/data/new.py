@@ -1,0 +1,194 @@
+"""`lathe new FILE`: a complete, commented recipe for a person's own rows.
+
+    propose([Path("my.jsonl")], Path("."))   ->  the text of my.yaml
+
+The layout is told from the rows, the task by trying: the one that reads most of the first rows. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lathe import plugins
+from lathe.data import row_files, tables
+from lathe.data.formats import LOOKED_AT, Layout, detect
+from lathe.data.read import Placed, read_file
+from lathe.errors import DataError, TaskMismatch
+from lathe.records import Row, TaskSetup
+
+ASKED = ("prompt", "question", "text", "input", "instruction")
+"""Parts of a layout that a task can read as its input, best first."""
+ANSWERED = ("completion", "output", "answer", "label")
+ENOUGH = 0.95
+"""Share of the first rows that a task must read."""
+WANTED_TEST_ROWS = 200
+PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./ -]*$")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a file turned out to be. first: its first rows; count: all that could be read; unread: those that could not."""
+
+    found: row_files.Found
+    first: Sequence[Row]
+    count: int
+    unread: int
+
+
+def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
+    """The text of a recipe for files of rows, or a folder of them, that will lie in `recipe_folder`.
+
+    Raises DataError where there are no rows, their layout is not known, or no task reads them.
+    """
+    files, _ = row_files.find(paths)
+    seen = [look(found) for found in files]
+    rows = [row for one in seen for row in one.first]
+    layout = detect(rows)
+    task, fields = choose(rows, layout)
+    return written(seen, layout, task, fields, rows, recipe_folder)
+
+
+def look(found: row_files.Found) -> Seen:
+    """Reads a file through once."""
+    first: list[Row] = []
+    count = unread = 0
+    for item in tables.rows(found.path) if tables.is_table(found.path) else read_file(found.path):
+        if isinstance(item, Placed):
+            count += 1
+            if len(first) < LOOKED_AT:
+                first.append(item.row)
+        else:
+            unread += 1
+    if not first:
+        raise DataError(
+            "holds no row that can be read", file=str(found.path), hint=f"See why: lathe check {found.path}"
+        )
+    return Seen(found, first, count, unread)
+
+
+def choose(rows: Sequence[Row], layout: Layout) -> tuple[str, dict[str, str]]:
+    """The task that reads most of the rows, and the columns of its fields. Raises DataError where none reads enough of them."""
+    asked = [layout.columns[part] for part in ASKED if part in layout.columns]
+    # In Alpaca's layout the instruction says what to do and the input what to do it with.
+    if (
+        layout.name == "alpaca"
+        and "input" in layout.columns
+        and sum(bool(row.get(layout.columns["input"])) for row in rows) * 2 < len(rows)
+    ):
+        asked.remove(layout.columns["input"])
+    answered = [layout.columns[part] for part in ANSWERED if part in layout.columns]
+    if not asked or not answered:
+        hint = "Flat rows are: one column with the text, one with the answer."
+        raise DataError(f"no task reads rows of the layout {layout.said()}", hint=hint)
+    fields = {"input": asked[0], "target": answered[0]}
+    told = {name: readable(name, rows, fields) for name in plugins.names("tasks")}
+    best = max(told, key=lambda name: told[name])
+    if told[best] < ENOUGH:
+        shares = ", ".join(f"{name} reads {100 * share:.0f} %" for name, share in told.items())
+        hint = f"A task's own words for a row: lathe run with `data: {{fields: {{input: {asked[0]}, target: {answered[0]}}}}}`."
+        raise DataError(f"no task reads enough of the rows (layout {layout.said()}): {shares}", hint=hint)
+    return best, {field: column for field, column in fields.items() if field != column}
+
+
+def readable(task: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float:
+    """Share of the rows that a task reads with that mapping of columns."""
+    setup = TaskSetup(fields=dict(fields))
+    read = 0
+    for row in rows:
+        try:
+            plugins.load("tasks", task).example(row, setup)
+        except TaskMismatch:
+            continue
+        read += 1
+    return read / len(rows)
+
+
+def written(
+    seen: Sequence[Seen], layout: Layout, task: str, fields: Mapping[str, str], rows: Sequence[Row], recipe_folder: Path
+) -> str:
+    """The recipe as text."""
+    total, unread = sum(one.count for one in seen), sum(one.unread for one in seen)
+    names = " ".join(quoted(shown(one.found.path, recipe_folder)) for one in seen)
+    lines = [
+        f"# {total:,} rows of the layout {layout.said()}.",
+        *([f"# {unread:,} rows cannot be read; see why with: lathe check {names}"] if unread else []),
+        f"# Before: lathe check {names}      Then: lathe plan THIS, lathe run THIS",
+        "",
+        f"name: {quoted(name_of(seen[0].found.path))}",
+        "base: lathe:nano                 # or a folder of safetensors, or a Hub id such as HuggingFaceTB/SmolLM2-135M",
+        f"task: {task}",
+        "",
+        "data:",
+        *data_lines(seen, recipe_folder, total),
+        *field_lines(fields),
+        "",
+        *schema_lines(rows),
+        "method: {kind: lora, rank: 16, alpha: 32}      # or kind: qlora, full",
+        "",
+        "train:",
+        "  epochs: 3",
+        "  examples_per_step: 16          # what one optimiser step learns from",
+        "  learning_rate: 1.0e-3          # for the small bundled base; 2.0e-4 is usual for a model of a billion parameters",
+        "",
+        "# Say what would be good enough before you look. Two gates stand by default: better than the base, better than the rule.",
+        "# gates:",
+        f"#   - {{metric: {plugins.load('tasks', task).primary}, at_least: 0.90, judge: lower_bound}}",
+        "",
+        "ship: [adapter, merged]",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def data_lines(seen: Sequence[Seen], recipe_folder: Path, total: int) -> list[str]:
+    """The `data` part: a file for each side where the names say so, else one source that is split."""
+    sides = {one.found.side: one for one in seen}
+    if "train" in sides and len(sides) == len(seen):
+        named = ((side, sides[side]) for side in ("train", "validation", "test") if side in sides)
+        return [
+            f"  {side}: {quoted(shown(one.found.path, recipe_folder))}     # {one.count:,} rows" for side, one in named
+        ]
+    source = seen[0].found.path if len(seen) == 1 else seen[0].found.path.parent
+    share = min(0.3, max(0.1, round(WANTED_TEST_ROWS / total, 2)))
+    return [
+        f"  source: {quoted(shown(source, recipe_folder))}",
+        f"  split: {{validation: 0.1, test: {share:g}}}     # by the hash of each row's text: about {share * total:,.0f} test rows",
+    ]
+
+
+def field_lines(fields: Mapping[str, str]) -> list[str]:
+    """The mapping of columns, where they have other names than the task's."""
+    said = ", ".join(f"{key}: {quoted(value)}" for key, value in fields.items())
+    return [f"  fields: {{{said}}}     # your columns, by the task's names"] if fields else []
+
+
+def schema_lines(rows: Sequence[Row]) -> list[str]:
+    """The `schema` part where rows name one; it waits for the folder."""
+    if not all(isinstance(row.get("schema_id"), str) for row in rows):
+        return []
+    return [
+        "# Your rows name a schema each. Give the folder of *.json schemas, and the model is shown the shape of its answer:",
+        "# schema: {from: schemas, key: schema_id}",
+        "",
+    ]
+
+
+def shown(path: Path, recipe_folder: Path) -> str:
+    """A path as a recipe in that folder would say it."""
+    path, folder = path.absolute(), recipe_folder.absolute()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def quoted(text: str) -> str:
+    """A text as YAML: plain where nothing in it could mean something else."""
+    plain = PLAIN.match(text) and text.lower() not in ("null", "true", "false") and text == text.strip()
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def name_of(path: Path) -> str:
+    """A name for the run: the file's, with what a name may not hold made dashes."""
+    stem = path.name.split(".")[0] or path.parent.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80] or "mine"

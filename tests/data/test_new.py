@@ -1,0 +1,103 @@
+"""`lathe new`: the recipe that it proposes reads without a fault and prepares the very rows that it was made for."""
+
+# ruff: noqa: E501 - tables of cases read best one case a line
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data_rows import good_row
+
+from lathe.data import prepare
+from lathe.data.new import name_of, propose, quoted
+from lathe.errors import DataError
+from lathe.records import Manifest, Recipe
+from lathe.resolve import lock, parse_recipe
+from lathe.runs import RunFolder
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def prepared(text: str, folder: Path) -> tuple[Recipe, Manifest]:
+    recipe = parse_recipe(text, "new.yaml")
+    return recipe, prepare(RunFolder(folder / "run"), lock(recipe, folder, ""), "", lambda _: None)
+
+
+def renamed(asked: str, answered: str, **more: str) -> list[dict[str, Any]]:
+    return [{asked: good_row(n)["input"], answered: good_row(n)["target"], **more} for n in range(80)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields"),
+    [
+        (renamed("input", "target"), {}),
+        (renamed("prompt", "expected_output", schema_id="weather"), {"input": "prompt", "target": "expected_output"}),
+        (renamed("question", "answer"), {"input": "question", "target": "answer"}),
+        (renamed("input", "output", instruction="Extract the weather."), {"target": "output"}),
+        ([{"instruction": r["input"], "output": json.dumps(r["target"])} for r in map(good_row, range(80))], {"input": "instruction", "target": "output"}),
+    ],
+    ids=["own", "prompt-completion", "question-answer", "alpaca", "alpaca-without-input"],
+)  # fmt: skip
+def test_the_proposed_recipe_reads_and_prepares_the_rows(
+    tmp_path: Path, rows: list[dict[str, Any]], fields: dict[str, str]
+) -> None:
+    text = propose([write(tmp_path / "my rows.jsonl", rows)], tmp_path)
+    recipe, manifest = prepared(text, tmp_path)
+    assert recipe.task == "json_extraction"
+    assert recipe.name == "my-rows"
+    assert recipe.data.source == "my rows.jsonl"
+    assert recipe.data.fields == fields
+    assert sum(side.rows for side in manifest.sides.values()) == 80
+    assert ("schema_id" in text) == ("schema_id" in rows[0])
+
+
+def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
+    rows = renamed("prompt", "completion")
+    for name, part in (("train", rows[:50]), ("test", rows[50:])):
+        write(tmp_path / "set" / f"{name}.jsonl", part)
+    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path), tmp_path)
+    assert (recipe.data.source, recipe.data.train, recipe.data.test) == (None, "set/train.jsonl", "set/test.jsonl")
+    assert manifest.sides["test"].rows == 30
+
+
+def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", renamed("prompt", "completion"))
+    path.write_text(path.read_text() + "{broken\n")
+    assert "# 1 rows cannot be read; see why with: lathe check rows.jsonl" in propose([path], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"prompt": "Say hello", "completion": "Hello there"}] * 5, "no task reads enough of the rows"),
+        ([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "{}"}]}] * 5, "no task reads rows of the layout messages"),
+        ([{"colour": "red"}] * 5, "layout of the rows is not known"),
+    ],
+)  # fmt: skip
+def test_rows_that_no_task_reads_are_told(tmp_path: Path, rows: list[dict[str, Any]], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: b", "no", "null", "12", "a#b", "- x", "caf\u00e9.jsonl", "", "a.jsonl", "x y", "1e5", "~", "{a}", "*a"]
+)
+def test_any_text_is_quoted_so_that_it_reads_as_itself(text: str) -> None:
+    from lathe.resolve import strict_yaml
+
+    for form in (f"k: {quoted(text)}", f"k: {{j: {quoted(text)}}}"):
+        value = strict_yaml.parse(form).value["k"]
+        assert (value["j"] if isinstance(value, dict) else value) == text
+
+
+def test_a_name_is_made_of_any_file_name() -> None:
+    assert name_of(Path("My data (v2).jsonl.gz")) == "My-data-v2"
+    assert name_of(Path("x/.hidden")) == "x"
+    assert name_of(Path("...")) == "mine"
