@@ -87,13 +87,13 @@ def _encoded(prompt: list[int], written: list[int], count: int) -> Encoded:
 
 
 def _mark_messages(tok: Tokenizer, messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
-    pairs = [(message, *tok.mark(_encodable(message.content))) for message in messages]
+    pairs = [(message, *tok.special.mark(_encodable(message.content))) for message in messages]
     return tuple(Message(role=message.role, content=text) for message, text, _ in pairs), sum(n for _, _, n in pairs)
 
 
 def _mark(tok: Tokenizer, example: Example) -> _Marked:
     messages, in_prompt = _mark_messages(tok, example.messages)
-    completion, in_completion = tok.mark(_encodable(example.completion))
+    completion, in_completion = tok.special.mark(_encodable(example.completion))
     return _Marked(messages, completion, in_prompt + in_completion)
 
 

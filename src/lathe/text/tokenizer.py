@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,13 +22,11 @@ import tokenizers
 
 from lathe.errors import InputError
 from lathe.records import Message
+from lathe.text.special import OPEN, SpecialText
 from lathe.text.template import Chat, ChatTemplate
 
 RENDERING = "lathe.text/1"
 """Part of every content hash; raised when the same folder would give other ids than before."""
-
-OPEN, CLOSE, NAME_OPEN, NAME_CLOSE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
-"""Noncharacters, which Unicode keeps for use inside a program: they mark special-token text of data while a template runs."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text: special tokens inside it stay text, none is added."""
-        return self.encode_marked(self.mark(text)[0])
+        return self.encode_marked_batch([self.special.mark(text)[0]])[0]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""
@@ -108,7 +105,7 @@ class Tokenizer:
                 f"the chat template of {self.folder} leaves out what the user says",
                 hint="It is made for other messages than plain text (images, for one). Write a chat_template.jinja for text.",
             )
-        found = self._special_pattern.search(text, text.rindex(answer) + len(answer)) if answer in text else None
+        found = self.special.pattern.search(text, text.rindex(answer) + len(answer)) if answer in text else None
         return self.id(found.group()) if found else self.eos_id
 
     @cached_property
@@ -127,77 +124,18 @@ class Tokenizer:
         ours = {self.bos_id, self.eos_id, self.pad_id, *self._stop}
         return frozenset(id for id, token in added.items() if token.special or id in ours)
 
-    # special-token text inside data --------------------------------------------------------
-
     @cached_property
-    def _special_texts(self) -> list[str]:
-        return sorted((self.token(id) for id in self.special_ids), key=lambda text: (-len(text), text))
-
-    @cached_property
-    def _special_pattern(self) -> re.Pattern[str]:
-        texts = self._special_texts
-        return re.compile("|".join(map(re.escape, texts)) if texts else r"(?!)")
-
-    def mark(self, text: str) -> tuple[str, int]:
-        """Data with a mark in place of each special-token text, and how many there were. Undone by `unmark`.
-
-        Raises InputError on the four noncharacters that serve as marks.
-        """
-        for reserved in (OPEN, CLOSE, NAME_OPEN, NAME_CLOSE):
-            if reserved in text:
-                raise InputError(
-                    f"got the noncharacter U+{ord(reserved):04X} in a text, which Unicode keeps for use inside programs",
-                    hint="Remove it from the data.",
-                )
-        number = {special: place for place, special in enumerate(self._special_texts)}
-        return self._special_pattern.subn(lambda found: f"{OPEN}{number[found.group()]}{CLOSE}", text)
-
-    def unmark(self, text: str) -> str:
-        """The text as it was before `mark`."""
-        return re.sub(f"{OPEN}([0-9]+){CLOSE}", lambda found: self._special_texts[int(found.group(1))], text)
-
-    def encode_marked(self, text: str) -> list[int]:
-        """Ids of a rendering: special tokens that stand open are special, marked ones are plain text."""
-        return self.encode_marked_batch([text])[0]
+    def special(self) -> SpecialText:
+        """The special tokens' names, and how text of data that reads like one is kept apart."""
+        return SpecialText(self.backend, self.special_ids)
 
     def encode_marked_batch(self, texts: Iterable[str]) -> list[list[int]]:
-        """`encode_marked` of many texts at once, on all threads of the tokenizer."""
+        """Ids of texts in which names of special tokens stand open or are marked (`special.mark`), on all threads."""
         texts = list(texts)
         plain = [place for place, text in enumerate(texts) if OPEN not in text]
         encodings = self.backend.encode_batch_fast([texts[place] for place in plain], add_special_tokens=False)
         ids = {place: encoding.ids for place, encoding in zip(plain, encodings, strict=True)}
-        return [ids[place] if place in ids else self._encode_apart(text) for place, text in enumerate(texts)]
-
-    def _encode_apart(self, text: str) -> list[int]:
-        """Ids of a text with marks: the tokenizer's twin knows special tokens by secret names only."""
-        twin, original = self._twin
-        named = self._special_pattern.sub(lambda found: _secret(self.id(found.group())), text)
-        ids = [original.get(id, id) for id in twin.encode(self.unmark(named), add_special_tokens=False).ids]
-        meant = len(self._special_pattern.findall(text))
-        if sum(id in self.special_ids for id in ids) != meant:
-            raise InputError(
-                "a text holds the name of a special token, and this tokenizer cannot keep the two apart",
-                hint=f"Remove such names from the data: {', '.join(self._special_texts[:8])}",
-            )
-        return ids
-
-    @cached_property
-    def _twin(self) -> tuple[tokenizers.Tokenizer, dict[int, int]]:
-        """The same tokenizer with its special tokens renamed, and the original id of each renamed one."""
-        described = json.loads(self.backend.to_str())
-        described["post_processor"] = None
-        names = {}
-        for token in described["added_tokens"]:
-            if token["id"] in self.special_ids:
-                token["content"] = _secret(token["id"])
-                names[token["content"]] = token["id"]
-        twin = tokenizers.Tokenizer.from_str(json.dumps(described))
-        renamed = {twin.token_to_id(name): id for name, id in names.items()}
-        return twin, {new: old for new, old in renamed.items() if new is not None}
-
-
-def _secret(id: int) -> str:
-    return f"{NAME_OPEN}{id}{NAME_CLOSE}"
+        return [ids[place] if place in ids else self.special.encode(text) for place, text in enumerate(texts)]
 
 
 # ------------------------------------------------------------------------------------------ loading
