@@ -24,7 +24,9 @@ FOLDS = 5
 METRICS = ("json_exact", "field_f1")
 
 
-def judged(task: Task, rule: Baseline, learn: Sequence[Example], judge: Sequence[Example], setup: TaskSetup) -> list[tuple]:
+def judged(
+    task: Task, rule: Baseline, learn: Sequence[Example], judge: Sequence[Example], setup: TaskSetup
+) -> list[tuple]:
     """(example, json_exact, field_f1) of each example under a rule that learnt from `learn`."""
     answer = rule.fit(learn, setup)
     found = []
@@ -86,7 +88,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("rows", nargs="?", type=Path, help="JSON Lines file of own rows")
     arguments.add_argument("--schemas", type=Path, help="folder of JSON Schemas, each named as rows name it")
-    arguments.add_argument("--fields", type=json.loads, default={}, help="JSON: the file's column for each field of the task")
+    arguments.add_argument(
+        "--fields", type=json.loads, default={}, help="JSON: the file's column for each field of the task"
+    )
     given = arguments.parse_args()
     task = plugins.load("tasks", "json_extraction")
     if given.rows is None:

@@ -28,6 +28,7 @@ from lathe.records import (
     Recipe,
     ReportRecord,
     RunRecord,
+    Side,
     StageRecord,
     TrainResult,
 )
@@ -235,7 +236,7 @@ class Run:
             lambda inputs: train.train(self.folder, self.locked, inputs, progress),
         )
 
-    def evaluate(self, arm: str, side: str = "test", progress: Progress = silent) -> EvalReport:
+    def evaluate(self, arm: str, side: Side = "test", progress: Progress = silent) -> EvalReport:
         """Measures one arm on one side of the split."""
         from lathe import evaluate
 
