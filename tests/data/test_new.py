@@ -67,6 +67,16 @@ def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
     assert manifest.sides["test"].rows == 30
 
 
+def test_a_folder_of_files_without_sides_is_one_source_and_loose_files_are_refused(tmp_path: Path) -> None:
+    rows = renamed("prompt", "completion")
+    files = [write(tmp_path / "set" / f"{name}.jsonl", part) for name, part in (("a", rows[:50]), ("b", rows[50:]))]
+    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path), tmp_path)
+    assert recipe.data.source == "set"
+    assert sum(side.rows for side in manifest.sides.values()) == 80
+    with pytest.raises(DataError, match="2 files whose names do not say which side each is"):
+        propose(files, tmp_path)
+
+
 def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", renamed("prompt", "completion"))
     path.write_text(path.read_text() + "{broken\n")

@@ -45,11 +45,14 @@ def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
     Raises DataError where there are no rows, their layout is not known, or no task reads them.
     """
     files, _ = row_files.find(paths)
+    if len(paths) > 1 and len({found.side for found in files} - {None}) < len(files):
+        hint = "Name the files train, validation and test; or put them into one folder and name the folder."
+        raise DataError(f"{len(files)} files whose names do not say which side each is", file=str(paths[0]), hint=hint)
     seen = [look(found) for found in files]
     rows = [row for one in seen for row in one.first]
     layout = detect(rows)
     task, fields = choose(rows, layout)
-    return written(seen, layout, task, fields, rows, recipe_folder)
+    return written(seen, paths[0], layout, task, fields, rows, recipe_folder)
 
 
 def look(found: row_files.Found) -> Seen:
@@ -108,9 +111,15 @@ def readable(task: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float
 
 
 def written(
-    seen: Sequence[Seen], layout: Layout, task: str, fields: Mapping[str, str], rows: Sequence[Row], recipe_folder: Path
+    seen: Sequence[Seen],
+    given: Path,
+    layout: Layout,
+    task: str,
+    fields: Mapping[str, str],
+    rows: Sequence[Row],
+    recipe_folder: Path,
 ) -> str:
-    """The recipe as text."""
+    """The recipe as text. given: the file or folder that a person named first."""
     total, unread = sum(one.count for one in seen), sum(one.unread for one in seen)
     names = " ".join(quoted(shown(one.found.path, recipe_folder)) for one in seen)
     lines = [
@@ -123,7 +132,7 @@ def written(
         f"task: {task}",
         "",
         "data:",
-        *data_lines(seen, recipe_folder, total),
+        *data_lines(seen, given, recipe_folder),
         *field_lines(fields),
         "",
         *schema_lines(rows),
@@ -143,7 +152,7 @@ def written(
     return "\n".join(lines) + "\n"
 
 
-def data_lines(seen: Sequence[Seen], recipe_folder: Path, total: int) -> list[str]:
+def data_lines(seen: Sequence[Seen], given: Path, recipe_folder: Path) -> list[str]:
     """The `data` part: a file for each side where the names say so, else one source that is split."""
     sides = {one.found.side: one for one in seen}
     if "train" in sides and len(sides) == len(seen):
@@ -151,10 +160,10 @@ def data_lines(seen: Sequence[Seen], recipe_folder: Path, total: int) -> list[st
         return [
             f"  {side}: {quoted(shown(one.found.path, recipe_folder))}     # {one.count:,} rows" for side, one in named
         ]
-    source = seen[0].found.path if len(seen) == 1 else seen[0].found.path.parent
+    total = sum(one.count for one in seen)
     share = min(0.3, max(0.1, round(WANTED_TEST_ROWS / total, 2)))
     return [
-        f"  source: {quoted(shown(source, recipe_folder))}",
+        f"  source: {quoted(shown(given, recipe_folder))}",
         f"  split: {{validation: 0.1, test: {share:g}}}     # by the hash of each row's text: about {share * total:,.0f} test rows",
     ]
 
