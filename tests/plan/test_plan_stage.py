@@ -29,6 +29,20 @@ PlanOf = Callable[..., Plan]
 TEMPLATE = "{% for m in messages %}<t>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<t>{% endif %}"
 
 
+RESULT = TrainResult(
+    inputs="x",
+    adapter_folder="a",
+    num_steps=1,
+    num_tokens=1,
+    num_supervised=1,
+    first_loss=None,
+    last_loss=None,
+    peak_bytes=1,
+    train_seconds=12.5,
+    tokens_per_second=1.0,
+)
+
+
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     folder = tmp_path / "base"
@@ -133,16 +147,25 @@ def test_a_finished_training_teaches_the_next_plan(
     locked = locked_recipe(str(base))
     assert made(run, locked).train_seconds is None
     rows = tokenise(tokenizer.load(base), examples(100))
-    result = TrainResult(
-        inputs="x", adapter_folder="a", num_steps=1, num_tokens=1, num_supervised=1, first_loss=None, last_loss=None,
-        peak_bytes=1, train_seconds=12.5, tokens_per_second=1.0,
-    )  # fmt: skip
-    stage.remember_rate(locked, rows, result)
+    run.train.mkdir()
+    rows.save(run.tokens)
+    stage.remember_rate(run, locked, RESULT)
     learned = made(run, locked)
     assert learned.train_seconds is not None
     assert learned.train_seconds.value == pytest.approx(12.5)
     assert learned.rate_source == "measured"
     assert len(rates.known()) == 1
+
+
+def test_a_state_folder_that_cannot_be_written_stops_nothing(
+    run: RunFolder, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "occupied").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "occupied"))
+    run.train.mkdir()
+    tokenise(tokenizer.load(base), examples(100)).save(run.tokens)
+    stage.remember_rate(run, locked_recipe(str(base)), RESULT)
+    assert rates.known() == {}
 
 
 def test_no_training_rows_are_said_so(run: RunFolder, base: Path) -> None:

@@ -5,6 +5,7 @@ Reads data/*.jsonl and the base's tokenizer, encodes every training row exactly 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Literal
 import psutil
 
 from lathe.contracts import Progress
-from lathe.errors import DataError, InputError
+from lathe.errors import DataError, InputError, StorageError
 from lathe.plan import cost, findings, memory, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
@@ -75,12 +76,17 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     return record
 
 
-def remember_rate(locked: LockedRecipe, tokens: TokenSet, result: TrainResult) -> None:
-    """Keeps what this machine reached in a finished training, for the next plan. Raises StorageError."""
+def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> None:
+    """Keeps what this machine reached in a finished training, for the next plan.
+
+    A home that cannot be written costs the next plan its estimate, and this run nothing.
+    """
     if result.train_seconds <= 0 or result.stop != "done":
         return
     model = shapes(read_config(Path(locked.base_folder)))
-    rates.keep(cost.job_kind(model, cost.speed_parts(locked)), _work(locked, model, tokens) / result.train_seconds)
+    rate = _work(locked, model, TokenSet.load(run.tokens)) / result.train_seconds
+    with contextlib.suppress(StorageError):
+        rates.keep(cost.job_kind(model, cost.speed_parts(locked)), rate)
 
 
 def read_config(base: Path) -> dict[str, object]:
