@@ -306,6 +306,12 @@ def test_a_terminal_gets_a_bar_with_count_loss_rate_and_time_left(tmp_path: Path
     assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l"), "the cursor is shown again"
 
 
+def test_a_library_that_warns_while_a_bar_stands_is_not_seen(tmp_path: Path) -> None:
+    noisy = BAR.replace("    time.sleep(0.04)", "    time.sleep(0.04); print('noise', file=sys.stderr); print('noise')")
+    assert "noise" not in on_a_terminal(noisy, tmp_path)
+    assert "noise" in (tmp_path / "journal.jsonl").read_text()
+
+
 def test_no_color_is_honoured(tmp_path: Path) -> None:
     colour = re.compile(r"\x1b\[[0-9;]*(?:3[0-9]|9[0-7])[0-9;]*m")
     assert colour.search(on_a_terminal(BAR, tmp_path))

@@ -110,19 +110,21 @@ def test_the_manifest_line_says_what_was_left_out() -> None:
     )
 
 
-def test_an_arm_says_which_rows_it_was_measured_on_and_what_was_cut() -> None:
-    line = stage_lines.line(arm("tuned", 0.41), "validation")
+def test_an_arm_says_its_score_its_items_and_what_was_cut() -> None:
+    line = stage_lines.line(arm("tuned", 0.41))
     assert line is not None
-    assert line.text == "json_exact 0.41 [0.35, 0.48] · 282 validation items · 2 cut at the token limit"
+    assert line.text == "json_exact 0.41 [0.35, 0.48] · 282 test items · 2 cut at the token limit"
 
 
-def test_the_listener_tells_validation_from_test_by_the_rows_hash() -> None:
+def test_arms_are_told_by_test_rows_and_not_by_the_validation_rows_they_were_chosen_on() -> None:
     view, _, talk = screen()
     listener = view.listener()
     sides = {name: r.SideCount(rows=1, sha256=name[0]) for name in ("train", "validation", "test")}
     listener({"stage": "prepare", "record": r.Manifest(inputs="", sources=(), sides=sides), "seconds": 0.1})
-    listener({"stage": "rule", "record": arm("rule", 0.41).model_copy(update={"test_hash": "v"}), "seconds": 0.1})
-    assert "282 validation items" in talk.getvalue()
+    listener({"stage": "rule", "record": arm("rule", 0.11).model_copy(update={"test_hash": "v"}), "seconds": 0.1})
+    listener({"stage": "rule", "record": arm("rule", 0.41), "seconds": 0.1})
+    assert "0.11" not in talk.getvalue()
+    assert "0.41" in talk.getvalue()
 
 
 def test_what_was_done_before_says_so_instead_of_seconds() -> None:
@@ -165,3 +167,8 @@ def test_answers_that_were_there_before_do_not_count_into_the_rate() -> None:
 
 def test_a_unit_of_several_words_stays_as_it_is() -> None:
     assert "4 of 9 rows learned from" in words({"done": 4, "total": 9, "unit": "rows learned from"})
+
+
+def test_a_long_verdict_is_broken_between_its_parts() -> None:
+    assert show.folded("aaa · bbb · ccc", 9, "\n  ") == "aaa · bbb\n  ccc"
+    assert show.folded("a" * 20 + " · b", 9, "|") == "a" * 20 + "|b"

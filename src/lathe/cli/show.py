@@ -239,8 +239,8 @@ class Listener:
         if event["stage"] == "prepare":
             self._sides = {side.sha256: name for name, side in record.sides.items()}
         side = self._sides.get(getattr(record, "test_hash", ""), "test")
-        found = stage_lines.line(record, side)
-        if found is None:
+        found = stage_lines.line(record)
+        if found is None or side == "validation":  # arms are chosen on validation rows, and told by test rows
             return
         self.screen.stage(found.label, found.text, None if note else event.get("seconds"), note)
         for remark in () if self._brief or note else found.remarks:
@@ -257,7 +257,7 @@ class Listener:
             self._draw(event, done, total)
         elif time.monotonic() - self._said >= PLAIN_EVERY_SECONDS:
             self._said = time.monotonic()
-            self.screen.say(f"  {stage:<{LABEL_WIDTH}}{self._words(event, done, total)}")
+            self.screen.say(f"  {stage_label(stage):<{LABEL_WIDTH}}{self._words(event, done, total)}")
 
     def _rate(self, done: float) -> float:
         """Units a second since the last stage was done; 0 until something is known."""
@@ -289,15 +289,20 @@ class Listener:
 
         if self._bar is None:
             self._bar = Progress(
-                TextColumn("  {task.fields[label]:<" + str(LABEL_WIDTH) + "}", style="bold", markup=False),
+                TextColumn("  {task.fields[label]:<" + str(LABEL_WIDTH - 1) + "}", style="bold", markup=False),
                 BarColumn(bar_width=28, complete_style="cyan", finished_style="cyan"),
                 TextColumn("{task.fields[words]}", markup=False),
                 console=self.screen.console("talk"),
                 transient=True,
+                # rich would print what libraries write to sys.stderr above the bar; it belongs to the journal.
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             self._bar.start()
             self._bar.console.show_cursor(True)  # a second signal ends the process at once: nothing would show it again
-            self._task = self._bar.add_task("", total=total, label=self.screen.safe(str(event["stage"])), words="")
+            self._task = self._bar.add_task(
+                "", total=total, label=self.screen.safe(stage_label(str(event["stage"]))), words=""
+            )
         self._bar.update(
             self._task, completed=done, total=total, words=self.screen.safe(self._words(event, done, total))
         )
@@ -307,6 +312,11 @@ class Listener:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def stage_label(stage: str) -> str:
+    """The name under which a stage is shown: its noun, where it has one."""
+    return {"prepare": "data", "doctor": "machine"}.get(stage, stage)
 
 
 # ------------------------------------------------------------------------------------------ arms and verdict
@@ -366,9 +376,24 @@ def verdict(screen: Screen, decision: Decision) -> None:
     from rich.text import Text
 
     word, _, rest = screen.safe(decision.line).partition(" ")
-    line = Text.assemble("  ", (word, f"bold {VERDICT_COLOUR[decision.verdict]}"), " ", rest)
+    console, indent = screen.console("out"), " " * (len(word) + 4)
+    if console.is_terminal:
+        rest = folded(rest.strip(), console.width - len(indent), f"\n{indent}")
+    line = Text.assemble("  ", (word, f"bold {VERDICT_COLOUR[decision.verdict]}"), "  ", rest.strip())
     screen.line()
-    screen.console("out").print(line, soft_wrap=True)
+    console.print(line, soft_wrap=True)
+
+
+def folded(line: str, width: int, between: str) -> str:
+    """A line of parts, broken between parts where it is too wide."""
+    lines = [""]
+    for part in line.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(joined) <= width or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return between.join(lines)
 
 
 # ------------------------------------------------------------------------------------------ other tables

@@ -28,11 +28,8 @@ class Line:
     remarks: tuple[str, ...] = ()
 
 
-def line(record: StageRecord, side: str = "test") -> Line | None:
-    """The line of a finished stage; None for stages whose result is shown elsewhere (decide, report).
-
-    side: which rows an evaluation measured.
-    """
+def line(record: StageRecord) -> Line | None:
+    """The line of a finished stage; None for stages whose result is shown elsewhere (decide, report)."""
     if isinstance(record, DoctorReport):
         return Line("machine", machine(record), tuple(f"{c.name}: {c.detail}" for c in record.capabilities if not c.ok))
     if isinstance(record, Manifest):
@@ -43,7 +40,7 @@ def line(record: StageRecord, side: str = "test") -> Line | None:
     if isinstance(record, TrainResult):
         return Line("train", train(record), record.notes)
     if isinstance(record, EvalReport):
-        return Line(record.arm, arm(record, side))
+        return Line(record.arm, arm(record))
     if isinstance(record, Bundle):
         return Line("ship", bundle(record))
     return None
@@ -102,13 +99,13 @@ def train(record: TrainResult) -> str:
     return " · ".join(parts)
 
 
-def arm(report: EvalReport, side: str) -> str:
+def arm(report: EvalReport) -> str:
     """`json_exact 0.41 [0.35, 0.48] · 282 test items`"""
     if not report.scores:
         return figures.NOT_MEASURED
     first = report.scores[0]
     text = f"{first.metric} {figures.score(first.value)} {figures.bounds(first)}".rstrip()
-    text += f" · {figures.counted(report.n, f'{side} item')}"
+    text += f" · {figures.counted(report.n, 'test item')}"
     cut = report.finish.get("length", 0)
     return f"{text} · {figures.count(cut)} cut at the token limit" if cut else text
 

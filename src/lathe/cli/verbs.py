@@ -58,7 +58,7 @@ def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
     if screen.as_json:
         screen.document(_outcome(run, decision))
     else:
-        _show_outcome(run, decision, screen, until)
+        _show_outcome(run, decision, screen, until, smoke=args.smoke)
     if decision is None or args.smoke:  # a smoke run answers whether the parts work, not whether the model is good
         return Exit.DONE
     return Exit.DONE if decision.verdict == "deploy" or until in ("ship", "report") else Exit.NO
@@ -87,11 +87,13 @@ def _outcome(run: Run, decision: Decision | None) -> dict[str, object]:
     }
 
 
-def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None) -> None:
+def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None, *, smoke: bool) -> None:
     if decision is not None:
         if not screen.quiet:
             show.arms(screen, _arms(run), decision.primary)  # type: ignore[arg-type]
         show.verdict(screen, decision)
+        if smoke:
+            screen.say("  This was a smoke run: every part works. Its scores and its verdict mean nothing.")
     if until in (None, "report") and run.folder.report_html.is_file():
         screen.line()
         screen.line(f"  report  {run.folder.report_html}")
@@ -175,10 +177,12 @@ def ask(args: argparse.Namespace, screen: Screen) -> Exit:
     if screen.as_json:
         screen.document(answers)
         return Exit.DONE
-    for name, answer in answers.items():
-        screen.line(name, "bold" if name == "tuned" else "dim")
-        screen.line(answer)
+    if "schema" in answers:
+        screen.say(f"asked for the schema {answers['schema']}")
+    for name in ("base", "tuned"):
         screen.line()
+        screen.line(name, "bold" if name == "tuned" else "dim")
+        screen.line(answers[name])
     return Exit.DONE
 
 
