@@ -157,6 +157,22 @@ def test_a_set_that_names_an_unknown_metric_is_named_as_the_option() -> None:
     )
 
 
+def test_a_path_given_on_the_command_line_is_meant_from_where_the_person_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(GOOD)
+    (tmp_path / "here" / "base").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    recipe = read_recipe(tmp_path / "recipe.yaml", ["data.source=my rows.jsonl", "schema.from=../schemas", "base=base"])
+    assert recipe.data.source == str(tmp_path / "here" / "my rows.jsonl")
+    assert recipe.schema_.from_ == str(tmp_path / "here" / "../schemas")
+    assert recipe.base == str(tmp_path / "here" / "base")
+    assert read_recipe(tmp_path / "recipe.yaml").data.source == "rows.jsonl"
+    for kept in ("lathe:edge_json", "mirror:edgejson/train_v3.jsonl", "/abs.jsonl"):
+        assert read_recipe(tmp_path / "recipe.yaml", [f"data.source={kept}"]).data.source == kept
+    assert read_recipe(tmp_path / "recipe.yaml", ["base=lathe:nano", "data.limit=5"]).base == "lathe:nano"
+
+
 # files ------------------------------------------------------------------------------------------------
 
 

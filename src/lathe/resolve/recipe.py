@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,8 @@ from lathe.resolve.meaning import meaning_faults
 from lathe.resolve.strict_yaml import Tree
 
 W = TypeVar("W", bound=Written)
+
+PATH_KEYS = ("data.source", "data.train", "data.validation", "data.test", "schema.from")
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -53,8 +56,21 @@ def find_recipe(name_or_path: str) -> Path:
 
 
 def read_recipe(path: Path, sets: Sequence[str] = ()) -> Recipe:
-    """Reads and checks a recipe file. `sets`: `train.epochs=1` and so on. Raises RecipeError with all faults."""
-    return parse_recipe(read_text(path), str(path), sets)
+    """Reads and checks a recipe file. Raises RecipeError with all faults.
+
+    sets: `train.epochs=1` and so on. A path given so is meant from the working folder; one in the file, from the file's folder.
+    """
+    return parse_recipe(read_text(path), str(path), [from_here(text) for text in sets])
+
+
+def from_here(text: str) -> str:
+    """A `key=value` whose value is a relative path of rows, schemas or a base: the same with the path absolute."""
+    key, _, value_text = text.partition("=")
+    place = strict_yaml.parse(value_text).value
+    is_path = key.strip() in PATH_KEYS or (key.strip() == "base" and isinstance(place, str) and Path(place).is_dir())
+    if not is_path or not isinstance(place, str) or place.startswith(("lathe:", "mirror:")):
+        return text
+    return f"{key}={json.dumps(str(Path(place).expanduser().absolute()), ensure_ascii=False)}"
 
 
 def parse_recipe(text: str, file: str, sets: Sequence[str] = ()) -> Recipe:
