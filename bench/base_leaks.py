@@ -24,7 +24,7 @@ from typing import Any
 from lathe import plugins
 from lathe.corpora import structured_text
 from lathe.pretrain import read_pretrain_recipe
-from lathe.records.pretrain import PretrainRecord, PretrainRecipe
+from lathe.records.pretrain import PretrainRecipe, PretrainRecord
 
 WORDS_A_RUN = 13
 WORDS_A_LINE = 5

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lathe import plugins, runs
-from lathe.errors import InputError, RecipeError
+from lathe.errors import Fault, InputError, RecipeError
 
 if TYPE_CHECKING:
     from lathe.records.pretrain import PretrainRecipe, PretrainRecord
@@ -43,8 +43,11 @@ def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
         )
     try:
         return PretrainRecipe.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
-        raise RecipeError(f"{source}: {error}") from error
+    except ValidationError as error:
+        faults = [Fault(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+        raise RecipeError(str(source), faults) from error
+    except yaml.YAMLError as error:
+        raise RecipeError(str(source), [Fault("", f"not YAML: {error}")]) from error
 
 
 def pretrain(

@@ -18,7 +18,7 @@ from lathe.engine.base_folder import new_network, write_base
 from lathe.engine.copying import copy_prompts, copy_scores
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import best_fit, make_chunk, stretched_positions, thinned, token_weights
-from lathe.errors import InputError
+from lathe.errors import InputError, RecipeError
 from lathe.pretrain import card, pretrain, read_pretrain_recipe
 from lathe.records.pretrain import CopyScore, HeldOut, NetworkShape, Phase, PretrainRecipe, PretrainRecord
 
@@ -252,3 +252,12 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path:
 def test_windows_must_divide_micro_batches() -> None:
     with pytest.raises(ValueError, match="multiple"):
         Phase(tokens=1, window=100, step_tokens=512, micro_tokens=256, longest_characters=10)
+
+
+def test_a_faulty_recipe_is_answered_with_all_its_faults(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("name: x\nphases: []\ndecay_tokens: 5\nsteps: 3\n")
+    with pytest.raises(RecipeError) as caught:
+        read_pretrain_recipe(tmp_path / "bad.yaml")
+    assert {fault.key for fault in caught.value.faults} == {"phases", "steps"}
+    with pytest.raises(InputError, match="no pretraining recipe"):
+        read_pretrain_recipe("pico")

@@ -62,7 +62,8 @@ def generate(
 
 def _finished(draft: Draft, family: str) -> Document:
     draft.say(SEPARATOR, 0.5)
-    weights, position = [], 0
+    weights: list[tuple[int, int, float]] = []
+    position = 0
     for text, weight in draft.pieces:
         if weights and weights[-1][2] == weight:
             weights[-1] = (weights[-1][0], position + len(text), weight)

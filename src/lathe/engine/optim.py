@@ -47,7 +47,8 @@ def warmup_stable_decay(done: float, total: float, warmup: float, decay: float, 
 
 def parameter_groups(named: Iterable[tuple[str, Parameter]], weight_decay: float) -> list[dict[str, object]]:
     """Two AdamW groups: matrices with `weight_decay`, vectors (norm gains, biases) without."""
-    matrices, vectors = [], []
+    matrices: list[Parameter] = []
+    vectors: list[Parameter] = []
     for _, parameter in named:
         if parameter.requires_grad:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)

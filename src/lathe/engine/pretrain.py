@@ -19,6 +19,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ Progress = Callable[[Mapping[str, Any]], None]
 _LONGEST_BLOCKED_WINDOW = 2048
 """Beyond it torch's flash kernel takes over: the blocked form would be unrolled into too many pieces to compile."""
 _ROW_MULTIPLE = 256
+_PAD_ID = SPECIAL_TOKENS.index(PAD)
 _HELD_OUT_SEED = 1_000_003
 _DOCUMENTS_A_CHUNK = 100_000
 """Indices reserved for each chunk; no chunk uses as many."""
@@ -160,7 +162,7 @@ def pretrain(recipe: PretrainRecipe, documents: Documents, folder: Path, progres
         body = compiled_body(trainee.working, phase.window)
         while position.phase_tokens < phase.tokens:
             position = _run_chunk(recipe, phase, position, trainee, body, tokenizer, documents, progress)
-            runs.commit_folder(checkpoint, lambda temporary, at=position: _save(temporary, trainee, at))
+            runs.commit_folder(checkpoint, partial(_save, trainee, position))
         position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
     return Base(trainee.master, tokenizer, position)
 
@@ -184,7 +186,7 @@ def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path) -> To
     return Tokenizer.from_file(str(path))
 
 
-def _save(folder: Path, trainee: Trainee, position: Position) -> None:
+def _save(trainee: Trainee, position: Position, folder: Path) -> None:
     save_file(trainee.tensors(), folder / "state.safetensors")
     (folder / "state.json").write_text(json.dumps(asdict(position), indent=2) + "\n")
 
@@ -204,9 +206,7 @@ def _run_chunk(
     stream = documents(seed, position.chunk * _DOCUMENTS_A_CHUNK, phase.longest_characters, phase.drill_share)
     wanted = min(recipe.chunk_tokens, phase.tokens - position.phase_tokens)
     order_seed = seed * 100_003 + position.chunk
-    chunk = make_chunk(
-        stream, tokenizer, window=phase.window, tokens=wanted, pad=tokenizer.token_to_id(PAD), seed=order_seed
-    )
+    chunk = make_chunk(stream, tokenizer, window=phase.window, tokens=wanted, pad=_PAD_ID, seed=order_seed)
     positions_WT = stretched_positions(
         len(chunk.ids_WT), phase.window, recipe.network.context, phase.stretch, order_seed
     )
@@ -324,7 +324,7 @@ class Examiner:
             tokenizer,
             window=min(1024, recipe.network.context),
             tokens=num_tokens,
-            pad=tokenizer.token_to_id(PAD),
+            pad=_PAD_ID,
             seed=0,
         )
         self.filler = torch.from_numpy(self.chunk.ids_WT.astype(np.int64)).flatten()

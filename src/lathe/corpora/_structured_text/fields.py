@@ -222,14 +222,14 @@ def _uuid(rng: Random) -> str:
 
 def _number(kind: str, rng: Random) -> Value:
     if kind == "integer":
-        number = rng.choice(
+        whole = rng.choice(
             (rng.randint(0, 20), rng.randint(0, 999), rng.randint(1000, 99999), rng.randint(10**5, 10**8))
         )
-        return Value(number, (str(number), *(_grouped(number, 0, rng) if number > 999 else ())))
+        return Value(whole, (str(whole), *(_grouped(whole, 0, rng) if whole > 999 else ())))
     if kind == "percent":
-        number = round(rng.uniform(0, 100), rng.choice((0, 1, 2)))
-        number = int(number) if number == int(number) else number
-        return Value(number, (str(number), f"{number}%", f"{number} %", f"{number} percent"))
+        drawn = round(rng.uniform(0, 100), rng.choice((0, 1, 2)))
+        share = int(drawn) if drawn == int(drawn) else drawn
+        return Value(share, (str(share), f"{share}%", f"{share} %", f"{share} percent"))
     if kind == "coordinate":
         number = round(rng.uniform(-180, 180), rng.randint(3, 6))
         return Value(number, (repr(number),))
