@@ -195,7 +195,7 @@ def build(
         r.TrainResult(
             inputs=hashed("train"), adapter_folder="train/adapter", num_steps=93, num_tokens=571_203, num_supervised=201_144,
             first_loss=2.41, last_loss=0.112, peak_bytes=843_000_000, train_seconds=49.3, tokens_per_second=11_586,
-            trainable_parameters=589_824, step_kind=hostile("reference"),
+            trainable_parameters=589_824, step_kind=hostile("reference"), notes=(hostile("token budget halved once"),),
         ),
     )  # fmt: skip
     for arm, right in {

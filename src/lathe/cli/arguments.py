@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import verbs
+from lathe.cli import check, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -66,9 +66,16 @@ VERBS: tuple[Verb, ...] = (
          (*CHAIN, arg("--until", metavar="STAGE", default=None, help="stop after this stage")),
          "The whole chain", "lathe run recipe.yaml --set train.epochs=1"),
     _stage("prepare", "read, split and prove the data"),
-    Verb("check", "what is wrong with the rows of files or of a recipe; exit 1 where something must be mended", verbs.check,
+    Verb("check", "what is wrong with the rows of files or of a recipe; exit 1 where something must be mended", check.check,
          (arg("recipe", metavar="FILE|RECIPE|RUN", nargs="+", help="files or a folder of rows, a recipe, or a run folder"),
+          arg("--show", metavar="N", type=int, default=0, help="show the first rows token by token, with what carries loss"),
+          arg("--base", metavar="DIR", type=Path, default=None, help="for files: the base whose tokenizer and template count"),
+          arg("--all", action="store_true", help="for files: learn rules and doubt labels on all rows, not on a sample"),
           SET, NEW, SMOKE, RUNS), "Looking", "lathe check rows.jsonl"),
+    Verb("new", "write a recipe for a file of rows", check.new,
+         (arg("file", metavar="FILE", type=Path, help="a file of rows"),
+          arg("--out", metavar="RECIPE", type=Path, default=None, help="where it goes (default: beside the file)")),
+         "Looking", "lathe new rows.jsonl"),
     Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="count the parameters of this model instead"),

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from lathe.records import Decision, DoctorReport, EvalReport, Parameters, Plan, Status
-    from lathe.records.check import CheckReport
     from lathe.runs import RunFolder
 
 LABEL_WIDTH = 10
@@ -280,7 +279,7 @@ class Listener:
             parts.append(f"{figures.count(event['tokens_per_second'])} tokens/s")
         elif rate > 0:
             parts.append(f"{rate:.1f} {unit}/s" if rate >= 0.95 else f"{60 * rate:.1f} {unit}/min")
-        if rate > 0 and total:
+        if rate > 0 and total and done < total:
             parts.append(f"{figures.seconds((total - done) / rate)} left")
         return " · ".join(parts)
 
@@ -432,21 +431,6 @@ def parameters(screen: Screen, counted: Parameters) -> None:
     rows = [[name, figures.count(number)] for name, number in counted.by_group.items()]
     rows += [["total", figures.count(counted.total)], ["trainable", figures.count(counted.trainable)]]
     screen.table(["parameters", ""], rows, right=(1,))
-
-
-def check(screen: Screen, report: CheckReport) -> None:
-    """What was found in the rows, gravest first."""
-    screen.line()
-    screen.line(f"  {report.headline}", "bold")
-    for finding in report.findings:
-        screen.line()
-        screen.line(f"  {finding.level}: {finding.message}", LEVEL_COLOUR.get(finding.level, ""))
-        for example in finding.examples[:3]:
-            screen.line(f"      {example}", "dim")
-        if finding.hint:
-            screen.line(f"      → {finding.hint}")
-    for note in report.notes:
-        screen.line(f"  {note}", "dim")
 
 
 def doctor(screen: Screen, report: DoctorReport) -> None:

@@ -40,7 +40,8 @@ def stage(args: argparse.Namespace, screen: Screen) -> Exit:
     return _chain(args, screen, UNTIL.get(args.verb, args.verb))
 
 
-def _start(args: argparse.Namespace, screen: Screen) -> Run:
+def start(args: argparse.Namespace, screen: Screen) -> Run:
+    """The run that a verb works on, new or continued, named on the screen."""
     from lathe.pipeline import Run
 
     run = Run.start(args.recipe, tuple(args.sets), root=args.runs, new=args.new, smoke=args.smoke)
@@ -53,7 +54,7 @@ def _start(args: argparse.Namespace, screen: Screen) -> Run:
 
 
 def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
-    run = _start(args, screen)
+    run = start(args, screen)
     decision = run.go(until=until, progress=screen.listener())
     if screen.as_json:
         screen.document(_outcome(run, decision))
@@ -101,34 +102,6 @@ def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: st
             screen.line(f"  files   {run.folder.bundle}")
 
 
-def check(args: argparse.Namespace, screen: Screen) -> Exit:
-    """What is wrong with the rows of files, or of a recipe."""
-    from lathe.data.check import check_file, check_run
-
-    listener = screen.listener(brief=True)
-    if _is_recipe(args.recipe[0]):
-        if len(args.recipe) > 1:
-            raise InputError("lathe check takes one recipe, or any number of data files")
-        args.recipe = args.recipe[0]
-        run = _start(args, screen)
-        run.go(until="prepare", progress=listener)
-        report = check_run(run.folder, run.locked, progress=listener)
-    else:
-        report = check_file([Path(name) for name in args.recipe], progress=listener)
-    listener.close()
-    if screen.as_json:
-        screen.document(report.dump())
-    else:
-        show.check(screen, report)
-    return Exit.NO if report.blocks() else Exit.DONE
-
-
-def _is_recipe(name: str) -> bool:
-    """Whether a word names a recipe or a run and not a file or folder of rows."""
-    path = Path(name)
-    return not path.exists() or path.suffix in (".yaml", ".yml") or (path / "recipe.yaml").is_file()
-
-
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     """The plan of a recipe, or with --config the parameters of a model."""
     if args.config is not None:
@@ -137,7 +110,7 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
     from lathe.records import Plan
 
-    run = _start(args, screen)
+    run = start(args, screen)
     run.go(until="plan", progress=screen.listener(brief=True))
     record = run.folder.load(run.folder.plan, Plan)
     if screen.as_json:

@@ -1,0 +1,126 @@
+"""The verbs `check` and `new`: what is wrong with rows, and a recipe for them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lathe.cli import verbs
+from lathe.cli.show import LEVEL_COLOUR, Screen
+from lathe.errors import Exit, InputError
+
+if TYPE_CHECKING:
+    from lathe.records.check import CheckReport, Learnability, MaskedRow
+
+EXAMPLES = 3
+SUSPECTS = 5
+
+
+def check(args: argparse.Namespace, screen: Screen) -> Exit:
+    """What is wrong with the rows of files, or of a recipe."""
+    from lathe.data.check import Looking, check_file, check_run
+
+    listener = screen.listener(brief=True)
+    if is_recipe(args.recipe[0]):
+        if len(args.recipe) > 1 or args.base is not None:
+            raise InputError("lathe check takes one recipe by itself, or any number of data files")
+        args.recipe = args.recipe[0]
+        run = verbs.start(args, screen)
+        run.go(until="prepare", progress=listener)
+        report = check_run(run.folder, run.locked, show=args.show, progress=listener)
+    else:
+        looking = Looking(show=args.show, sample=None if args.all else Looking.sample)
+        report = check_file(
+            [Path(name) for name in args.recipe], tokenizer_folder=args.base, looking=looking, progress=listener
+        )
+    listener.close()
+    if screen.as_json:
+        screen.document(report.dump())
+    else:
+        show_report(screen, report)
+    return Exit.NO if report.blocks() else Exit.DONE
+
+
+def new(args: argparse.Namespace, screen: Screen) -> Exit:
+    """Writes a recipe for a file of rows."""
+    from lathe.data.draft import new_recipe
+
+    listener = screen.listener(brief=True)
+    path = new_recipe(args.file, args.out, progress=listener)
+    listener.close()
+    if screen.as_json:
+        screen.document({"recipe": str(path)})
+    else:
+        screen.line(f"  recipe  {path}")
+        screen.line(f"  next    lathe run {path} --smoke")
+    return Exit.DONE
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a word names a recipe or a run and not a file or folder of rows."""
+    path = Path(name)
+    return (
+        (not path.exists() and not path.suffix) or path.suffix in (".yaml", ".yml") or (path / "recipe.yaml").is_file()
+    )
+
+
+# ------------------------------------------------------------------------------------------ showing
+
+
+def show_report(screen: Screen, report: CheckReport) -> None:
+    """The headline, how the files were read, and every finding, gravest first."""
+    screen.line()
+    screen.line(f"  {report.headline}", "bold")
+    for file in report.files:
+        if file.said:
+            left = f", {file.left_out:,} left out" if file.left_out else ""
+            screen.line(f"  {file.name}: {file.rows:,} rows{left}, read as {file.said}", "dim")
+    for finding in report.findings:
+        screen.line()
+        screen.line(f"  {finding.level}: {finding.message}", LEVEL_COLOUR.get(finding.level, ""))
+        for example in finding.examples[:EXAMPLES]:
+            screen.line(f"      {example}", "dim")
+        if finding.hint:
+            screen.line(f"      → {finding.hint}")
+    if report.learnability is not None:
+        show_rules(screen, report.learnability)
+    if report.suspects:
+        screen.line()
+        screen.line("  labels that look wrong, worst first (all of them with --json)")
+        for suspect in report.suspects[:SUSPECTS]:
+            screen.line(
+                f"      {suspect.place}: {suspect.given!r}, perhaps {suspect.likelier!r}: {suspect.text}", "dim"
+            )
+    for row in report.shown:
+        show_mask(screen, row)
+    for note in report.notes:
+        screen.line(f"  {note}", "dim")
+
+
+def show_rules(screen: Screen, learnability: Learnability) -> None:
+    """How far each rule without a model gets."""
+    screen.line()
+    screen.line(f"  rules without a model, on rows that they did not see ({learnability.rows:,} rows)")
+    rows = [
+        [one.name, f"{one.exact:.1%}", f"{one.fields:.1%} of fields" if one.fields is not None else ""]
+        for one in sorted(learnability.baselines, key=lambda one: (-one.exact, -(one.fields or 0)))
+    ]
+    screen.table(["", "right", ""], rows, right={1})
+
+
+def show_mask(screen: Screen, row: MaskedRow) -> None:
+    """A row token by token: what carries loss in green, with a bar after each token; the rest dim."""
+    from rich.text import Text
+
+    screen.line()
+    screen.line(
+        f"  {row.place}: {sum(token.supervised for token in row.tokens)} of {len(row.tokens)} tokens carry loss"
+    )
+    text = Text()
+    for token in row.tokens:
+        style = "green" if token.supervised else "dim"
+        text.append(
+            screen.safe(token.text) + ("│" if token.supervised else ""), f"bold {style}" if token.special else style
+        )
+    screen.console("out").print(text, soft_wrap=True)
