@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M
+from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M, llama
 
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import Setting, padded_logits, peak, training, weight_bytes
 from lathe.plan.parameters import count
 from lathe.records import Interval, Plan
 
+NANO = llama(256, 6, 4, 2, 768, 4096, True, head_dim=64)
 SETTING = Setting(
     pack_tokens=1024,
     pack_supervised=300,
@@ -76,20 +77,21 @@ def test_fewer_targets_keep_less() -> None:
 @pytest.mark.parametrize(
     ("config", "tokens", "precision", "measured"),
     [
-        (SMOLLM2_135M, 512, "fp32", 2.129e9),
-        (SMOLLM2_135M, 1024, "fp32", 3.227e9),
-        (SMOLLM2_135M, 1024, "bf16", 2.371e9),
+        (SMOLLM2_135M, 512, "fp32", 2.493e9),
+        (NANO, 4096, "fp32", 1.513e9),
+        (NANO, 1024, "fp32", 0.737e9),
+        (NANO, 4096, "bf16", 1.264e9),
     ],
 )
 def test_the_peak_that_was_measured_is_inside_the_interval(
     config: dict, tokens: int, precision, measured: float
 ) -> None:
-    """Peak resident memory of the engine's step on a CPU, packs with 0.3 of their tokens supervised."""
+    """Peak resident memory of the engine's step on two cores, over packs of differing rows, 0.3 of their tokens supervised."""
     setting = replace(SETTING, pack_tokens=tokens, pack_supervised=int(0.3 * tokens), precision=precision)
     model = shapes(config)
     expected = peak(training(model, count(model, 16), setting))
     assert expected.low < measured < expected.high
-    assert measured == pytest.approx(expected.value, rel=0.05)
+    assert measured == pytest.approx(expected.value, rel=0.06)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
