@@ -152,6 +152,17 @@ def test_an_unforeseen_error_is_one_line_on_the_screen_and_a_traceback_in_the_jo
         assert "private-value" not in text
 
 
+def test_a_journal_that_cannot_be_written_hides_no_error(lathe) -> None:
+    body = "from lathe import errors, runs\ndef full(*_, **__): raise errors.StorageError('no room')\nrunsfolder = runs.RunFolder\nrunsfolder.journal = full\nprint('noise')\n"
+    unforeseen = lathe("ls", before=staged(body + "raise ZeroDivisionError('x')"))
+    assert unforeseen.returncode == 70
+    assert "ZeroDivisionError: x" in unforeseen.stderr
+    assert "Traceback" not in unforeseen.stderr
+    meant = lathe("ls", before=staged(body + "raise errors.StorageError('disk full')"))
+    assert meant.returncode == 74
+    assert meant.stderr == "error: disk full\n"
+
+
 def test_with_v_the_traceback_is_on_the_screen(lathe) -> None:
     assert "Traceback" in lathe("ls", "-v", before=staged("raise ZeroDivisionError('x')")).stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -172,3 +173,9 @@ def test_a_unit_of_several_words_stays_as_it_is() -> None:
 def test_a_long_verdict_is_broken_between_its_parts() -> None:
     assert show.folded("aaa · bbb · ccc", 9, "\n  ") == "aaa · bbb\n  ccc"
     assert show.folded("a" * 20 + " · b", 9, "|") == "a" * 20 + "|b"
+
+
+def test_a_document_stays_json_where_a_secret_is_a_number() -> None:
+    view, out, _ = screen(environment={"MY_KEY": "12345678"})
+    view.document({"num_bytes": 12345678, "said": "12345678"})
+    assert json.loads(out.getvalue()) == {"num_bytes": 12345678, "said": "[secret]"}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import TextIO
 from lathe import __version__
 from lathe.cli import arguments, noise, signals
 from lathe.cli.show import Screen
-from lathe.errors import Exit, LatheError
+from lathe.errors import Exit, LatheError, StorageError
 
 LIBRARY_SETTINGS = {
     "TOKENIZERS_PARALLELISM": "false",
@@ -93,14 +94,14 @@ def _our_bug(error: Exception, screen: Screen, caught: noise.Caught) -> Exit:
     """An exception that nobody foresaw: its traceback goes to the journal, one line to the screen."""
     trace = "".join(traceback.format_exception(error))
     said = f"{type(error).__name__}: {error}".split("\n")[0]
+    hint = "This is a bug in Lathe; the same command with -v shows the traceback."
     if not caught.active:
         screen.raw(trace)
         hint = "This is a bug in Lathe."
     elif screen.folder is not None:
-        screen.folder.journal("bug", traceback=screen.safe(trace))
-        hint = f"This is a bug in Lathe; the traceback is in {screen.folder.journal_file}"
-    else:
-        hint = "This is a bug in Lathe; the same command with -v shows the traceback."
+        with contextlib.suppress(StorageError):
+            screen.folder.journal("bug", traceback=screen.safe(trace))
+            hint = f"This is a bug in Lathe; the traceback is in {screen.folder.journal_file}"
     screen.error("Bug", said, hint, Exit.BUG)
     return Exit.BUG
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, TextIO
 
+from lathe.errors import StorageError
+
 if TYPE_CHECKING:
     from lathe.cli.show import Screen
 
@@ -77,5 +79,7 @@ def caught(active: bool) -> Iterator[Caught]:
 def to_journal(caught: Caught, screen: Screen) -> None:
     """Writes what was caught to the journal of the run that the verb worked on, secrets masked."""
     lines = caught.lines()
-    if lines and screen.folder is not None and screen.folder.path.is_dir():
+    if not lines or screen.folder is None or not screen.folder.path.is_dir():
+        return
+    with contextlib.suppress(StorageError):  # a full disk has been reported already
         screen.folder.journal("libraries said", lines=[screen.safe(line) for line in lines])

@@ -133,8 +133,17 @@ class Screen:
 
     def document(self, value: Any) -> None:
         """The JSON document of a verb, on stdout."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        self._write(self._out, redact(text, self._secrets) + "\n")
+        self._write(self._out, json.dumps(self._masked(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def _masked(self, value: Any) -> Any:
+        """A JSON value without secrets. Masked before it becomes text, so that it stays JSON whatever the secrets are."""
+        if isinstance(value, str):
+            return redact(value, self._secrets)
+        if isinstance(value, Mapping):
+            return {self._masked(key): self._masked(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._masked(inner) for inner in value]
+        return value
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line of data."""
