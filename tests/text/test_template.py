@@ -162,6 +162,16 @@ def test_an_endless_template_is_killed_and_the_next_call_starts_a_new_child() ->
     template.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups of this kind")
+def test_a_signal_to_our_group_does_not_reach_the_child() -> None:
+    """Ctrl-C asks a run to stop after its step; a template that died of it would be taken for a hostile one."""
+    template = ChatTemplate("ok", {})
+    assert template.render([user("x")]) == ["ok"]
+    assert template._child is not None
+    assert os.getpgid(template._child.pid) != os.getpgid(0)
+    template.close()
+
+
 def test_a_long_row_may_be_long_where_the_template_adds_little() -> None:
     text = "x" * 3_000_000
     assert render("<{{ messages[0].content }}>", text) == f"<{text}>"

@@ -97,8 +97,8 @@ def _rows(facts: Facts) -> Iterator[str]:
         )
     if facts.special_texts:
         yield (
-            f"the rows' own text reads like a special token in {facts.special_texts} places; it is kept as plain text, "
-            "which is what a template would not do"
+            f"the rows' own text reads like a special token in {facts.special_texts} places; it is kept as plain text "
+            "and ends or opens no turn; nothing needs to be done where that is meant"
         )
 
 

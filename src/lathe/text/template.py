@@ -116,6 +116,8 @@ class ChatTemplate:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment,
+                # Ctrl-C goes to a whole group; who asks a run to stop must not make its template look broken.
+                start_new_session=True,
             )
             self._lines = queue.SimpleQueue()
             assert self._child.stdout is not None
@@ -126,18 +128,18 @@ class ChatTemplate:
 
 def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
     """Carries the child's lines over, then an empty one for its end."""
-    for line in stream:
-        lines.put(line)
+    with stream:
+        for line in stream:
+            lines.put(line)
     lines.put(b"")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     child.kill()
     child.wait()
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
+    if child.stdin is not None:
+        with contextlib.suppress(OSError):
+            child.stdin.close()
 
 
 def _how_it_ended(child: subprocess.Popen[bytes]) -> str:
