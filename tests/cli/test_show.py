@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lathe import records as r
-from lathe.cli import show, stage_lines
-from lathe.cli.show import Screen, whisker
+from lathe.cli import stage_lines, tables
+from lathe.cli.show import Screen
+from lathe.cli.tables import whisker
 
 
 def screen(**options: object) -> tuple[Screen, io.StringIO, io.StringIO]:
@@ -42,7 +43,7 @@ def arm(name: str, value: float | None) -> r.EvalReport:
 def test_a_whisker_has_its_width_one_dot_and_its_ends_around_it(a: float, b: float, c: float) -> None:
     low, value, high = sorted((a, b, c))
     drawn = whisker(low, value, high)
-    assert len(drawn) == show.WHISKER_WIDTH
+    assert len(drawn) == tables.WHISKER_WIDTH
     assert drawn.count("●") == 1
     assert "├" not in drawn[drawn.index("●") :]
     assert "┤" not in drawn[: drawn.index("●")]
@@ -54,7 +55,7 @@ def test_what_was_not_measured_is_not_drawn() -> None:
 
 def test_arms_stand_with_their_intervals_the_tuned_one_first() -> None:
     view, out, _ = screen()
-    show.arms(
+    tables.arms(
         view,
         {"rule": arm("rule", 0.38), "tuned": arm("tuned", 0.41), "base-zero": arm("base-zero", None)},
         "json_exact",
@@ -69,7 +70,7 @@ def test_arms_stand_with_their_intervals_the_tuned_one_first() -> None:
 def test_the_verdict_is_one_line() -> None:
     view, out, _ = screen()
     line = "ITERATE  json_exact 0.41 [0.35, 0.48] · base 0.02 · rule 0.38 · planned 47 s, took 49 s"
-    show.verdict(view, r.Decision(inputs="", verdict="iterate", primary="json_exact", line=line, gates=()))
+    tables.verdict(view, r.Decision(inputs="", verdict="iterate", primary="json_exact", line=line, gates=()))
     assert out.getvalue() == f"\n  {line}\n"
 
 
@@ -171,8 +172,8 @@ def test_a_unit_of_several_words_stays_as_it_is() -> None:
 
 
 def test_a_long_verdict_is_broken_between_its_parts() -> None:
-    assert show.folded("aaa · bbb · ccc", 9, "\n  ") == "aaa · bbb\n  ccc"
-    assert show.folded("a" * 20 + " · b", 9, "|") == "a" * 20 + "|b"
+    assert tables.folded("aaa · bbb · ccc", 9, "\n  ") == "aaa · bbb\n  ccc"
+    assert tables.folded("a" * 20 + " · b", 9, "|") == "a" * 20 + "|b"
 
 
 def test_a_document_stays_json_where_a_secret_is_a_number() -> None:

@@ -1,1 +1,1 @@
-"""The command line: `main` reads arguments and turns every ending into an exit code, `verbs` does, `show` prints."""
+"""The command line: `arguments` are read, `main` turns every ending into an exit code, `verbs` do, `show` prints."""

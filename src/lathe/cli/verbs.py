@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lathe.cli import show
+from lathe.cli import tables
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -91,8 +91,8 @@ def _outcome(run: Run, decision: Decision | None) -> dict[str, object]:
 def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None, *, smoke: bool) -> None:
     if decision is not None:
         if not screen.quiet:
-            show.arms(screen, _arms(run), decision.primary)  # type: ignore[arg-type]
-        show.verdict(screen, decision)
+            tables.arms(screen, _arms(run), decision.primary)  # type: ignore[arg-type]
+        tables.verdict(screen, decision)
         if smoke:
             screen.say("  This was a smoke run: every part works. Its scores and its verdict mean nothing.")
     if until in (None, "report") and run.folder.report_html.is_file():
@@ -116,7 +116,7 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     if screen.as_json:
         screen.document({"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()})
     else:
-        show.plan(screen, record)
+        tables.plan(screen, record)
     return Exit.DONE if record.fits() else Exit.NO
 
 
@@ -133,7 +133,7 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
     if screen.as_json:
         screen.document(counted.dump())
     else:
-        show.parameters(screen, counted)
+        tables.parameters(screen, counted)
     return Exit.DONE
 
 
@@ -171,7 +171,7 @@ def status(args: argparse.Namespace, screen: Screen) -> Exit:
     if screen.as_json:
         screen.document(now.dump())
     else:
-        show.status(screen, now)
+        tables.status(screen, now)
     return Exit.DONE
 
 
@@ -202,7 +202,7 @@ def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
     if screen.as_json:
         screen.document(report.dump())
     else:
-        show.doctor(screen, report)
+        tables.doctor(screen, report)
     return Exit.DONE if report.ok else Exit.NO
 
 

@@ -1,0 +1,160 @@
+"""Tables and the verdict, each from a record."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lathe.cli.show import VERDICT_COLOUR, Screen
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from lathe.records import Decision, DoctorReport, EvalReport, Parameters, Plan, Status
+
+ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
+WHISKER_WIDTH = 25
+
+
+def whisker(low: float | None, value: float | None, high: float | None, width: int = WHISKER_WIDTH) -> str:
+    """An interval between 0 and 1 as text: `····├──●──┤····`. Empty where nothing was measured."""
+    if value is None:
+        return ""
+    place = [
+        min(width - 1, max(0, round(x * (width - 1)))) for x in (low or 0.0, value, high if high is not None else 1.0)
+    ]
+    if low is None or high is None:
+        place[0] = place[2] = place[1]
+    cells = ["·"] * width
+    for cell in range(place[0], place[2] + 1):
+        cells[cell] = "─"
+    cells[place[0]], cells[place[2]], cells[place[1]] = "├", "┤", "●"
+    return "".join(cells)
+
+
+def arms(screen: Screen, reports: Mapping[str, EvalReport], primary: str) -> None:
+    """All arms on the same items: the primary metric as a picture, the others as numbers."""
+    from rich.text import Text
+
+    from lathe.report import figures
+
+    shown = [reports[arm] for arm in ARM_ORDER if arm in reports]
+    if not shown:
+        return
+    others = [s.metric for s in shown[0].scores if s.metric != primary and not s.metric.startswith("slmbench_")][:2]
+    drawable = getattr(sys.stdout, "encoding", "utf-8").lower().startswith("utf")
+    rows = []
+    for report in shown:
+        score = report.score(primary)
+        strong = "bold" if report.arm == "tuned" else ""
+        row = [Text(report.arm, style=strong)]
+        if score is None:
+            row += [Text(figures.NOT_MEASURED), Text("")]
+        else:
+            picture = whisker(score.low, score.value, score.high) if drawable else ""
+            row += [Text(f"{figures.score(score.value)} {figures.bounds(score)}".rstrip(), style=strong), Text(picture)]
+        for metric in others:
+            other = report.score(metric)
+            row.append(Text(figures.score(other.value) if other else figures.NOT_MEASURED, style=strong))
+        rows.append(row)
+    screen.line()
+    n = shown[0].n
+    screen.table([f"{figures.counted(n, 'test item')}", primary, "0" + "1".rjust(WHISKER_WIDTH - 1), *others], rows)
+
+
+def verdict(screen: Screen, decision: Decision) -> None:
+    """The one line that a person can retell."""
+    from rich.text import Text
+
+    word, _, rest = screen.safe(decision.line).partition(" ")
+    console, indent = screen.console("out"), " " * (len(word) + 4)
+    if console.is_terminal:
+        rest = folded(rest.strip(), console.width - len(indent), f"\n{indent}")
+    line = Text.assemble("  ", (word, f"bold {VERDICT_COLOUR[decision.verdict]}"), "  ", rest.strip())
+    screen.line()
+    console.print(line, soft_wrap=True)
+
+
+def folded(line: str, width: int, between: str) -> str:
+    """A line of parts, broken between parts where it is too wide."""
+    lines = [""]
+    for part in line.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(joined) <= width or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return between.join(lines)
+
+
+def plan(screen: Screen, record: Plan) -> None:
+    """What a run will cost: exact figures, then estimates with their ends."""
+    from lathe.report import figures
+
+    schedule, peak, time_ = record.schedule, record.peak_bytes, record.train_seconds
+    screen.line()
+    rows = [
+        ["trainable parameters", figures.count(record.parameters.trainable), f"of {figures.count(record.parameters.total)}"],
+        ["optimiser steps", figures.count(schedule.num_steps), f"{figures.count(schedule.warmup_steps)} of them warm-up"],
+        ["tokens computed", figures.count(schedule.num_tokens), f"in {figures.count(schedule.num_packs)} packs"],
+        ["tokens with loss", figures.count(schedule.num_supervised), ""],
+        ["longest row", f"{figures.count(schedule.longest_row)} tokens", f"{figures.count(schedule.truncated_rows)} rows cut"],
+        ["peak memory", figures.size(peak.value), f"{figures.size(peak.low)} to {figures.size(peak.high)}, "
+         f"{figures.size(record.free_bytes)} free: " + ("fits" if record.fits() else "DOES NOT FIT")],
+    ]  # fmt: skip
+    rows += [[f"  {term.name}", figures.size(term.num_bytes), term.formula] for term in record.memory]
+    if time_ is None:
+        rows.append(["training time", "not known", "no rate was measured on this machine yet"])
+    else:
+        ends = f"{figures.seconds(time_.low)} to {figures.seconds(time_.high)}, rate {record.rate_source}"
+        rows.append(["training time", figures.seconds(time_.value), ends])
+    screen.table(["planned", "", ""], rows, right=(1,))
+    for finding in record.findings:
+        screen.line(f"  {finding}", "yellow")
+
+
+def parameters(screen: Screen, counted: Parameters) -> None:
+    """Parameters by group."""
+    from lathe.report import figures
+
+    rows = [[name, figures.count(number)] for name, number in counted.by_group.items()]
+    rows += [["total", figures.count(counted.total)], ["trainable", figures.count(counted.trainable)]]
+    screen.table(["parameters", ""], rows, right=(1,))
+
+
+def doctor(screen: Screen, report: DoctorReport) -> None:
+    """The machine, and each ability with what was seen and what would mend it."""
+    from rich.text import Text
+
+    from lathe.cli import stage_lines
+
+    screen.line(f"  {stage_lines.machine(report)}")
+    screen.line()
+    rows: list[list[str | Text]] = []
+    for capability in report.capabilities:
+        mark = Text("yes", style="green") if capability.ok else Text("no", style="yellow")
+        rows.append([capability.name, mark, capability.detail])
+        if capability.remedy and not capability.ok:
+            rows.append(["", "", f"→ {capability.remedy}"])
+    screen.table(["", "", ""], rows)
+
+
+def status(screen: Screen, now: Status) -> None:
+    """`2026-11-20T081500-demo-3f9c1a  running · train 40 of 93 · loss 0.521 · 28 s left · 0.9 GB`"""
+    from lathe.report import figures
+
+    parts: list[str] = [now.state]
+    if now.stage and now.done is not None and now.total is not None:
+        parts.append(f"{now.stage} {figures.count(now.done)} of {figures.count(now.total)}")
+    elif now.stage:
+        parts.append(now.stage)
+    if now.loss is not None:
+        parts.append(f"loss {now.loss:.3f}")
+    if now.seconds_left is not None:
+        parts.append(f"{figures.seconds(now.seconds_left)} left")
+    if now.peak_bytes is not None:
+        parts.append(figures.size(now.peak_bytes))
+    if now.verdict:
+        parts.append(now.verdict)
+    screen.line(f"{now.run}  {' · '.join(parts)}")
