@@ -22,6 +22,8 @@ PUBLIC = {
     "Run": ("lathe.pipeline", "Run"),
     "run": ("lathe.pipeline", "run"),
     "demo": ("lathe.pipeline", "demo"),
+    "check": ("lathe.data.check", "check_file"),
+    "new": ("lathe.data.draft", "new_recipe"),
     "doctor": ("lathe.doctor", "examine"),
     "pretrain": ("lathe.pretrain", "pretrain"),
     "schema": ("lathe.resolve", "json_schema"),

@@ -67,7 +67,7 @@ def test_the_headline_names_the_gravest_first(write: Write) -> None:
     ]
     broken += [{"prompt": "Help me", "completion": "Could you please provide more information?"}]
     report = check_file(write("rows.jsonl", broken))
-    assert report.headline.startswith("1 of 43 answers are cut off; 1 mock answer; 1 answers ask back")
+    assert report.headline.startswith("1 of 43 answers are cut off; 1 mock answer; 1 answer asking back")
     assert report.blocks()
     cut = report.findings[0]
     assert cut.examples[0].endswith("rows.jsonl:41: a code fence is opened and never closed")

@@ -1,6 +1,6 @@
 """`lathe check`: what is wrong with a set of rows, before anything is trained on it.
 
-    check_file([Path("my.jsonl")]).headline    ->  "64 of 298 answers are cut off; 1 mock answer; 116 more stop mid-sentence"
+    check_file([Path("my.jsonl")]).headline    ->  "64 of 298 answers are cut off; 1 mock answer; 116 more stopped mid-sentence"
     check_run(run, locked)                     the same for the prepared rows of a recipe, with its base, task and invariants
 
 Every row is looked at for itself (answers cut, mock, refused; secrets), all rows together (leaks, contradictions,
@@ -98,7 +98,8 @@ def check_file(
             checking.files.append(rows.record())
         if not len(census):
             raise DataError("no row can be used", file=str(found[0].path), hint=checking.first_rejection)
-        return checking.report(str(tokenizer_folder) if tokenizer_folder else BUNDLED, (), notes, start)
+        name, long_rows = (str(tokenizer_folder), "cut_elsewhere") if tokenizer_folder else (BUNDLED, "long_row")
+        return checking.report(name, start, notes=notes, long_rows=long_rows)
 
 
 def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: Progress = silent) -> CheckReport:
@@ -118,7 +119,7 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
                 CheckedFile(name=run.rows(side).name, side=side, read=len(examples), rows=len(examples))
             )
         rules = tuple(as_rule(task, one, setup) for one in task.baselines)
-        return checking.report(recipe.base, rules, [], start)
+        return checking.report(recipe.base, start, rules=rules)
 
 
 def bundled() -> Path:
@@ -170,8 +171,20 @@ class Checking:
             self._shown.append(coloured(self._tok, row, place))
         self._waiting.clear()
 
-    def report(self, tokenizer: str, rules: Sequence[Rule], notes: Sequence[str], start: float) -> CheckReport:
-        """Everything that was found. rules: those that a task declares. start: monotonic seconds at the beginning."""
+    def report(
+        self,
+        tokenizer: str,
+        start: float,
+        *,
+        rules: Sequence[Rule] = (),
+        notes: Sequence[str] = (),
+        long_rows: str | None = None,
+    ) -> CheckReport:
+        """Everything that was found.
+
+        tokenizer: how it is called. start: monotonic seconds at the beginning. rules: those that a task declares. long_rows: the
+        finding that rows longer than other trainers allow are noted under; None = Lathe itself trains on them.
+        """
         self._tokenise()
         census, looking = self.census, self._looking
         numbers, items = census.sample.rows()
@@ -180,9 +193,8 @@ class Checking:
         census.note_answers(kind, looking.labels)
         learnability, ranked = self._learn(numbers, items, rules or (json_rules() if kind == "json" else ()))
         lengths = self._proof.lengths(tokenizer)
-        if lengths.longer_than[str(USUAL_LENGTH)] and (self._proof.max_tokens or USUAL_LENGTH + 1) > USUAL_LENGTH:
-            place = f"the longest row has {lengths.longest:,} tokens"
-            census.tally.note("longer_than_usual", place, count=lengths.longer_than[str(USUAL_LENGTH)])
+        if long_rows is not None and (count := lengths.longer_than[str(USUAL_LENGTH)]):
+            census.tally.note(long_rows, f"the longest row has {lengths.longest:,} tokens", count=count)
         tallied = [one for one in census.tally.findings(len(census)) if kind != "label" or one.id not in WRITTEN]
         found = [*tallied, *self._proof.findings(), *([rule_finding(learnability)] if learnability else [])]
         findings = ordered(found)
@@ -205,14 +217,14 @@ class Checking:
         """Scores of rules without a model on the sample, and the labels that they doubt, worst first; none on too few rows."""
         if len(items) < LEAST_ROWS:
             return None, ()
-        self._progress({"stage": "check", "done": 0, "total": len(items), "unit": "rows learned from"})
+        self._progress({"stage": "check", "done": 0, "total": len(items), "unit": "rows", "part": "rules"})
         learnability, model = measure(items, rules, sampled_from=len(self.census))
         found = doubted([self.census.place(row) for row in numbers], items, model) if model is not None else ()
         for suspect in found:
             if suspect.margin <= SURE_MARGIN:
                 said = f"{suspect.given!r}, perhaps {suspect.likelier!r}"
                 self.census.tally.note("suspect_label", suspect.place, said)
-        self._progress({"stage": "check", "done": len(items), "total": len(items), "unit": "rows learned from"})
+        self._progress({"stage": "check", "done": len(items), "total": len(items), "unit": "rows", "part": "rules"})
         return learnability, found
 
 
@@ -302,7 +314,9 @@ def rule_finding(learnability: Learnability) -> DataFinding:
         id="trivial_rule",
         level="warning" if solved else "info",
         message=f"the score to beat without a model: {best.name}, {best.exact:.1%} right{fields} ({best.n:,} rows)",
-        hint="A rule already solves this; a model has to be worth its cost." if solved else best.definition,
+        hint="A rule already solves this; a model has to be worth its cost."
+        if solved
+        else "A tuned model must beat it; the default gate holds it to that.",
         count=best.n,
     )
 

@@ -72,7 +72,7 @@ FINDINGS: dict[str, Said] = {
     ),
     "label_unknown": Said(
         "error",
-        "{n} rows have a label that is not declared",
+        "{n} row{s} with a label that is not declared",
         "{n} of {rows} rows have a label that is not declared",
         "Mend the labels, or declare them.",
     ),
@@ -96,23 +96,23 @@ FINDINGS: dict[str, Said] = {
     ),
     "test_near_train": Said(
         "warning",
-        "{n} more test rows are nearly in train",
+        "{n} more test row{s} nearly in train",
         "{n} of {rows} test prompts are nearly equal to one in train (word 5-grams overlap by 0.7 or more)",
         "Take their like out of train; `lathe prepare` does, and lists them.",
     ),
     "validation_near_train": Said(
         "warning",
-        "{n} more validation rows are nearly in train",
+        "{n} more validation row{s} nearly in train",
         "{n} of {rows} validation prompts are nearly equal to one in train (word 5-grams overlap by 0.7 or more)",
         "Take their like out of train; `lathe prepare` does, and lists them.",
     ),
     "test_in_validation": Said(
         "warning",
-        "{n} test rows are in validation",
+        "{n} test row{s} in validation too",
         "{n} of {rows} test prompts stand in validation as well",
         "What is chosen on validation then knows them; take them out of one file.",
     ),
-    "longer_than_usual": Said(
+    "cut_elsewhere": Said(
         "warning",
         "{n} of {rows} answers would be cut at 1,024 tokens",
         "{n} of {rows} rows are longer than 1,024 tokens, where TRL and others cut unless told otherwise",
@@ -120,7 +120,7 @@ FINDINGS: dict[str, Said] = {
     ),
     "suspect_label": Said(
         "warning",
-        "{n} label{s} look wrong",
+        "{n} label{s} to look at",
         "{n} of {rows} labels look wrong to a linear model that did not see the row",
         "Read them, the worst first.",
     ),
@@ -138,13 +138,13 @@ FINDINGS: dict[str, Said] = {
     ),
     "answer_unfinished": Said(
         "warning",
-        "{n} more stop mid-sentence",
+        "{n} more stopped mid-sentence",
         "{n} of {rows} answers stop in the middle of a sentence",
         "They were probably cut at a token limit.",
     ),
     "answer_clarifying": Said(
         "warning",
-        "{n} answers ask back",
+        "{n} answer{s} asking back",
         "{n} of {rows} answers ask for information instead of answering",
         "They teach asking back; take them out unless that is wanted.",
     ),
@@ -162,15 +162,21 @@ FINDINGS: dict[str, Said] = {
     ),
     "value_not_in_input": Said(
         "warning",
-        "{n} answers hold values that their text lacks",
+        "{n} answer{s} with values that their text lacks",
         "{n} of {rows} answers hold a value that their text lacks, in a field that nearly all others have from the text",
-        "Nobody could know them; mend text or answer.",
+        "Unless it follows from the text by a rule, nobody could know it: mend text or answer.",
     ),
     "personal_data": Said(
         "warning",
-        "{n} rows with personal data",
+        "{n} row{s} with personal data",
         "{n} of {rows} rows hold mail addresses, phone, card or account numbers",
         "Keep them only if you may: they can be read out of a model.",
+    ),
+    "long_row": Said(
+        "info",
+        "",
+        "{n} of {rows} rows are longer than 1,024 tokens, where TRL and others cut unless told otherwise",
+        "Counted with the bundled tokenizer, which makes more tokens than most; name your base to count with its own.",
     ),
     "answer_conflict": Said(
         "info",
