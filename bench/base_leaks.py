@@ -2,7 +2,9 @@
 code 1 where it does.
 
     python bench/base_leaks.py ../shared/data             # every document that the shipped recipe can have used
-    python bench/base_leaks.py ../shared/data --documents 5000 --record src/lathe/assets/nano/pretrain.json
+    python bench/base_leaks.py ../shared/data --documents 5000
+    python bench/base_leaks.py ../shared/data --base src/lathe/assets/nano      # its own recipe; the result goes
+    into its record and card
 
 Compared are all strings of all files below the folder, and rows and schemas of the generated task corpora, in three
 ways: normalised lines of at least five words, runs of thirteen words, and the key sets (three keys or more) of JSON
@@ -22,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from lathe import plugins
+from lathe import runs as runs_on_disk
 from lathe.corpora import structured_text
-from lathe.pretrain import read_pretrain_recipe
-from lathe.records.pretrain import PretrainRecipe, PretrainRecord
+from lathe.pretrain import card, read_pretrain_recipe
+from lathe.records.pretrain import LeakCheck, PretrainRecipe, PretrainRecord
 
 WORDS_A_RUN = 13
 WORDS_A_LINE = 5
@@ -137,13 +140,16 @@ def main() -> int:
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("--documents", type=int, default=None, help="only the first so many documents")
     parser.add_argument("--rows", type=int, default=5000, help="rows of each generated task corpus")
-    parser.add_argument("--record", type=Path, default=None, help="pretrain.json of the base; its recipe is used")
-    arguments = parser.parse_args()
-    recipe = (
-        PretrainRecord.from_json(arguments.record.read_text(encoding="utf-8")).recipe
-        if arguments.record
-        else read_pretrain_recipe("nano")
+    parser.add_argument(
+        "--base", type=Path, default=None, help="folder of a base: its recipe is used, its card gets the result"
     )
+    arguments = parser.parse_args()
+    record = (
+        PretrainRecord.from_json((arguments.base / "pretrain.json").read_text(encoding="utf-8"))
+        if arguments.base
+        else None
+    )
+    recipe = record.recipe if record else read_pretrain_recipe("nano")
     judged_lines: set[str] = set()
     judged_runs: set[int] = set()
     judged_keys: set[frozenset[str]] = set()
@@ -196,6 +202,18 @@ def main() -> int:
         print(f"  line, {times} times: {line[:120]}")
     for keys, times in shared_keys.items():
         print(f"  keys, {times} times: {', '.join(sorted(keys))}")
+    if record is not None:
+        leaks = LeakCheck(
+            judged_files=len(files),
+            judged_corpora=tuple(generated),
+            documents=num_documents,
+            shared_lines=len(shared_lines),
+            shared_runs=num_runs,
+            shared_key_sets=len(shared_keys),
+        )
+        record = record.model_copy(update={"leaks": leaks})
+        runs_on_disk.commit_text(arguments.base / "CARD.md", card(record))
+        runs_on_disk.commit_text(arguments.base / "pretrain.json", record.to_json())
     return int(bool(shared_lines or num_runs or shared_keys))
 
 

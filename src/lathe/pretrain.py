@@ -164,6 +164,17 @@ def _versions() -> dict[str, str]:
     }
 
 
+def _leaks(record: PretrainRecord) -> str:
+    leaks = record.leaks
+    if leaks is None:
+        return "Shared text with judged data: not measured."
+    judged = f"{leaks.judged_files} files of judged data and the generated corpora {', '.join(leaks.judged_corpora)}"
+    return (
+        f"Shared text, {leaks.documents:,} documents against {judged}: {leaks.shared_lines} lines of five words or more, "
+        f"{leaks.shared_runs} runs of thirteen words, {leaks.shared_key_sets} key sets of three keys or more."
+    )
+
+
 def card(record: PretrainRecord) -> str:
     """The base's CARD.md: every number from the record."""
     shape, copies = record.recipe.network, {(s.length, s.distance): s for s in record.copying}
@@ -211,6 +222,8 @@ Copying: share of random strings given back without a fault, by length (rows) an
 | tokens | {" | ".join(f"{d:,}" for d in distances)} |
 |{"---|" * (len(distances) + 1)}
 {chr(10).join(rows)}
+
+{_leaks(record)}
 
 Versions: {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
 Made by `lathe pretrain`; the recipe stands in `pretrain.json` beside this card.

@@ -67,6 +67,7 @@ def write_base(folder: Path, network: LlamaForCausalLM, tokenizer: Tokenizer) ->
         pad_token_id=tokenizer.token_to_id(PAD),
     )
     stored.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # written as private to its owner, but a base is there to be read
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
         json.dumps(tokenizer_config(network.config.max_position_embeddings), indent=2) + "\n"

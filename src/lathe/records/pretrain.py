@@ -129,6 +129,17 @@ class HeldOut(Record):
     )
 
 
+class LeakCheck(Record):
+    """What the pretraining corpus shares with data that bases are judged on; written by bench/base_leaks.py."""
+
+    judged_files: int = Field(description="files of judged data that were read")
+    judged_corpora: tuple[str, ...] = Field(description="generated task corpora that were read beside them")
+    documents: int = Field(description="pretraining documents compared")
+    shared_lines: int = Field(description="normalised lines of at least five words that stand in both")
+    shared_runs: int = Field(description="runs of thirteen words that stand in both")
+    shared_key_sets: int = Field(description="key sets of objects (three keys or more) that stand in both")
+
+
 class PretrainRecord(Record):
     """What a pretraining run did: the numbers of the card. pretrain.json is written last."""
 
@@ -145,5 +156,6 @@ class PretrainRecord(Record):
     )
     held_out: HeldOut = Field(description="prediction of held-out documents")
     copying: tuple[CopyScore, ...] = Field(description="copying scores by length and distance")
+    leaks: LeakCheck | None = Field(None, description="shared text with judged data; None = not measured")
     versions: dict[str, str] = Field(description="lathe, torch, transformers and python")
     sha256: dict[str, str] = Field(description="file of the folder -> sha256 in hex")
