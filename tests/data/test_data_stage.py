@@ -200,6 +200,18 @@ def test_few_test_rows_and_no_validation_are_warned_about(tmp_path: Path, prepar
     assert finding(manifest, "no_validation").level == "warning"
 
 
+def test_answers_that_break_a_declared_rule_are_found(tmp_path: Path, prepared: Prepared) -> None:
+    data = {
+        "source": put(tmp_path / "rows.jsonl", good_lines(100)),
+        "invariants": {"*": ["degrees < 24", "degrees >= 0"]},
+    }
+    broken = finding(prepared(data), "invariant")
+    assert (broken.level, broken.count) == ("error", 3)
+    assert broken.examples[0] == f"{tmp_path}/rows.jsonl:98: degrees < 24 (24.25 < 24, off by 0.25)"
+    with pytest.raises(InputError):
+        prepared({**data, "invariants": {"*": ["degrees <"]}})
+
+
 def test_no_test_row_is_an_error(tmp_path: Path, run: RunFolder, prepared: Prepared) -> None:
     with pytest.raises(DataError, match="none of the 20 rows is a test row"):
         prepared({"source": put(tmp_path / "rows.jsonl", good_lines(20)), "split": {"test": 0.0}})

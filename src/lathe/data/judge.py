@@ -51,13 +51,7 @@ class Places:
         return f"{self[row]} ({SIDES[self.columns.sides[row]]})"
 
 
-def judge(
-    columns: Columns,
-    sources: Sequence[Source],
-    rejected: Sequence[RejectedRow],
-    repeated_ids: Sequence[str],
-    num_repeated_ids: int,
-) -> Judged:
+def judge(columns: Columns, sources: Sequence[Source]) -> Judged:
     """Judges a whole set."""
     places = Places(columns, sources)
     groups = overlaps.equal(columns.inputs)
@@ -70,15 +64,12 @@ def judge(
     num_train = int(train.sum())
     near_words = f"runs of five words overlap by {THRESHOLD:g} or more with a row of another side"
     findings = [
-        rejected_finding(rejected),
         leak_finding("exact_duplicate", "the same text stands on another side", exact, num_train, places),
         leak_finding("near_duplicate", near_words, near, num_train, places),
         overlap_finding(overlaps.shared(groups, test, columns.sides == VALIDATION), places),
         repeat_finding(groups, columns, kept, places),
         conflict_finding(groups, columns, places),
-        id_finding(repeated_ids, num_repeated_ids),
         *size_findings(rows),
-        licence_finding(sources),
     ]
     return Judged(
         kept=kept,
@@ -165,28 +156,6 @@ def conflict_finding(groups: overlaps.Groups, columns: Columns, places: Places) 
     )
 
 
-def id_finding(repeated: Sequence[str], count: int) -> DataFinding | None:
-    """Ids that more than one row has."""
-    if not count:
-        return None
-    message = f"{count} rows have the id of an earlier row; a number was put behind theirs"
-    return DataFinding(id="repeated_id", level="info", message=message, examples=tuple(repeated[:SHOWN]), count=count)
-
-
-def rejected_finding(rejected: Sequence[RejectedRow]) -> DataFinding | None:
-    """Rows that could not be used, and were allowed."""
-    if not rejected:
-        return None
-    return DataFinding(
-        id="rejected_row",
-        level="warning",
-        message=f"{len(rejected)} rows could not be used",
-        hint="They are listed in data/rejected.jsonl.",
-        examples=tuple(f"{row.file}:{row.line}: {row.reason}" for row in rejected[:SHOWN]),
-        count=len(rejected),
-    )
-
-
 def size_findings(rows: dict[str, int]) -> Iterator[DataFinding]:
     """Sides that are too small to say anything."""
     if 0 < rows["test"] < SMALL_TEST:
@@ -204,14 +173,3 @@ def size_findings(rows: dict[str, int]) -> Iterator[DataFinding]:
             message="the validation side has no rows: nothing can be chosen without looking at the test",
             hint="Add rows, or raise data.split.validation.",
         )
-
-
-def licence_finding(sources: Sequence[Source]) -> DataFinding | None:
-    """Sources whose licence nobody stated."""
-    unstated = tuple(source.name for source in sources if source.licence is None)
-    if not unstated:
-        return None
-    message = f"{len(unstated)} of {len(sources)} sources state no licence: fine for training, not for publishing"
-    return DataFinding(
-        id="licence_unstated", level="info", message=message, examples=unstated[:SHOWN], count=len(unstated)
-    )

@@ -1,0 +1,160 @@
+"""Rows become examples, one after the other: understood by the task, sided by their text, held against the declared invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lathe.contracts import Progress, Task
+from lathe.data import invariants, source
+from lathe.data.placed import Placed
+from lathe.data.split import normalised
+from lathe.data.spool import Spool
+from lathe.errors import DataError, InputError, TaskMismatch
+from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, RejectedRow, Source, TaskSetup
+
+SHOWN = 10
+SHOWN_FAULTS = 20
+"""Without a tolerance, reading ends at so many unusable rows."""
+PROGRESS_EVERY = 500
+
+
+@dataclass
+class Intake:
+    """What has been read so far, and what was noticed about single rows."""
+
+    spool: Spool
+    task: Task
+    setup: TaskSetup
+    rules: invariants.Invariants
+    max_rejected: float
+    """share of rows that may be unusable"""
+    sources: list[Source] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    breaches: list[str] = field(default_factory=list)
+    """places and rules of the first answers that break an invariant"""
+    num_breaches: int = 0
+    begins_with_mismatch: bool = False
+    """whether the first unusable row did not fit the task, rather than could not be read"""
+
+    def read(self, locked: LockedRecipe, progress: Progress) -> None:
+        """Reads everything that the recipe names. Raises DataError or TaskMismatch for more unusable rows than are allowed."""
+        data = locked.recipe.data
+        done = limited = 0
+        for origin in source.origins(locked):
+            left = None if data.limit is None or not origin.limited else data.limit - limited
+            count = self.read_origin(origin, data, left, done, progress)
+            done += count
+            limited += count if origin.limited else 0
+        if len(self.rejected) > self.max_rejected * done:
+            raise too_many(self.rejected, mismatch=self.begins_with_mismatch, cut_short=False)
+        progress({"stage": "prepare", "done": done, "total": done, "unit": "rows"})
+
+    def read_origin(
+        self, origin: source.Origin, data: DataSpec, limit: int | None, before: int, progress: Progress
+    ) -> int:
+        """Reads one file or corpus; returns the number of its rows. before: rows of earlier ones."""
+        count = 0
+        for item in source.rows(origin, data, limit):
+            count += 1
+            unusable = self.take(item, origin) if isinstance(item, Placed) else item
+            if unusable is not None:
+                self.reject(unusable, mismatch=isinstance(item, Placed))
+            if (before + count) % PROGRESS_EVERY == 0:
+                total = data.rows if origin.path is None else 0
+                progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
+        self.sources.append(origin.source.model_copy(update={"num_rows": count}))
+        return count
+
+    def take(self, placed: Placed, origin: source.Origin) -> RejectedRow | None:
+        """Spools one row as an example; gives it back as rejected where it does not fit the task."""
+        try:
+            example = self.task.example(placed.row, self.setup)
+        except TaskMismatch as mismatch:
+            return RejectedRow(file=placed.file, line=placed.line, reason=mismatch.message, hint=mismatch.hint)
+        text = normalised(example.input)
+        self.spool.add(example, origin.side_of(text), text, len(self.sources), placed.line)
+        if self.rules:
+            self.hold(example, placed)
+        return None
+
+    def hold(self, example: Example, placed: Placed) -> None:
+        """Notes the invariants that a right answer breaks."""
+        broken = invariants.broken(self.rules, example.meta.get("schema", ""), example.target)
+        self.num_breaches += bool(broken)
+        if broken and len(self.breaches) < SHOWN:
+            self.breaches.append(f"{placed.file}:{placed.line}: {'; '.join(broken)}")
+
+    def reject(self, row: RejectedRow, *, mismatch: bool) -> None:
+        """Takes note of an unusable row. Raises once there are enough of them to say so."""
+        if not self.rejected:
+            self.begins_with_mismatch = mismatch
+        self.rejected.append(row)
+        if self.max_rejected == 0.0 and len(self.rejected) >= SHOWN_FAULTS:
+            raise too_many(self.rejected, mismatch=self.begins_with_mismatch, cut_short=True)
+
+    def findings(self) -> tuple[DataFinding, ...]:
+        """What a person should know about single rows and their sources."""
+        found = (
+            rejected_finding(self.rejected),
+            breach_finding(self.breaches, self.num_breaches),
+            id_finding(self.spool.repeated_ids, self.spool.num_repeated_ids),
+            licence_finding(self.sources),
+        )
+        return tuple(finding for finding in found if finding is not None)
+
+
+def too_many(rejected: list[RejectedRow], *, mismatch: bool, cut_short: bool) -> InputError:
+    """One error for all rows that cannot be used: the first in full, the others by their lines."""
+    first, others = rejected[0], rejected[1:]
+    message = first.reason
+    if others:
+        lines = ", ".join(str(row.line) for row in others[:5]) + (" ..." if len(others) > 5 else "")
+        count = f"at least {len(others)}" if cut_short else str(len(others))
+        rows, noun = ("rows", "lines") if len(others) > 1 else ("row", "line")
+        message += f"; {count} more {rows} cannot be used either ({noun} {lines})"
+    if mismatch:
+        return TaskMismatch(f"{first.file}:{first.line}: {message}", hint=first.hint)
+    return DataError(message, file=first.file, line=first.line, column=first.column, hint=first.hint)
+
+
+def rejected_finding(rejected: Sequence[RejectedRow]) -> DataFinding | None:
+    """Rows that could not be used, and were allowed."""
+    if not rejected:
+        return None
+    return DataFinding(
+        id="rejected_row",
+        level="warning",
+        message=f"{len(rejected)} rows could not be used",
+        hint="They are listed in data/rejected.jsonl.",
+        examples=tuple(f"{row.file}:{row.line}: {row.reason}" for row in rejected[:SHOWN]),
+        count=len(rejected),
+    )
+
+
+def breach_finding(shown: Sequence[str], count: int) -> DataFinding | None:
+    """Right answers that break a rule which the recipe says they keep."""
+    if not count:
+        return None
+    message = f"{count} answers break a rule that the recipe declares"
+    hint = "Mend the answers, or the rule."
+    return DataFinding(id="invariant", level="error", message=message, hint=hint, examples=tuple(shown), count=count)
+
+
+def id_finding(repeated: Sequence[str], count: int) -> DataFinding | None:
+    """Ids that more than one row has."""
+    if not count:
+        return None
+    message = f"{count} rows have the id of an earlier row; a number was put behind theirs"
+    return DataFinding(id="repeated_id", level="info", message=message, examples=tuple(repeated[:SHOWN]), count=count)
+
+
+def licence_finding(sources: Sequence[Source]) -> DataFinding | None:
+    """Sources whose licence nobody stated."""
+    unstated = tuple(source.name for source in sources if source.licence is None)
+    if not unstated:
+        return None
+    message = f"{len(unstated)} of {len(sources)} sources state no licence: fine for training, not for publishing"
+    return DataFinding(
+        id="licence_unstated", level="info", message=message, examples=unstated[:SHOWN], count=len(unstated)
+    )
