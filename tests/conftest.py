@@ -1,8 +1,32 @@
-"""Settings of every test: property tests draw the same cases each time and never look at the clock."""
+"""What every folder of tests shares: the settings of property tests, and a tiny model for those that need one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
+# Property tests draw the same cases each time and never look at the clock.
 settings.register_profile("lathe", deadline=None, derandomize=True)
 settings.load_profile("lathe")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer model folder; see tiny_base.py."""
+    from tiny_base import write_base
+
+    return write_base(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch on one thread, as results to the last bit need it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
