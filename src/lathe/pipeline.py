@@ -225,16 +225,15 @@ class Run:
         )
 
     def train(self, progress: Progress = silent) -> TrainResult:
-        """Trains, or continues training."""
-        from lathe import train
+        """Trains, or continues training. The rate that was reached makes the next plan's estimate."""
+        from lathe import plan, train
 
-        return self._stage(
-            "train",
-            self.folder.train_result,
-            TrainResult,
-            progress,
-            lambda inputs: train.train(self.folder, self.locked, inputs, progress),
-        )
+        def work(inputs: str) -> TrainResult:
+            result = train.train(self.folder, self.locked, inputs, progress)
+            plan.remember_rate(self.folder, self.locked, result)
+            return result
+
+        return self._stage("train", self.folder.train_result, TrainResult, progress, work)
 
     def evaluate(self, arm: str, side: Side = "test", progress: Progress = silent) -> EvalReport:
         """Measures one arm on one side of the split."""
