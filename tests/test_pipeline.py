@@ -33,6 +33,8 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "data.split.test": (0.3, EVERYTHING),
     "data.fields": ({"input": "prompt"}, EVERYTHING),
     "data.limit": (10, EVERYTHING),
+    "data.max_rejected": (0.01, EVERYTHING),
+    "data.invariants": ({"*": ["a == b"]}, EVERYTHING),
     "schema.in_prompt": (False, EVERYTHING),
     "schema.from": ("schemas", EVERYTHING),
     "schema.key": ("schema", EVERYTHING),
