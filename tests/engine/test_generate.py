@@ -18,16 +18,35 @@ from lathe.engine.generate import SIMILAR, Prompt, generate, groups
 from lathe.errors import InputError
 from tiny_base import write_base
 
-ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral"]
+Expected = tuple[list[list[int]], frozenset[int]]
+"""Answers with the token that ended them, and the ids at which they end."""
+WRITTEN_OUT = ["llama", "qwen2", "qwen3", "mistral"]
+OTHERS = ["gpt_neox", "windowed", "phi3"]
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+def network(name: str, tmp_path_factory: pytest.TempPathFactory) -> PreTrainedModel:
+    folder = tmp_path_factory.mktemp("models") / name
+    if name == "windowed":
+        return model.load_base(write_base(folder, "mistral", sliding_window=16))
+    return model.load_base(write_base(folder, name, sliding_window=None))
+
+
+@pytest.fixture(scope="module", params=WRITTEN_OUT)
 def net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreTrainedModel:
-    folder = write_base(tmp_path_factory.mktemp("models") / request.param, request.param, sliding_window=None)
-    return model.load_base(folder)
+    loaded = network(request.param, tmp_path_factory)
+    assert can_decode(loaded)
+    return loaded
 
 
-def prompts(count: int = 11, new: int = 24) -> list[Prompt]:
+@pytest.fixture(scope="module", params=OTHERS)
+def other_net(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PreTrainedModel:
+    """Architectures and options that are left to transformers itself."""
+    loaded = network(request.param, tmp_path_factory)
+    assert not can_decode(loaded)
+    return loaded
+
+
+def prompts(count: int = 8, new: int = 16) -> list[Prompt]:
     """Prompts of very different length; some begin alike, one is another's beginning."""
     draw = np.random.default_rng(5)
     shared = draw.integers(3, 259, 40).tolist()
@@ -48,27 +67,50 @@ def one_at_a_time(net: PreTrainedModel, prompt: Prompt, stop_ids: frozenset[int]
     )[0, len(prompt.ids) :].tolist()
 
 
+@pytest.fixture(scope="module")
+def expected(net: PreTrainedModel) -> Expected:
+    return reference(net)
+
+
 @pytest.mark.parametrize("token_budget", [1, 300, 16384])
-def test_answers_equal_those_of_transformers_one_at_a_time(net: PreTrainedModel, token_budget: int) -> None:
+def test_answers_equal_those_of_transformers_one_at_a_time(
+    net: PreTrainedModel, expected: Expected, token_budget: int
+) -> None:
+    check_answers(net, expected, token_budget)
+
+
+def test_other_architectures_answer_as_transformers_does(other_net: PreTrainedModel) -> None:
+    check_answers(other_net, reference(other_net), token_budget=300)
+
+
+def reference(net: PreTrainedModel) -> Expected:
+    """What transformers writes to each prompt, and the token at which answers end: one that the first prompt's comes to."""
     wanted = prompts()
-    # A token that the first prompt's answer comes to, so that it ends there; few others write it.
     stop_ids = frozenset(one_at_a_time(net, wanted[0], frozenset({0}))[-1:])
-    answers = {a.index: a for a in generate(net, wanted, token_budget=token_budget, stop_ids=stop_ids)}
-    assert sorted(answers) == list(range(len(wanted)))
-    finishes = set()
-    for index, prompt in enumerate(wanted):
-        expected = one_at_a_time(net, prompt, stop_ids)
-        stopped = expected[-1] in stop_ids
-        assert answers[index].ids == (expected[:-1] if stopped else expected)
+    return [one_at_a_time(net, prompt, stop_ids) for prompt in wanted], stop_ids
+
+
+def check_answers(net: PreTrainedModel, expected: Expected, token_budget: int) -> None:
+    texts, stop_ids = expected
+    answers = {a.index: a for a in generate(net, prompts(), token_budget=token_budget, stop_ids=stop_ids)}
+    assert sorted(answers) == list(range(len(texts)))
+    for index, ids in enumerate(texts):
+        stopped = ids[-1] in stop_ids
+        assert answers[index].ids == (ids[:-1] if stopped else ids)
         assert answers[index].finish == ("stop" if stopped else "length")
-        finishes.add(answers[index].finish)
-    assert finishes == {"stop", "length"}, "the sample is to show both ends"
+    assert {answer.finish for answer in answers.values()} == {"stop", "length"}, "the sample is to show both ends"
+
+
+def reserved(net: PreTrainedModel, slots: int, capacity: int) -> Decoder:
+    decoder = Decoder(net)
+    decoder.reserve(slots, capacity)
+    return decoder
 
 
 def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) -> None:
     """Rows of different length side by side: prompt logits and those of ten further tokens."""
     rows = [np.arange(3, 3 + length) for length in (5, 31, 17)]
-    decoder = Decoder(net, slots=4, capacity=48)
+    decoder = reserved(net, slots=4, capacity=48)
     last = torch.stack([decoder.prefill(slot, ids) for slot, ids in enumerate(rows)])
     for taken in range(10):
         found = decoder.logits(last)
@@ -83,10 +125,10 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
 
 def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedModel) -> None:
     first, second = np.arange(3, 40), np.append(np.arange(3, 30), [99, 98, 97])
-    shared = Decoder(net, slots=2, capacity=64)
+    shared = reserved(net, slots=2, capacity=64)
     shared.prefill(0, first)
     shared.copy_prefix(0, 1, 27)
-    alone = Decoder(net, slots=1, capacity=64)
+    alone = reserved(net, slots=1, capacity=64)
     assert torch.allclose(shared.prefill(1, second, start=27), alone.prefill(0, second), atol=2e-5)
 
 
@@ -113,14 +155,6 @@ def test_a_prompt_beyond_the_context_is_refused_before_anything_is_generated(tin
     )
     with pytest.raises(InputError, match="500 tokens with up to 13 new ones exceeds the context of 512"):
         next(stream)
-
-
-def test_an_architecture_that_is_not_written_out_is_named(tmp_path: Path) -> None:
-    folder = write_base(tmp_path / "windowed", "mistral", sliding_window=16)
-    net = model.load_base(folder)
-    assert not can_decode(net)
-    with pytest.raises(InputError, match="mistral"):
-        next(generate(net, [Prompt([5], 1)], token_budget=9, stop_ids=frozenset()))
 
 
 def test_the_merged_adapter_gives_the_answers_of_base_and_adapter(tiny_base: Path, tmp_path: Path) -> None:

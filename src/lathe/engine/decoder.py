@@ -1,6 +1,7 @@
 """A llama-like decoder written out for greedy generation: fused matrices, one preallocated cache, exact lengths.
 
-    decoder = Decoder(model, slots=16, capacity=900)
+    decoder = Decoder(model)
+    decoder.reserve(slots=16, capacity=900)
     last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
     hidden_ND = decoder.step(tokens_N)                            # one more token in each of the first N slots
 
@@ -51,9 +52,9 @@ def can_decode(model: PreTrainedModel) -> bool:
 
 
 class Decoder:
-    """The model with room for `slots` answers of at most `capacity` tokens each, prompt included."""
+    """The model's weights as they are needed, and room for the answers under way."""
 
-    def __init__(self, model: PreTrainedModel, slots: int, capacity: int) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         config, body = model.config, model.get_decoder()
         self.heads, self.key_heads = config.num_attention_heads, config.num_key_value_heads
         self.width = getattr(config, "head_dim", None) or config.hidden_size // self.heads
@@ -63,11 +64,16 @@ class Decoder:
         self.norm = body.norm.weight
         self.head = model.get_output_embeddings().weight
         self.layers = [_layer(layer) for layer in body.layers]
+        self.rotary = body.rotary_emb
+        self.reserve(slots=1, capacity=1)
+
+    def reserve(self, slots: int, capacity: int) -> None:
+        """Makes room for `slots` answers of at most `capacity` tokens each, prompt included; what stood there is gone."""
         # The cosines and sines come from the model's own module: one table for every position there can be.
-        cos_1CW, sin_1CW = body.rotary_emb(self.embedding[:1], torch.arange(capacity, device=self.device)[None])
-        self.cos_CW, self.sin_CW = cos_1CW[0], sin_1CW[0]
+        cos_1CW, sin_1CW = self.rotary(self.embedding[:1], torch.arange(capacity, device=self.device)[None])
         half = self.width // 2
-        self.sin_CW = torch.cat((-self.sin_CW[:, :half], self.sin_CW[:, half:]), dim=1)
+        self.cos_CW = cos_1CW[0]
+        self.sin_CW = torch.cat((-sin_1CW[0, :, :half], sin_1CW[0, :, half:]), dim=1)
         shape = (len(self.layers), slots, self.key_heads, capacity, self.width)
         self.keys_LSKCW = torch.zeros(shape, dtype=self.embedding.dtype, device=self.device)
         self.values_LSKCW = torch.zeros_like(self.keys_LSKCW)

@@ -22,6 +22,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import InputError
 
 SIMILAR = 0.6
@@ -70,8 +71,6 @@ def generate(
 
     Raises InputError where a prompt is empty, or longer with its answer than the model's context.
     """
-    if not can_decode(model):
-        raise InputError(f"generation for the architecture {model.config.model_type} is not supported yet")
     context = getattr(model.config, "max_position_embeddings", None)
     for prompt in prompts:
         if not prompt.ids:
@@ -82,8 +81,9 @@ def generate(
                 f"exceeds the context of {context}",
                 hint="Lower evaluate.max_new_tokens, use fewer examples in the prompt, or a base with a longer context.",
             )
+    decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
     for group in groups(prompts):
-        yield from _generate_group(model, prompts, group, token_budget, stop_ids)
+        yield from _generate_group(decoder, prompts, group, token_budget, stop_ids)
 
 
 def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -99,12 +99,16 @@ def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
 
 
 def _generate_group(
-    model: PreTrainedModel, prompts: Sequence[Prompt], group: Sequence[int], token_budget: int, stop_ids: frozenset[int]
+    decoder: Decoder | ReferenceDecoder,
+    prompts: Sequence[Prompt],
+    group: Sequence[int],
+    token_budget: int,
+    stop_ids: frozenset[int],
 ) -> Iterator[Answer]:
     """Answers of one group: slots 0 .. len(writing) - 1 of the cache are always the ones in use."""
     capacity = max(prompts[index].need for index in group)
     slots = min(max(1, token_budget // capacity), len(group), MOST_SLOTS)
-    decoder = Decoder(model, slots, capacity)
+    decoder.reserve(slots, capacity)
     held: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * slots
     next_S = torch.zeros(slots, dtype=torch.long, device=decoder.device)
     waiting = list(reversed(group))
@@ -135,12 +139,16 @@ def _generate_group(
                 entry.seconds += share
 
 
-def _read(decoder: Decoder, held: list[NDArray[np.int64]], slot: int, prompt_N: NDArray[np.int64]) -> int:
+def _read(
+    decoder: Decoder | ReferenceDecoder, held: list[NDArray[np.int64]], slot: int, prompt_N: NDArray[np.int64]
+) -> int:
     """Reads a prompt into a slot, taking over what it shares with any prompt that stands in the cache; its first new token."""
-    source = max(range(len(held)), key=lambda place: _common(held[place], prompt_N))
-    shared = _common(held[source], prompt_N)
-    if shared and source != slot:
-        decoder.copy_prefix(source, slot, shared)
+    shared = 0
+    if isinstance(decoder, Decoder):
+        source = max(range(len(held)), key=lambda place: _common(held[place], prompt_N))
+        shared = _common(held[source], prompt_N)
+        if shared and source != slot:
+            decoder.copy_prefix(source, slot, shared)
     held[slot] = prompt_N
     return int(_greedy(decoder, decoder.prefill(slot, prompt_N, shared)[None]))
 
@@ -152,7 +160,7 @@ def _common(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> int:
     return int(differ[0]) if len(differ) else length
 
 
-def _greedy(decoder: Decoder, hidden_ND: Tensor) -> Tensor:
+def _greedy(decoder: Decoder | ReferenceDecoder, hidden_ND: Tensor) -> Tensor:
     return decoder.logits(hidden_ND).argmax(dim=-1)
 
 

@@ -1,0 +1,54 @@
+"""The decoder for architectures that `decoder.py` does not write out: transformers' own forward pass and cache, a row at a time.
+
+Correct for any causal language model of transformers, and several times slower: rows share neither a pass nor a prefix.
+
+Shapes: N slots in use, D hidden width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+
+class ReferenceDecoder:
+    """The same calls as `decoder.Decoder`; each slot is a cache of transformers."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.body = model.get_decoder()
+        self.output = model.get_output_embeddings()
+        self.device = model.device
+        self.config = model.config
+        self.caches: list[DynamicCache] = []
+
+    def reserve(self, slots: int, capacity: int) -> None:
+        """Makes room for `slots` answers; these caches grow as they need."""
+        self.caches = [DynamicCache(config=self.config) for _ in range(slots)]
+
+    @torch.inference_mode()
+    def prefill(self, slot: int, ids: NDArray[np.int64], start: int = 0) -> Tensor:
+        """Reads a prompt into a slot and returns the hidden state of its last token, shape (D,). start: must be 0."""
+        assert start == 0
+        self.caches[slot] = DynamicCache(config=self.config)
+        return self._forward(slot, torch.as_tensor(ids, device=self.device))
+
+    @torch.inference_mode()
+    def step(self, tokens_N: Tensor) -> Tensor:
+        """Appends one token to each of the first N slots; the hidden states after it, shape (N, D)."""
+        return torch.stack([self._forward(slot, token_1) for slot, token_1 in enumerate(tokens_N[:, None])])
+
+    def move(self, source: int, target: int) -> None:
+        """Moves a slot's content."""
+        self.caches[target] = self.caches[source]
+
+    @torch.inference_mode()
+    def logits(self, hidden_ND: Tensor) -> Tensor:
+        """Logits of hidden states, shape (N, vocabulary)."""
+        return self.output(hidden_ND)
+
+    def _forward(self, slot: int, ids_T: Tensor) -> Tensor:
+        told = self.body(input_ids=ids_T[None], past_key_values=self.caches[slot], use_cache=True)
+        return told.last_hidden_state[0, -1]
