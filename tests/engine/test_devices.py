@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -60,6 +61,16 @@ def test_gauges_read_memory_and_busy_cores() -> None:
     assert readings["rss_bytes"] > 1e7
     assert 0 < readings["cpu_utilisation"] < 64
     assert devices.peak_bytes(CPU) >= readings["rss_bytes"] * 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
+def test_the_peak_is_that_of_what_ran_since_it_was_reset() -> None:
+    block = torch.ones(50_000_000)
+    assert block.sum() > 0
+    with_block = devices.peak_bytes(CPU)
+    del block
+    devices.reset_peak(CPU)
+    assert devices.peak_bytes(CPU) < with_block - 150_000_000
 
 
 @pytest.mark.gpu

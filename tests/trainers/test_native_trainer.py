@@ -71,6 +71,7 @@ def test_training_lowers_the_loss_and_says_what_it_did(job: TrainJob) -> None:
     # 2 layers; q 32 -> 32, k and v 32 -> 16, o 32 -> 32, gate and up 32 -> 64, down 64 -> 32; rank 4
     assert result.trainable_parameters == 2 * 4 * (64 + 48 + 48 + 64 + 96 + 96 + 96)
     assert {"stage", "done", "total", "unit", "loss"} <= events[-1].keys()
+    assert 1e8 < result.peak_bytes < 4e9
     assert result.tokens_per_second == pytest.approx(result.num_tokens / result.train_seconds)
 
 
@@ -215,8 +216,10 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
     calls = iter(range(100))
     really = loop.gradients
     monkeypatch.setattr(loop, "gradients", lambda *a: value if next(calls) == 4 else really(*a))
-    with pytest.raises(Diverged, match="step 5"):
+    with pytest.raises(Diverged, match="step 5") as raised:
         train(job)
+    assert raised.value.hint is not None
+    assert "row-" in raised.value.hint, "the rows of the step are named"
     kept = Path(job.out_folder) / "checkpoints" / "step-000003" / "tensors.safetensors"
     assert all(tensor.isfinite().all() for tensor in load_file(kept).values())
     assert len(loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")) == 4

@@ -22,7 +22,7 @@ from torch import nn
 
 from lathe.contracts import Progress
 from lathe.engine import checkpoint
-from lathe.engine.devices import Gauges, Precision, out_of_memory
+from lathe.engine.devices import Gauges, Precision, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
 from lathe.engine.optim import adamw, clip_global_norm
 from lathe.engine.signals import stop_requested
@@ -59,6 +59,8 @@ class Course:
     token_budget: int = 0
     seconds: float = 0.0
     """Spent in steps, over all starts."""
+    peak_bytes: int = 0
+    """The highest of all starts."""
     resumed: int = 0
     notes: list[str] = field(default_factory=list)
     environment: dict[str, Json] = field(default_factory=dict)
@@ -78,6 +80,7 @@ def fit(work: Fit, progress: Progress) -> Course:
     gauges = Gauges(work.device)
 
     def keep() -> None:
+        course.peak_bytes = max(course.peak_bytes, peak_bytes(work.device))
         tensors = {MODEL + name: part.detach() for name, part in parameters.items()} | checkpoint.optimizer_tensors(
             optimizer
         )
@@ -95,7 +98,7 @@ def fit(work: Fit, progress: Progress) -> Course:
                 raise Diverged(
                     f"step {course.step + 1}: loss {loss:g}, gradient norm {norm:g}; the weights before this step are kept",
                     hint="Lower train.learning_rate (a third of it is a good next try), or look at the rows of this step: "
-                    + ", ".join(str(row) for row in rows[:8]),
+                    + ", ".join(work.tokens.example_ids[row] for row in rows[:8]),
                 )
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate

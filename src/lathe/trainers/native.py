@@ -39,6 +39,7 @@ class Native(Trainer):
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = steps(tokens.lengths, train, job.seed)
         step.register_attention()
+        devices.reset_peak(device)
         with devices.threads(train.threads):
             # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
             storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
@@ -65,7 +66,7 @@ class Native(Trainer):
             num_supervised=plan.over_run(tokens.supervised_lengths),
             first_loss=losses[0] if losses else None,
             last_loss=sum(tail) / len(tail) if tail else None,
-            peak_bytes=devices.peak_bytes(device),
+            peak_bytes=course.peak_bytes,
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
             device=str(device),
