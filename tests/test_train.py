@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lathe import train as training
-from lathe.errors import DataError, InputError, Unavailable
+from lathe.errors import DataError, InputError, StorageError, Unavailable
 from lathe.records import TrainResult, TrainSpec
 from lathe.runs import RunFolder
 from lathe.text.tokens import TokenSet
@@ -67,3 +70,48 @@ def test_a_trainer_that_cannot_work_here_is_named_before_anything_is_encoded(
         training.train(run, locked(tiny_base), "inputs", quiet)
     assert raised.value.hint is not None
     assert not run.tokens.exists()
+
+
+@contextlib.contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes: what a full disk looks like to it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("num_bytes", "what"), [(400, "tokens"), (30_000, "step-000004"), (15_000, "step-000004")])
+def test_a_disk_that_takes_no_more_is_a_storage_error_and_the_same_call_then_continues(
+    tiny_base: Path, tmp_path: Path, trained: RunFolder, num_bytes: int, what: str
+) -> None:
+    run = new_run(tmp_path / "run")
+    with largest_file(num_bytes), pytest.raises(StorageError, match=what):
+        training.train(run, locked(tiny_base), "train-inputs", quiet)
+    assert not run.adapter.exists()
+    assert not run.train_result.exists()
+    left = [path for path in run.path.rglob("*") if path.name.endswith((".tmp", ".old"))]
+    assert left == []
+    training.train(run, locked(tiny_base), "train-inputs", quiet)
+    name = "adapter_model.safetensors"
+    assert (run.adapter / name).read_bytes() == (trained.adapter / name).read_bytes()
+
+
+def test_an_adapter_that_cannot_be_written_is_a_storage_error(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lathe.engine import model
+
+    really = model.write_trained
+
+    def on_a_full_disk(net: object, folder: Path) -> None:
+        with largest_file(1_000):
+            really(net, folder)  # type: ignore[arg-type]
+
+    run = new_run(tmp_path / "run")
+    monkeypatch.setattr(model, "write_trained", on_a_full_disk)
+    with pytest.raises(StorageError, match="adapter"):
+        training.train(run, locked(tiny_base), "inputs", quiet)
+    assert not run.adapter.exists()

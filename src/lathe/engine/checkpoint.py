@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lathe.engine.disk import os_errors
 from lathe.records import Json
 from lathe.runs import commit_folder, file_sha256, storage
 
@@ -52,7 +53,8 @@ def save(root: Path, checkpoint: Checkpoint, job_hash: str, keep: int) -> None:
     """Commits a checkpoint under `root`, then removes all but the newest `keep`. Raises StorageError."""
 
     def fill(folder: Path) -> None:
-        save_file(checkpoint.tensors, folder / TENSORS)
+        with os_errors():
+            save_file(checkpoint.tensors, folder / TENSORS)
         (folder / STATE).write_text(_json(checkpoint.state), encoding="utf-8")
         files = {
             name: {"num_bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}

@@ -23,6 +23,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
+from lathe.engine.disk import os_errors
 from lathe.engine.folder import check_adapter_folder, check_model_folder, is_full_model, stored_tensors
 from lathe.errors import InputError, Unavailable
 from lathe.records import Method
@@ -162,7 +163,8 @@ def write_trained(model: nn.Module, folder: Path) -> None:
         write_model(causal(model), folder)
         return
     tensors = {name: part.detach().contiguous() for name, part in get_peft_model_state_dict(model).items()}
-    save_file(dict(sorted(tensors.items())), folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    with os_errors():
+        save_file(dict(sorted(tensors.items())), folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     config = model.peft_config["default"]
     # peft holds the targets as a set, whose order changes from process to process.
     fields = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
@@ -173,7 +175,8 @@ def write_trained(model: nn.Module, folder: Path) -> None:
 
 def write_model(model: PreTrainedModel, folder: Path) -> None:
     """Writes config.json and model.safetensors into an existing folder, without a tokenizer."""
-    model.save_pretrained(folder, max_shard_size="50GB")
+    with os_errors():
+        model.save_pretrained(folder, max_shard_size="50GB")
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
