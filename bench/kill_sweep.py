@@ -4,8 +4,9 @@
 
 A moment is one of the stage's file operations or optimiser steps, counted in an undisturbed run. At each point the stage is
 killed there, started again, killed a second time at another moment where it comes so far, and started once more. It counts as
-held when the adapter's bytes and each step's loss equal those of the undisturbed run. Prints one line a point and the figure;
-exits 1 where one point is lost. Some two seconds a point: the processes are forked after torch was imported.
+held when the adapter's bytes and each step's loss equal those of the undisturbed run and nothing half-written is left.
+Prints one line a point and the figure; exits 1 where one point is lost. Some two seconds a point: the processes are forked
+after torch was imported.
 """
 
 from __future__ import annotations
@@ -135,7 +136,8 @@ def sweep(points: int, seed: int, folder: Path) -> int:
         again, _ = stage(run, locked, second)
         if again:
             stage(run, locked)
-        same = outcome(run) == expected and run.train_result.is_file()
+        leftovers = [path for path in run.train.rglob(".*") if path.suffix in (".tmp", ".old")]
+        same = outcome(run) == expected and run.train_result.is_file() and not leftovers
         held += same
         twice = f", again at {second}" if again else ""
         print(f"killed at moment {first}{twice}: {'same bytes' if same else 'DIFFERS'}", flush=True)

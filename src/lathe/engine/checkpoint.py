@@ -79,12 +79,11 @@ def newest(root: Path, job_hash: str) -> Search:
     return Search(None, tuple(skipped))
 
 
-def sweep(root: Path) -> None:
-    """Removes what a killed process left half-written or half-removed. Only for the holder of the run's lock."""
-    if root.is_dir():
-        for leftover in root.glob(".*"):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(leftover)
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left half-written or half-removed there. Only for the holder of the run's lock."""
+    for leftover in (*folder.glob(".*.tmp"), *folder.glob(".*.old")):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 class _Unfit(Exception):

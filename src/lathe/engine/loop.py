@@ -72,6 +72,8 @@ def fit(work: Fit, progress: Progress) -> Course:
     with storage(work.out):
         work.out.mkdir(parents=True, exist_ok=True)
     checkpoints = work.out / "checkpoints"
+    for folder in (work.out, checkpoints):
+        checkpoint.sweep(folder)
     parameters = trainable(work.model)
     train = work.plan.train
     optimizer = adamw(parameters.items(), train.learning_rate, train.weight_decay)
@@ -157,7 +159,6 @@ def _resume(
     work: Fit, checkpoints: Path, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> Course:
     """The course of the newest intact checkpoint, its tensors put in place; a fresh one where there is none."""
-    checkpoint.sweep(checkpoints)
     search = checkpoint.newest(checkpoints, work.job_hash)
     here = {
         "torch": torch.__version__,
