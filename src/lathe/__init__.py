@@ -23,7 +23,7 @@ PUBLIC = {
     "run": ("lathe.pipeline", "run"),
     "demo": ("lathe.pipeline", "demo"),
     "check": ("lathe.data.check", "check_file"),
-    "new": ("lathe.data.draft", "new_recipe"),
+    "new": ("lathe.data.new", "propose"),
     "doctor": ("lathe.doctor", "examine"),
     "pretrain": ("lathe.pretrain", "pretrain"),
     "schema": ("lathe.resolve", "json_schema"),

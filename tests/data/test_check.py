@@ -146,6 +146,18 @@ def test_broken_invariants_are_found_where_rules_are_declared(write: Write) -> N
     assert "sum == a + b (8 == 7, off by 1)" in finding.examples[0]
 
 
+def test_answers_that_do_not_fit_their_schema_are_found_where_schemas_are_given(write: Write) -> None:
+    rows = [
+        {"prompt": f"Order {n} of 3 lamps", "completion": {"lamps": 3 if n != 5 else "three"}, "schema_id": "order"}
+        for n in range(40)
+    ]
+    schema = {"type": "object", "properties": {"lamps": {"type": "integer"}}}
+    report = check_file(write("rows.jsonl", rows), looking=Looking(schemas={"order": schema, "other": False}))
+    (finding,) = (one for one in report.findings if one.id == "schema_invalid")
+    assert finding.count == 1
+    assert "rows.jsonl:6: the target does not fit the schema 'order' at lamps" in finding.examples[0]
+
+
 def test_rows_that_cannot_be_read_are_named_with_line_and_reason(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     lines = [json.dumps(row) for row in QUESTIONS]

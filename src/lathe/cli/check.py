@@ -20,6 +20,8 @@ SUSPECTS = 5
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
     """What is wrong with the rows of files, or of a recipe."""
     from lathe.data.check import Looking, check_file, check_run
+    from lathe.data.source import read_schemas
+    from lathe.records import SchemaSpec
 
     listener = screen.listener(brief=True)
     if is_recipe(args.recipe[0]):
@@ -30,7 +32,10 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         run.go(until="prepare", progress=listener)
         report = check_run(run.folder, run.locked, show=args.show, progress=listener)
     else:
-        looking = Looking(show=args.show, sample=None if args.all else Looking.sample)
+        schemas = (
+            read_schemas(SchemaSpec.model_validate({"from": str(args.schemas)})) if args.schemas is not None else {}
+        )
+        looking = Looking(schemas=schemas, show=args.show, sample=None if args.all else Looking.sample)
         report = check_file(
             [Path(name) for name in args.recipe], tokenizer_folder=args.base, looking=looking, progress=listener
         )
@@ -43,17 +48,19 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
-    """Writes a recipe for a file of rows."""
-    from lathe.data.draft import new_recipe
+    """Writes a recipe for files of rows."""
+    from lathe.data.new import name_of, propose
+    from lathe.runs import commit_text
 
-    listener = screen.listener(brief=True)
-    path = new_recipe(args.file, args.out, progress=listener)
-    listener.close()
+    path: Path = args.out if args.out is not None else Path(f"{name_of(args.files[0])}.yaml")
+    if path.exists():
+        raise InputError(f"{path} is there already", hint="Name another file with --out, or move that one away.")
+    commit_text(path, propose(args.files, path.parent))
     if screen.as_json:
         screen.document({"recipe": str(path)})
     else:
         screen.line(f"  recipe  {path}")
-        screen.line(f"  next    lathe run {path} --smoke")
+        screen.say(f"  next    lathe run {path} --smoke")
     return Exit.DONE
 
 

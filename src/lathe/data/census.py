@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -27,7 +27,7 @@ from lathe.data.secrets import redacted
 from lathe.data.split import normalised
 from lathe.data.spool import hash64
 from lathe.data.tally import Tally
-from lathe.records import Side
+from lathe.records import Json, Side
 from lathe.records.check import AnswerKind
 
 MOST_LABELS = 2000
@@ -68,8 +68,15 @@ class Sample:
 class Census:
     """What is known of all rows added so far."""
 
-    def __init__(self, rules: Mapping[str, Sequence[Invariant]] | None = None, sample: int | None = None) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, Sequence[Invariant]] | None = None,
+        sample: int | None = None,
+        misfit: Callable[[str, Json], str] = lambda group, target: "",
+    ) -> None:
+        """rules: invariants by group. sample: rows that rules learn from; None = all. misfit: what does not fit in a target."""
         self._rules = rules or {}
+        self._misfit = misfit
         self._sets = Sets()
         self._values = Values()
         self._inputs, self._targets = array("Q"), array("Q")
@@ -120,6 +127,8 @@ class Census:
         place = self.place(row)
         for id, detail in look(conversation, asked, leaves):
             self.tally.note(id, place, detail)
+        if misfit := self._misfit(group, conversation.target) if conversation.target is not None else "":
+            self.tally.note("schema_invalid", place, misfit)
         broken = invariants.broken(self._rules, group, conversation.target) if self._rules else []
         if broken:
             self.tally.note("invariant", place, "; ".join(broken))

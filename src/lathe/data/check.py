@@ -30,7 +30,7 @@ from lathe.data.row_files import FileRows, Reading, find
 from lathe.data.rules import Item, Rule
 from lathe.data.secrets import redacted
 from lathe.data.tally import Tally, ordered
-from lathe.errors import DataError
+from lathe.errors import DataError, TaskMismatch
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow, Suspect
 from lathe.runs import RunFolder, read_rows
@@ -54,12 +54,13 @@ class Looking:
     """What a check is to know besides the rows.
 
     max_tokens: length at which rows would be cut; None = the base's context. rules: invariants by the schema that their answers
-    have, `*` for all. labels: all that there may be; None = not declared. sample: rows that rules without a model learn from;
-    None = all. show: how many rows to give back token by token.
+    have, `*` for all. schemas: JSON Schemas by the name that rows use. labels: all that there may be; None = not declared.
+    sample: rows that rules without a model learn from; None = all. show: how many rows to give back token by token.
     """
 
     max_tokens: int | None = None
     rules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    schemas: Mapping[str, Json] = field(default_factory=dict)
     labels: Sequence[str] | None = None
     sample: int | None = SAMPLE
     show: int = 0
@@ -140,7 +141,7 @@ class Checking:
     """One check while it goes on."""
 
     def __init__(self, tok: Tokenizer, looking: Looking, progress: Progress) -> None:
-        self.census = Census(invariants.parse_all(looking.rules), looking.sample)
+        self.census = Census(invariants.parse_all(looking.rules), looking.sample, misfits(looking.schemas))
         self.files: list[CheckedFile] = []
         self.first_rejection: str | None = None
         self._tok, self._looking, self._progress = tok, looking, progress
@@ -260,6 +261,24 @@ def json_rules() -> tuple[Rule, ...]:
     """The rules that the task of JSON extraction declares, for rows without a recipe."""
     task = plugins.load("tasks", "json_extraction")
     return tuple(as_rule(task, one, TaskSetup()) for one in task.baselines if one.name != "majority")
+
+
+def misfits(schemas: Mapping[str, Json]) -> Callable[[str, Json], str]:
+    """Why a target does not fit the schema of its name, by the task that knows schemas; empty where it does or names none."""
+    task = plugins.load("tasks", "json_extraction") if schemas else None
+
+    def misfit(group: str, target: Json) -> str:
+        if task is None or group not in schemas:
+            return ""
+        try:
+            task.example(
+                {"input": "-", "target": target, "schema_id": group}, TaskSetup(schemas={group: schemas[group]})
+            )
+        except TaskMismatch as mismatch:
+            return mismatch.message
+        return ""
+
+    return misfit
 
 
 def as_rule(task: Task, baseline: Baseline, setup: TaskSetup) -> Rule:

@@ -17,7 +17,8 @@ from pathlib import Path
 from lathe.data import tables
 from lathe.data.conversation import Conversation
 from lathe.data.formats import LOOKED_AT, Layout, detect
-from lathe.data.read import Placed, read_file
+from lathe.data.placed import Placed
+from lathe.data.read import read_file
 from lathe.data.readers import convert
 from lathe.errors import DataError
 from lathe.files import row_files

@@ -1,0 +1,79 @@
+"""`lathe check` and `lathe new` as a person types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Typed = Callable[..., subprocess.CompletedProcess[str]]
+ROWS = [
+    {"prompt": f"Order {number}: {number % 7} lamps", "completion": {"id": number, "lamps": number % 7}}
+    for number in range(40)
+]
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Typed:
+    """A command, run in a folder that holds rows.jsonl."""
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lathe.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_clean_rows_end_with_0_and_say_how_they_were_read(typed: Typed) -> None:
+    done = typed("check", "rows.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "rows.jsonl: 40 rows, read as prompt-completion (prompt, completion)" in done.stdout
+    assert "rules without a model" in done.stdout
+
+
+def test_rows_to_mend_end_with_1_and_the_gravest_is_the_headline(typed: Typed, tmp_path: Path) -> None:
+    with open(tmp_path / "rows.jsonl", "a") as file:
+        file.write(json.dumps({"prompt": "Order 99", "completion": '{"id": 99, "la'}) + "\n")
+    done = typed("check", "rows.jsonl")
+    assert done.returncode == 1
+    assert done.stdout.strip().split("\n")[0].strip() == "1 of 41 answers are cut off"
+    assert "rows.jsonl:41: JSON that ends with" in done.stdout
+
+
+def test_tokens_that_carry_loss_are_shown(typed: Typed) -> None:
+    done = typed("check", "rows.jsonl", "--show", "2")
+    assert "rows.jsonl:2: " in done.stdout
+    assert "tokens carry loss" in done.stdout
+    assert "│" in done.stdout
+
+
+def test_the_json_document_is_the_whole_report(typed: Typed) -> None:
+    report = json.loads(typed("check", "rows.jsonl", "--json").stdout)
+    assert report["files"][0]["rows"] == 40
+    assert report["learnability"]["kind"] == "json"
+
+
+@pytest.mark.parametrize(
+    "words", [("check", "missing.jsonl"), ("check", "rows.jsonl", "--base", "nowhere"), ("new", "missing.jsonl")]
+)
+def test_what_is_not_there_is_named_with_exit_2(typed: Typed, words: tuple[str, ...]) -> None:
+    done = typed(*words)
+    assert done.returncode == 2
+    assert words[-1] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_new_recipe_is_prepared_as_it_is_and_never_written_over(typed: Typed, tmp_path: Path) -> None:
+    assert typed("new", "rows.jsonl").returncode == 0
+    assert "source: rows.jsonl" in (tmp_path / "rows.yaml").read_text()
+    done = typed("check", "rows.yaml")
+    assert done.returncode == 0, done.stderr
+    again = typed("new", "rows.jsonl")
+    assert again.returncode == 2
+    assert "rows.yaml is there already" in again.stderr
