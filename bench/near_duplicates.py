@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from lathe import plugins
-from lathe.data.near import THRESHOLD, jaccard, pairs, shingles
+from lathe.data.near import THRESHOLD, jaccard, own_shingles, pairs, rarity, shingles
 from lathe.data.sets import Sets
 from lathe.data.split import normalised, side_of
 
@@ -51,8 +51,9 @@ def main() -> None:
     shingled = time.perf_counter()
     found = {row for row, _, _ in pairs(sets, left, ~left)}
     searched = time.perf_counter()
-    others = [sets.of(int(row)) for row in np.flatnonzero(~left)]
-    best = {int(row): max(jaccard(sets.of(int(row)), other) for other in others) for row in np.flatnonzero(left)}
+    own = own_shingles(sets, rarity(sets))
+    others = [own(int(row)) for row in np.flatnonzero(~left)]
+    best = {int(row): max(jaccard(own(int(row)), other) for other in others) for row in np.flatnonzero(left)}
     compared = time.perf_counter()
 
     true = {row for row, overlap in best.items() if overlap >= THRESHOLD}
