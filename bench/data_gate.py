@@ -24,10 +24,14 @@ from pathlib import Path
 
 from lathe import plugins
 from lathe.data import invariants, learnability, suspects
+from lathe.data.census import Census
 from lathe.data.check import Looking, check_file
 from lathe.data.features import sketch
 from lathe.data.learnability import folds_of, labelled, measure
+from lathe.data.row_files import FileRows, Found
 from lathe.data.rules import Item
+from lathe.data.split import normalised, side_of
+from lathe.records import RejectedRow
 from lathe.resolve import find_recipe, read_recipe
 
 
@@ -61,6 +65,15 @@ def interactions(folder: Path) -> None:
     }
     show("interactions: test prompts in train", f"{split['test_in_train'].count} of 31", "20 of 31")
     show("interactions: validation prompts in train", f"{split['validation_in_train'].count} of 29", "11 of 29")
+    rows = [
+        item[1] for item in FileRows(Found(inside / "interactions_20251001.jsonl")) if not isinstance(item, RejectedRow)
+    ]
+    with Census() as census:
+        for line, row in enumerate(rows):
+            census.add(row, side_of(normalised(row.input), 0.1, 0.1), "all", line)
+        census.note_overlaps("text")
+        leaks = census.tally.count("test_in_train") + census.tally.count("validation_in_train")
+    show("interactions: held-out prompts in train after a split by content", str(leaks), "0")
     show("interactions: answers cut off", f"{log['answer_cut'].count} of 298", "64 of 298")
     show("interactions: mock answers", str(log["answer_mock"].count), "1")
     show("interactions: answers that ask back", str(log["answer_clarifying"].count))

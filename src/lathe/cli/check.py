@@ -20,6 +20,7 @@ SUSPECTS = 5
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
     """What is wrong with the rows of files, or of a recipe."""
     from lathe.data.check import Looking, check_file, check_run
+    from lathe.data.hub import fetch, is_hub
     from lathe.data.source import read_schemas
     from lathe.records import SchemaSpec
 
@@ -32,13 +33,11 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         run.go(until="prepare", progress=listener)
         report = check_run(run.folder, run.locked, show=args.show, progress=listener)
     else:
-        schemas = (
-            read_schemas(SchemaSpec.model_validate({"from": str(args.schemas)})) if args.schemas is not None else {}
-        )
+        folder = None if args.schemas is None else str(args.schemas)
+        schemas = read_schemas(SchemaSpec.model_validate({"from": folder})) if folder is not None else {}
         looking = Looking(schemas=schemas, show=args.show, sample=None if args.all else Looking.sample)
-        report = check_file(
-            [Path(name) for name in args.recipe], tokenizer_folder=args.base, looking=looking, progress=listener
-        )
+        places = [fetch(name) if is_hub(name) else Path(name) for name in args.recipe]
+        report = check_file(places, tokenizer_folder=args.base, looking=looking, progress=listener)
     listener.close()
     if screen.as_json:
         screen.document(report.dump())
@@ -65,11 +64,11 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def is_recipe(name: str) -> bool:
-    """Whether a word names a recipe or a run and not a file or folder of rows."""
+    """Whether a word names a recipe or a run, and not a file or folder of rows nor a data set of the Hub."""
     path = Path(name)
-    return (
-        (not path.exists() and not path.suffix) or path.suffix in (".yaml", ".yml") or (path / "recipe.yaml").is_file()
-    )
+    if path.suffix in (".yaml", ".yml") or (path / "recipe.yaml").is_file():
+        return True
+    return not path.exists() and not path.suffix and ":" not in name
 
 
 # ------------------------------------------------------------------------------------------ showing

@@ -59,9 +59,10 @@ class Sample:
         elif drawn > self._heap[0]:
             heapq.heapreplace(self._heap, drawn)
 
-    def rows(self) -> tuple[list[int], list[Item]]:
-        """Row numbers and items, in the order of the rows."""
-        inside = sorted(self._heap, key=lambda drawn: -drawn.rank[1])
+    def rows(self, most: int | None = None) -> tuple[list[int], list[Item]]:
+        """Row numbers and items of the sample, or of the part of it with the smallest hashes; in the order of the rows."""
+        drawn_first = sorted(self._heap, reverse=True)[:most]
+        inside = sorted(drawn_first, key=lambda drawn: -drawn.rank[1])
         return [-drawn.rank[1] for drawn in inside], [drawn.item for drawn in inside]
 
 

@@ -40,6 +40,8 @@ from lathe.text.tokenizer import Tokenizer, load
 BUNDLED = "lathe:nano"
 SAMPLE = 4000
 """Rows on which rules are learned: a score to about one percent, in a few seconds."""
+JSON_SAMPLE = 1000
+"""The same for JSON answers, whose rules take milliseconds a row."""
 BATCH = 256
 MOST_SUSPECTS = 50
 SURE_MARGIN = -0.15
@@ -190,6 +192,8 @@ class Checking:
         census, looking = self.census, self._looking
         numbers, items = census.sample.rows()
         kind: AnswerKind = kind_of([item.answer for item in items]) if items else "text"
+        if kind == "json" and looking.sample is not None:
+            numbers, items = census.sample.rows(JSON_SAMPLE)
         census.note_overlaps(kind)
         census.note_answers(kind, looking.labels)
         learnability, ranked = self._learn(numbers, items, rules or (json_rules() if kind == "json" else ()))
