@@ -68,11 +68,12 @@ def interactions(folder: Path) -> None:
     rows = [
         item[1] for item in FileRows(Found(inside / "interactions_20251001.jsonl")) if not isinstance(item, RejectedRow)
     ]
-    with Census() as census:
-        for line, row in enumerate(rows):
-            census.add(row, side_of(normalised(row.input), 0.1, 0.1), "all", line)
-        census.note_overlaps("text")
-        leaks = census.tally.count("test_in_train") + census.tally.count("validation_in_train")
+    census = Census()
+    for line, row in enumerate(rows):
+        census.add(row, side_of(normalised(row.input), 0.1, 0.1), "all", line)
+    census.note_overlaps("text")
+    leaks = census.tally.count("test_in_train") + census.tally.count("validation_in_train")
+    census.close()
     show("interactions: held-out prompts in train after a split by content", str(leaks), "0")
     show("interactions: answers cut off", f"{log['answer_cut'].count} of 298", "64 of 298")
     show("interactions: mock answers", str(log["answer_mock"].count), "1")

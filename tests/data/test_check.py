@@ -172,6 +172,15 @@ def test_rows_that_cannot_be_read_are_named_with_line_and_reason(tmp_path: Path)
     assert (report.files[0].read, report.files[0].rejected, report.files[0].rows) == (40, 3, 37)
 
 
+def test_a_row_that_no_tokenizer_takes_is_named_and_spoils_no_other(write: Write) -> None:
+    report = check_file(write("rows.jsonl", [*QUESTIONS, {"prompt": "bad \ufdd0 sign", "completion": "b"}]))
+    (finding,) = (one for one in report.findings if one.id == "rejected_row")
+    assert (finding.count, finding.examples[0].split(": ")[0][-3:]) == (1, ":41")
+    assert "U+FDD0" in finding.examples[0]
+    assert report.lengths is not None
+    assert report.lengths.rows == 40
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

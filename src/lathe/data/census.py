@@ -12,7 +12,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +88,8 @@ class Census:
         self.answers: Counter[str] | None = Counter()
         """rows of each answer; None where there are more than MOST_LABELS different ones"""
 
-    def __enter__(self) -> Census:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Gives back the file in which word runs are kept."""
         self._sets.close()
 
     def __len__(self) -> int:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
@@ -30,7 +32,7 @@ from lathe.data.row_files import FileRows, Reading, find
 from lathe.data.rules import Item, Rule
 from lathe.data.secrets import redacted
 from lathe.data.tally import Tally, ordered
-from lathe.errors import DataError, TaskMismatch
+from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow, Suspect
 from lathe.runs import RunFolder, read_rows
@@ -90,7 +92,8 @@ def check_file(
     names = ", ".join(path.name for path in passed_over)
     notes = [f"left out, for others are named for sides: {names}"] if passed_over else []
     checking = Checking(load(tokenizer_folder or bundled()), looking or Looking(), progress)
-    with checking.census as census:
+    with checking:
+        census = checking.census
         for one in found:
             rows = FileRows(one, reading)
             for item in rows:
@@ -113,7 +116,7 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
     checking = Checking(load(Path(locked.base_folder)), looking, progress)
     task, setup = plugins.load("tasks", recipe.task), run.load(run.setup, TaskSetup)
     sides: tuple[Side, ...] = ("train", "validation", "test")
-    with checking.census:
+    with checking:
         for side in sides:
             examples = read_rows(run.rows(side), Example)
             for number, example in enumerate(examples, start=1):
@@ -140,7 +143,7 @@ def conversation_of(example: Example) -> Conversation:
 
 
 class Checking:
-    """One check while it goes on."""
+    """One check while it goes on. Rows are tokenised in a thread beside, which waits for no lock of Python's most of the time."""
 
     def __init__(self, tok: Tokenizer, looking: Looking, progress: Progress) -> None:
         self.census = Census(invariants.parse_all(looking.rules), looking.sample, misfits(looking.schemas))
@@ -150,6 +153,17 @@ class Checking:
         self._proof = MaskProof(tok, looking.max_tokens)
         self._shown: list[MaskedRow] = []
         self._waiting: list[tuple[Conversation, str]] = []
+        self._beside = ThreadPoolExecutor(1)
+        self._tokenising: Future[list[tuple[str, Encoded | str]]] | None = None
+
+    def __enter__(self) -> Checking:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._beside.shutdown(cancel_futures=True)
+        self.census.close()
 
     def add(self, conversation: Conversation, side: Side | None, file: str, line: int) -> None:
         """Takes one row."""
@@ -164,15 +178,19 @@ class Checking:
         self.census.tally.note("rejected_row", f"{row.file}:{row.line}", row.reason)
 
     def _tokenise(self) -> None:
-        """Proves the rows that wait."""
-        places, rows = [], []
-        for place, row in encoded(self._tok, self._waiting):
-            places.append(place)
-            rows.append(row)
-        self._proof.add(rows, places)
-        for row, place in list(zip(rows, places))[: max(0, self._looking.show - len(self._shown))]:
-            self._shown.append(coloured(self._tok, row, place))
-        self._waiting.clear()
+        """Hands the rows that wait to the thread, and proves those that it has done."""
+        before, waiting = self._tokenising, self._waiting
+        self._tokenising, self._waiting = self._beside.submit(tokens_of, self._tok, waiting), []
+        self._prove(before.result() if before is not None else [])
+
+    def _prove(self, done: Sequence[tuple[str, Encoded | str]]) -> None:
+        for place, row in done:
+            if isinstance(row, str):
+                self.census.tally.note("rejected_row", place, row)
+                continue
+            self._proof.add([row], [place])
+            if len(self._shown) < self._looking.show:
+                self._shown.append(coloured(self._tok, row, place))
 
     def report(
         self,
@@ -189,6 +207,8 @@ class Checking:
         finding that rows longer than other trainers allow are noted under; None = Lathe itself trains on them.
         """
         self._tokenise()
+        assert self._tokenising is not None, "the last rows were just handed over"
+        self._prove(self._tokenising.result())
         census, looking = self.census, self._looking
         numbers, items = census.sample.rows()
         kind: AnswerKind = kind_of([item.answer for item in items]) if items else "text"
@@ -248,6 +268,21 @@ def encoded(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> Iterato
     for conversation, place in rows:
         if len(conversation.turns) == 1:
             yield place, plain_text(tok, conversation.completion)
+
+
+def tokens_of(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> list[tuple[str, Encoded | str]]:
+    """(place, tokens) of rows, or the reason why a row has none."""
+    try:
+        return list(encoded(tok, rows))
+    except InputError:
+        pass  # one row spoils a batch; each by itself tells which
+    found: list[tuple[str, Encoded | str]] = []
+    for conversation, place in rows:
+        try:
+            found += encoded(tok, [(conversation, place)])
+        except InputError as error:
+            found.append((place, error.message))
+    return found
 
 
 def plain_text(tok: Tokenizer, text: str) -> Encoded:
