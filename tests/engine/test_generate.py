@@ -18,6 +18,8 @@ from lathe.engine.generate import SIMILAR, Prompt, generate, groups
 from lathe.errors import InputError
 from tiny_base import write_base
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Expected = tuple[list[list[int]], frozenset[int]]
 """Answers with the token that ended them, and the ids at which they end."""
 WRITTEN_OUT = ["llama", "qwen2", "qwen3", "mistral"]
