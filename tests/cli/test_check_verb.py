@@ -42,7 +42,7 @@ def test_rows_to_mend_end_with_1_and_the_gravest_is_the_headline(typed: Typed, t
         file.write(json.dumps({"prompt": "Order 99", "completion": '{"id": 99, "la'}) + "\n")
     done = typed("check", "rows.jsonl")
     assert done.returncode == 1
-    assert done.stdout.strip().split("\n")[0].strip() == "1 of 41 answers are cut off"
+    assert done.stdout.strip().startswith("1 of 41 answers are cut off")
     assert "rows.jsonl:41: JSON that ends with" in done.stdout
 
 

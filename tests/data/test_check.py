@@ -172,6 +172,13 @@ def test_rows_that_cannot_be_read_are_named_with_line_and_reason(tmp_path: Path)
     assert (report.files[0].read, report.files[0].rejected, report.files[0].rows) == (40, 3, 37)
 
 
+def test_among_json_answers_one_that_is_none_is_named_and_so_is_an_empty_prompt(write: Write) -> None:
+    rows = [{"prompt": f"Order {n}", "completion": {"n": n}} for n in range(40)]
+    rows += [{"prompt": "Order 40", "completion": text} for text in ('{"n": NaN}', "forty", '{"n": 1, "n": 2}')]
+    found = counts(check_file(write("rows.jsonl", [*rows, {"prompt": " ", "completion": {"n": 1}}])))
+    assert (found["answer_not_json"], found["prompt_empty"]) == (3, 1)
+
+
 def test_a_row_that_no_tokenizer_takes_is_named_and_spoils_no_other(write: Write) -> None:
     report = check_file(write("rows.jsonl", [*QUESTIONS, {"prompt": "bad \ufdd0 sign", "completion": "b"}]))
     (finding,) = (one for one in report.findings if one.id == "rejected_row")

@@ -26,6 +26,8 @@ LONGEST_SEARCHED = 20_000
 def look(conversation: Conversation, asked: str, leaves: Leaves) -> Iterator[tuple[str, str]]:
     """(finding, detail) of one row. asked: its input. leaves: of its JSON answer. Details never hold a secret."""
     text = conversation.completion
+    if len(conversation.turns) > 1 and not asked.strip():
+        yield "prompt_empty", ""
     if not text.strip():
         yield "answer_empty", ""
     elif cut := quality.cut(text):

@@ -82,6 +82,7 @@ class Census:
         self._inputs, self._targets = array("Q"), array("Q")
         self._sides = array("b")
         self._files, self._lines = array("i"), array("q")
+        self._without_json = array("q")
         self._names: list[str] = []
         self.tally = Tally()
         self.sample = Sample(sample)
@@ -114,6 +115,8 @@ class Census:
         self._lines.append(line)
         self._sets.add(shingles(text))
         self._values.add(row, group, leaves, asked)
+        if conversation.target is None:
+            self._without_json.append(row)
         if self.answers is not None:
             self.answers[answer] += 1
             self.answers = self.answers if len(self.answers) <= MOST_LABELS else None
@@ -163,6 +166,8 @@ class Census:
 
     def note_answers(self, kind: AnswerKind, labels: Sequence[str] | None) -> None:
         """Notes what the answers show together: odd values, labels that are one, one answer for most."""
+        for row in self._without_json if kind == "json" else ():
+            self.tally.note("answer_not_json", self.place(row))
         for row, fields in self._values.odd().items():
             self.tally.note("value_not_in_input", self.place(row), ", ".join(fields[:5]))
         if self.answers is None:

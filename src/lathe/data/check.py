@@ -391,4 +391,5 @@ def sampled(learnability: Learnability | None) -> tuple[str, ...]:
 def headline(tally: Tally, findings: Sequence[DataFinding], rows: int) -> str:
     """The gravest findings in a line that can be retold, or that there are none."""
     grave = [tally.short(finding, rows) for finding in findings if finding.level != "info"]
-    return "; ".join(grave[:HEADLINES]) if grave else f"{rows:,} rows, nothing found that must be mended"
+    counted = f"{rows:,} row{'' if rows == 1 else 's'}"
+    return "; ".join(grave[:HEADLINES]) if grave else f"{counted}, nothing found that must be mended"

@@ -8,11 +8,11 @@ functions; what cannot be read raises DataError without a place, which the reade
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from lathe.data.json_line import LineFault, decode
 from lathe.data.markup import ROLES
 from lathe.errors import DataError
 from lathe.records import Example, Json, Message, Row, canonical, digest
@@ -150,9 +150,9 @@ def _call(call: Json, place: str) -> Json:
     arguments = inner.get("arguments", {})
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments or "{}")
-        except ValueError as error:
-            raise DataError(f"the arguments of a call in {place} are a text that is no JSON: {error}") from error
+            arguments = decode((arguments or "{}").encode())
+        except LineFault as fault:
+            raise DataError(f"the arguments of a call in {place} are a text that is no JSON: {fault.reason}") from fault
     if not isinstance(inner.get("name"), str) or not isinstance(arguments, dict):
         raise DataError(f"expected a call in {place} to have a name and arguments, got {shown(call)}")
     return {"name": inner["name"], "arguments": arguments}
@@ -162,9 +162,9 @@ def list_in(value: Json, column: str) -> list[Json]:
     """A list, or the JSON text of one."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise DataError(f"{column!r} is a text that is no JSON: {error}") from error
+            value = decode(value.encode())
+        except LineFault as fault:
+            raise DataError(f"{column!r} is a text that is no JSON: {fault.reason}") from fault
     if not isinstance(value, list):
         raise DataError(f"expected {column!r} to be a list, got {shown(value)}")
     return value
@@ -175,8 +175,8 @@ def structured(text: str) -> Json:
     if text[:1] not in ("{", "[") or text[-1:] not in ("}", "]"):
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return decode(text.encode())
+    except LineFault:
         return None
 
 

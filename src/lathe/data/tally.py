@@ -52,6 +52,18 @@ FINDINGS: dict[str, Said] = {
         "{n} row{s} cannot be read",
         "Mend them, or allow them with data.max_rejected.",
     ),
+    "prompt_empty": Said(
+        "error",
+        "{n} prompt{s} with nothing asked",
+        "{n} of {rows} prompts are empty",
+        "Take them out, or add what is asked.",
+    ),
+    "answer_not_json": Said(
+        "error",
+        "{n} answer{s} that should be JSON",
+        "{n} of {rows} answers are no JSON object or list, while nearly all others are",
+        "Mend them: one strict JSON value and nothing else.",
+    ),
     "answer_empty": Said(
         "error",
         "{n} of {rows} answers are empty",
