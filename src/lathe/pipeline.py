@@ -8,6 +8,7 @@ versions behind them, and the hashes of the stages before it. A stage whose reco
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -102,10 +103,10 @@ def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
 
 
 def smoke_recipe(recipe: Recipe) -> Recipe:
-    """The same recipe on some ten training rows and ten steps: every stage runs, a checkpoint is written half-way."""
+    """The same recipe on some thirty training rows and ten steps: every stage runs, a checkpoint is written half-way."""
     return recipe.model_copy(
         update={
-            "data": recipe.data.model_copy(update={"limit": 24, "rows": 24}),
+            "data": recipe.data.model_copy(update={"limit": 40, "rows": 40}),
             "train": recipe.train.model_copy(
                 update={"epochs": 100.0, "max_steps": 10, "examples_per_step": 2, "checkpoint_every": 5}
             ),
@@ -115,6 +116,14 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
 
 
 # ------------------------------------------------------------------------------------- the run
+
+
+def _locked(recipe: Recipe, folder: Path) -> LockedRecipe:
+    """The recipe with everything fixed; its hash is over all that was fixed."""
+    from lathe import resolve
+
+    locked = resolve.lock(recipe, folder, inputs="")
+    return locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
 
 
 def silent(_: Mapping[str, Any]) -> None:
@@ -141,23 +150,37 @@ class Run:
     ) -> Run:
         """Opens the newest run of this recipe's name under `root`, or makes one.
 
-        recipe: a file, the name of a shipped recipe, or a run folder. Raises RecipeError, InputError, Unavailable, Refused.
+        recipe: a file, the name of a shipped recipe, or a run folder, which is opened with the recipe that it was locked with.
+        Raises RecipeError, InputError, Unavailable, Refused, and RunInUse where another process works in the run.
         """
         from lathe import resolve
 
+        if RunFolder(Path(recipe)).run_record.is_file():
+            return cls._reopened(Path(recipe), sets)
         path = resolve.find_recipe(str(recipe))
         read = resolve.read_recipe(path, sets)
         if smoke:
             read = smoke_recipe(read)
-        locked = resolve.lock(read, path.parent, inputs="")
-        locked = locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
-        inside = RunFolder(path.parent) if (path.parent / "run.json").is_file() else None
-        folder = inside or (None if new else newest(root, read.name, smoke=smoke)) or cls._make(root, read, path, smoke)
-        run = cls(folder, locked)
-        if inside is None:
+        locked = _locked(read, path.parent)
+        folder = (None if new else newest(root, read.name, smoke=smoke)) or cls._make(root, read, path, smoke)
+        with folder.lock():
             commit_text(folder.recipe, path.read_text(encoding="utf-8"))
-        folder.commit(folder.lock_record, locked)
-        return run
+            folder.commit(folder.lock_record, locked)
+        return cls(folder, locked)
+
+    @classmethod
+    def _reopened(cls, path: Path, sets: tuple[str, ...]) -> Run:
+        """A run as it was locked, with `sets` changed. Its recipe's paths were made absolute when it was locked."""
+        from lathe import resolve
+
+        run = cls.open(path)
+        if not sets:
+            return run
+        text = json.dumps(run.locked.recipe.model_dump(mode="json", by_alias=True))
+        locked = _locked(resolve.parse_recipe(text, str(run.folder.lock_record), sets), path)
+        with run.folder.lock():
+            run.folder.commit(run.folder.lock_record, locked)
+        return cls(run.folder, locked)
 
     @staticmethod
     def _make(root: Path, recipe: Recipe, path: Path, smoke: bool) -> RunFolder:
@@ -289,7 +312,7 @@ class Run:
         """All stages in order, up to and including `until`. Returns the decision where it was reached."""
         progress = self._beating(progress)
         steps: list[tuple[str, Callable[[], Any]]] = [
-            ("doctor", lambda: self.doctor(progress)),
+            *([] if until == "prepare" else [("doctor", lambda: self.doctor(progress))]),
             ("prepare", lambda: self.prepare(progress)),
             ("plan", lambda: self.plan(progress)),
             *((arm, lambda arm=arm: self._both_sides(arm, progress)) for arm in ARMS if arm != "tuned"),

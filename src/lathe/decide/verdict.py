@@ -246,9 +246,11 @@ def _numbers(evidence: Evidence, primary: str, base: str) -> list[str]:
     for name, arm in (("base", base), ("rule", "rule")):
         if arm in evidence.arms:
             parts.append(f"{name} {_value(evidence.arms[arm].score(primary))}")
-    planned = evidence.plan.train_seconds if evidence.plan else None
+    known = evidence.plan.train_seconds if evidence.plan else None
+    early = evidence.train.forecast_seconds if evidence.train else None
+    planned = known.value if known else early  # a machine whose rate is not known yet plans with the first steps
     taken = evidence.train.train_seconds if evidence.train else None
-    times = [f"planned {planned.value:,.0f} s"] if planned else []
+    times = [f"planned {planned:,.0f} s"] if planned else []
     times += [f"took {taken:,.0f} s"] if taken is not None else []
     return [*parts, ", ".join(times)] if times else parts
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,9 @@ from lathe.records import Json
 from lathe.runs import committed, storage
 from lathe.schedule.steps import StepPlan
 from lathe.text.tokens import TokenSet
+
+FORECAST_STEPS = 4
+"""Steps after which the time of all is foretold; the first is left out, since it also pays for what is done once."""
 
 MODEL = "model."
 """Prefix of the parameters in a checkpoint's tensors."""
@@ -59,6 +62,8 @@ class Course:
     token_budget: int = 0
     seconds: float = 0.0
     """Spent in steps, over all starts."""
+    forecast_seconds: float | None = None
+    """Seconds of all steps, foretold from the first ones."""
     peak_bytes: int = 0
     """The highest of all starts."""
     resumed: int = 0
@@ -89,6 +94,7 @@ def fit(work: Fit, progress: Progress) -> Course:
         state = checkpoint.Checkpoint(course.step, tensors, asdict(course))
         checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints)
 
+    early: list[tuple[int, float]] = []
     with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as stop_asked:
         while course.step < work.plan.num_steps:
             begun = time.monotonic()
@@ -110,6 +116,9 @@ def fit(work: Fit, progress: Progress) -> Course:
             seconds = time.monotonic() - begun
             course.seconds += seconds
             tokens = int(work.plan.lengths_N[rows].sum())
+            early.append((tokens, seconds))
+            if len(early) == FORECAST_STEPS and course.forecast_seconds is None:
+                course.forecast_seconds = course.seconds + _remaining_seconds(early[1:], work.plan, course.step)
             line = {
                 "step": course.step, "loss": loss, "learning_rate": learning_rate, "gradient_norm": norm, "tokens": tokens,
                 "supervised": int(supervised_N[rows].sum()), "seconds": seconds, "tokens_per_second": tokens / seconds,
@@ -126,6 +135,13 @@ def fit(work: Fit, progress: Progress) -> Course:
                     hint="The same command continues.",
                 )
     return course
+
+
+def _remaining_seconds(early: Sequence[tuple[int, float]], plan: StepPlan, step: int) -> float:
+    """Seconds of the steps from `step` on, at the rate of the early ones, each (tokens, seconds)."""
+    rate = sum(tokens for tokens, _ in early) / sum(seconds for _, seconds in early)
+    left = sum(int(plan.lengths_N[plan.examples(later)].sum()) for later in range(step, plan.num_steps))
+    return left / rate
 
 
 def _step_gradients(work: Fit, course: Course, supervised: int) -> float:

@@ -69,6 +69,7 @@ class Native(Trainer):
             peak_bytes=course.peak_bytes,
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
+            forecast_seconds=course.forecast_seconds,
             device=str(device),
             precision=precision,
             step_kind="reference",
