@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lathe.data.check import encoded
 from lathe.data.conversation import Conversation
+from lathe.data.encoding import encoded
 from lathe.data.formats import detect
 from lathe.data.readers import convert
 from lathe.text.render import Encoded

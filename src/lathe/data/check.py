@@ -10,33 +10,32 @@ which labels look wrong. No torch is needed. 10,000 rows of 700 bytes take about
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from lathe import plugins
-from lathe.contracts import Baseline, Progress, Task
+from lathe.contracts import Progress
 from lathe.data import invariants, suspects
 from lathe.data.answers import WRITTEN
 from lathe.data.census import LEAST_ROWS, Census
-from lathe.data.conversation import Conversation, Turn, answer_example, identity_of
+from lathe.data.conversation import Conversation, Turn
+from lathe.data.encoding import tokens_of
 from lathe.data.learnability import Labelled, kind_of, measure
 from lathe.data.masks import MaskProof, coloured
 from lathe.data.row_files import FileRows, Reading, find
 from lathe.data.rules import Item, Rule
 from lathe.data.secrets import redacted
 from lathe.data.tally import Tally, ordered
-from lathe.errors import DataError, InputError, TaskMismatch
+from lathe.data.task_rules import as_rule, json_rules, misfits
+from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow, Suspect
 from lathe.runs import RunFolder, read_rows
-from lathe.text.render import Encoded, encode_all
+from lathe.text.render import Encoded
 from lathe.text.tokenizer import Tokenizer, load
 
 BUNDLED = "lathe:nano"
@@ -253,98 +252,7 @@ class Checking:
         return learnability, found
 
 
-# ------------------------------------------------------------------------------------------ tokens
-
-
-def encoded(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> Iterator[tuple[str, Encoded]]:
-    """(place, tokens) of every answer that is trained: several of a conversation with several; a plain text is one."""
-    answers = [
-        (place, answer_example(before, answer, identity_of(conversation), conversation))
-        for conversation, place in rows
-        if len(conversation.turns) > 1
-        for before, answer in conversation.answers()
-    ]
-    yield from zip((place for place, _ in answers), encode_all(tok, [example for _, example in answers]), strict=True)
-    for conversation, place in rows:
-        if len(conversation.turns) == 1:
-            yield place, plain_text(tok, conversation.completion)
-
-
-def tokens_of(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> list[tuple[str, Encoded | str]]:
-    """(place, tokens) of rows, or the reason why a row has none."""
-    try:
-        return list(encoded(tok, rows))
-    except InputError:
-        pass  # one row spoils a batch; each by itself tells which
-    found: list[tuple[str, Encoded | str]] = []
-    for conversation, place in rows:
-        try:
-            found += encoded(tok, [(conversation, place)])
-        except InputError as error:
-            found.append((place, error.message))
-    return found
-
-
-def plain_text(tok: Tokenizer, text: str) -> Encoded:
-    """A text without a prompt: every token but the first carries loss, the end token too."""
-    ids = np.asarray([*tok.encode(text), tok.eos_id], dtype=np.int32)
-    supervised = np.ones(len(ids), dtype=np.bool_)
-    supervised[:1] = False
-    return Encoded(ids, supervised, 0)
-
-
-# ------------------------------------------------------------------------------------------ rules and words
-
-
-def json_rules() -> tuple[Rule, ...]:
-    """The rules that the task of JSON extraction declares, for rows without a recipe."""
-    task = plugins.load("tasks", "json_extraction")
-    return tuple(as_rule(task, one, TaskSetup()) for one in task.baselines if one.name != "majority")
-
-
-def misfits(schemas: Mapping[str, Json]) -> Callable[[str, Json], str]:
-    """Why a target does not fit the schema of its name, by the task that knows schemas; empty where it does or names none."""
-    task = plugins.load("tasks", "json_extraction") if schemas else None
-
-    def misfit(group: str, target: Json) -> str:
-        if task is None or group not in schemas:
-            return ""
-        try:
-            task.example(
-                {"input": "-", "target": target, "schema_id": group}, TaskSetup(schemas={group: schemas[group]})
-            )
-        except TaskMismatch as mismatch:
-            return mismatch.message
-        return ""
-
-    return misfit
-
-
-def as_rule(task: Task, baseline: Baseline, setup: TaskSetup) -> Rule:
-    """A task's rule as one that answers items; what it writes is read as JSON where it is JSON."""
-
-    def example(item: Item) -> Example:
-        answer = item.answer
-        return Example(
-            id="", input=item.input, messages=(), completion=answer if isinstance(answer, str) else json.dumps(answer),
-            target=answer, meta={"schema": item.group},
-        )  # fmt: skip
-
-    def learned(train: Sequence[Item]) -> Callable[[Item], Json]:
-        apply = baseline.fit([example(item) for item in train], setup)
-
-        def answer(item: Item) -> Json:
-            said = apply(example(item))
-            if isinstance(item.answer, str):
-                return said
-            try:
-                return json.loads(said)
-            except ValueError:
-                return said
-
-        return answer
-
-    return Rule(baseline.name, baseline.definition, learned)
+# ------------------------------------------------------------------------------------------ words
 
 
 def doubted(places: Sequence[str], items: Sequence[Item], model: Labelled) -> tuple[Suspect, ...]:

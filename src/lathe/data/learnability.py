@@ -151,16 +151,18 @@ def measure(
     width: int = WIDTH,
     sampled_from: int | None = None,
 ) -> tuple[Learnability, Labelled | None]:
-    """All rules that fit the kind of answer, and `rules` that a task declares, each on rows it was not made from.
+    """All rules that fit the kind of answer, and `rules` that a task declares under other names, on rows they were not made from.
 
     The second value holds the linear model's scores where answers are labels, for ranking suspect rows; else None.
     """
     kind = kind_of([item.answer for item in items])
     fold_N = folds_of([item.input for item in items], folds)
     matrix_ND = sketch([item.input for item in items], width)
+    own = RULES[kind]
+    taken = {*(rule.name for rule in own), "nearest_neighbour", "linear"}
     scores = [
         score(rule.name, rule.definition, items, out_of_fold(rule, items, fold_N), kind)
-        for rule in (*RULES[kind], *rules)
+        for rule in (*own, *(rule for rule in rules if rule.name not in taken))
     ]
     said = [items[row].answer if row >= 0 else None for row in nearest(matrix_ND, fold_N)]
     scores.append(score("nearest_neighbour", NEAREST, items, said, kind))

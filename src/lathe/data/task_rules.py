@@ -1,0 +1,62 @@
+"""What tasks know about rows, for checks without a recipe: the rules that they declare, and whether an answer fits its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from lathe import plugins
+from lathe.contracts import Baseline, Task
+from lathe.data.rules import Item, Rule
+from lathe.errors import TaskMismatch
+from lathe.records import Example, Json, TaskSetup
+
+
+def json_rules() -> tuple[Rule, ...]:
+    """The rules that the task of JSON extraction declares, for rows without a recipe."""
+    task = plugins.load("tasks", "json_extraction")
+    return tuple(as_rule(task, one, TaskSetup()) for one in task.baselines)
+
+
+def misfits(schemas: Mapping[str, Json]) -> Callable[[str, Json], str]:
+    """Why a target does not fit the schema of its name, by the task that knows schemas; empty where it does or names none."""
+    task = plugins.load("tasks", "json_extraction") if schemas else None
+
+    def misfit(group: str, target: Json) -> str:
+        if task is None or group not in schemas:
+            return ""
+        try:
+            task.example(
+                {"input": "-", "target": target, "schema_id": group}, TaskSetup(schemas={group: schemas[group]})
+            )
+        except TaskMismatch as mismatch:
+            return mismatch.message
+        return ""
+
+    return misfit
+
+
+def as_rule(task: Task, baseline: Baseline, setup: TaskSetup) -> Rule:
+    """A task's rule as one that answers items; what it writes is read as JSON where it is JSON. It never sees the answer."""
+
+    def learned(train: Sequence[Item]) -> Callable[[Item], Json]:
+        apply = baseline.fit([example(item, item.answer) for item in train], setup)
+
+        def answer(item: Item) -> Json:
+            said = apply(example(item, None))
+            if isinstance(item.answer, str):
+                return said
+            try:
+                return json.loads(said)
+            except ValueError:
+                return said
+
+        return answer
+
+    return Rule(baseline.name, baseline.definition, learned)
+
+
+def example(item: Item, answer: Json) -> Example:
+    """An item as a task's rule expects it. answer: None where the rule is to find it."""
+    text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
+    return Example(id="", input=item.input, messages=(), completion=text, target=answer, meta={"schema": item.group})
