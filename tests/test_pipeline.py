@@ -135,7 +135,7 @@ def test_a_smoke_run_is_small_and_writes_a_checkpoint_half_way() -> None:
     assert small.train.max_steps == 10
     assert small.train.checkpoint_every == 5
     assert small.data.limit is not None
-    assert small.data.limit <= 30
+    assert small.data.limit <= 50
 
 
 @pytest.mark.parametrize(
