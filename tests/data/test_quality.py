@@ -99,7 +99,7 @@ def test_asking_back_is_told_and_code_is_an_answer() -> None:
 def test_prose_that_stops_mid_sentence_is_told_only_where_it_is_long() -> None:
     assert quality.unfinished("It begins well. " * 20 + "However, the problem does not specify the")
     assert not quality.unfinished("It begins well. " * 20)
-    assert not quality.unfinished("find . -name '*.java'")
+    assert not quality.unfinished("find . -name '*.java' | xargs grep Stock; " * 10 + "ls")
 
 
 def test_placeholders_are_told_unless_the_input_says_them_too() -> None:
@@ -108,7 +108,7 @@ def test_placeholders_are_told_unless_the_input_says_them_too() -> None:
     assert quality.placeholder("{}", leaf_values({"city": "string"})) == "city is 'string'"
     assert quality.placeholder("Hello {{ name }}", asked="Fill {{ name }} in later") == ""
     assert quality.placeholder("{}", leaf_values({"tag": "Example"}), asked="Tag: example") == ""
-    assert quality.placeholder("mktemp XXXXXX", asked="mktemp XXXXXX") == ""
+    assert quality.placeholder("mktemp /tmp/x.XXXXXX") == ""
 
 
 def test_values_are_read_by_words_and_numbers_by_value() -> None:

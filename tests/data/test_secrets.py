@@ -52,6 +52,7 @@ def test_a_planted_text_is_found_by_its_kind_and_never_shown(kind: str, planted:
         "sk-learn and hf_hub are libraries.",
         "ISBN 978-3-16-148410-0, EAN 4006381333931x",
         "0000 0000 0000 0000",
+        "scp notes.txt ubuntu@build.server.com:/home/ubuntu",
     ],
 )
 def test_honest_texts_are_passed_over(honest: str) -> None:

@@ -54,7 +54,7 @@ CLARIFYING = re.compile(
 )
 PLACEHOLDER = re.compile(
     r"\{\{\s*[\w. ]+\s*\}\}|\[(?:insert|your|enter|name of|placeholder)\b[^\]]{0,40}\]|<(?:your|insert|enter)[ _-][^>]{1,40}>"
-    r"|\blorem ipsum\b|(?-i:\bPLACEHOLDER\b|\bXXXX+\b)",
+    r"|\blorem ipsum\b|(?-i:\bPLACEHOLDER\b)",
     re.IGNORECASE,
 )
 PLACEHOLDER_VALUES = {
@@ -65,6 +65,8 @@ OPENING = {"(": ")", "[": "]", "{": "}"}
 NUMBER = re.compile(r"-?\d[\d.,’' ]*\d|-?\d")
 Leaves = Sequence[tuple[str, str | int | float]]
 """(path, value) of a JSON answer, as `leaf_values` gives them."""
+SENTENCE = re.compile(r"[a-z]\. [A-Z]")
+"""A sentence that ends, and another that begins."""
 ENDS = tuple(".!?:;)]}>\"'`*_|”’…。！？")
 
 
@@ -103,7 +105,12 @@ def unclosed(text: str) -> str:
 def unfinished(text: str) -> bool:
     """Whether written prose stops in the middle of a sentence: several sentences, the last without an end."""
     stripped = text.rstrip()
-    return len(stripped) > LONGEST_STUB and not stripped.endswith(ENDS) and stripped[-1:].isalnum() and ". " in stripped
+    return (
+        len(stripped) > LONGEST_STUB
+        and not stripped.endswith(ENDS)
+        and stripped[-1:].isalnum()
+        and SENTENCE.search(stripped) is not None
+    )
 
 
 def mock(text: str) -> str:
