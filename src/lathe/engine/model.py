@@ -3,7 +3,7 @@
     model = load(Model(base_folder, adapter_folder))              # base + adapter, float32
     model = attach(load_base(base_folder), method, seed=0)        # ready for training
 
-Loading opens safetensors, JSON and tokenizer files only (`folder.check_model_folder`). All weights are held in the dtype that is
+Loading opens safetensors, JSON and tokenizer files only (`lathe.model_folder`). All weights are held in the dtype that is
 asked for, whatever the dtype of storage.
 """
 
@@ -24,8 +24,8 @@ from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
 from lathe.engine.disk import os_errors
-from lathe.engine.folder import check_adapter_folder, check_model_folder, is_full_model, stored_tensors
 from lathe.errors import InputError, Unavailable
+from lathe.model_folder import check_adapter, check_model, is_full_model, stored_tensors
 from lathe.records import Method
 
 TOKENIZER_FILES = (
@@ -43,7 +43,7 @@ def load_base(folder: Path, *, dtype: torch.dtype = torch.float32, attention: st
 
     Raises InputError where the folder is no sound model, Refused where it holds pickles or code.
     """
-    check_model_folder(folder)
+    check_model(folder)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
@@ -79,7 +79,7 @@ def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "
         return load_base(model.base_folder, dtype=dtype, attention=attention)
     if is_full_model(model.adapter_folder):
         return load_base(model.adapter_folder, dtype=dtype, attention=attention)
-    check_adapter_folder(model.adapter_folder)
+    check_adapter(model.adapter_folder)
     base = load_base(model.base_folder, dtype=dtype, attention=attention)
     try:
         tuned = PeftModel.from_pretrained(base, str(model.adapter_folder), local_files_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lathe.contracts import Ability, Exporter, Model
 from lathe.errors import InputError
+from lathe.model_folder import is_full_model
 from lathe.records import FileHash, ShippedFile
 from lathe.runs import file_sha256
 
@@ -23,7 +24,6 @@ class Adapter(Exporter):
     def export(self, model: Model, folder: Path) -> ShippedFile:
         """Copies the adapter that was measured, byte for byte, then loads the copy and compares its logits with the original's."""
         from lathe.engine import compare
-        from lathe.engine.folder import is_full_model
         from lathe.engine.model import load
 
         if model.adapter_folder is None or is_full_model(model.adapter_folder):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lathe.errors import InputError, Unavailable
+from lathe.model_folder import check_base
 from lathe.records import FileHash
-from lathe.resolve.refusal import check_folder
 from lathe.runs import file_sha256
 
 ALLOWED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
@@ -34,7 +34,7 @@ class Base(NamedTuple):
 def find_base(base: str, recipe_folder: Path) -> Base:
     """The folder of a base, checked. Raises InputError, Unavailable and Refused."""
     found = locate(base, recipe_folder)
-    check_folder(found.folder)
+    check_base(found.folder)
     return found
 
 
