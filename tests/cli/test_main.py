@@ -348,7 +348,9 @@ def test_a_plan_of_a_config_counts_its_parameters(lathe, tmp_path: Path) -> None
     (tmp_path / "config.json").write_text(json.dumps(config))
     done = lathe("plan", "--config", "config.json", "--lora-rank", "8", "--lora-targets", "q_proj,k_proj", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["trainable"] == 2 * 8 * ((32 + 32) + (32 + 16))
+    said = json.loads(done.stdout)
+    assert said["parameters_trainable"] == 2 * 8 * ((32 + 32) + (32 + 16))
+    assert said["parameters_total"] == sum(n for group, n in said["parameters_by_group"].items() if group != "adapter")
 
 
 def test_a_config_that_is_no_json_is_named(lathe, tmp_path: Path) -> None:

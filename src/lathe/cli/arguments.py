@@ -55,6 +55,14 @@ SMOKE = arg("--smoke", action="store_true", help="some ten rows and ten steps, t
 CHAIN = (RECIPE, SET, NEW, SMOKE, RUNS)
 
 
+def _rank(text: str) -> int:
+    """A rank: a whole number above 0."""
+    rank = int(text)
+    if rank < 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number above 0")
+    return rank
+
+
 def _stage(name: str, help: str) -> Verb:
     return Verb(name, help, verbs.stage, CHAIN, "One stage, and what it needs before it", f"lathe {name} demo")
 
@@ -81,8 +89,10 @@ VERBS: tuple[Verb, ...] = (
     Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="count the parameters of this model instead"),
-          arg("--lora-rank", metavar="N", type=int, default=None, help="with --config: rank of the adapters"),
-          arg("--lora-targets", metavar="A,B", default=None, help="with --config: modules that get an adapter")),
+          arg("--lora-rank", metavar="N", type=_rank, default=None, help="with --config: rank of the adapters"),
+          arg("--lora-targets", metavar="A,B", default=None, help="with --config: modules that get an adapter, or all-linear"),
+          arg("--dora", action="store_true", help="with --config: adapters with a magnitude for each output (DoRA)"),
+          arg("--modules-to-save", metavar="A,B", default=None, help="with --config: modules trained as a whole beside them")),
          "One stage, and what it needs before it", "lathe plan demo"),
     _stage("train", "train, or continue training"),
     _stage("evaluate", "measure base, rule and tuned model on the same items"),

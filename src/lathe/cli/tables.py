@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lathe.cli.show import VERDICT_COLOUR, Screen
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from lathe.records import Decision, DoctorReport, EvalReport, Parameters, Plan, Status
+    from lathe.records import Decision, DoctorReport, EvalReport, Plan, Status
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
 WHISKER_WIDTH = 25
@@ -114,13 +114,17 @@ def plan(screen: Screen, record: Plan) -> None:
         screen.line(f"  {finding}", "yellow")
 
 
-def parameters(screen: Screen, counted: Parameters) -> None:
-    """Parameters by group."""
+def bare(screen: Screen, said: Mapping[str, Any]) -> None:
+    """Parameters by group, and the weights in each storage."""
     from lathe.report import figures
 
-    rows = [[name, figures.count(number)] for name, number in counted.by_group.items()]
-    rows += [["total", figures.count(counted.total)], ["trainable", figures.count(counted.trainable)]]
-    screen.table(["parameters", ""], rows, right=(1,))
+    rows = [[name, figures.count(number)] for name, number in said["parameters_by_group"].items()]
+    rows += [
+        ["total", figures.count(said["parameters_total"])],
+        ["trainable", figures.count(said["parameters_trainable"])],
+    ]
+    rows += [[f"weights in {storage}", figures.size(size)] for storage, size in said["weight_bytes"].items()]
+    screen.table([f"parameters, counted {said['counted']}", ""], rows, right=(1,))
 
 
 def doctor(screen: Screen, report: DoctorReport) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,19 +120,21 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
-    from lathe.plan.parameters import from_config
+    from lathe.plan import configuration
+    from lathe.plan.parameters import Adapter
 
-    try:
-        config = json.loads(args.config.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"could not read {args.config}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{args.config} is no JSON: {error}", hint="Expected the config.json of a model.") from error
-    counted = from_config(config, args.lora_rank, args.lora_targets.split(",") if args.lora_targets else "all-linear")
+    adapter = None
+    if args.lora_rank is not None:
+        targets = tuple(args.lora_targets.split(",")) if args.lora_targets else "all-linear"
+        saved = tuple(args.modules_to_save.split(",")) if args.modules_to_save else ()
+        adapter = Adapter(args.lora_rank, targets, args.dora, saved)
+    elif args.lora_targets or args.dora or args.modules_to_save:
+        raise InputError("adapters need a rank", hint="Add --lora-rank, such as --lora-rank 16.")
+    said = configuration.look(configuration.read(args.config), adapter)
     if screen.as_json:
-        screen.document(counted.dump())
+        screen.document(said)
     else:
-        tables.parameters(screen, counted)
+        tables.bare(screen, said)
     return Exit.DONE
 
 

@@ -3,13 +3,16 @@
     from_config(config, rank=16, targets="all-linear").total, .trainable
 
 LoRA adds to a layer of fan_in x fan_out two matrices, rank x fan_in and fan_out x rank: rank x (fan_in + fan_out) parameters
-(Hu et al. 2021, arXiv 2106.09685). The counts equal those of transformers and peft on the meta device; tests hold them to it.
+(Hu et al. 2021, arXiv 2106.09685). DoRA adds a magnitude for each output, fan_out parameters (Liu et al. 2024, arXiv 2402.09353).
+A module to save is trained as a whole, as a copy. The counts equal those of transformers and peft on the meta device; tests hold
+them to it.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from lathe.errors import InputError
@@ -17,6 +20,16 @@ from lathe.plan.architecture import Linear, Shapes, shapes
 from lathe.records import Parameters
 
 Targets = Sequence[str] | Literal["all-linear"]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What is trained where not all is: matrices of that rank on the targets, and whole modules beside them."""
+
+    rank: int
+    targets: Targets = "all-linear"
+    dora: bool = False
+    modules_to_save: tuple[str, ...] = ()
 
 
 def from_config(config: Mapping[str, Any], rank: int | None, targets: Targets = "all-linear") -> Parameters:
@@ -29,6 +42,11 @@ def from_config(config: Mapping[str, Any], rank: int | None, targets: Targets = 
 
 def count(model: Shapes, rank: int | None, targets: Targets = "all-linear") -> Parameters:
     """Counts for shapes; see `from_config`."""
+    return of(model, None if rank is None else Adapter(rank, targets))
+
+
+def of(model: Shapes, adapter: Adapter | None) -> Parameters:
+    """Counts for shapes; adapter None = full training. Raises InputError on a target or module that matches nothing."""
     embedding = model.vocab * model.hidden
     groups = {
         "embedding": embedding,
@@ -38,10 +56,41 @@ def count(model: Shapes, rank: int | None, targets: Targets = "all-linear") -> P
         "head": 0 if model.tied else embedding,
     }
     total = sum(groups.values())
-    if rank is None:
+    if adapter is None:
         return Parameters(total=total, trainable=total, by_group=groups)
-    adapter = sum(rank * (linear.fan_in + linear.fan_out) for linear in adapted(model, targets))
-    return Parameters(total=total, trainable=adapter, by_group={**groups, "adapter": adapter})
+    whole = saved(model, adapter.modules_to_save)
+    names = {linear.name for linear in whole}
+    layers = [linear for linear in adapted(model, adapter.targets) if linear.name not in names]
+    trained = sum(adapter.rank * (linear.fan_in + linear.fan_out) for linear in layers)
+    if adapter.dora:
+        trained += sum(linear.fan_out for linear in layers)
+    trained += sum(linear.parameters for linear in whole)
+    return Parameters(total=total, trainable=trained, by_group={**groups, "adapter": trained})
+
+
+EMBEDDING = "model.embed_tokens"
+
+
+def saves_known(model: Shapes, modules: Sequence[str]) -> bool:
+    """Whether every module to save is one that `saved` finds; norms and others are left to transformers."""
+    names = [linear.name for linear in _everything(model)]
+    return all(any(name.endswith(module) for name in names) for module in modules)
+
+
+def saved(model: Shapes, modules: Sequence[str]) -> list[Linear]:
+    """Every layer that is trained as a whole beside the adapters, by peft's rule: the path ends in the name.
+
+    Raises InputError on a name that matches no linear layer, embedding or head.
+    """
+    everything = _everything(model)
+    for module in modules:
+        if not any(linear.name.endswith(module) for linear in everything):
+            names = sorted({linear.name.rpartition(".")[2] for linear in everything})
+            raise InputError(
+                f"the module to save {module!r} is no linear layer, embedding or head of this {model.architecture} model",
+                hint=f"There are: {', '.join(names)}.",
+            )
+    return [linear for linear in everything if any(linear.name.endswith(module) for module in modules)]
 
 
 def adapted(model: Shapes, targets: Targets) -> list[Linear]:
@@ -50,14 +99,9 @@ def adapted(model: Shapes, targets: Targets) -> list[Linear]:
     all-linear, also as the only name of a list: every linear layer but the head. Raises InputError, with the nearest name,
     on a target that matches nothing.
     """
-    layers = [_placed(linear, number) for number in range(model.num_layers) for linear in model.layer]
+    everything = _everything(model)
     if targets == "all-linear" or list(targets) == ["all-linear"]:
-        return layers
-    edges = [
-        Linear("model.embed_tokens", model.vocab, model.hidden),
-        Linear("lm_head", model.hidden, model.vocab),
-    ]
-    everything = layers + edges
+        return everything[:-2]
     for target in targets:
         if not any(_matches(linear.name, target) for linear in everything):
             names = sorted({linear.name.rpartition(".")[2] for linear in everything})
@@ -69,8 +113,14 @@ def adapted(model: Shapes, targets: Targets) -> list[Linear]:
     return [linear for linear in everything if any(_matches(linear.name, target) for target in targets)]
 
 
+def _everything(model: Shapes) -> list[Linear]:
+    """Every linear layer, then embedding and head."""
+    layers = [_placed(linear, number) for number in range(model.num_layers) for linear in model.layer]
+    return [*layers, Linear(EMBEDDING, model.vocab, model.hidden), Linear("lm_head", model.hidden, model.vocab)]
+
+
 def bare(config: Mapping[str, Any], rank: int | None, targets: Targets = "all-linear") -> dict[str, int]:
-    """What `lathe plan --config config.json` prints: parameters_total and parameters_trainable."""
+    """The two numbers of a config.json that `lathe plan --config config.json` prints first."""
     counted = from_config(config, rank, targets)
     return {"parameters_total": counted.total, "parameters_trainable": counted.trainable}
 
