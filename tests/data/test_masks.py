@@ -69,7 +69,7 @@ def test_good_rows_have_no_finding_and_their_lengths_add_up(base: Callable[..., 
     lengths = found.lengths("mine")
     assert (lengths.rows, lengths.supervised) == (2, len("Hello") + len("Not much") + 2)
     assert lengths.longest == len(encode_all(tok, [example("What is up?", "Not much")])[0].ids)
-    assert 0 < lengths.supervised_share() < 1
+    assert 0 < lengths.supervised < lengths.tokens
 
 
 def test_answers_that_would_be_cut_are_counted_with_what_would_be_left(base: Callable[..., Tokenizer]) -> None:

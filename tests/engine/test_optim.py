@@ -6,26 +6,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from lathe.engine import optim
-
-
-@given(st.integers(1, 500), st.data())
-def test_cosine_stays_between_its_ends_and_never_rises_after_the_warmup(steps: int, data: st.DataObject) -> None:
-    warmup = data.draw(st.integers(0, steps))
-    factors = [optim.cosine(step, steps, warmup) for step in range(steps)]
-    assert all(0 <= factor <= 1 for factor in factors)
-    assert all(a >= b - 1e-12 for a, b in zip(factors[warmup:-1], factors[warmup + 1 :], strict=False))
-
-
-def test_cosine_moves_at_the_first_step_and_is_full_after_the_warmup() -> None:
-    assert optim.cosine(0, 100, 4) == 0.25
-    assert optim.cosine(3, 100, 4) == 1.0
-    assert optim.cosine(4, 100, 4) == 1.0
-    assert optim.cosine(52, 100, 4) == pytest.approx(0.5)
 
 
 def test_a_plateau_does_not_know_the_total() -> None:

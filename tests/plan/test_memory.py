@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M, llama
 
 from lathe.plan.architecture import shapes
-from lathe.plan.memory import Setting, padded_logits, peak, training, weight_bytes
+from lathe.plan.memory import Setting, peak, training, weight_bytes
 from lathe.plan.parameters import count
 from lathe.records import Interval, Plan
 
@@ -105,13 +105,6 @@ def test_reading_a_large_base_can_be_the_peak() -> None:
     found = terms(QWEN25_7B, replace(SETTING, pack_tokens=16, pack_supervised=4, stored_bytes=15_231_233_024))
     assert found["reading the weights"] > 10e9
     assert "reading the weights" not in terms(SMOLLM2_135M)
-
-
-def test_padded_training_spends_most_on_logits() -> None:
-    """SmolLM2-135M, 8 rows of 2,048 positions in fp32: the logits alone are above 12 GB."""
-    term = padded_logits(shapes(SMOLLM2_135M), 8, 2048)
-    assert term.num_bytes == 4 * 8 * 2048 * 49_152 * 4
-    assert term.num_bytes > 20 * terms(SMOLLM2_135M)["logits"]
 
 
 def test_a_plan_fits_only_if_its_upper_end_does(plan_of) -> None:

@@ -1,6 +1,6 @@
 """What moves the weights: parameter groups, AdamW, Muon for matrices, learning-rate schedules and clipping.
 
-    factor = cosine(step=10, steps=100, warmup_steps=5)         # 0.99...; times the base learning rate
+    factor = warmup_stable_decay(done=10, total=100, warmup=5, decay=20)     # 1.0; times the base learning rate
     optimisers = muon_and_adamw(named_parameters, muon_learning_rate=0.02, adamw_learning_rate=3e-3)
 
 Schedules are pure functions of the step, so a resumed run needs no scheduler state.
@@ -15,20 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
-
-
-def cosine(step: int, steps: int, warmup_steps: int, final: float = 0.0) -> float:
-    """Factor on the learning rate at `step` (0-based): linear warm-up over `warmup_steps`, then half a cosine down
-    to `final`.
-
-    The first step already moves (factor 1 / warmup_steps), and the last step has the factor that a run one step
-    longer would end on, so no step is wasted at zero. Source: Loshchilov and Hutter 2017 (SGDR, without restarts),
-    warm-up as in Goyal et al. 2017.
-    """
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def warmup_stable_decay(done: float, total: float, warmup: float, decay: float, final: float = 0.0) -> float:

@@ -24,8 +24,6 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 """Plain ChatML, without a system message of its own."""
-PRE_TOKENIZER_NAME = "smollm"
-"""llama.cpp's name for this cut."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:

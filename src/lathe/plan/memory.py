@@ -169,15 +169,6 @@ def logits(model: Shapes, setting: Setting, head_bytes: int) -> MemoryTerm:
     return MemoryTerm(name="logits", num_bytes=total, formula=formula)
 
 
-def padded_logits(model: Shapes, batch: int, longest: int, num_bytes: int = 4) -> MemoryTerm:
-    """What a trainer that scores every position of a padded batch would need for logits alone: an estimate, for comparison.
-
-    Logits, their log-softmax, its gradient and the gradient of the logits: 4 copies.
-    """
-    formula = f"{batch} rows x {longest:,} positions, padding included, x {model.vocab:,} words x {num_bytes} bytes x 4 copies"
-    return MemoryTerm(name="logits, padded", num_bytes=batch * longest * model.vocab * num_bytes * 4, formula=formula)
-
-
 def _normed(model: Shapes) -> int:
     """Elements that the norms of one layer read for each token: as many as norm weights, once a head where they are a head's."""
     if model.architecture == "gemma3_text":

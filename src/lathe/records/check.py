@@ -73,10 +73,6 @@ class Lengths(Record):
         default_factory=dict, description="rows longer than the lengths at which common trainers cut: 512, 1024, 2048"
     )
 
-    def supervised_share(self) -> float:
-        """Share of the tokens that carry loss."""
-        return self.supervised / self.tokens if self.tokens else 0.0
-
 
 class MaskedToken(Record):
     """One token of a row, for a coloured view."""

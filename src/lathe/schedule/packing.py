@@ -40,10 +40,3 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[list
         if left > 0:
             bisect.insort(room, (left, number))
     return packs
-
-
-def utilisation(lengths: Sequence[int] | NDArray[np.integer], packs: Sequence[Sequence[int]], budget: int) -> float:
-    """Share of the packs' token budget that holds tokens; above 1 only where a single row exceeds the budget."""
-    if not packs:
-        return 0.0
-    return float(np.asarray(lengths, dtype=np.int64).sum()) / (len(packs) * budget)

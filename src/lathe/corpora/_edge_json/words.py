@@ -192,7 +192,6 @@ def phone(rng: Random) -> str:
 
 company = one(MAKERS, _TRADES)
 article = one(LOOKS, _MATTERS, _THINGS)
-thing = one(_MATTERS, _THINGS)
 pet = one(_ANIMALS)
 dish = one(_DISH_LOOKS, _DISHES)
 course = one(_COURSE_HEADS, _COURSES)
