@@ -1,0 +1,162 @@
+"""Linear layers that read the same input, with their LoRA, as one matrix product forward and one backward.
+
+For layers with weights W_i and adapters A_i (rank x in) and B_i (out x rank), scaled by s, let W stack the W_i, A stack the A_i,
+and sB hold the s B_i as blocks on its diagonal. One matrix
+
+    M = [[W + sB A, sB],      Y | V  = X M[:, :in].T        V = X A.T, the adapters' inner values
+         [A,         0]]      dX | U = dY M[:out]           U = dY sB
+
+serves both directions, and what is left are the small gradients dA = U.T X and s dY_i.T V_i = dB_i (Hu et al. 2021,
+arXiv 2106.09685, equation 3, differentiated).
+
+In bf16 the sum W + sB A would round small updates away, so there M holds W alone, and Y += V sB.T and dX += U A follow.
+
+The gain g of the norm in front is part of M: X is normalised but not scaled, W and A stand for W diag(g) and A diag(g).
+
+Shapes: T tokens; `in` and `out` features; R ranks of all adapters together, rounded up to a multiple of 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+from torch.nn import functional
+
+ADAPTER = "default"
+"""peft's name of the only adapter there is."""
+_RANKS = 16
+"""Rows of M stay aligned, and the pairs of rotary position embedding stay even."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One of the layers. order: where its output rows come from, where they are not in their own order."""
+
+    rows: slice
+    base: nn.Linear
+    order: Tensor | None
+    ranks: slice
+    down: nn.Parameter | None = None
+    """A, shape (rank, in)."""
+    up: nn.Parameter | None = None
+    """B, shape (out, rank)."""
+    scale: float = 0.0
+
+
+class Projection:
+    """Y = X W.T + bias for some layers side by side. `refresh` must follow every change of the adapters."""
+
+    def __init__(
+        self,
+        layers: Sequence[nn.Module],
+        dtype: torch.dtype,
+        gain: Tensor | None = None,
+        orders: Sequence[Tensor | None] | None = None,
+    ) -> None:
+        self._parts = []
+        out = ranks = 0
+        for layer, order in zip(layers, orders or [None] * len(layers), strict=True):
+            base = layer.base_layer if isinstance(layer, LoraLinear) else layer
+            assert isinstance(base, nn.Linear)
+            rows = slice(out, out := out + base.out_features)
+            if isinstance(layer, LoraLinear):
+                down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+                held = slice(ranks, ranks := ranks + len(down))
+                part = _Part(rows, base, order, held, down, up, layer.scaling[ADAPTER])
+            else:
+                part = _Part(rows, base, order, slice(ranks, ranks))
+            self._parts.append(part)
+        self.inner, self.out = self._parts[0].base.in_features, out
+        self._adapted = ranks > 0
+        ranks = -(-ranks // _RANKS) * _RANKS
+        self._gain = None if gain is None else gain.to(torch.promote_types(dtype, torch.float32))
+        self._merged = dtype != torch.bfloat16
+        self._matrix = torch.zeros(out + ranks, self.inner + ranks, dtype=dtype)
+        self._bias = self._joined_bias(out + ranks)
+        if not self._merged or not self._adapted:
+            for part in self._parts:
+                self._matrix[part.rows, : self.inner] = self._scaled(_ordered(part.base.weight, part.order))
+
+    @property
+    def adapters(self) -> list[nn.Parameter]:
+        """The A and B matrices whose gradients `backward` forms."""
+        return [matrix for part in self._parts for matrix in (part.down, part.up) if matrix is not None]
+
+    def refresh(self) -> None:
+        """Takes the adapters as they are now into M."""
+        for part in self._parts if self._adapted else ():
+            into = self._matrix[part.rows, : self.inner]
+            if self._merged:
+                torch.mul(_ordered(part.base.weight, part.order), 1 if self._gain is None else self._gain, out=into)
+            if part.down is None or part.up is None:
+                continue
+            down, up = self._scaled(part.down), _ordered(part.up, part.order) * part.scale
+            inner = slice(self.inner + part.ranks.start, self.inner + part.ranks.stop)
+            self._matrix[self.out + part.ranks.start : self.out + part.ranks.stop, : self.inner] = down
+            self._matrix[part.rows, inner] = up.to(self._matrix.dtype)
+            if self._merged:
+                into.addmm_(up.to(into.dtype), down.to(into.dtype))
+
+    def forward(self, input_TI: Tensor) -> tuple[Tensor, Tensor]:
+        """Y, shape (T, out), and V, shape (T, R), for `backward`."""
+        both = functional.linear(input_TI, self._matrix[:, : self.inner], self._bias)
+        output, inner = both[:, : self.out], both[:, self.out :]
+        if self._adapted and not self._merged:
+            output = output.addmm(inner, self._matrix[: self.out, self.inner :].T)
+        return output, inner
+
+    def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor) -> Tensor:
+        """dX, shape (T, in); adds the adapters' gradients to `.grad`. input_TI: X; inner_TR: V."""
+        both = grad_TO @ self._matrix[: self.out]
+        grad_input, grad_inner = both[:, : self.inner], both[:, self.inner :]
+        if self._adapted:
+            self._add_gradients(grad_TO, input_TI, grad_inner, inner_TR)
+            if not self._merged:
+                grad_input = grad_input.addmm(grad_inner, self._matrix[self.out :, : self.inner])
+        return grad_input
+
+    def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor) -> None:
+        """As `backward`, where nobody needs dX."""
+        if self._adapted:
+            self._add_gradients(grad_TO, input_TI, grad_TO @ self._matrix[: self.out, self.inner :], inner_TR)
+
+    def _add_gradients(self, grad_TO: Tensor, input_TI: Tensor, grad_inner_TR: Tensor, inner_TR: Tensor) -> None:
+        grad_down = (grad_inner_TR.T @ input_TI).to(torch.promote_types(input_TI.dtype, torch.float32))
+        if self._gain is not None:
+            grad_down *= self._gain
+        for part in self._parts:
+            if part.down is None or part.up is None:
+                continue
+            _add_gradient(part.down, grad_down[part.ranks])
+            grad_up = (grad_TO[:, part.rows].T @ inner_TR[:, part.ranks]).to(part.up.dtype).mul_(part.scale)
+            if part.order is not None:
+                grad_up = torch.empty_like(grad_up).index_copy_(0, part.order, grad_up)
+            _add_gradient(part.up, grad_up)
+
+    def _scaled(self, matrix_OI: Tensor) -> Tensor:
+        scaled = matrix_OI if self._gain is None else matrix_OI * self._gain
+        return scaled.to(self._matrix.dtype)
+
+    def _joined_bias(self, rows: int) -> Tensor | None:
+        if all(part.base.bias is None for part in self._parts):
+            return None
+        bias = torch.zeros(rows, dtype=self._matrix.dtype)
+        for part in self._parts:
+            if part.base.bias is not None:
+                bias[part.rows] = _ordered(part.base.bias, part.order)
+        return bias
+
+
+def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+    return rows if order is None else rows.index_select(0, order)
+
+
+def _add_gradient(parameter: nn.Parameter, gradient: Tensor) -> None:
+    if parameter.grad is None:
+        parameter.grad = gradient.to(parameter.dtype, copy=True)
+    else:
+        parameter.grad += gradient

@@ -1,0 +1,35 @@
+"""Rotary position embedding (Su et al. 2021, arXiv 2104.09864) as one complex product.
+
+transformers pairs element j of a head with element j + W/2. `paired_order` puts the two beside each other, in the weights, once;
+a head is then W/2 complex numbers, turned by exp(i angle), and the gradient is turned back by exp(-i angle). Scores do not change,
+for queries and keys are reordered alike.
+
+Shapes: T tokens, H heads, W head width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def paired_order(heads: int, width: int) -> Tensor:
+    """Rows of a weight of `heads` heads in the order 0, W/2, 1, W/2 + 1 ... of each head."""
+    within = torch.arange(width).view(2, -1).T.flatten()
+    return (torch.arange(heads)[:, None] * width + within).flatten()
+
+
+def turns(cos_TW: Tensor, sin_TW: Tensor) -> Tensor:
+    """exp(i angle), shape (T, W/2) complex, from the cosines and sines of transformers."""
+    half = cos_TW.shape[1] // 2
+    return torch.complex(cos_TW[:, :half].contiguous(), sin_TW[:, :half].contiguous())
+
+
+def turn(heads_THW: Tensor, turns_TC: Tensor, into_THW: Tensor) -> None:
+    """Writes the turned heads into `into_THW`, whose layout may be another. H may be several dimensions."""
+    between = (1,) * (heads_THW.dim() - 2)
+    torch.mul(_complex(heads_THW), turns_TC.view(len(turns_TC), *between, -1), out=_complex(into_THW))
+
+
+def _complex(heads_THW: Tensor) -> Tensor:
+    return torch.view_as_complex(heads_THW.unflatten(-1, (-1, 2)))

@@ -1,0 +1,302 @@
+"""The Llama stack written out by hand: loss and LoRA gradients of a step without autograd.
+
+    fused = FusedStep(net, precision)
+    loss = fused.gradients(packs, supervised)          # as `step.gradients`: .grad now holds the step's gradient
+
+A layer is   x += o(attend(q(n), k(n), v(n))),  n = x / rms(x);   x += down(silu(gate(m)) up(m)),  m = x / rms(x)
+and each of its blocks stands in a module of this folder with its backward pass. What is gained beside the blocks:
+
+- The last layer computes queries, output projection and MLP at the scored positions only, for nothing else reads them.
+- The first layer passes no gradient on to the frozen embedding.
+- A pack is taken in pieces whose activations stay near the processor's caches; a step is a set of rows, so its gradient is the same.
+
+In float32 everything is float32. In bf16 the products with weights are bf16, all between them is float32. oneDNN, which computes
+bf16, keeps code for every shape that it meets, so there the tokens and scored positions of a piece are rounded up: with
+positions that no row attends to, and with scored positions of weight zero.
+
+Shapes: T tokens of a piece, S scored positions, R rows that attend (T, in the last layer S), D hidden width, K key-value heads,
+G query heads to each, W head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lathe.engine.devices import Precision
+from lathe.engine.fused.attention import Block, attend, attend_backward, blocks
+from lathe.engine.fused.head import scored
+from lathe.engine.fused.mlp import gated, gated_backward
+from lathe.engine.fused.norm import add_normalise_backward, normalise
+from lathe.engine.fused.projection import Projection
+from lathe.engine.fused.rotary import paired_order, turn, turns
+from lathe.engine.model import causal, head
+from lathe.engine.step import Pack
+
+PIECE_TOKENS = 2048
+"""Most tokens of a piece, unless one row is longer."""
+_TOKENS_STEP, _SCORED_STEP = 256, 128
+"""Multiples to which bf16 rounds the tokens and the scored positions of a piece."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a pack. scored_S: positions that are scored; weights_S: their factors in the loss."""
+
+    ids_T: Tensor
+    positions_T: Tensor
+    bounds: list[int]
+    scored_S: Tensor
+    targets_S: Tensor
+    weights_S: Tensor
+
+
+@dataclass(frozen=True)
+class _Places:
+    """What attention needs to know of a piece: angles and blocks, for all its rows and for those that the last layer keeps."""
+
+    turns: Tensor
+    blocks: list[Block]
+    scored_turns: Tensor
+    scored_blocks: list[Block]
+
+
+class FusedStep:
+    """A peft model with LoRA, its weights laid out for the step. The model must pass `choice.unfit`."""
+
+    def __init__(self, net: nn.Module, precision: Precision = "fp32") -> None:
+        model = causal(net)
+        body, config = model.get_decoder(), model.config
+        self._embedding, self._head, self._gain = body.embed_tokens.weight, head(net), body.norm.weight
+        self._narrow = torch.bfloat16 if precision == "bf16" else self._embedding.dtype
+        self._wide = torch.promote_types(self._narrow, torch.float32)
+        self._head = self._head.to(self._narrow)
+        self._gain = self._gain.to(self._wide)
+        self._epsilon = config.rms_norm_eps
+        self._rotary = body.rotary_emb
+        self._layers = [_Layer(layer, config, self._narrow) for layer in body.layers]
+
+    def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
+        """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
+
+        supervised: supervised tokens of the whole step, over all its packs.
+        """
+        with torch.inference_mode(False), torch.no_grad():
+            for layer in self._layers:
+                layer.refresh()
+            total = 0.0
+            for pack in packs:
+                for piece in self._pieces(pack, supervised):
+                    total += self._piece(piece)
+            return total
+
+    def adapters(self) -> list[nn.Parameter]:
+        """The parameters whose gradients are formed."""
+        return [matrix for layer in self._layers for part in layer.projections for matrix in part.adapters]
+
+    def _pieces(self, pack: Pack, supervised: int) -> Iterable[Piece]:
+        """The rows of a pack in pieces of at most PIECE_TOKENS, those without a scored position left out."""
+        starts = [pack.bounds[0]]
+        for start, end in pairwise(pack.bounds):
+            if end - starts[-1] > PIECE_TOKENS and start > starts[-1]:
+                starts.append(start)
+        for start, end in pairwise([*starts, pack.bounds[-1]]):
+            first, last = (int(place) for place in np.searchsorted(pack.scored_S.numpy(), (start, end)))
+            if first == last:
+                continue
+            tokens, places = slice(start, end), slice(first, last)
+            more, more_scored = 0, 0
+            if self._narrow == torch.bfloat16:
+                more, more_scored = -(end - start) % _TOKENS_STEP, -(last - first) % _SCORED_STEP
+            weights = torch.full((last - first,), 1 / supervised, dtype=self._wide)
+            yield Piece(
+                ids_T=functional.pad(pack.ids_1T[0, tokens], (0, more)),
+                positions_T=functional.pad(pack.positions_1T[0, tokens], (0, more)),
+                bounds=[bound - start for bound in pack.bounds if start <= bound <= end],
+                scored_S=functional.pad(pack.scored_S[places] - start, (0, more_scored)),
+                targets_S=functional.pad(pack.targets_S[places], (0, more_scored)),
+                weights_S=functional.pad(weights, (0, more_scored)),
+            )
+
+    def _places(self, piece: Piece) -> _Places:
+        like = torch.empty(0, dtype=self._wide)
+        cos_1TW, sin_1TW = self._rotary(like, piece.positions_T[None])
+        turned = turns(cos_1TW[0].to(self._wide), sin_1TW[0].to(self._wide))
+        attending = piece.scored_S[: int((piece.weights_S > 0).sum())].numpy()
+        return _Places(
+            turned,
+            blocks(piece.bounds, None, self._wide),
+            turned[piece.scored_S],
+            blocks(piece.bounds, attending, self._wide),
+        )
+
+    def _piece(self, piece: Piece) -> float:
+        places = self._places(piece)
+        stream = functional.embedding(piece.ids_T, self._embedding).to(self._wide)
+        *_, last = self._layers
+        kept = []
+        for layer in self._layers:
+            attending = piece.scored_S if layer is last else None
+            stream, saved = layer.forward(stream, places, attending, self._epsilon)
+            kept.append(saved)
+        normed_SD, inverse = normalise(stream, self._epsilon)
+        hidden_SD = (normed_SD * self._gain).to(self._narrow)
+        loss, grad_SD = scored(hidden_SD, self._head, piece.targets_S, piece.weights_S)
+        grad = add_normalise_backward(torch.zeros_like(stream), grad_SD.mul_(self._gain), normed_SD, inverse)
+        for layer in reversed(self._layers):
+            attending = piece.scored_S if layer is last else None
+            needs_input = layer is not self._layers[0]
+            grad = layer.backward(grad, kept.pop(), places, attending, needs_input=needs_input)
+        return loss
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What a layer keeps of its forward pass."""
+
+    normed_TD: Tensor
+    inverse_T1: Tensor
+    rows_RD: Tensor
+    query_inner: Tensor
+    key_value_inner: Tensor
+    head_norms: tuple[tuple[Tensor, Tensor], ...]
+    query_KRGW: Tensor
+    key_KTW: Tensor
+    value_KTW: Tensor
+    weights: list[Tensor | None]
+    attended_RE: Tensor
+    attended_inner: Tensor
+    mlp_normed_RD: Tensor
+    mlp_inverse_R1: Tensor
+    gate_up_R2F: Tensor
+    gate_up_inner: Tensor
+    opened_RF: Tensor
+    gated_RF: Tensor
+    gated_inner: Tensor
+
+
+class _Layer:
+    """One layer: forward and backward on a piece."""
+
+    def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self._width = attention.head_dim
+        self._scale = attention.scaling
+        heads, self._key_heads = config.num_attention_heads, config.num_key_value_heads  # type: ignore[attr-defined]
+        self._groups = heads // self._key_heads
+        self._narrow, self._wide = narrow, torch.promote_types(narrow, torch.float32)
+        query_order, key_order = paired_order(heads, self._width), paired_order(self._key_heads, self._width)
+        gain, mlp_gain = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
+        self._query = Projection([attention.q_proj], narrow, gain, [query_order])
+        self._key_value = Projection([attention.k_proj, attention.v_proj], narrow, gain, [key_order, None])
+        self._out = Projection([attention.o_proj], narrow)
+        self._gate_up = Projection([mlp.gate_proj, mlp.up_proj], narrow, mlp_gain)
+        self._down = Projection([mlp.down_proj], narrow)
+        order = paired_order(1, self._width)
+        self._head_gains = [
+            getattr(attention, name).weight[order].to(self._wide)
+            for name in ("q_norm", "k_norm")
+            if getattr(attention, name, None) is not None
+        ]
+        self.projections = (self._query, self._key_value, self._out, self._gate_up, self._down)
+
+    def refresh(self) -> None:
+        for part in self.projections:
+            part.refresh()
+
+    def forward(
+        self, stream_TD: Tensor, places: _Places, attending_R: Tensor | None, epsilon: float
+    ) -> tuple[Tensor, _Saved]:
+        """The stream behind the layer, shape (R, D). attending_R: rows that are kept; None = all."""
+        normed, inverse = normalise(stream_TD, epsilon)
+        normed = normed.to(self._narrow)
+        key_value, key_value_inner = self._key_value.forward(normed)
+        rows, stream = normed, stream_TD
+        if attending_R is not None:
+            rows, stream = normed[attending_R], stream_TD[attending_R]
+        query, query_inner = self._query.forward(rows)
+        query, key_value = query.to(self._wide), key_value.to(self._wide)
+        middle = self._key_heads * self._width
+        query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width))
+        key_TKW = key_value[:, :middle].unflatten(1, (self._key_heads, self._width))
+        head_norms: tuple[tuple[Tensor, Tensor], ...] = ()
+        if self._head_gains:
+            head_norms = (normalise(query_RKGW, epsilon), normalise(key_TKW, epsilon))
+            query_RKGW, key_TKW = (norm[0] * gain for norm, gain in zip(head_norms, self._head_gains, strict=True))
+        query_KRGW = query.new_empty(self._key_heads, len(rows), self._groups, self._width)
+        turned = places.turns if attending_R is None else places.scored_turns
+        turn(query_RKGW, turned * self._scale, query_KRGW.transpose(0, 1))
+        key_KTW = query.new_empty(self._key_heads, len(normed), self._width)
+        turn(key_TKW, places.turns, key_KTW.transpose(0, 1))
+        value_KTW = key_value[:, middle:].unflatten(1, (-1, self._width)).transpose(0, 1)
+        seen = places.blocks if attending_R is None else places.scored_blocks
+        output_KRGW, weights = attend(query_KRGW, key_KTW, value_KTW, seen)
+        attended = torch.empty(len(rows), query.shape[1], dtype=self._narrow)
+        attended.view(query_RKGW.shape).copy_(output_KRGW.transpose(0, 1))
+        change, attended_inner = self._out.forward(attended)
+        stream = stream + change
+
+        mlp_normed, mlp_inverse = normalise(stream, epsilon)
+        mlp_normed = mlp_normed.to(self._narrow)
+        gate_up, gate_up_inner = self._gate_up.forward(mlp_normed)
+        gated_RF, opened = gated(gate_up)
+        change, gated_inner = self._down.forward(gated_RF)
+        stream += change
+        return stream, _Saved(
+            normed, inverse, rows, query_inner, key_value_inner, head_norms, query_KRGW, key_KTW, value_KTW, weights,
+            attended, attended_inner, mlp_normed, mlp_inverse, gate_up, gate_up_inner, opened, gated_RF, gated_inner,
+        )  # fmt: skip
+
+    def backward(
+        self, grad_RD: Tensor, saved: _Saved, places: _Places, attending_R: Tensor | None, *, needs_input: bool
+    ) -> Tensor:
+        """Gradient of the stream in front of the layer, shape (T, D); meaningless where it is not needed. Overwrites grad_RD."""
+        grad_gated = self._down.backward(grad_RD.to(self._narrow), saved.gated_RF, saved.gated_inner)
+        grad_gate_up = gated_backward(grad_gated, saved.gate_up_R2F, saved.opened_RF)
+        grad_normed = self._gate_up.backward(grad_gate_up, saved.mlp_normed_RD, saved.gate_up_inner)
+        add_normalise_backward(
+            grad_RD, grad_normed.to(self._wide), saved.mlp_normed_RD.to(self._wide), saved.mlp_inverse_R1
+        )
+
+        grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner)
+        grad_output = torch.empty_like(saved.query_KRGW)
+        grad_output.transpose(0, 1).copy_(
+            grad_attended.unflatten(1, (self._key_heads, self._groups, self._width))
+        )
+        seen = places.blocks if attending_R is None else places.scored_blocks
+        grad_query, grad_key, grad_value = attend_backward(
+            grad_output, saved.query_KRGW, saved.key_KTW, saved.value_KTW, seen, saved.weights
+        )
+        turned = places.turns if attending_R is None else places.scored_turns
+        before_query = grad_query.new_empty(len(grad_RD), self._key_heads, self._groups, self._width)
+        turn(grad_query.transpose(0, 1), (turned * self._scale).conj().resolve_conj(), before_query)
+        before = grad_query.new_empty(len(saved.normed_TD), 2 * self._key_heads, self._width)
+        before_key, before_value = before[:, : self._key_heads], before[:, self._key_heads :]
+        turn(grad_key.transpose(0, 1), places.turns.conj().resolve_conj(), before_key)
+        before_value.copy_(grad_value.transpose(0, 1))
+        if saved.head_norms:
+            for grad, (normed, inverse), gain in zip(
+                (before_query, before_key), saved.head_norms, self._head_gains, strict=True
+            ):
+                grad.copy_(add_normalise_backward(torch.zeros_like(normed), grad * gain, normed, inverse))
+        to_query = before_query.flatten(1).to(self._narrow), saved.rows_RD, saved.query_inner
+        to_key_value = before.flatten(1).to(self._narrow), saved.normed_TD, saved.key_value_inner
+        if not needs_input:
+            self._query.learn(*to_query)
+            self._key_value.learn(*to_key_value)
+            return grad_RD
+        grad_rows, grad_all = self._query.backward(*to_query), self._key_value.backward(*to_key_value)
+        if attending_R is None:
+            grad, grad_all = grad_RD, grad_all + grad_rows
+        else:
+            grad = grad_RD.new_zeros(saved.normed_TD.shape).index_add_(0, attending_R, grad_RD)
+            grad_all = grad_all.index_add(0, attending_R, grad_rows)
+        return add_normalise_backward(
+            grad, grad_all.to(self._wide), saved.normed_TD.to(self._wide), saved.inverse_T1
+        )
