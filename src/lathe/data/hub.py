@@ -7,14 +7,13 @@ What is fetched, or lies in the cache already, is a folder of Parquet, JSON line
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from lathe.errors import InputError, Unavailable
+from lathe.errors import InputError
 from lathe.files import ROWS_SUFFIXES, TABLE_SUFFIXES
+from lathe.hub import NAME, snapshot
 
 PREFIX = "hub:"
-NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?$")
 WANTED = tuple(f"*{suffix}" for suffix in (*ROWS_SUFFIXES, *TABLE_SUFFIXES)) + tuple(
     f"*{suffix}.gz" for suffix in ROWS_SUFFIXES
 )
@@ -36,41 +35,7 @@ def fetch(place: str) -> Path:
             f"{place!r} is no data set of the Hub",
             hint=f"Write {PREFIX}organisation/name, or {PREFIX}organisation/name@revision.",
         )
-    repo, _, revision = name.partition("@")
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
-    except ModuleNotFoundError as missing:
-        raise Unavailable(f"{place} needs the package {missing.name}", hint="pip install huggingface_hub") from missing
-    try:
-        folder = Path(
-            snapshot_download(
-                repo, repo_type="dataset", revision=revision or None, allow_patterns=list(WANTED), etag_timeout=10
-            )
-        )
-    except GatedRepoError as error:
-        raise InputError(f"{place} is gated", hint="Accept its terms on the Hub, then: hf auth login") from error
-    except RevisionNotFoundError as error:
-        raise InputError(f"{repo} has no revision {revision!r}", hint="Take a branch, a tag or a commit.") from error
-    except RepositoryNotFoundError as error:
-        raise InputError(
-            f"{place} is not on the Hub, or is private", hint="Check the name; for a private one: hf auth login"
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise Unavailable(
-            f"{place}: the Hub cannot be reached and the cache does not hold it", hint="Try again with a network."
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise Unavailable(
-            f"{place}: the Hub did not answer ({type(error).__name__})", hint="Try again later."
-        ) from error
-    return rows_folder(folder)
+    return rows_folder(snapshot(name, "dataset", WANTED, called=place))
 
 
 def rows_folder(folder: Path) -> Path:

@@ -8,19 +8,18 @@ org/name@revision   a Hub id; only weights, configuration and tokenizer files ar
 from __future__ import annotations
 
 import difflib
-import re
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from lathe.errors import InputError, Unavailable
+from lathe import hub
+from lathe.errors import InputError
 from lathe.model_folder import check_base
 from lathe.records import FileHash
 from lathe.runs import file_sha256
 
 ALLOWED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """Files that a base consists of; nothing else is fetched, hashed or opened."""
-HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?$")
 
 
 class Base(NamedTuple):
@@ -45,7 +44,7 @@ def locate(base: str, recipe_folder: Path) -> Base:
     folder = (recipe_folder / Path(base).expanduser()).resolve()
     if folder.is_dir():
         return Base(folder, None)
-    if HUB_ID.match(base):
+    if hub.NAME.match(base):
         return fetch(base)
     raise InputError(
         f"base {base!r} is no folder ({folder}), no bundled model and no Hub id",
@@ -69,47 +68,7 @@ def bundled(base: str) -> Path:
 
 def fetch(base: str) -> Base:
     """Fetches a base from the Hub, or takes it from the cache. Raises Unavailable and InputError."""
-    repo, _, revision = base.partition("@")
-    hint = (
-        f"Connect once and run the same command, or fetch it elsewhere with `hf download {repo}` and copy the cache folder; "
-        "or name a local folder as base."
-    )
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import (
-            GatedRepoError,
-            HfHubHTTPError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
-    except ImportError as missing:
-        raise Unavailable(
-            f"base {base} needs the package huggingface_hub", hint="pip install huggingface_hub"
-        ) from missing
-    try:
-        folder = Path(snapshot_download(repo, revision=revision or None, allow_patterns=list(ALLOWED), etag_timeout=10))
-    except GatedRepoError as error:
-        raise Unavailable(
-            f"{repo} is gated on the Hub", hint=f"Accept its terms there, then: hf auth login ({repo})"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise InputError(
-            f"{repo} has no revision {revision!r} on the Hub", hint="Take a branch, a tag or a commit."
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise InputError(
-            f"{repo} is not on the Hub, or is private", hint="Check the name; for a private one: hf auth login"
-        ) from error
-    except HFValidationError as error:
-        raise InputError(f"{repo!r} is no Hub id", hint="A Hub id looks like organisation/name.") from error
-    except LocalEntryNotFoundError as error:
-        raise Unavailable(
-            f"base {base}: the Hub cannot be reached and the cache does not hold it", hint=hint
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise Unavailable(f"base {base}: the Hub did not answer ({type(error).__name__})", hint=hint) from error
+    folder = hub.snapshot(base, "model", ALLOWED, called=f"base {base}")
     return Base(folder, folder.name)
 
 
