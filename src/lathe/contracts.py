@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -126,6 +127,14 @@ class Ability:
     ok: bool
     detail: str = ""
     remedy: str | None = None
+
+    @classmethod
+    def with_packages(cls, *packages: str) -> Ability:
+        """Of a leaf that needs these packages of the training extra and nothing else; imports none of them."""
+        missing = [name for name in packages if find_spec(name) is None]
+        if missing:
+            return cls(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train]'")
+        return cls(True, f"installed: {', '.join(packages)}")
 
 
 class Trainer(ABC):

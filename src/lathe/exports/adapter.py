@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 from lathe.contracts import Ability, Exporter, Model
@@ -17,9 +16,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 class Adapter(Exporter):
     def ability(self) -> Ability:
-        if find_spec("peft") is None:
-            return Ability(False, "not installed: peft", "pip install 'lathe-slm[train]'")
-        return Ability(True, "peft is installed")
+        return Ability.with_packages("torch", "transformers", "peft")
 
     def export(self, model: Model, folder: Path) -> ShippedFile:
         """Copies the adapter that was measured, byte for byte, then loads the copy and compares its logits with the original's."""

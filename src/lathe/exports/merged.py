@@ -6,7 +6,6 @@ The adapter is added to the full-precision base in float32 and the sum is cast o
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 from lathe.contracts import Ability, Exporter, Model
@@ -16,10 +15,7 @@ from lathe.runs import file_sha256
 
 class Merged(Exporter):
     def ability(self) -> Ability:
-        missing = [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]
-        if missing:
-            return Ability(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train]'")
-        return Ability(True, "torch, transformers and peft are installed")
+        return Ability.with_packages("torch", "transformers", "peft")
 
     def export(self, model: Model, folder: Path) -> ShippedFile:
         """Writes the merged model, loads what was written, and compares its logits with base + adapter in float32."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from lathe.contracts import Ability, GenerateSettings, Model, Request, Runtime, Session
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
 
     from lathe.records import Prediction
     from lathe.text.tokenizer import Tokenizer
-
-PACKAGES = ("torch", "transformers", "peft", "safetensors")
 
 
 class NativeSession(Session):
@@ -52,10 +49,7 @@ class NativeSession(Session):
 
 class Native(Runtime):
     def ability(self) -> Ability:
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if missing:
-            return Ability(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train]'")
-        return Ability(True, "torch, transformers and peft are installed")
+        return Ability.with_packages("torch", "transformers", "peft", "safetensors")
 
     def open(self, model: Model, threads: int | None = None) -> NativeSession:
         """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
