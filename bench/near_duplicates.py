@@ -16,9 +16,9 @@ import time
 import numpy as np
 
 from lathe import plugins
-from lathe.data.near import THRESHOLD, jaccard, own_shingles, pairs, rarity, shingles
-from lathe.data.sets import Sets
-from lathe.data.split import normalised, side_of
+from lathe.data.duplicates.near import THRESHOLD, jaccard, own_shingles, pairs, rarity, shingles
+from lathe.data.duplicates.sets import Sets
+from lathe.data.preparing.split import normalised, side_of
 
 
 def changed(text: str, words: int, rng: random.Random) -> str:

@@ -87,10 +87,10 @@ PURE = (
     "plan/parameters.py",
     "plan/memory.py",
     "evaluate/aggregate.py",
-    "data/split.py",
-    "data/overlaps.py",
-    "data/near.py",
-    "data/judge.py",
+    "data/preparing/split.py",
+    "data/duplicates/overlaps.py",
+    "data/duplicates/near.py",
+    "data/preparing/judge.py",
 )
 WORLD = {"os", "pathlib", "time", "datetime", "subprocess", "socket", "shutil", "tempfile", "secrets", "uuid"}
 DATES = {"corpora"}  # generated records hold dates; they are made from the seed, never from the clock

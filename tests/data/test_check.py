@@ -15,7 +15,7 @@ from test_learnability import topics
 
 from lathe import plugins
 from lathe.data.check import Looking, check_file
-from lathe.data.row_files import FileRows, Found, Reading, find, side_named
+from lathe.data.conversations.row_files import FileRows, Found, Reading, find, side_named
 from lathe.errors import DataError
 from lathe.records.check import CheckReport
 

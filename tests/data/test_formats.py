@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.conversation import Conversation, Turn, answer_example
-from lathe.data.formats import Layout, detect, mapped
-from lathe.data.readers import convert
+from lathe.data.conversations.conversation import Conversation, Turn, answer_example
+from lathe.data.conversations.formats import Layout, detect, mapped
+from lathe.data.conversations.readers import convert
 from lathe.errors import DataError
 
 # ------------------------------------------------------------------------------------------ writing each layout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.data.hub import fetch, is_hub, rows_folder
+from lathe.data.files.hub import fetch, is_hub, rows_folder
 from lathe.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

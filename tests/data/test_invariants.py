@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.expression import NotAllowed, read
-from lathe.data.invariants import applies, breach, broken, holds, parse, parse_all
+from lathe.data.findings.expression import NotAllowed, read
+from lathe.data.findings.invariants import applies, breach, broken, holds, parse, parse_all
 from lathe.errors import InputError
 from lathe.resolve import find_recipe, read_recipe
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.data.json_line import LineFault, decode, row_of
+from lathe.data.files.json_line import LineFault, decode, row_of
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=20)
 VALUES = st.recursive(

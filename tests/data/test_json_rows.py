@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.data.json_rows import array_rows
-from lathe.data.placed import Placed
-from lathe.data.read import read_file
+from lathe.data.files.json_rows import array_rows
+from lathe.data.files.placed import Placed
+from lathe.data.files.read import read_file
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)
 ROWS = st.lists(
@@ -34,7 +34,7 @@ def pieces(data: bytes, size: int) -> Iterator[tuple[int, bytes]]:
 
 @pytest.fixture(autouse=True)
 def _small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lathe.data.json_rows.READ_AT_ONCE", 5)
+    monkeypatch.setattr("lathe.data.files.json_rows.READ_AT_ONCE", 5)
 
 
 @settings(deadline=None)
@@ -65,7 +65,7 @@ def test_a_number_that_stands_across_two_reads_is_one_number() -> None:
 def test_a_large_array_is_read_in_flat_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
-    monkeypatch.setattr("lathe.data.json_rows.READ_AT_ONCE", 1 << 16)
+    monkeypatch.setattr("lathe.data.files.json_rows.READ_AT_ONCE", 1 << 16)
     path = tmp_path / "rows.json"
     path.write_text("[" + ",".join(['{"input": "' + "x" * 500 + '"}'] * 20_000) + "]")
     tracemalloc.start()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.data.features import sketch
-from lathe.data.learnability import (
+from lathe.data.baselines.features import sketch
+from lathe.data.baselines.learnability import (
     folds_of,
     kind_of,
     linear_scores,
@@ -18,7 +18,7 @@ from lathe.data.learnability import (
     nearest,
     out_of_fold,
 )
-from lathe.data.rules import DICTIONARY, MAJORITY, SLOTS, TELLING_WORD, Item, Rule
+from lathe.data.baselines.rules import DICTIONARY, MAJORITY, SLOTS, TELLING_WORD, Item, Rule
 
 TOPICS = {
     "weather": ["rain", "snow", "storm", "cloud", "sunny", "wind", "forecast", "cold"],

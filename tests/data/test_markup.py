@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lathe.data.markup import turns
+from lathe.data.conversations.markup import turns
 
 TURNS = [
     ("user", "Hi <there>,\nhow are you?"),

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from lathe.data.masks import MaskProof, coloured, faults, pieces, tokenizer_findings
+from lathe.data.conversations.masks import MaskProof, coloured, faults, pieces, tokenizer_findings
 from lathe.records import Example, Message
 from lathe.text.render import Encoded, encode_all
 from lathe.text.tokenizer import Tokenizer, load

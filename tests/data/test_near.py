@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.data.near import jaccard, own_shingles, pairs, rarity, shingles
-from lathe.data.sets import Sets
+from lathe.data.duplicates.near import jaccard, own_shingles, pairs, rarity, shingles
+from lathe.data.duplicates.sets import Sets
 
 WORDS = [f"word{number}" for number in range(400)]
 
@@ -71,8 +71,8 @@ def test_work_split_into_small_chunks_finds_the_same(monkeypatch: pytest.MonkeyP
     sets = sets_of(collection(7, 200))
     left = np.arange(len(sets)) % 3 != 0
     whole = pairs(sets, left, ~left, 0.5)
-    monkeypatch.setattr("lathe.data.near.CHUNK", 50)
-    monkeypatch.setattr("lathe.data.sets.CHUNK", 50)
+    monkeypatch.setattr("lathe.data.duplicates.near.CHUNK", 50)
+    monkeypatch.setattr("lathe.data.duplicates.sets.CHUNK", 50)
     assert {a for a, _, _ in pairs(sets, left, ~left, 0.5)} == {a for a, _, _ in whole}
 
 

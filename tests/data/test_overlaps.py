@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.overlaps import conflicting, equal, repeated, shared
+from lathe.data.duplicates.overlaps import conflicting, equal, repeated, shared
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)), max_size=30)
 """(input, answer, side) of each row."""

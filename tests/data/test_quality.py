@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data import quality
-from lathe.data.quality import leaf_values
+from lathe.data.findings import quality
+from lathe.data.findings.quality import leaf_values
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.secrets import iban, kinds, luhn, redacted
+from lathe.data.findings.secrets import iban, kinds, luhn, redacted
 
 # Written in two parts, so that no scanner takes this file for a leak.
 PLANTED = {

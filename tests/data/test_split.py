@@ -9,7 +9,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.split import normalised, position, side_of
+from lathe.data.preparing.split import normalised, position, side_of
 
 TEXT = st.text(max_size=200)
 
@@ -51,6 +51,9 @@ def test_shares_are_kept_within_chance() -> None:
 
 def test_another_process_gives_the_same_sides() -> None:
     """Python's own hash is salted for each process; ours is not."""
-    program = "import json; from lathe.data.split import side_of; print(json.dumps([side_of(str(n), .2, .2) for n in range(50)]))"
+    program = (
+        "import json; from lathe.data.preparing.split import side_of; "
+        "print(json.dumps([side_of(str(n), .2, .2) for n in range(50)]))"
+    )
     said = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(2)]
     assert json.loads(said[0]) == json.loads(said[1]) == [side_of(str(number), 0.2, 0.2) for number in range(50)]

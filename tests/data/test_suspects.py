@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_learnability import topics
 
-from lathe.data import suspects
-from lathe.data.features import sketch
-from lathe.data.learnability import folds_of, labelled
-from lathe.data.rules import Item
+from lathe.data.baselines import suspects
+from lathe.data.baselines.features import sketch
+from lathe.data.baselines.learnability import folds_of, labelled
+from lathe.data.baselines.rules import Item
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77" / "train.csv"
 

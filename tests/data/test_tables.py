@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lathe.data import tables
 from lathe.data.check import check_file
-from lathe.data.placed import Placed
+from lathe.data.files import tables
+from lathe.data.files.placed import Placed
 from lathe.errors import DataError, Unavailable
 
 ROWS = [{"prompt": f"question {n}", "completion": {"n": n, "note": None if n % 2 else "even"}} for n in range(40)]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lathe.data.conversation import Conversation
-from lathe.data.encoding import encoded
-from lathe.data.formats import detect
-from lathe.data.readers import convert
+from lathe.data.conversations.conversation import Conversation
+from lathe.data.conversations.encoding import encoded
+from lathe.data.conversations.formats import detect
+from lathe.data.conversations.readers import convert
 from lathe.text.render import Encoded
 from lathe.text.tokenizer import Tokenizer, load
 

@@ -20,8 +20,8 @@ SUSPECTS = 5
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
     """What is wrong with the rows of files, or of a recipe."""
     from lathe.data.check import Looking, check_file, check_run
-    from lathe.data.hub import fetch, is_hub
-    from lathe.data.source import read_schemas
+    from lathe.data.files.hub import fetch, is_hub
+    from lathe.data.preparing.source import read_schemas
     from lathe.records import SchemaSpec
 
     listener = screen.listener(brief=True)

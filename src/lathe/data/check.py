@@ -19,18 +19,19 @@ from types import TracebackType
 
 from lathe import plugins
 from lathe.contracts import Progress
-from lathe.data import invariants, suspects
-from lathe.data.answers import WRITTEN
-from lathe.data.census import LEAST_ROWS, Census
-from lathe.data.conversation import Conversation, Turn
-from lathe.data.encoding import tokens_of
-from lathe.data.learnability import Labelled, kind_of, measure
-from lathe.data.masks import MaskProof, coloured
-from lathe.data.row_files import FileRows, Reading, find
-from lathe.data.rules import Item, Rule
-from lathe.data.secrets import redacted
-from lathe.data.tally import Tally, ordered
-from lathe.data.task_rules import as_rule, json_rules, misfits
+from lathe.data.baselines import suspects
+from lathe.data.baselines.learnability import Labelled, kind_of, measure
+from lathe.data.baselines.rules import Item, Rule
+from lathe.data.baselines.task_rules import as_rule, json_rules, misfits
+from lathe.data.conversations.conversation import Conversation, Turn
+from lathe.data.conversations.encoding import tokens_of
+from lathe.data.conversations.masks import MaskProof, coloured
+from lathe.data.conversations.row_files import FileRows, Reading, find
+from lathe.data.findings import invariants
+from lathe.data.findings.answers import WRITTEN
+from lathe.data.findings.census import LEAST_ROWS, Census
+from lathe.data.findings.secrets import redacted
+from lathe.data.findings.tally import Tally, ordered
 from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow, Suspect

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
-from lathe.data import row_files, tables
-from lathe.data.formats import LOOKED_AT, Layout, detect
-from lathe.data.read import Placed, read_file
+from lathe.data.conversations import row_files
+from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
+from lathe.data.files import tables
+from lathe.data.files.read import Placed, read_file
 from lathe.errors import DataError, TaskMismatch
 from lathe.records import Row, TaskSetup
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from lathe import plugins
 from lathe.contracts import Progress
-from lathe.data import invariants, source
-from lathe.data.intake import Intake
-from lathe.data.judge import Judged, judge
-from lathe.data.spool import SIDES, Spool
+from lathe.data.findings import invariants
+from lathe.data.preparing import source
+from lathe.data.preparing.intake import Intake
+from lathe.data.preparing.judge import Judged, judge
+from lathe.data.preparing.spool import SIDES, Spool
 from lathe.errors import DataError
 from lathe.records import LockedRecipe, Manifest, SideCount
 from lathe.runs import RunFolder, commit_rows, committed, storage, sync_folder

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from lathe.data.csv_rows import csv_rows
-from lathe.data.json_rows import ARRAY, array_rows, line_rows
-from lathe.data.placed import Placed, rejected
+from lathe.data.files.csv_rows import csv_rows
+from lathe.data.files.json_rows import ARRAY, array_rows, line_rows
+from lathe.data.files.placed import Placed, rejected
 from lathe.errors import DataError
 from lathe.files import regular
 from lathe.records import RejectedRow

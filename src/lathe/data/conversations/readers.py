@@ -10,9 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
-from lathe.data import markup
-from lathe.data.conversation import Conversation, Role, Turn, list_in, shown, structured, system_in, text_in, turns_in
-from lathe.data.formats import Layout
+from lathe.data.conversations import markup
+from lathe.data.conversations.conversation import (
+    Conversation,
+    Role,
+    Turn,
+    list_in,
+    shown,
+    structured,
+    system_in,
+    text_in,
+    turns_in,
+)
+from lathe.data.conversations.formats import Layout
 from lathe.errors import DataError
 from lathe.records import Json, Row, canonical
 from lathe.records.check import FormatName

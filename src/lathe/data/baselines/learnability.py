@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.features import sketch
-from lathe.data.rules import RULES, Item, Rule, leaves, text_of
-from lathe.data.split import normalised, position
+from lathe.data.baselines.features import sketch
+from lathe.data.baselines.rules import RULES, Item, Rule, leaves, text_of
+from lathe.data.preparing.split import normalised, position
 from lathe.records import Json
 from lathe.records.check import AnswerKind, BaselineScore, Learnability
 

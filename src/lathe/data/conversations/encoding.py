@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lathe.data.conversation import Conversation, answer_example, identity_of
+from lathe.data.conversations.conversation import Conversation, answer_example, identity_of
 from lathe.errors import InputError
 from lathe.text.render import Encoded, encode_all
 from lathe.text.tokenizer import Tokenizer

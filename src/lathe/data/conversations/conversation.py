@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from lathe.data.json_line import LineFault, decode
-from lathe.data.markup import ROLES
+from lathe.data.conversations.markup import ROLES
+from lathe.data.files.json_line import LineFault, decode
 from lathe.errors import DataError
 from lathe.records import Example, Json, Message, Row, canonical, digest
 

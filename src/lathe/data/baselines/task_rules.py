@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lathe import plugins
 from lathe.contracts import Baseline, Task
-from lathe.data.rules import Item, Rule
+from lathe.data.baselines.rules import Item, Rule
 from lathe.errors import TaskMismatch
 from lathe.records import Example, Json, TaskSetup
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data import overlaps
-from lathe.data.near import THRESHOLD, pairs
-from lathe.data.spool import SIDES, Columns
+from lathe.data.duplicates import overlaps
+from lathe.data.duplicates.near import THRESHOLD, pairs
+from lathe.data.preparing.spool import SIDES, Columns
 from lathe.records import DataFinding, RejectedRow, Source
 
 TRAIN, VALIDATION, TEST = range(3)

@@ -20,7 +20,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from lathe.data.expression import EACH, FUNCTIONS, Binding, NotAllowed, Path, Term, Value, bindings, parsed, term
+from lathe.data.findings.expression import (
+    EACH,
+    FUNCTIONS,
+    Binding,
+    NotAllowed,
+    Path,
+    Term,
+    Value,
+    bindings,
+    parsed,
+    term,
+)
 from lathe.errors import InputError
 from lathe.records import Json
 

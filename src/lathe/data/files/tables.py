@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lathe.data.json_line import LineFault, text_of
-from lathe.data.placed import Placed
-from lathe.data.read import read_lines, rejected
+from lathe.data.files.json_line import LineFault, text_of
+from lathe.data.files.placed import Placed
+from lathe.data.files.read import read_lines, rejected
 from lathe.errors import DataError, Unavailable
 from lathe.files import regular
 from lathe.records import RejectedRow

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lathe.data import tables
-from lathe.data.conversation import Conversation
-from lathe.data.formats import LOOKED_AT, Layout, detect
-from lathe.data.placed import Placed
-from lathe.data.read import read_file
-from lathe.data.readers import convert
+from lathe.data.conversations.conversation import Conversation
+from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
+from lathe.data.conversations.readers import convert
+from lathe.data.files import tables
+from lathe.data.files.placed import Placed
+from lathe.data.files.read import read_file
 from lathe.errors import DataError
 from lathe.files import row_files
 from lathe.records import Json, RejectedRow, Row, Side

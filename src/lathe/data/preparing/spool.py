@@ -17,8 +17,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.near import shingles
-from lathe.data.sets import Sets
+from lathe.data.duplicates.near import shingles
+from lathe.data.duplicates.sets import Sets
 from lathe.records import Example, Side
 
 SIDES: tuple[Side, ...] = get_args(Side)

@@ -19,16 +19,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data import invariants, overlaps, quality
-from lathe.data.answers import Values, group_of, look
-from lathe.data.conversation import Conversation
-from lathe.data.invariants import Invariant
-from lathe.data.near import Sets, pairs, shingles
-from lathe.data.rules import Item
-from lathe.data.secrets import redacted
-from lathe.data.split import normalised
-from lathe.data.spool import hash64
-from lathe.data.tally import Tally
+from lathe.data.baselines.rules import Item
+from lathe.data.conversations.conversation import Conversation
+from lathe.data.duplicates import overlaps
+from lathe.data.duplicates.near import Sets, pairs, shingles
+from lathe.data.findings import invariants, quality
+from lathe.data.findings.answers import Values, group_of, look
+from lathe.data.findings.invariants import Invariant
+from lathe.data.findings.secrets import redacted
+from lathe.data.findings.tally import Tally
+from lathe.data.preparing.split import normalised
+from lathe.data.preparing.spool import hash64
 from lathe.records import Json, Side
 from lathe.records.check import AnswerKind
 

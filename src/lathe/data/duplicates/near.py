@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.sets import Hashes, Rows, Sets
+from lathe.data.duplicates.sets import Hashes, Rows, Sets
 
 WORDS = 5
 """Words in a shingle. In rows made from a template most runs of five words hold a value, so rows with other values differ."""

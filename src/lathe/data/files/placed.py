@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lathe.data.json_line import LineFault
+from lathe.data.files.json_line import LineFault
 from lathe.records import RejectedRow, Row
 
 

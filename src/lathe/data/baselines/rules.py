@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lathe.data.features import WORD
+from lathe.data.baselines.features import WORD
 from lathe.records import Json, canonical
 from lathe.records.check import AnswerKind
 

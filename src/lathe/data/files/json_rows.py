@@ -10,8 +10,8 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from lathe.data.json_line import LATIN_HINT, LineFault, as_row, decode_at, row_of
-from lathe.data.placed import Placed, rejected
+from lathe.data.files.json_line import LATIN_HINT, LineFault, as_row, decode_at, row_of
+from lathe.data.files.placed import Placed, rejected
 from lathe.errors import DataError
 from lathe.records import RejectedRow
 

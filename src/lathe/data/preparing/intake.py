@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lathe.contracts import Progress, Task
-from lathe.data import invariants, source
-from lathe.data.placed import Placed
-from lathe.data.split import normalised
-from lathe.data.spool import Spool
+from lathe.data.files.placed import Placed
+from lathe.data.findings import invariants
+from lathe.data.preparing import source
+from lathe.data.preparing.split import normalised
+from lathe.data.preparing.spool import Spool
 from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, RejectedRow, Source, TaskSetup
 

@@ -1,6 +1,6 @@
 """What one row shows about itself, and what only all rows together show about the values of their answers.
 
-for id, detail in look(conversation): ...         ids of lathe.data.tally.FINDINGS
+for id, detail in look(conversation): ...         ids of lathe.data.findings.tally.FINDINGS
 values.add(row, conversation); values.odd()       rows with a value that their text lacks, where others' texts have it
 """
 
@@ -10,9 +10,9 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from lathe.data import quality, secrets
-from lathe.data.conversation import Conversation
-from lathe.data.quality import Leaves
+from lathe.data.conversations.conversation import Conversation
+from lathe.data.findings import quality, secrets
+from lathe.data.findings.quality import Leaves
 
 WRITTEN = ("answer_cut", "answer_mock", "answer_refusal", "answer_clarifying", "answer_unfinished", "placeholder")
 """Findings about written answers; a label such as `none` or `refusal` is one of a set and not judged by its words."""

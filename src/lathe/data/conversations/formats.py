@@ -22,8 +22,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lathe.data import markup
-from lathe.data.conversation import function_in
+from lathe.data.conversations import markup
+from lathe.data.conversations.conversation import function_in
 from lathe.errors import DataError
 from lathe.records import Row
 from lathe.records.check import FormatName

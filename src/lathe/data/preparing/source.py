@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
-from lathe.data import tables
-from lathe.data.read import Placed, read_file
-from lathe.data.split import side_of
+from lathe.data.files import tables
+from lathe.data.files.read import Placed, read_file
+from lathe.data.preparing.split import side_of
 from lathe.errors import DataError
 from lathe.files import TABLE_SUFFIXES, row_files, schema_files
 from lathe.public_sources import by_sha256
@@ -111,7 +111,7 @@ def setup(locked: LockedRecipe) -> TaskSetup:
 
 def read_schemas(schema: SchemaSpec) -> dict[str, Json]:
     """JSON Schemas by file stem. Raises DataError with the file where one is no JSON object."""
-    from lathe.data.json_line import LineFault, row_of
+    from lathe.data.files.json_line import LineFault, row_of
 
     assert schema.from_ is not None
     found = {}

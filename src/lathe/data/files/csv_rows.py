@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
-from lathe.data.json_line import LineFault, text_of
-from lathe.data.placed import Placed, rejected
+from lathe.data.files.json_line import LineFault, text_of
+from lathe.data.files.placed import Placed, rejected
 from lathe.errors import DataError
 from lathe.records import RejectedRow
 

@@ -1,0 +1,1 @@
+"""How far rules without a model get, and which labels they make look wrong."""

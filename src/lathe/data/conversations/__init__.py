@@ -1,0 +1,1 @@
+"""Rows of every layout as conversations, and conversations as the tokens that training uses."""

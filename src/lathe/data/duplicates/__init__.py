@@ -1,0 +1,1 @@
+"""Rows that stand twice: equal, alike, on another side, with another answer."""
