@@ -1,11 +1,15 @@
 """The data stage: rows in, three sides of examples out, with everything that was found on the way.
 
-    stage            prepare: what a run does with its rows       preparing/      examples, sides, what is kept of each
-    check            `lathe check`, without a recipe              findings/       what is wrong with rows
-    new              `lathe new`, a recipe for a person's rows    duplicates/     rows that stand twice
-                                                                  baselines/      rules without a model, doubtful labels
-    files/           files -> rows, each with its place
-    conversations/   rows -> conversations -> tokens
+stage            what a run does with its rows
+check            `lathe check`: what is wrong with a file of rows, without a recipe
+new              `lathe new`: a recipe for a person's own rows
+
+files/           files -> rows, each with its place
+conversations/   rows of every layout -> conversations -> tokens
+findings/        what is wrong with rows, one by one and all together
+duplicates/      rows that stand twice, or nearly
+baselines/       rules without a model, and the labels that they make look wrong
+preparing/       examples on three sides, what is kept of each, what is said of them
 """
 
 from lathe.data.stage import prepare
