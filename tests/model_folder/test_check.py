@@ -11,7 +11,7 @@ import pytest
 
 from lathe.errors import InputError, Refused
 from lathe.model_folder import check_adapter, check_base, check_model, is_full_model
-from lathe.model_folder.check import LARGEST_FILES
+from lathe.model_folder.check import INDEX, LARGEST_FILES
 from lathe.model_folder.configuration import LARGEST_JSON, LARGEST_SIZES
 from small_folder import change, safetensors, write_folder
 
@@ -73,6 +73,32 @@ def test_a_file_beyond_any_models_is_told(base: Path, name: str) -> None:
     with open(base / name, "wb") as file:
         os.truncate(file.fileno(), LARGEST_FILES[name] + 1)
     with pytest.raises(InputError, match=f"{name} is larger than"):
+        check_base(base)
+
+
+def split_in_two(base: Path, second: Any) -> None:
+    """Weights in two files with an index that names them."""
+    (base / "model.safetensors").rename(base / "model-1.safetensors")
+    (base / "model-2.safetensors").write_bytes(safetensors(bias=([2], 8)))
+    change(base / INDEX, weight_map={"weight": "model-1.safetensors", "bias": second})
+
+
+def test_weights_in_several_files_are_opened(base: Path) -> None:
+    split_in_two(base, "model-2.safetensors")
+    check_base(base)
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "sub/x.safetensors", ".x.safetensors", "weights.data", "/x", ""])
+def test_an_index_that_leads_to_files_nobody_judged_is_refused(base: Path, name: str) -> None:
+    split_in_two(base, name)
+    with pytest.raises(Refused, match="names"):
+        check_base(base)
+
+
+@pytest.mark.parametrize(("name", "says"), [("model-3.safetensors", r"no model-3\.safetensors"), (3, "no weight_map")])
+def test_an_index_that_does_not_fit_its_files_is_told(base: Path, name: Any, says: str) -> None:
+    split_in_two(base, name)
+    with pytest.raises(InputError, match=says):
         check_base(base)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lathe.errors import InputError
+from lathe.errors import InputError, Refused
 from lathe.model_folder.configuration import check_sizes, read_json
 from lathe.model_folder.executable import refuse_executables
-from lathe.model_folder.weights import stored_tensors
+from lathe.model_folder.weights import SAFE_HINT, stored_tensors
 from lathe.records import Json
 
 LARGEST_FILES = {"tokenizer.json": 200_000_000, "chat_template.jinja": 1_000_000}
 """Bytes; a tokenizer of 256,000 entries has about 35 MB."""
+INDEX = "model.safetensors.index.json"
+"""Says which of several files holds which weight."""
 
 
 def check_model(folder: Path) -> dict[str, Json]:
@@ -25,6 +27,7 @@ def check_model(folder: Path) -> dict[str, Json]:
     if not isinstance(config.get("model_type"), str):
         raise InputError(f"{path} names no model_type", hint="Is this the folder of a transformers model?")
     check_sizes(path, config)
+    check_index(folder)
     check_weights(folder, config)
     for name, largest in LARGEST_FILES.items():
         if (folder / name).is_file() and (folder / name).stat().st_size > largest:
@@ -59,6 +62,24 @@ def check_adapter(folder: Path) -> dict[str, Json]:
 def is_full_model(folder: Path) -> bool:
     """Whether a trained folder holds whole weights (full fine-tuning) rather than an adapter."""
     return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+
+
+def check_index(folder: Path) -> None:
+    """The files that an index of several weight files names are those that were judged.
+
+    Raises Refused for any other kind of file and for files elsewhere, InputError for missing ones.
+    """
+    path = folder / INDEX
+    if not path.is_file() or (folder / "model.safetensors").is_file():
+        return
+    named = read_json(path, "an index of weight files").get("weight_map")
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise InputError(f"{path} holds no weight_map of file names", hint="Download or save the folder again.")
+    for name in sorted(set(named.values())):
+        if Path(name).name != name or not name.endswith(".safetensors") or name.startswith("."):
+            raise Refused(f"{path} names {name!r}, expected *.safetensors beside it", hint=SAFE_HINT)
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} holds no {name}, which its index names", hint="Download the folder again.")
 
 
 def check_weights(folder: Path, config: Mapping[str, Json]) -> None:
