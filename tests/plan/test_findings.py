@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lathe.plan.findings import does_not_fit
 from lathe.records import Plan
 
 PlanOf = Callable[..., Plan]
@@ -42,6 +43,11 @@ CASES = [
     ({"test_rows": 0}, "there are no test rows"),
     ({"evaluate": {"max_new_tokens": 8}}, "evaluate.max_new_tokens 8 is below the longest right answer of 20 tokens"),
     ({"truncated_rows": 3}, "3 of 320 rows are cut at their end"),
+    ({"method": {"kind": "qlora"}}, "the native trainer has no 4-bit base yet"),
+    (
+        {"gates": [{"metric": "json_exact", "at_least": 0.995}]},
+        "the gate json_exact at_least 0.995 cannot be passed: with all 400 test rows right the lower bound is 0.990",
+    ),
     ({"free_bytes": 10**8}, "the largest term is process"),
 ]
 
@@ -50,7 +56,9 @@ CASES = [
 def test_a_contradiction_is_named_with_its_numbers(plan_of: PlanOf, parts: dict, said: str) -> None:
     found = plan_of(**{**QUIET, **parts}).findings
     assert len(found) == 1, found
-    assert said in found[0]
+    assert said in str(found[0])
+    assert found[0].id
+    assert found[0].fix
 
 
 def test_all_contradictions_are_named_at_once(plan_of: PlanOf) -> None:
@@ -66,3 +74,22 @@ def test_all_contradictions_are_named_at_once(plan_of: PlanOf) -> None:
 
 def test_full_training_has_no_rank_to_complain_about(plan_of: PlanOf) -> None:
     assert plan_of(**{**QUIET, "method": {"kind": "full", "rank": 512}}).findings == ()
+
+
+def test_ids_are_stable_words(plan_of: PlanOf) -> None:
+    found = plan_of(lengths=[50] * 238, test_rows=10, train={"checkpoint_every": 500, "warmup_share": 0.99}).findings
+    assert [one.id for one in found] == ["warmup_too_long", "no_checkpoint", "few_test_rows"]
+
+
+def test_a_plan_of_an_older_lathe_is_read(plan_of: PlanOf) -> None:
+    older = plan_of(**QUIET).dump() | {"findings": ["12 steps are very few; raise train.epochs"]}
+    (one,) = Plan.model_validate(older).findings
+    assert str(one) == "12 steps are very few; raise train.epochs"
+
+
+def test_a_cache_that_does_not_fit_is_named(plan_of: PlanOf) -> None:
+    made = plan_of(**QUIET)
+    terms = tuple(t.model_copy(update={"num_bytes": 10**11}) if "cache" in t.name else t for t in made.evaluate_memory)
+    (one,) = does_not_fit(made.model_copy(update={"evaluate_memory": terms}))
+    assert one.id == "evaluation_does_not_fit"
+    assert "key-value cache with 100.00 GB" in one.message

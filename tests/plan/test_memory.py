@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M, llama
 
 from lathe.plan.architecture import shapes
-from lathe.plan.memory import Setting, peak, training, weight_bytes
+from lathe.plan.memory import Setting, evaluation, largest, padded, peak, training, weight_bytes
 from lathe.plan.parameters import count
 from lathe.records import Interval, Plan
 
@@ -107,8 +107,34 @@ def test_reading_a_large_base_can_be_the_peak() -> None:
     assert "reading the weights" not in terms(SMOLLM2_135M)
 
 
+def test_padded_training_spends_most_on_logits() -> None:
+    """SmolLM2-135M, 8 rows of 2,048 positions in fp32: four copies of 3.22 GB."""
+    model = shapes(SMOLLM2_135M)
+    found = padded(model, count(model, 16), SETTING, 8, 2048)
+    worst = largest(found)
+    assert worst.name == "logits"
+    assert worst.num_bytes == 4 * 8 * 2048 * 49_152 * 4
+    assert worst.num_bytes > 20 * terms(SMOLLM2_135M)["logits"]
+    assert all(term.formula.startswith("estimate: ") for term in found)
+
+
+def test_evaluation_holds_keys_and_values_of_its_budget() -> None:
+    model = shapes(QWEN25_7B)
+    setting = replace(SETTING, precision="bf16")
+    found = {term.name: term.num_bytes for term in evaluation(model, count(model, 16), setting, 16_384)}
+    assert found["key-value cache"] == 16_384 * 28 * 2 * 4 * 128 * 2
+    assert found["weights"] == 7_615_616_512 * 2
+
+
+def test_a_quantised_base_is_planned_in_nf4() -> None:
+    found = terms(QWEN25_7B, replace(SETTING, quantised=True, precision="bf16"))
+    assert found["weights"] / 1e9 == pytest.approx(5.55, abs=0.01)
+
+
 def test_a_plan_fits_only_if_its_upper_end_does(plan_of) -> None:
     made: Plan = plan_of()
-    tight = made.model_copy(update={"peak_bytes": Interval(low=1, value=2, high=3), "free_bytes": 2})
+    tight = made.model_copy(
+        update={"peak_bytes": Interval(low=1, value=2, high=3), "free_bytes": 2, "evaluate_memory": ()}
+    )
     assert not tight.fits()
     assert tight.model_copy(update={"free_bytes": 3}).fits()

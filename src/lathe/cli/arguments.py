@@ -63,6 +63,14 @@ def _rank(text: str) -> int:
     return rank
 
 
+def _batch(text: str) -> tuple[int, int]:
+    """`8x2048` -> (8, 2048)"""
+    rows, _, positions = text.partition("x")
+    if not (rows.isdecimal() and positions.isdecimal() and int(rows) and int(positions)):
+        raise argparse.ArgumentTypeError(f"got {text}, expected rows and tokens such as 8x2048")
+    return int(rows), int(positions)
+
+
 def _stage(name: str, help: str) -> Verb:
     return Verb(name, help, verbs.stage, CHAIN, "One stage, and what it needs before it", f"lathe {name} demo")
 
@@ -88,11 +96,16 @@ VERBS: tuple[Verb, ...] = (
          "Looking", "lathe new rows.jsonl"),
     Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
+          arg("--on", metavar="MACHINE", default=None,
+              help="also on machines of the catalogue: rtx4090-24gb, a100-80gb,... with commas, cpu, or all"),
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="count the parameters of this model instead"),
           arg("--lora-rank", metavar="N", type=_rank, default=None, help="with --config: rank of the adapters"),
           arg("--lora-targets", metavar="A,B", default=None, help="with --config: modules that get an adapter, or all-linear"),
           arg("--dora", action="store_true", help="with --config: adapters with a magnitude for each output (DoRA)"),
-          arg("--modules-to-save", metavar="A,B", default=None, help="with --config: modules trained as a whole beside them")),
+          arg("--modules-to-save", metavar="A,B", default=None, help="with --config: modules trained as a whole beside them"),
+          arg("--padded", metavar="ROWSxTOKENS", type=_batch, default=None,
+              help="with --config: memory of a trainer that pads its batches, such as 8x2048 (an estimate)"),
+          arg("--precision", choices=("fp32", "bf16"), default="bf16", help="with --padded (default: bf16)")),
          "One stage, and what it needs before it", "lathe plan demo"),
     _stage("train", "train, or continue training"),
     _stage("evaluate", "measure base, rule and tuned model on the same items"),
@@ -106,7 +119,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("status", "running, stalled, stopped or done; step, loss, time left, memory", verbs.status, (RUN, RUNS), "Looking"),
     Verb("ls", "the runs that are here", verbs.ls, (RUNS,), "Looking"),
     Verb("doctor", "what this machine can do, tried and not assumed", verbs.doctor,
-         (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),), "Looking"),
+         (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),
+          arg("--probe", action="store_true", help="measure how fast it multiplies matrices, some 10 s, for plans")), "Looking"),
     Verb("schema", "the recipe's JSON Schema, for editors", verbs.schema, (), "Looking", "lathe schema > recipe.schema.json"),
     Verb("pretrain", "train a small base model from random weights", verbs.pretrain,
          (arg("recipe", metavar="RECIPE", help="a pretraining recipe, or the name of a shipped one"),

@@ -36,7 +36,7 @@ def line(record: StageRecord) -> Line | None:
         remarks = tuple(f"{f.level}: {f.message}" for f in record.findings if f.level != "info")
         return Line("data", manifest(record), remarks)
     if isinstance(record, Plan):
-        return Line("plan", plan(record), record.findings)
+        return Line("plan", plan(record), tuple(str(finding) for finding in record.findings))
     if isinstance(record, TrainResult):
         return Line("train", train(record), record.notes)
     if isinstance(record, EvalReport):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lathe.cli.show import VERDICT_COLOUR, Screen
@@ -11,7 +11,7 @@ from lathe.cli.show import VERDICT_COLOUR, Screen
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from lathe.records import Decision, DoctorReport, EvalReport, Plan, Status
+    from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
 WHISKER_WIDTH = 25
@@ -111,7 +111,7 @@ def plan(screen: Screen, record: Plan) -> None:
         rows.append(["training time", figures.seconds(time_.value), ends])
     screen.table(["planned", "", ""], rows, right=(1,))
     for finding in record.findings:
-        screen.line(f"  {finding}", "yellow")
+        screen.line(f"  {finding.id}: {finding}", "yellow")
 
 
 def bare(screen: Screen, said: Mapping[str, Any]) -> None:
@@ -125,6 +125,46 @@ def bare(screen: Screen, said: Mapping[str, Any]) -> None:
     ]
     rows += [[f"weights in {storage}", figures.size(size)] for storage, size in said["weight_bytes"].items()]
     screen.table([f"parameters, counted {said['counted']}", ""], rows, right=(1,))
+    if "padded" in said:
+        padded = said["padded"]
+        terms = [[term["name"], figures.size(term["num_bytes"]), term["formula"]] for term in padded["memory"]]
+        screen.line()
+        screen.table([padded["said"], figures.size(padded["num_bytes"]), ""], terms, right=(1,))
+        screen.line(f"  most of it: {padded['largest']}", "yellow")
+
+
+def machines(screen: Screen, forecasts: Sequence[MachineForecast]) -> None:
+    """Training on each machine: does it fit, how long, for how much; every figure with its ends."""
+    from lathe.report import figures
+
+    rows = []
+    for one in forecasts:
+        peak = f"{figures.size(one.peak_bytes.value)} of {figures.size(one.memory_bytes)}"
+        time = money = figures.NOT_MEASURED
+        if one.seconds is not None:
+            time = f"{figures.seconds(one.seconds.low)} to {figures.seconds(one.seconds.high)}"
+        if one.money is not None:
+            money = f"{one.money.low:.4f} to {one.money.high:.4f} {one.currency}"
+        rows.append(
+            [one.machine, "fits" if one.fits else "DOES NOT FIT", peak, time, money, f"rate: {one.rate_source}"]
+        )
+    screen.line()
+    screen.table(["training on", "", "peak memory", "time", "cost", ""], rows)
+    screen.line(
+        "  training only; memory of the whole machine; rates of data sheets, prices assumed (all with --json)",
+        "dim",
+    )
+
+
+def probe(screen: Screen, found: Mapping[str, Any]) -> None:
+    """What was measured, and what was in the way."""
+    rates = " · ".join(f"{name} {found[name] / 1e9:,.0f} GFLOP/s" for name in ("fp32", "bf16"))
+    screen.line(f"  {found['device']}, {found['threads']} threads: {rates}")
+    if found["busy"] > 1:
+        screen.line(
+            "  the machine was busy with other work, so it can be faster than this; probe again when it is idle",
+            "yellow",
+        )
 
 
 def doctor(screen: Screen, report: DoctorReport) -> None:

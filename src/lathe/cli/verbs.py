@@ -14,7 +14,7 @@ from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
-    from lathe.records import Decision
+    from lathe.records import Decision, MachineForecast
 
 UNTIL = {"evaluate": "tuned"}
 """Verbs whose last stage has another name."""
@@ -109,14 +109,35 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
     from lathe.records import Plan
 
+    catalogue, names = _machines(args.on)
     run = start(args, screen)
     run.go(until="plan", progress=screen.listener(brief=True))
     record = run.folder.load(run.folder.plan, Plan)
+    there: tuple[MachineForecast, ...] = ()
+    if names:
+        from lathe.plan import machines, stage
+
+        config = stage.read_config(Path(run.locked.base_folder))
+        there = machines.elsewhere(run.locked, config, record, catalogue, names)
     if screen.as_json:
-        screen.document({"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()})
+        told = {"machines": [one.dump() for one in there]} if names else {}
+        screen.document({"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump(), **told})
     else:
         tables.plan(screen, record)
-    return Exit.DONE if record.fits() else Exit.NO
+        if there:
+            tables.machines(screen, there)
+    fits = any(one.fits for one in there) if names else record.fits()
+    return Exit.DONE if fits else Exit.NO
+
+
+def _machines(asked: str | None) -> tuple[Any, tuple[str, ...]]:
+    """The catalogue and the names that were asked for, before anything is read or written."""
+    if asked is None:
+        return None, ()
+    from lathe.plan import machines
+
+    catalogue = machines.read()
+    return catalogue, machines.chosen(catalogue, asked.split(","))
 
 
 def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -130,7 +151,7 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
         adapter = Adapter(args.lora_rank, targets, args.dora, saved)
     elif args.lora_targets or args.dora or args.modules_to_save:
         raise InputError("adapters need a rank", hint="Add --lora-rank, such as --lora-rank 16.")
-    said = configuration.look(configuration.read(args.config), adapter)
+    said = configuration.look(configuration.read(args.config), adapter, args.padded, args.precision)
     if screen.as_json:
         screen.document(said)
     else:
@@ -199,12 +220,27 @@ def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
     """What this machine can do."""
     from lathe.doctor import examine
 
+    if args.probe:
+        return _probe(screen)
     report = examine(tuple(args.asked), "")
     if screen.as_json:
         screen.document(report.dump())
     else:
         tables.doctor(screen, report)
     return Exit.DONE if report.ok else Exit.NO
+
+
+def _probe(screen: Screen) -> Exit:
+    """How fast this machine multiplies matrices, remembered for plans."""
+    from lathe.plan import rates
+
+    screen.say("  probing: some 10 s of matrix products")
+    found = rates.probe()
+    if screen.as_json:
+        screen.document(found)
+    else:
+        tables.probe(screen, found)
+    return Exit.DONE
 
 
 def schema(args: argparse.Namespace, screen: Screen) -> Exit:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lathe.errors import InputError
-from lathe.plan import meta
-from lathe.plan.architecture import DEFAULTS, shapes
-from lathe.plan.memory import weight_bytes
+from lathe.plan import memory, meta
+from lathe.plan.architecture import DEFAULTS, Shapes, shapes
 from lathe.plan.parameters import Adapter, of, saves_known
 from lathe.records import Parameters
 
+STORAGES: tuple[memory.Storage, ...] = ("fp32", "bf16", "nf4")
 Counted = Literal["from its shapes", "by transformers, on the meta device"]
 
 
@@ -49,8 +49,16 @@ def counts(config: Mapping[str, Any], adapter: Adapter | None) -> tuple[Paramete
     return meta.counted(config, adapter), "by transformers, on the meta device"
 
 
-def look(config: Mapping[str, Any], adapter: Adapter | None) -> dict[str, Any]:
-    """What `lathe plan --config config.json --json` prints."""
+def look(
+    config: Mapping[str, Any],
+    adapter: Adapter | None,
+    padded: tuple[int, int] | None = None,
+    precision: Literal["fp32", "bf16"] = "bf16",
+) -> dict[str, Any]:
+    """What `lathe plan --config config.json --json` prints.
+
+    padded: rows and positions of a batch; adds what a trainer that pads and scores every position would need for it, an estimate.
+    """
     counted, how = counts(config, adapter)
     said: dict[str, Any] = {
         "parameters_total": counted.total,
@@ -58,9 +66,32 @@ def look(config: Mapping[str, Any], adapter: Adapter | None) -> dict[str, Any]:
         "parameters_by_group": counted.by_group,
         "counted": how,
     }
-    if config.get("model_type") in DEFAULTS:
-        model = shapes(config)
-        said["weight_bytes"] = {storage: weight_bytes(model, counted, storage) for storage in ("fp32", "bf16", "nf4")}
-    else:
-        said["weight_bytes"] = {"fp32": counted.total * 4, "bf16": counted.total * 2}
+    if config.get("model_type") not in DEFAULTS:
+        if padded:
+            raise InputError(f"memory is known for these architectures only: {', '.join(DEFAULTS)}")
+        return said | {"weight_bytes": {"fp32": counted.total * 4, "bf16": counted.total * 2}}
+    model = shapes(config)
+    said["weight_bytes"] = {storage: memory.weight_bytes(model, counted, storage) for storage in STORAGES}
+    if padded:
+        said["padded"] = _padded(model, counted, adapter, padded, precision)
     return said
+
+
+def _padded(
+    model: Shapes,
+    counted: Parameters,
+    adapter: Adapter | None,
+    batch: tuple[int, int],
+    precision: Literal["fp32", "bf16"],
+) -> dict[str, Any]:
+    rows, positions = batch
+    rank, targets = (adapter.rank, adapter.targets) if adapter else (1, "all-linear")
+    setting = memory.Setting(0, 0, precision, adapter is None, rank, targets, stored_bytes=0, device="cuda")
+    terms = memory.padded(model, counted, setting, rows, positions)
+    worst = memory.largest(terms)
+    return {
+        "said": f"padded batches of {rows} x {positions:,}, {precision}: an estimate",
+        "num_bytes": sum(term.num_bytes for term in terms),
+        "largest": f"{worst.name}, {worst.num_bytes / 1e9:.1f} GB ({worst.formula})",
+        "memory": [term.dump() for term in terms],
+    }

@@ -11,18 +11,25 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
-from lathe.records import Interval, LockedRecipe, Parameters, digest
+from lathe.records import Interval, LockedRecipe, Parameters, RateSource, digest
 
 SAME_JOB = (0.8, 1.25)
 """Interval around seconds from a rate that the same kind of job reached on this machine."""
 OTHER_JOB = (0.3, 2.5)
 """The same from rates of other jobs: small models reach a smaller share of what the processor can."""
+PROBED_SHARE = 0.6
+"""Share of the probed rate of matrix products that training reaches; 0.67 was measured in bf16 with the 135 M shape on a CPU."""
+PROBED = (0.6, 2.0)
+"""Interval around seconds from the probe."""
+CATALOGUE_SHARE = 0.25
+"""Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
+CATALOGUE = (0.5, 4.0)
+"""Interval around seconds from a data sheet."""
 
 
 def operations(
@@ -60,15 +67,23 @@ def speed_parts(locked: LockedRecipe) -> dict[str, object]:
     }
 
 
-def seconds(work: int, kind: str, rates: Mapping[str, float]) -> tuple[Interval | None, Literal["measured", "none"]]:
-    """Seconds of training from the rates that this machine reached (operations a second, by kind of job).
+def seconds(
+    work: int, kind: str, rates: Mapping[str, float], probed: float | None = None
+) -> tuple[Interval | None, RateSource]:
+    """Seconds of training on this machine: from the rate of the same kind of job, else from its probed rate of matrix products,
+    else from the rates of other jobs (all in operations a second).
 
-    None where it has none yet: a number that nothing was measured for would be a guess.
+    None where it has none of them: a number that nothing was measured for would be a guess.
     """
     if kind in rates:
-        value, (low, high) = work / rates[kind], SAME_JOB
-    elif rates:
-        value, (low, high) = work / statistics.median(rates.values()), OTHER_JOB
-    else:
-        return None, "none"
-    return Interval(low=value * low, value=value, high=value * high), "measured"
+        return interval(work / rates[kind], SAME_JOB), "measured"
+    if probed:
+        return interval(work / (probed * PROBED_SHARE), PROBED), "probed"
+    if rates:
+        return interval(work / statistics.median(rates.values()), OTHER_JOB), "measured"
+    return None, "none"
+
+
+def interval(value: float, ends: tuple[float, float]) -> Interval:
+    """A value with ends that are shares of it."""
+    return Interval(low=value * ends[0], value=value, high=value * ends[1])

@@ -10,7 +10,7 @@ supervised positions. Terms are bytes. Shapes: T tokens of the largest pack, H h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lathe.plan.architecture import Shapes
@@ -33,6 +33,14 @@ Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (lla
 512 to 4,096 tokens), 1.28 in bf16 and 0.42 in full training (5 M). With every block in a mapping of its own
 (MALLOC_MMAP_THRESHOLD_=65536) the term is gone and a step takes twice the time, so the engine leaves the allocator alone.
 """
+CONTEXT_BYTES = 600_000_000
+"""CUDA context, kernels and workspaces of a process with torch; no GPU was at hand to measure it."""
+RESERVED_SHARE = 0.15
+"""What torch's CUDA allocator reserves beyond what is used, as a share of the activations; not measured."""
+GENERATED_AT_ONCE = 64
+"""Most answers that the engine writes at once."""
+UNMEASURED_DOUBT = (0.75, 1.25)
+"""Interval of a peak on a machine where none was measured yet."""
 DOUBT = (0.9, 1.1)
 """Interval of the peak around its estimate; those runs lay between 0.94 and 1.02 of it."""
 
@@ -51,6 +59,14 @@ class Setting:
     targets: Targets
     stored_bytes: int
     """Size of the weights on disk, which are mapped while they are read."""
+    quantised: bool = False
+    """Whether the frozen weights are NF4."""
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @property
+    def storage(self) -> Storage:
+        """In what the base's weights are kept."""
+        return "fp32" if self.full else "nf4" if self.quantised else self.precision
 
 
 def weight_bytes(model: Shapes, counted: Parameters, storage: Storage) -> int:
@@ -65,23 +81,31 @@ def weight_bytes(model: Shapes, counted: Parameters, storage: Storage) -> int:
     return matrices // 2 + matrices // 64 + matrices // (64 * 256) * 4 + (counted.total - matrices) * 2
 
 
+def weights(model: Shapes, counted: Parameters, storage: Storage) -> MemoryTerm:
+    """The term of the base's weights."""
+    size = weight_bytes(model, counted, storage)
+    if storage == "nf4":
+        formula = (
+            f"{size:,} bytes: matrices of the layers in NF4, {8 * size / counted.total:.2f} bits a parameter over all"
+        )
+    else:
+        formula = f"{counted.total:,} parameters x {BYTES[storage]} bytes ({storage})"
+    return MemoryTerm(name="weights", num_bytes=size, formula=formula)
+
+
+def process(device: Literal["cpu", "cuda"]) -> MemoryTerm:
+    """What is taken before anything is loaded."""
+    if device == "cuda":
+        return MemoryTerm(name="context", num_bytes=CONTEXT_BYTES, formula="CUDA context and libraries, an estimate")
+    return MemoryTerm(name="process", num_bytes=PROCESS_BYTES, formula="Python, torch, transformers and peft, measured")
+
+
 def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
     """The terms of the peak; their sum is the estimate."""
-    storage: Literal["fp32", "bf16"] = "fp32" if setting.full else setting.precision
-    weights = weight_bytes(model, counted, storage)
     trained = counted.trainable
-    terms = [
-        MemoryTerm(name="process", num_bytes=PROCESS_BYTES, formula="Python, torch, transformers and peft, measured"),
-        MemoryTerm(
-            name="weights",
-            num_bytes=weights,
-            formula=f"{counted.total:,} parameters x {BYTES[storage]} bytes ({storage})",
-        ),
-    ]
+    terms = [process(setting.device), weights(model, counted, setting.storage)]
     if not setting.full:
-        terms.append(
-            MemoryTerm(name="adapter", num_bytes=trained * 4, formula=f"{trained:,} parameters x 4 bytes (fp32)")
-        )
+        terms.append(_adapter(trained))
     kept = activations(model, setting)
     share = HEAP_SHARE["full" if setting.full else setting.precision]
     terms += [
@@ -92,17 +116,13 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
             formula=f"{trained:,} trained parameters x 2 AdamW moments x 4 bytes",
         ),
         kept,
-        MemoryTerm(
-            name="heap",
-            num_bytes=int(kept.num_bytes * share),
-            formula=f"{share:g} x the activations: freed memory that the C allocator keeps between them, measured",
-        ),
+        _kept_by_allocator(kept, share, setting.device),
         working_set(model, setting),
-        logits(model, setting, BYTES[storage]),
+        logits(model, setting, BYTES[setting.precision]),
     ]
     peak = sum(term.num_bytes for term in terms)
-    loading = PROCESS_BYTES + weights + setting.stored_bytes
-    if loading > peak:
+    loading = sum(term.num_bytes for term in terms[:2]) + setting.stored_bytes
+    if loading > peak and setting.device == "cpu":
         formula = (
             f"{setting.stored_bytes:,} bytes of files mapped while the weights are read, beyond what training needs"
         )
@@ -110,10 +130,47 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
     return tuple(terms)
 
 
-def peak(terms: Sequence[MemoryTerm]) -> Interval:
+def _kept_by_allocator(kept: MemoryTerm, share: float, device: Literal["cpu", "cuda"]) -> MemoryTerm:
+    if device == "cuda":
+        size = int(kept.num_bytes * RESERVED_SHARE)
+        formula = f"{RESERVED_SHARE:g} x the activations: reserved by torch's allocator and not used, an estimate"
+        return MemoryTerm(name="reserved", num_bytes=size, formula=formula)
+    formula = f"{share:g} x the activations: freed memory that the C allocator keeps between them, measured"
+    return MemoryTerm(name="heap", num_bytes=int(kept.num_bytes * share), formula=formula)
+
+
+def peak(terms: Sequence[MemoryTerm], device: Literal["cpu", "cuda"] = "cpu") -> Interval:
     """The sum of the terms with its doubt."""
     total = sum(term.num_bytes for term in terms)
-    return Interval(low=total * DOUBT[0], value=float(total), high=total * DOUBT[1])
+    low, high = DOUBT if device == "cpu" else UNMEASURED_DOUBT
+    return Interval(low=total * low, value=float(total), high=total * high)
+
+
+def largest(terms: Sequence[MemoryTerm]) -> MemoryTerm:
+    """The term to look at first."""
+    return max(terms, key=lambda term: term.num_bytes)
+
+
+def evaluation(model: Shapes, counted: Parameters, setting: Setting, cache_tokens: int) -> tuple[MemoryTerm, ...]:
+    """The terms of the peak while answers are generated. cache_tokens: most tokens whose keys and values are held at once."""
+    each = model.num_layers * 2 * model.keys * BYTES[setting.precision]
+    slots = min(GENERATED_AT_ONCE, cache_tokens)
+    storage = setting.precision if setting.full else setting.storage
+    return (
+        process(setting.device),
+        weights(model, counted, storage),
+        *(() if setting.full else (_adapter(counted.trainable),)),
+        MemoryTerm(
+            name="key-value cache",
+            num_bytes=cache_tokens * each,
+            formula=f"{cache_tokens:,} tokens x {each:,} bytes: {model.num_layers} layers x 2 x {model.keys} ({setting.precision})",
+        ),
+        MemoryTerm(
+            name="logits",
+            num_bytes=slots * model.vocab * 4,
+            formula=f"{slots} answers at once x {model.vocab:,} words x 4 bytes",
+        ),
+    )
 
 
 def activations(model: Shapes, setting: Setting) -> MemoryTerm:
@@ -167,6 +224,42 @@ def logits(model: Shapes, setting: Setting, head_bytes: int) -> MemoryTerm:
         total += rows * model.vocab * 2
         formula += ", and one copy in bf16"
     return MemoryTerm(name="logits", num_bytes=total, formula=formula)
+
+
+def padded(
+    model: Shapes, counted: Parameters, setting: Setting, batch: int, positions: int, checkpointing: bool = True
+) -> tuple[MemoryTerm, ...]:
+    """An estimate, for comparison: what a trainer needs that pads a batch to `positions` and scores every position.
+
+    That is what the trainers of transformers and TRL do where no fused loss is switched on: logits, their log-softmax, its gradient
+    and the gradient of the logits, 4 copies in fp32. checkpointing: TRL's default; each layer then keeps its input alone, and one
+    layer at a time what `activations` counts.
+    """
+    kept = activations(model, replace(setting, pack_tokens=batch * positions))
+    if checkpointing:
+        inputs = batch * positions * model.num_layers * model.hidden * BYTES[setting.precision]
+        size = inputs + kept.num_bytes // model.num_layers
+        formula = f"inputs of {model.num_layers} layers at {batch * positions:,} positions, and all of one layer (checkpointing)"
+        kept = MemoryTerm(name="activations", num_bytes=size, formula=formula)
+    trained = counted.trainable
+    terms = (
+        process(setting.device),
+        weights(model, counted, setting.storage),
+        *(() if setting.full else (_adapter(trained),)),
+        MemoryTerm(name="gradients", num_bytes=trained * 4, formula=f"{trained:,} trained parameters x 4 bytes"),
+        MemoryTerm(name="optimiser", num_bytes=trained * 8, formula=f"{trained:,} x 2 AdamW moments x 4 bytes"),
+        kept,
+        MemoryTerm(
+            name="logits",
+            num_bytes=batch * positions * model.vocab * 16,
+            formula=f"{batch} rows x {positions:,} positions, padding included, x {model.vocab:,} words x 4 bytes x 4 copies",
+        ),
+    )
+    return tuple(term.model_copy(update={"formula": f"estimate: {term.formula}"}) for term in terms)
+
+
+def _adapter(trained: int) -> MemoryTerm:
+    return MemoryTerm(name="adapter", num_bytes=trained * 4, formula=f"{trained:,} parameters x 4 bytes (fp32)")
 
 
 def _normed(model: Shapes) -> int:

@@ -2,6 +2,8 @@
 
     $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)     {"schema_version": 1, "rates": {"3f9c...": 2.1e10}}
 
+    $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: {"device": "cpu", "fp32": 1.2e11, "bf16": 9e10, ...}
+
 A file that is missing or damaged is no error: the next run writes it anew. This is the shell of planning; nothing is decided here.
 """
 
@@ -9,10 +11,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from lathe.errors import Unavailable
 from lathe.runs import commit_text
 
+PROBE_SECONDS = 120
 MOST = 200
 """Kinds of job that are remembered; the oldest make room."""
 
@@ -38,3 +46,37 @@ def keep(kind: str, rate: float) -> None:
     rates.pop(kind, None)
     newest = dict([*rates.items(), (kind, rate)][-MOST:])
     commit_text(file(), json.dumps({"schema_version": 1, "rates": newest}, indent=2) + "\n")
+
+
+def probe_file() -> Path:
+    """Where the probe of this machine stands."""
+    return file().with_name("probe.json")
+
+
+def probed() -> dict[str, float]:
+    """Operations a second of matrix products by number format (fp32, bf16); empty where the machine was not probed."""
+    try:
+        found = json.loads(probe_file().read_text())
+        return {precision: float(found[precision]) for precision in ("fp32", "bf16") if float(found[precision]) > 0}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def probe() -> dict[str, Any]:
+    """Measures this machine's matrix products in a child process, some 10 s, and remembers them.
+
+    Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
+    """
+    if find_spec("torch") is None:
+        hint = "pip install 'lathe-slm[train]'"
+        raise Unavailable("the probe multiplies matrices with torch, which is not installed", hint=hint)
+    try:
+        command = [sys.executable, "-m", "lathe.engine.product_rates"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError) as error:
+        raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
+    found |= {"schema_version": 1, "busy": round(busy, 2)}
+    commit_text(probe_file(), json.dumps(found, indent=2) + "\n")
+    return found

@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from lathe.errors import DataError, InputError, StorageError
 from lathe.plan import cost, findings, memory, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
-from lathe.records import Example, LockedRecipe, Plan, Schedule, TrainResult
+from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult
 from lathe.runs import RunFolder, read_rows
 from lathe.schedule.steps import StepPlan, steps
 from lathe.text import tokenizer
@@ -30,6 +30,9 @@ from lathe.text.tokens import TokenSet, tokenise
 ARMS_ON = {"validation": 2, "test": 3}
 """Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
 
+PADDED_ROWS = 8
+"""Rows of a batch in the padded comparison: the default of the trainers of transformers and TRL."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -37,14 +40,18 @@ class Machine:
 
     free_bytes: int
     rates: Mapping[str, float]
+    probed: Mapping[str, float] = field(default_factory=dict)
+    """Operations a second of matrix products by number format, from `lathe doctor --probe`."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The right answers of one side. longest: tokens of the longest one, end token included."""
+    """The right answers of one side. longest: tokens of the longest one, end token included; prompt: of the longest
+    prompt."""
 
     rows: int
     longest: int
+    prompt: int = 0
 
 
 def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Plan:
@@ -68,7 +75,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
 
     tokens = tokenise(tok, rows, train.max_tokens, train.truncate, told)
     answers = {side: _answers(tok, read_rows(run.rows(side), Example)) for side in ARMS_ON if run.rows(side).is_file()}
-    machine = Machine(psutil.virtual_memory().available, rates.known())
+    machine = Machine(psutil.virtual_memory().available, rates.known(), rates.probed())
     stored = sum(file.num_bytes for file in locked.base_files if file.path.endswith(".safetensors"))
     record = forecast(locked, read_config(base), tokens, answers, stored, machine, inputs)
     record = record.model_copy(update={"seconds": time.monotonic() - begun})
@@ -117,15 +124,20 @@ def forecast(
     schedule, pack_tokens, pack_supervised = _schedule(course, tokens)
     # On the CPU `auto` computes in fp32.
     precision: Literal["fp32", "bf16"] = "bf16" if recipe.train.precision == "bf16" else "fp32"
-    terms = memory.training(
-        model,
-        counted,
-        memory.Setting(
-            pack_tokens, pack_supervised, precision, full, recipe.method.rank, recipe.method.targets, stored_bytes
-        ),
+    setting = memory.Setting(
+        pack_tokens,
+        pack_supervised,
+        precision,
+        full,
+        recipe.method.rank,
+        recipe.method.targets,
+        stored_bytes,
+        quantised=recipe.method.kind == "qlora",
     )
+    terms = memory.training(model, counted, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
-    train_seconds, source = cost.seconds(_work(locked, model, tokens), kind, machine.rates)
+    work = _work(locked, model, tokens)
+    train_seconds, source = cost.seconds(work, kind, machine.rates, machine.probed.get(precision))
     longest = max((side.longest for side in answers.values()), default=0)
     # Never more than the context holds.
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
@@ -135,6 +147,11 @@ def forecast(
         schedule=schedule,
         memory=terms,
         peak_bytes=memory.peak(terms),
+        evaluate_memory=memory.evaluation(model, counted, setting, _cache_tokens(recipe, answers, limit)),
+        padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
+        pack_tokens=pack_tokens,
+        pack_supervised=pack_supervised,
+        operations=work,
         free_bytes=machine.free_bytes,
         train_seconds=train_seconds,
         evaluate_tokens=sum(ARMS_ON[side] * found.rows * limit for side, found in answers.items()),
@@ -142,7 +159,15 @@ def forecast(
     )
     test_rows = answers["test"].rows if "test" in answers else 0
     facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts)
-    return record.model_copy(update={"findings": tuple(findings.texts(facts, record))})
+    return record.model_copy(update={"findings": findings.all_of(facts, record)})
+
+
+def _cache_tokens(recipe: Recipe, answers: Mapping[str, Answers], limit: int) -> int:
+    """Most tokens of cache at once: the budget, one longer answer, or all that there is to write where that is less."""
+    needs = [(found.rows, found.prompt + limit) for found in answers.values()]
+    whole = max((rows * need for rows, need in needs), default=0)
+    one = max((need for _, need in needs), default=0)
+    return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))
 
 
 def _schedule(course: StepPlan, tokens: TokenSet) -> tuple[Schedule, int, int]:
@@ -179,4 +204,6 @@ def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:
 
 
 def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Answers:
-    return Answers(len(examples), max((len(row.ids) - row.num_prompt for row in encode_all(tok, examples)), default=0))
+    rows = encode_all(tok, examples)
+    longest = max((len(row.ids) - row.num_prompt for row in rows), default=0)
+    return Answers(len(examples), longest, max((row.num_prompt for row in rows), default=0))

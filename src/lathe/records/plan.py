@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lathe.records.base import Interval, Record, StageRecord
 
@@ -40,6 +40,38 @@ class Schedule(Record):
     checkpoint_steps: tuple[int, ...] = ()
 
 
+RateSource = Literal["measured", "probed", "catalogue", "none"]
+"""From what seconds were computed: a run of this machine, its probe, a data sheet, nothing."""
+
+
+class PlanFinding(Record):
+    """One contradiction. `id` is stable: scripts and documents may name it."""
+
+    id: str
+    message: str = Field(description="what is wrong, with its numbers")
+    fix: str = Field("", description="what to change")
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.fix}" if self.fix else self.message
+
+
+class MachineForecast(Record):
+    """What the run would need on one machine of the catalogue. Training only; money is in the catalogue's currency."""
+
+    machine: str
+    fits: bool
+    memory_bytes: int = Field(description="memory of the machine; on `cpu` what is free here")
+    memory: tuple[MemoryTerm, ...]
+    peak_bytes: Interval
+    precision: Literal["fp32", "bf16"]
+    seconds: Interval | None = None
+    rate_source: RateSource = "none"
+    kwh: Interval | None = Field(None, description="electricity at full power")
+    money: Interval | None = None
+    money_source: str = Field("", description="price and its date, an assumption of the catalogue")
+    currency: str = "USD"
+
+
 class Plan(StageRecord):
     """The forecast of one run on one machine."""
 
@@ -47,12 +79,28 @@ class Plan(StageRecord):
     schedule: Schedule
     memory: tuple[MemoryTerm, ...]
     peak_bytes: Interval = Field(description="resident bytes at the peak of training")
+    evaluate_memory: tuple[MemoryTerm, ...] = Field((), description="terms of the peak while answers are generated")
+    padded_memory: tuple[MemoryTerm, ...] = Field(
+        (), description="estimate, for comparison: a trainer that pads batches of 8 rows and scores every position"
+    )
     free_bytes: int = Field(description="memory that was free when the plan was made")
+    pack_tokens: int = Field(0, description="tokens of the largest pack")
+    pack_supervised: int = Field(0, description="most tokens with loss in one pack")
+    operations: int = Field(0, description="floating-point operations of training")
     train_seconds: Interval | None = Field(None, description="seconds of training; None until a rate is known")
     evaluate_tokens: int = Field(0, description="upper bound of tokens generated for all arms")
-    rate_source: Literal["measured", "catalogue", "none"] = "none"
-    findings: tuple[str, ...] = Field((), description="contradictions in the recipe, each with its fix")
+    rate_source: RateSource = "none"
+    findings: tuple[PlanFinding, ...] = Field((), description="contradictions in the recipe, each with its fix")
+
+    @field_validator("findings", mode="before")
+    @classmethod
+    def _older(cls, found: Any) -> Any:
+        """Plans of before 0.2 hold sentences without an id."""
+        if not isinstance(found, (list, tuple)):
+            return found
+        return [{"id": "unnamed", "message": one} if isinstance(one, str) else one for one in found]
 
     def fits(self) -> bool:
-        """Whether the upper end of the peak is within the memory that was free."""
-        return self.peak_bytes.high <= self.free_bytes
+        """Whether training and evaluation, each at its upper end, are within the memory that was free."""
+        evaluation = 1.1 * sum(term.num_bytes for term in self.evaluate_memory)
+        return max(self.peak_bytes.high, evaluation) <= self.free_bytes

@@ -1,0 +1,173 @@
+"""What a run would need on machines that are not this one: from the catalogue, so marked and with wide intervals.
+
+    elsewhere(locked, config, plan, catalogue, ("rtx4090-24gb",), here)  ->  (MachineForecast("rtx4090-24gb", fits=True, ...),)
+
+The catalogue is assets/machines.yaml; entries of ~/.config/lathe/machines.yaml replace those of the same name. Training only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from lathe.errors import InputError
+from lathe.plan import cost, memory
+from lathe.plan.architecture import shapes
+from lathe.plan.parameters import count
+from lathe.records import Interval, LockedRecipe, MachineForecast, Plan, Written
+
+SHIPPED = Path(__file__).parents[1] / "assets" / "machines.yaml"
+CPU = "cpu"
+LAUNCH_SECONDS = 1.0e-3
+"""Least time of one layer, forward and backward: some hundred kernels that are started one after the other. An assumption."""
+CPU_WATTS = 65.0
+"""An assumption for a processor at full load."""
+
+
+class Listed(Written):
+    """One machine of the catalogue; rates in 10^12 operations a second."""
+
+    memory_mib: int = Field(gt=0)
+    bf16: float = Field(gt=0)
+    fp32: float = Field(gt=0)
+    price: float = Field(0.0, ge=0, description="currency units an hour; 0 = your own, electricity counts")
+    watts: float = Field(gt=0)
+
+
+class Catalogue(Written):
+    """All machines, and the date of their prices."""
+
+    prices_of: str
+    currency: str = "USD"
+    electricity: float = Field(ge=0, description="currency units a kWh")
+    machines: dict[str, Listed]
+
+
+def own_file() -> Path:
+    """A person's own entries and prices."""
+    folder = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(folder) / "lathe" / "machines.yaml"
+
+
+def read(own: Path | None = None) -> Catalogue:
+    """The shipped catalogue with a person's own entries over it. Raises InputError where the own file is damaged."""
+    shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    shipped["prices_of"] = str(shipped["prices_of"])
+    path = own or own_file()
+    if not path.is_file():
+        return Catalogue.model_validate(shipped)
+    try:
+        mine = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        merged = {**shipped, **mine, "machines": {**shipped["machines"], **mine.get("machines", {})}}
+        return Catalogue.model_validate({**merged, "prices_of": str(merged["prices_of"])})
+    except (OSError, yaml.YAMLError, ValidationError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{path} is no catalogue of machines: {error}",
+            hint="Its form is that of the shipped one; see --on in the reference.",
+        ) from error
+
+
+def chosen(catalogue: Catalogue, asked: Sequence[str]) -> tuple[str, ...]:
+    """Names of the catalogue; `all` is every one. Raises InputError, with the nearest name, on others."""
+    known = (*catalogue.machines, CPU)
+    names: list[str] = []
+    for name in asked:
+        if name != "all" and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}, and all."
+            raise InputError(f"the catalogue knows no machine {name!r}", hint=hint)
+        names += known if name == "all" else [name]
+    return tuple(dict.fromkeys(names))
+
+
+def elsewhere(
+    locked: LockedRecipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue, names: Sequence[str]
+) -> tuple[MachineForecast, ...]:
+    """The forecasts of a planned run on machines of the catalogue; `cpu` is this machine. Pure."""
+    if not plan.operations:
+        raise InputError("the plan of this run was made by an older Lathe", hint="Plan anew: add --new.")
+    return tuple(
+        _here(plan, locked, catalogue) if name == CPU else _there(name, locked, config, plan, catalogue)
+        for name in names
+    )
+
+
+def _here(plan: Plan, locked: LockedRecipe, catalogue: Catalogue) -> MachineForecast:
+    kwh = _energy(plan.train_seconds, CPU_WATTS)
+    return MachineForecast(
+        machine=CPU,
+        fits=plan.fits(),
+        memory_bytes=plan.free_bytes,
+        memory=plan.memory,
+        peak_bytes=plan.peak_bytes,
+        precision="bf16" if locked.recipe.train.precision == "bf16" else "fp32",
+        seconds=plan.train_seconds,
+        rate_source=plan.rate_source,
+        kwh=kwh,
+        money=_times(kwh, catalogue.electricity),
+        money_source=f"electricity at {catalogue.electricity:g} {catalogue.currency} a kWh and {CPU_WATTS:g} W, assumed",
+        currency=catalogue.currency,
+    )
+
+
+def _there(
+    name: str, locked: LockedRecipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue
+) -> MachineForecast:
+    machine = catalogue.machines[name]
+    recipe, model = locked.recipe, shapes(config)
+    full = recipe.method.kind == "full"
+    # On a GPU `auto` computes in bf16.
+    precision: Literal["fp32", "bf16"] = "fp32" if recipe.train.precision == "fp32" else "bf16"
+    setting = memory.Setting(
+        plan.pack_tokens,
+        plan.pack_supervised,
+        precision,
+        full,
+        recipe.method.rank,
+        recipe.method.targets,
+        stored_bytes=0,
+        quantised=recipe.method.kind == "qlora",
+        device="cuda",
+    )
+    terms = memory.training(model, count(model, None if full else recipe.method.rank, recipe.method.targets), setting)
+    peak = memory.peak(terms, "cuda")
+    rate = 1e12 * (machine.bf16 if precision == "bf16" else machine.fp32)
+    launches = plan.schedule.num_packs * model.num_layers * LAUNCH_SECONDS
+    seconds = cost.interval(plan.operations / (rate * cost.CATALOGUE_SHARE) + launches, cost.CATALOGUE)
+    kwh = _energy(seconds, machine.watts)
+    if machine.price:
+        money = _times(seconds, machine.price / 3600)
+        source = f"{machine.price:g} {catalogue.currency} an hour, a list price assumed as of {catalogue.prices_of}"
+    else:
+        money = _times(kwh, catalogue.electricity)
+        source = f"electricity at {catalogue.electricity:g} {catalogue.currency} a kWh, assumed"
+    return MachineForecast(
+        machine=name,
+        fits=peak.high <= machine.memory_mib << 20,
+        memory_bytes=machine.memory_mib << 20,
+        memory=terms,
+        peak_bytes=peak,
+        precision=precision,
+        seconds=seconds,
+        rate_source="catalogue",
+        kwh=kwh,
+        money=money,
+        money_source=source,
+        currency=catalogue.currency,
+    )
+
+
+def _energy(seconds: Interval | None, watts: float) -> Interval | None:
+    return _times(seconds, watts / 3.6e6)
+
+
+def _times(interval: Interval | None, factor: float) -> Interval | None:
+    if interval is None:
+        return None
+    return Interval(low=interval.low * factor, value=interval.value * factor, high=interval.high * factor)

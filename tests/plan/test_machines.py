@@ -1,0 +1,118 @@
+"""Machines that are not this one: from a catalogue, so marked, with wide intervals, and never without their assumptions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from plan_parts import CONFIG, locked_recipe
+from test_parameters import QWEN25_7B
+
+from lathe.errors import InputError
+from lathe.plan import cost, machines, rates
+from lathe.plan.architecture import shapes
+from lathe.records import Plan
+
+PlanOf = Callable[..., Plan]
+CARDS = ("rtx4090-24gb", "l4-24gb", "a5000-24gb", "a100-40gb", "a100-80gb", "h100-80gb", "h200-141gb")
+
+
+def test_the_catalogue_lists_the_usual_cards_with_a_dated_price() -> None:
+    catalogue = machines.read(Path("nowhere"))
+    assert set(catalogue.machines) == set(CARDS)
+    assert catalogue.prices_of >= "2026"
+    assert machines.chosen(catalogue, ["all"]) == (*catalogue.machines, "cpu")
+
+
+def test_a_machine_that_is_not_listed_names_the_nearest() -> None:
+    with pytest.raises(InputError) as error:
+        machines.chosen(machines.read(Path("nowhere")), ["rtx4090"])
+    assert error.value.hint == "Did you mean rtx4090-24gb?"
+
+
+def test_what_is_not_measured_is_marked_and_wide(plan_of: PlanOf) -> None:
+    (found,) = machines.elsewhere(locked_recipe(), CONFIG, plan_of(), machines.read(Path("nowhere")), ["l4-24gb"])
+    assert found.fits
+    assert found.rate_source == "catalogue"
+    assert found.precision == "bf16"
+    assert found.seconds is not None
+    assert found.money is not None
+    assert found.seconds.high >= 8 * found.seconds.low > 0
+    assert found.money.value == pytest.approx(found.seconds.value * 0.80 / 3600)
+    assert "assumed as of" in found.money_source
+
+
+def test_a_large_base_fits_some_machines_and_not_others(plan_of: PlanOf) -> None:
+    catalogue = machines.read(Path("nowhere"))
+    found = {
+        kind: {
+            one.machine: one.fits
+            for one in machines.elsewhere(
+                locked_recipe(method={"kind": kind}, train={"checkpoint_every": 10}),
+                QWEN25_7B,
+                plan_of(config=QWEN25_7B, method={"kind": kind}),
+                catalogue,
+                CARDS,
+            )
+        }
+        for kind in ("lora", "full")
+    }
+    assert found["lora"]["a100-80gb"]
+    assert not found["full"]["h100-80gb"]  # 4 x 30.5 GB of fp32 weights, gradients and moments
+    assert not found["full"]["rtx4090-24gb"]
+
+
+def test_the_cpu_is_this_machine_and_costs_its_electricity(plan_of: PlanOf) -> None:
+    kind = cost.job_kind(shapes(CONFIG), cost.speed_parts(locked_recipe()))
+    plan = plan_of(rates={kind: 1e9})
+    (found,) = machines.elsewhere(locked_recipe(), CONFIG, plan, machines.read(Path("nowhere")), ["cpu"])
+    assert found.seconds == plan.train_seconds
+    assert found.rate_source == "measured"
+    assert found.money is not None
+    assert found.money.value == pytest.approx(found.seconds.value / 3.6e6 * 65 * 0.30)
+    (unknown,) = machines.elsewhere(locked_recipe(), CONFIG, plan_of(), machines.read(Path("nowhere")), ["cpu"])
+    assert unknown.seconds is None
+    assert unknown.money is None
+
+
+def test_own_entries_and_prices_stand_over_the_shipped_ones(tmp_path: Path) -> None:
+    own = tmp_path / "machines.yaml"
+    own.write_text("electricity: 0.1\nmachines:\n  mine-8gb: {memory_mib: 8192, bf16: 20, fp32: 10, watts: 120}\n")
+    catalogue = machines.read(own)
+    assert catalogue.electricity == 0.1
+    assert catalogue.machines["mine-8gb"].price == 0
+    assert "l4-24gb" in catalogue.machines
+
+
+@pytest.mark.parametrize("content", ["machines: 3", "- 1", "{", "machines: {a: {memory_mib: -1}}", "cheap: true"])
+def test_a_damaged_own_catalogue_is_named(tmp_path: Path, content: str) -> None:
+    own = tmp_path / "machines.yaml"
+    own.write_text(content)
+    with pytest.raises(InputError, match=r"machines\.yaml is no catalogue"):
+        machines.read(own)
+
+
+def test_a_probe_is_remembered_and_makes_an_estimate(
+    plan_of: PlanOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert rates.probed() == {}
+    rates.probe_file().parent.mkdir(parents=True)
+    rates.probe_file().write_text(json.dumps({"device": "cpu", "fp32": 1e11, "bf16": 2e11}))
+    assert rates.probed() == {"fp32": 1e11, "bf16": 2e11}
+    rates.probe_file().write_text('{"fp32": "fast"}')
+    assert rates.probed() == {}
+    found, source = cost.seconds(6 * 10**11, "kind", {"other": 1.0}, probed=1e11)
+    assert source == "probed"
+    assert found is not None
+    assert found.low < found.value == 10 < found.high
+    assert cost.seconds(10, "kind", {"kind": 1.0}, probed=1e11)[1] == "measured"
+
+
+def test_products_have_a_rate() -> None:
+    torch = pytest.importorskip("torch")
+    from lathe.engine.product_rates import rate
+
+    assert rate(torch.float32, "cpu", seconds=0.01) > 1e8
