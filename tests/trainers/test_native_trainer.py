@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from lathe import plugins
-from lathe.engine import loop, model
+from lathe.engine import devices, loop, model
+from lathe.engine.fused import choice
+from lathe.engine.step import Step
 from lathe.errors import Diverged, InputError, Interrupted, Unavailable
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
 from lathe.text import tokenizer
@@ -154,17 +156,30 @@ def test_checkpoints_of_another_job_are_not_continued(job: TrainJob) -> None:
     assert len(result.notes) == 2
 
 
+def stepping(monkeypatch: pytest.MonkeyPatch, wrap: Callable[[Step, torch.nn.Module], Step]) -> None:
+    """Training takes a wrapped step in place of the one that it would choose."""
+    really = choice.choose
+
+    def chosen(net: torch.nn.Module, *rest: Any) -> tuple[Step, str]:
+        take, kind = really(net, *rest)
+        return wrap(take, net), kind
+
+    monkeypatch.setattr(choice, "choose", chosen)
+
+
 def failing(monkeypatch: pytest.MonkeyPatch, at_call: int, error: Exception) -> None:
     """The gradient computation raises once, at its so-manieth call."""
     calls = iter(range(10_000))
-    really = loop.gradients
 
-    def sometimes(*arguments: Any) -> float:
-        if next(calls) == at_call:
-            raise error
-        return really(*arguments)
+    def wrap(take: Step, _: torch.nn.Module) -> Step:
+        def sometimes(*arguments: Any) -> float:
+            if next(calls) == at_call:
+                raise error
+            return take(*arguments)
 
-    monkeypatch.setattr(loop, "gradients", sometimes)
+        return sometimes
+
+    stepping(monkeypatch, wrap)
 
 
 @pytest.mark.parametrize(
@@ -180,10 +195,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, at_call: int, error: Exception) -> 
 def test_running_out_of_memory_halves_the_budget_and_repeats_the_step(
     job: TrainJob, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    plain = elsewhere(job, "plain").model_copy(update={"method": job.method | {"dropout": 0.0}})
+    job = job.model_copy(update={"method": job.method | {"dropout": 0.0}, "train": job.train | {"precision": "fp32"}})
+    plain = elsewhere(job, "plain")
     train(plain)
     failing(monkeypatch, 2, error)
-    job = job.model_copy(update={"method": plain.method})
     result = train(job)
     assert result.notes == ("step 3: memory ran out, token budget halved to 80",)
     lines = loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")
@@ -198,7 +213,7 @@ def test_memory_that_does_not_hold_one_row_is_an_error_with_the_row_s_length(
     def never(*_: Any) -> float:
         raise MemoryError
 
-    monkeypatch.setattr(loop, "gradients", never)
+    stepping(monkeypatch, lambda *_: never)
     with pytest.raises(InputError, match=r"one row at a time; its longest row has \d+ tokens"):
         train(job)
 
@@ -214,8 +229,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
     job: TrainJob, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     calls = iter(range(100))
-    really = loop.gradients
-    monkeypatch.setattr(loop, "gradients", lambda *a: value if next(calls) == 4 else really(*a))
+    stepping(monkeypatch, lambda take, _: lambda *step: value if next(calls) == 4 else take(*step))
     with pytest.raises(Diverged, match="step 5") as raised:
         train(job)
     assert raised.value.hint is not None
@@ -226,14 +240,15 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
 
 
 def test_a_gradient_that_is_no_number_stops_too(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    really = loop.gradients
+    def wrap(take: Step, net: torch.nn.Module) -> Step:
+        def poisoned(*step: Any) -> float:
+            loss = take(*step)
+            next(iter(model.trainable(net).values())).grad[0, 0] = float("nan")
+            return loss
 
-    def poisoned(net: torch.nn.Module, *rest: Any) -> float:
-        loss = really(net, *rest)
-        next(iter(model.trainable(net).values())).grad[0, 0] = float("nan")
-        return loss
+        return poisoned
 
-    monkeypatch.setattr(loop, "gradients", poisoned)
+    stepping(monkeypatch, wrap)
     with pytest.raises(Diverged, match=r"step 1: loss .* gradient norm nan"):
         train(job)
 
@@ -267,3 +282,29 @@ def test_qlora_is_named_as_missing_with_what_to_do(job: TrainJob) -> None:
     with pytest.raises(Unavailable) as raised:
         train(job.model_copy(update={"method": Method(kind="qlora").model_dump(mode="json")}))
     assert raised.value.hint is not None
+
+
+def test_lora_on_a_llama_takes_the_fused_step_and_learns_as_the_reference_does(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {"method": Method(rank=4).model_dump(mode="json"), "train": job.train | {"precision": "fp32"}}
+    fused = train(job.model_copy(update=plain))
+    assert (fused.step_kind, fused.precision) == ("fused", "fp32")
+    monkeypatch.setattr(choice, "unfit", lambda net: "asked for by a test")
+    reference = train(elsewhere(job, "reference").model_copy(update=plain))
+    assert reference.step_kind == "reference: asked for by a test"
+    assert fused.first_loss == pytest.approx(reference.first_loss, rel=1e-6)
+    assert fused.last_loss == pytest.approx(reference.last_loss, rel=1e-4)
+
+
+def test_auto_is_bf16_only_where_the_processor_multiplies_it_and_the_step_is_fused(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = job.model_copy(update={"method": Method(rank=4).model_dump(mode="json")})
+    for able in (True, False):
+        monkeypatch.setattr(devices, "computes_bf16", lambda able=able: able)
+        result = train(elsewhere(plain, f"bf16-{able}"))
+        assert (result.step_kind, result.precision) == ("fused", "bf16" if able else "fp32")
+    monkeypatch.setattr(devices, "computes_bf16", lambda: True)
+    result = train(job)
+    assert (result.step_kind, result.precision) == ("reference: the adapter has dropout", "fp32")

@@ -47,12 +47,18 @@ def pick_device() -> torch.device:
 def pick_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
     """Number format of the computation. auto: bf16 on a GPU that has it, else fp32.
 
-    On the CPU auto stays with fp32. For a base of five million parameters bf16 is a fifth faster, but oneDNN, which computes it,
-    keeps some 30 MB for every new pack length that it meets. bench/train_step.py prints both.
+    On the CPU auto stays with fp32: the reference step is a fifth faster in bf16, but oneDNN, which computes it, keeps some
+    30 MB for every new pack length that it meets. The fused step has few lengths, and takes bf16 where `computes_bf16` says so.
+    bench/train_step.py prints all of it.
     """
     if asked != "auto":
         return asked
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def computes_bf16() -> bool:
+    """Whether this CPU multiplies bf16 matrices in hardware (AVX512-BF16 or AMX), which is where bf16 is faster than fp32."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def reset_peak(device: torch.device) -> None:

@@ -22,11 +22,11 @@ from torch import nn
 
 from lathe.contracts import Progress
 from lathe.engine import checkpoint
-from lathe.engine.devices import Gauges, Precision, out_of_memory, peak_bytes
+from lathe.engine.devices import Gauges, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
 from lathe.engine.optim import adamw, clip_global_norm
 from lathe.engine.signals import stop_requested
-from lathe.engine.step import build_pack, gradients
+from lathe.engine.step import Step, build_pack
 from lathe.errors import Diverged, InputError, Interrupted
 from lathe.records import Json
 from lathe.runs import committed, storage
@@ -50,7 +50,8 @@ class Fit:
     out: Path
     """Folder that gets checkpoints/ and metrics.jsonl."""
     job_hash: str
-    precision: Precision = "fp32"
+    step: Step
+    """Forms the gradient of `model`: the reference or the fused step."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
@@ -151,7 +152,7 @@ def _step_gradients(work: Fit, course: Course, supervised: int) -> float:
         torch.manual_seed((work.plan.seed * 2**32 + course.step) % 2**63)
         try:
             built = (build_pack([work.tokens.row(row) for row in pack], work.device) for pack in packs)
-            return gradients(work.model, built, supervised, work.precision)
+            return work.step(built, supervised)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -11,7 +11,7 @@ Shapes: T tokens of a pack, S supervised positions of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,10 @@ class Pack:
     scored_S: Tensor
     """Positions whose logits are scored: each stands one before a supervised token."""
     targets_S: Tensor
+
+
+Step = Callable[[Iterable[Pack], int], float]
+"""(packs of a step, supervised tokens over all of them) -> loss in nats per supervised token; adds the gradient to `.grad`."""
 
 
 def build_pack(rows: Sequence[Encoded], device: torch.device | None = None) -> Pack:

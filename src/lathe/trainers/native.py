@@ -11,7 +11,9 @@ from lathe.contracts import Ability, Progress, Trainer
 
 if TYPE_CHECKING:
     from lathe.records import TrainJob, TrainResult
+    from lathe.schedule.steps import StepPlan
 
+_SAMPLE_TOKENS = 512
 PACKAGES = ("torch", "transformers", "peft", "safetensors")
 
 
@@ -24,9 +26,13 @@ class Native(Trainer):
 
     def train(self, job: TrainJob, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
+        from dataclasses import replace
+
         import torch
+        from torch import nn
 
         from lathe.engine import devices, loop, model, step
+        from lathe.engine.fused import choice, stack
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.runs import commit_folder
         from lathe.schedule.steps import steps
@@ -35,17 +41,31 @@ class Native(Trainer):
         method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
         out, base_folder = Path(job.out_folder), Path(job.base_folder)
         device = devices.pick_device()
-        precision = devices.pick_precision(train.precision, device)
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = steps(tokens.lengths, train, job.seed)
         step.register_attention()
         devices.reset_peak(device)
         with devices.threads(train.threads):
-            # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
-            storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
-            base = model.load_base(base_folder, dtype=storage, attention=step.ATTENTION).to(device)
-            net = model.attach(base, method, job.seed)
-            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, precision, device), progress)
+
+            def loaded(precision: devices.Precision) -> nn.Module:
+                # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
+                storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
+                base = model.load_base(base_folder, dtype=storage, attention=step.ATTENTION).to(device)
+                return model.attach(base, method, job.seed)
+
+            sample = step.build_pack([tokens.row(row) for row in _sample(plan)], device)
+            precision = devices.pick_precision(train.precision, device)
+            net = loaded(precision)
+            take, kind = choice.choose(net, sample, precision)
+            if kind == "fused" and train.precision == "auto" and devices.computes_bf16():
+                in_bf16 = loaded("bf16")
+                faster, said = choice.choose(in_bf16, sample, "bf16")
+                if said == "fused":
+                    net, take, precision = in_bf16, faster, "bf16"
+            if kind == "fused":
+                budget = min(train.token_budget, stack.PACK_TOKENS)
+                plan = replace(plan, train=train.model_copy(update={"token_budget": budget}))
+            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, take, device), progress)
 
             def fill(folder: Path) -> None:
                 model.write_trained(net, folder)
@@ -72,11 +92,17 @@ class Native(Trainer):
             forecast_seconds=course.forecast_seconds,
             device=str(device),
             precision=precision,
-            step_kind="reference",
+            step_kind=kind,
             trainable_parameters=trainable,
             resumed=course.resumed,
             notes=tuple(course.notes),
         )
+
+
+def _sample(plan: StepPlan) -> list[int]:
+    """Rows of the first step that hold the two steps against each other: a few, for the check should cost little."""
+    rows = plan.packs(0, _SAMPLE_TOKENS)
+    return rows[0] if rows else []
 
 
 TRAINER = Native()

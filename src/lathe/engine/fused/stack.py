@@ -8,23 +8,20 @@ and each of its blocks stands in a module of this folder with its backward pass.
 
 - The last layer computes queries, output projection and MLP at the scored positions only, for nothing else reads them.
 - The first layer passes no gradient on to the frozen embedding.
-- A pack is taken in pieces whose activations stay near the processor's caches; a step is a set of rows, so its gradient is the same.
 
 In float32 everything is float32. In bf16 the products with weights are bf16, all between them is float32. oneDNN, which computes
-bf16, keeps code for every shape that it meets, so there the tokens and scored positions of a piece are rounded up: with
+bf16, keeps code for every shape that it meets, so there the tokens and scored positions of a pack are rounded up: with
 positions that no row attends to, and with scored positions of weight zero.
 
-Shapes: T tokens of a piece, S scored positions, R rows that attend (T, in the last layer S), D hidden width, K key-value heads,
+Shapes: T tokens of a pack, S scored positions, R rows that attend (T, in the last layer S), D hidden width, K key-value heads,
 G query heads to each, W head width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,15 +36,15 @@ from lathe.engine.fused.rotary import paired_order, turn, turns
 from lathe.engine.model import causal, head
 from lathe.engine.step import Pack
 
-PIECE_TOKENS = 2048
-"""Most tokens of a piece, unless one row is longer."""
+PACK_TOKENS = 2048
+"""Larger packs are no faster: their activations leave the processor's caches."""
 _TOKENS_STEP, _SCORED_STEP = 256, 128
-"""Multiples to which bf16 rounds the tokens and the scored positions of a piece."""
+"""Multiples to which bf16 rounds the tokens and the scored positions of a pack."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some rows of a pack. scored_S: positions that are scored; weights_S: their factors in the loss."""
+class _Piece:
+    """A pack, rounded up in bf16. scored_S: positions that are scored; weights_S: their factors in the loss."""
 
     ids_T: Tensor
     positions_T: Tensor
@@ -59,7 +56,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class _Places:
-    """What attention needs to know of a piece: angles and blocks, for all its rows and for those that the last layer keeps."""
+    """What attention needs to know of a pack: angles and blocks, for all its rows and for those that the last layer keeps."""
 
     turns: Tensor
     blocks: list[Block]
@@ -92,39 +89,29 @@ class FusedStep:
                 layer.refresh()
             total = 0.0
             for pack in packs:
-                for piece in self._pieces(pack, supervised):
-                    total += self._piece(piece)
+                if pack.targets_S.numel():
+                    total += self._piece(self._rounded(pack, supervised))
             return total
 
     def adapters(self) -> list[nn.Parameter]:
         """The parameters whose gradients are formed."""
         return [matrix for layer in self._layers for part in layer.projections for matrix in part.adapters]
 
-    def _pieces(self, pack: Pack, supervised: int) -> Iterable[Piece]:
-        """The rows of a pack in pieces of at most PIECE_TOKENS, those without a scored position left out."""
-        starts = [pack.bounds[0]]
-        for start, end in pairwise(pack.bounds):
-            if end - starts[-1] > PIECE_TOKENS and start > starts[-1]:
-                starts.append(start)
-        for start, end in pairwise([*starts, pack.bounds[-1]]):
-            first, last = (int(place) for place in np.searchsorted(pack.scored_S.numpy(), (start, end)))
-            if first == last:
-                continue
-            tokens, places = slice(start, end), slice(first, last)
-            more, more_scored = 0, 0
-            if self._narrow == torch.bfloat16:
-                more, more_scored = -(end - start) % _TOKENS_STEP, -(last - first) % _SCORED_STEP
-            weights = torch.full((last - first,), 1 / supervised, dtype=self._wide)
-            yield Piece(
-                ids_T=functional.pad(pack.ids_1T[0, tokens], (0, more)),
-                positions_T=functional.pad(pack.positions_1T[0, tokens], (0, more)),
-                bounds=[bound - start for bound in pack.bounds if start <= bound <= end],
-                scored_S=functional.pad(pack.scored_S[places] - start, (0, more_scored)),
-                targets_S=functional.pad(pack.targets_S[places], (0, more_scored)),
-                weights_S=functional.pad(weights, (0, more_scored)),
-            )
+    def _rounded(self, pack: Pack, supervised: int) -> _Piece:
+        more = more_scored = 0
+        if self._narrow == torch.bfloat16:
+            more, more_scored = -pack.bounds[-1] % _TOKENS_STEP, -pack.targets_S.numel() % _SCORED_STEP
+        weights = torch.full(pack.targets_S.shape, 1 / supervised, dtype=self._wide)
+        return _Piece(
+            ids_T=functional.pad(pack.ids_1T[0], (0, more)),
+            positions_T=functional.pad(pack.positions_1T[0], (0, more)),
+            bounds=pack.bounds,
+            scored_S=functional.pad(pack.scored_S, (0, more_scored)),
+            targets_S=functional.pad(pack.targets_S, (0, more_scored)),
+            weights_S=functional.pad(weights, (0, more_scored)),
+        )
 
-    def _places(self, piece: Piece) -> _Places:
+    def _places(self, piece: _Piece) -> _Places:
         like = torch.empty(0, dtype=self._wide)
         cos_1TW, sin_1TW = self._rotary(like, piece.positions_T[None])
         turned = turns(cos_1TW[0].to(self._wide), sin_1TW[0].to(self._wide))
@@ -136,7 +123,7 @@ class FusedStep:
             blocks(piece.bounds, attending, self._wide),
         )
 
-    def _piece(self, piece: Piece) -> float:
+    def _piece(self, piece: _Piece) -> float:
         places = self._places(piece)
         stream = functional.embedding(piece.ids_T, self._embedding).to(self._wide)
         *_, last = self._layers
@@ -182,7 +169,7 @@ class _Saved:
 
 
 class _Layer:
-    """One layer: forward and backward on a piece."""
+    """One layer: forward and backward on a pack."""
 
     def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype) -> None:
         attention, mlp = layer.self_attn, layer.mlp
@@ -266,9 +253,7 @@ class _Layer:
 
         grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner)
         grad_output = torch.empty_like(saved.query_KRGW)
-        grad_output.transpose(0, 1).copy_(
-            grad_attended.unflatten(1, (self._key_heads, self._groups, self._width))
-        )
+        grad_output.transpose(0, 1).copy_(grad_attended.unflatten(1, (self._key_heads, self._groups, self._width)))
         seen = places.blocks if attending_R is None else places.scored_blocks
         grad_query, grad_key, grad_value = attend_backward(
             grad_output, saved.query_KRGW, saved.key_KTW, saved.value_KTW, seen, saved.weights
@@ -297,6 +282,4 @@ class _Layer:
         else:
             grad = grad_RD.new_zeros(saved.normed_TD.shape).index_add_(0, attending_R, grad_RD)
             grad_all = grad_all.index_add(0, attending_R, grad_rows)
-        return add_normalise_backward(
-            grad, grad_all.to(self._wide), saved.normed_TD.to(self._wide), saved.inverse_T1
-        )
+        return add_normalise_backward(grad, grad_all.to(self._wide), saved.normed_TD.to(self._wide), saved.inverse_T1)

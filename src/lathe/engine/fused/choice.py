@@ -1,0 +1,106 @@
+"""Which step trains a model: the fused one where it applies and agrees with the reference here and now, else the reference.
+
+    step, kind = choose(net, sample, precision)
+    loss = step(packs, supervised)              # .grad now holds the step's gradient; kind: "fused" or "reference: why"
+
+The check costs two small steps. Adapters start with B = 0, which would hide mistakes in A's gradients, so during the check B holds
+random numbers of a fixed seed; they are taken out again. The outcome depends on the model, the sample and the machine alone, so
+a run that continues chooses as it did before.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+
+from lathe.engine.decoder import can_decode
+from lathe.engine.devices import Precision
+from lathe.engine.fused.projection import ADAPTER
+from lathe.engine.fused.stack import FusedStep
+from lathe.engine.model import causal, trainable
+from lathe.engine.step import Pack, Step, gradients
+
+LOSS_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
+GRADIENT_TOLERANCE = {"fp32": 1e-4, "bf16": 6e-2}
+"""Largest relative difference from the reference, over all gradients together. In bf16 the reference is about 0.01 off itself."""
+
+
+def choose(net: nn.Module, sample: Pack, precision: Precision) -> tuple[Step, str]:
+    """The step for a model that is ready for training, and what to call it. sample: a pack of the run's own rows."""
+    reference = partial(gradients, net, precision=precision)
+    reason = unfit(net)
+    if reason is None:
+        fused = FusedStep(net, precision)
+        reason = disagreement(net, fused.gradients, reference, sample, precision)
+        if reason is None:
+            return fused.gradients, "fused"
+    return reference, f"reference: {reason}"
+
+
+def unfit(net: nn.Module) -> str | None:
+    """Why the fused step does not apply to a model; None where it does."""
+    if not isinstance(net, PeftModel):
+        return "all weights are trained"
+    model = causal(net)
+    if model.device.type != "cpu":
+        return f"the fused step is not measured on {model.device.type}"
+    if not can_decode(model):
+        return f"{model.config.model_type} with these options is not written out"
+    if getattr(model.config, "attention_dropout", 0.0):
+        return "the base has attention dropout"
+    if set(net.peft_config) != {ADAPTER}:
+        return "there is more than one adapter"
+    for name, layer in model.named_modules():
+        if not isinstance(layer, LoraLinear):
+            continue
+        if not isinstance(layer.lora_dropout[ADAPTER], nn.Identity):
+            return "the adapter has dropout"
+        if layer.lora_variant or layer.lora_bias[ADAPTER] or layer.merged:
+            return f"the adapter of {name} is more than a product of two matrices"
+    held = {id(matrix) for matrix in FusedStep(net).adapters()}
+    for name, parameter in trainable(net).items():
+        if id(parameter) not in held:
+            return f"{name} is trained"
+    return None
+
+
+def disagreement(net: nn.Module, fused: Step, reference: Step, sample: Pack, precision: Precision) -> str | None:
+    """How the fused step differs from the reference on a pack beyond rounding; None where it does not."""
+    supervised = sample.targets_S.numel()
+    if supervised == 0:
+        return "the sample has nothing to learn from"
+    parameters = trainable(net)
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items() if "lora_B" in name}
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name in before:
+            parameters[name].normal_(std=0.02, generator=generator)
+    try:
+        expected_loss, expected = reference([sample], supervised), _taken(parameters)
+        loss, found = fused([sample], supervised), _taken(parameters)
+    finally:
+        with torch.no_grad():
+            for name, values in before.items():
+                parameters[name].copy_(values)
+    if not math.isclose(loss, expected_loss, rel_tol=LOSS_TOLERANCE[precision]):
+        return f"the fused step's loss is {loss:.6g} where it should be {expected_loss:.6g}"
+    error = float((found - expected).norm() / expected.norm())
+    if not error <= GRADIENT_TOLERANCE[precision]:
+        return f"the fused step's gradient is {error:.1e} off"
+    return None
+
+
+def _taken(parameters: dict[str, nn.Parameter]) -> Tensor:
+    """All gradients in one vector; `.grad` is None afterwards."""
+    parts = [
+        torch.zeros(parameter.numel()) if parameter.grad is None else parameter.grad.flatten()
+        for parameter in parameters.values()
+    ]
+    for parameter in parameters.values():
+        parameter.grad = None
+    return torch.cat(parts)
