@@ -82,7 +82,7 @@ def main() -> int:
         answer = count(question)
     except Exception as error:
         # transformers lists every model that it knows behind its first sentence.
-        answer = {"fault": f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}"}
+        answer = {"fault": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:160]}"}
     json.dump(answer, sys.stdout)
     return 0
 
