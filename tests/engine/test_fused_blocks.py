@@ -1,0 +1,148 @@
+"""Each block of the fused step against autograd in float64: the backward pass is the derivative of the forward pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lathe.engine.fused.attention import attend, attend_backward, blocks
+from lathe.engine.fused.head import scored
+from lathe.engine.fused.mlp import gated, gated_backward
+from lathe.engine.fused.norm import add_normalise_backward, normalise
+from lathe.engine.fused.projection import Projection
+from lathe.engine.fused.rotary import paired_order, turn, turns
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+
+
+def close(found: Tensor, expected: Tensor | None) -> None:
+    assert expected is not None
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_norm() -> None:
+    hidden, grad = drawn(7, 16), drawn(7, 16, seed=1).detach()
+    expected = functional.rms_norm(hidden, (16,), eps=1e-5)
+    expected.backward(grad)
+    normed, inverse = normalise(hidden.detach(), 1e-5)
+    close(normed, expected.detach())
+    close(add_normalise_backward(torch.zeros_like(normed), grad, normed, inverse), hidden.grad)
+
+
+def test_the_gated_unit() -> None:
+    both, grad = drawn(5, 12), drawn(5, 6, seed=1).detach()
+    gate, up = both.chunk(2, dim=1)
+    expected = functional.silu(gate) * up
+    expected.backward(grad)
+    found, opened = gated(both.detach())
+    close(found, expected.detach())
+    close(gated_backward(grad, both.detach(), opened), both.grad)
+
+
+def test_turning_reordered_heads_is_the_rotation_of_transformers_and_the_conjugate_turns_back() -> None:
+    heads, angles = drawn(5, 3, 8).detach(), drawn(5, 4, seed=1).detach()
+    cos, sin = angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)
+    half_turned = torch.cat((-heads[..., 4:], heads[..., :4]), dim=-1)
+    expected = heads * cos[:, None] + half_turned * sin[:, None]
+    order = paired_order(3, 8)
+    paired = heads.flatten(1)[:, order].view(5, 3, 8)
+    found, back = torch.empty_like(paired), torch.empty_like(paired)
+    turn(paired, turns(cos, sin), found)
+    close(found.flatten(1), expected.flatten(1)[:, order])
+    turn(found, turns(cos, sin).conj().resolve_conj(), back)
+    close(back, paired)
+
+
+@pytest.mark.parametrize("kept_keys", [1024, 100])
+@pytest.mark.parametrize("some", [False, True])
+def test_attention_inside_segments_longer_than_a_block(
+    some: bool, kept_keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all positions, or of some; with the weights kept, or computed again."""
+    monkeypatch.setattr("lathe.engine.fused.attention._KEPT_KEYS", kept_keys)
+    bounds, heads, groups, width = [0, 3, 303, 304, 500], 2, 3, 4
+    attending = np.array([1, 5, 150, 302, 303, 310, 499]) if some else np.arange(500)
+    query = drawn(heads, len(attending), groups, width)
+    key, value = drawn(heads, 500, width, seed=1), drawn(heads, 500, width, seed=2)
+    grad = drawn(*query.shape, seed=3).detach()
+    segment = np.searchsorted(bounds, np.arange(500), side="right")
+    visible = (segment[attending][:, None] == segment) & (attending[:, None] >= np.arange(500))
+    scores = torch.einsum("kqgw,ktw->kgqt", query, key).masked_fill(~torch.from_numpy(visible), float("-inf"))
+    expected = torch.einsum("kgqt,ktw->kqgw", scores.softmax(-1), value)
+    expected.backward(grad)
+
+    seen = blocks(bounds, attending if some else None, torch.float64)
+    assert len(seen) > 4 or some
+    inputs = query.detach(), key.detach(), value.detach()
+    found, weights = attend(*inputs, seen)
+    assert (None in weights) == (kept_keys < 300)
+    close(found, expected.detach())
+    for one, other in zip(attend_backward(grad, *inputs, seen, weights), (query, key, value), strict=True):
+        close(one, other.grad)
+
+
+def test_the_head_with_weighted_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lathe.engine.fused.head._ROWS", 4)
+    hidden, head, weights = drawn(10, 6), drawn(9, 6, seed=1).detach(), drawn(10, seed=2).detach().abs()
+    weights[3] = 0
+    targets = torch.arange(10) % 9
+    expected = (functional.cross_entropy(hidden @ head.T, targets, reduction="none") * weights).sum()
+    expected.backward()
+    loss, grad = scored(hidden.detach(), head, targets, weights)
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    close(grad, hidden.grad)
+
+
+class Two(nn.Module):
+    """Layers side by side behind a gain, the second with or without an adapter."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 8, bias=bias), nn.Linear(6, 4)
+
+    def forward(self, normed: Tensor) -> Tensor:
+        return torch.cat((self.first(normed), self.second(normed)), dim=1)
+
+
+@pytest.mark.parametrize("targets", [["first", "second"], ["second"], []])
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_projection_is_its_layers_with_their_adapters(targets: list[str], ordered: bool, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    plain = Two(bias=not ordered).double().requires_grad_(False)
+    net = get_peft_model(plain, LoraConfig(r=3, lora_alpha=5.0, target_modules=targets or ["first"])).double()
+    parts = net.base_model.model
+    layers = [parts.first if targets else parts.first.base_layer, parts.second]
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_()
+    gain, order = drawn(6, seed=4).detach(), torch.tensor([2, 0, 1, 3, 7, 5, 4, 6])
+    normed, grad = drawn(5, 6, seed=5), drawn(5, 12, seed=6).detach()
+    expected = torch.cat([layer(normed * gain) for layer in layers], dim=1)
+    columns = torch.cat((order if ordered else torch.arange(8), torch.arange(8, 12)))
+    expected = expected[:, columns]
+    expected.backward(grad)
+
+    projection = Projection(layers, dtype, gain, [order if ordered else None, None])
+    wanted = [matrix.grad for matrix in projection.adapters]
+    assert len(wanted) == 2 * len(targets)
+    for matrix in projection.adapters:
+        matrix.grad = None
+    tolerance = 1e-10 if dtype == torch.float64 else 0.03
+    with torch.no_grad():
+        projection.refresh()
+        inputs = normed.detach().to(dtype)
+        found, inner = projection.forward(inputs)
+        back = projection.backward(grad.to(dtype), inputs, inner)
+        assert float((found.double() - expected).norm() / expected.norm()) < tolerance
+        assert float((back.double() - normed.grad).norm() / normed.grad.norm()) < tolerance
+        for twice in (1, 2):
+            for matrix, gradient in zip(projection.adapters, wanted, strict=True):
+                assert float((matrix.grad - twice * gradient).norm() / gradient.norm()) < twice * tolerance
+            projection.learn(grad.to(dtype), inputs, inner)

@@ -1,0 +1,181 @@
+"""The fused step against the reference: the same loss and the same gradients, and the reference where it does not apply."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lathe.engine import model, step
+from lathe.engine.fused import choice
+from lathe.engine.fused.stack import FusedStep
+from lathe.records import Method
+from lathe.schedule.packing import pack
+from lathe.text import tokenizer
+from lathe.text.tokens import TokenSet, tokenise
+from tiny_base import examples, write_base
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+BASES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "llama, own head, biases": {"tie_word_embeddings": False, "attention_bias": True},
+    "llama, one key head": {"num_key_value_heads": 1},
+    "qwen2": {},
+    "qwen3": {"tie_word_embeddings": False},
+    "mistral": {"sliding_window": None},
+}
+
+
+@pytest.fixture(scope="module")
+def tokens(tiny_base: Path) -> TokenSet:
+    return tokenise(tokenizer.load(tiny_base), examples(9))
+
+
+def built(tokens: TokenSet, budget: int = 200) -> tuple[list[step.Pack], int]:
+    packs = [step.build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
+    return packs, int(tokens.supervised_lengths.sum())
+
+
+def adapted(folder: Path, dtype: torch.dtype = torch.float32, **method: Any) -> torch.nn.Module:
+    """A model whose B matrices are not zero, so that every gradient is something."""
+    step.register_attention()
+    base = model.load_base(folder, dtype=dtype, attention=step.ATTENTION)
+    net = model.attach(base, Method(**({"rank": 4} | method)), seed=3)
+    with torch.no_grad():
+        for number, (name, parameter) in enumerate(model.trainable(net).items()):
+            if "lora_B" in name:
+                parameter.normal_(generator=torch.Generator().manual_seed(number), std=0.1)
+    return net
+
+
+def taken(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    found = {name: part.grad.double() for name, part in model.trainable(net).items()}
+    net.zero_grad()
+    return found
+
+
+def error(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """Relative, over all gradients together."""
+    assert found.keys() == expected.keys()
+    off = sum(float((found[name] - expected[name]).square().sum()) for name in expected)
+    return math.sqrt(off / sum(float(part.square().sum()) for part in expected.values()))
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_loss_and_every_gradient_are_the_reference_s(tmp_path: Path, tokens: TokenSet, name: str) -> None:
+    net = adapted(write_base(tmp_path / "base", name.split(",")[0], **BASES[name]))
+    packs, supervised = built(tokens)
+    assert len(packs) > 1
+    assert choice.unfit(net) is None
+    expected_loss = step.gradients(net, packs, supervised)
+    expected = taken(net)
+    loss = FusedStep(net).gradients(packs, supervised)
+    found = taken(net)
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    for tensor, gradient in expected.items():
+        assert float((found[tensor] - gradient).norm() / gradient.norm()) < 1e-5, tensor
+
+
+@pytest.mark.parametrize("targets", [("q_proj",), ("v_proj", "down_proj"), ("up_proj",), ("o_proj", "k_proj")])
+def test_any_targets_may_have_the_adapters(tiny_base: Path, tokens: TokenSet, targets: tuple[str, ...]) -> None:
+    net = adapted(tiny_base, targets=targets, rank=3, alpha=7.0)
+    packs, supervised = built(tokens)
+    assert choice.unfit(net) is None
+    step.gradients(net, packs, supervised)
+    expected = taken(net)
+    FusedStep(net).gradients(packs, supervised)
+    assert error(taken(net), expected) < 1e-5
+
+
+def test_the_adapters_are_read_anew_at_every_step_and_gradients_add_up(tiny_base: Path, tokens: TokenSet) -> None:
+    net = adapted(tiny_base)
+    packs, supervised = built(tokens)
+    fused = FusedStep(net)
+    fused.gradients(packs, supervised)
+    taken(net)
+    with torch.no_grad():
+        for parameter in model.trainable(net).values():
+            parameter.mul_(1.5)
+    step.gradients(net, packs, supervised)
+    step.gradients(net, packs, supervised)
+    expected = taken(net)
+    fused.gradients(packs, supervised)
+    fused.gradients(packs, supervised)
+    assert error(taken(net), expected) < 1e-5
+
+
+def test_bf16_is_as_near_to_fp32_as_autocast_is(tiny_base: Path, tokens: TokenSet) -> None:
+    packs, supervised = built(tokens)
+    net = adapted(tiny_base)
+    with torch.no_grad():
+        # So that the same base is exact in both.
+        for parameter in net.parameters():
+            if not parameter.requires_grad:
+                parameter.copy_(parameter.bfloat16())
+    exact_loss = step.gradients(net, packs, supervised)
+    exact = taken(net)
+    narrow = adapted(tiny_base, torch.bfloat16)
+    autocast_loss = step.gradients(narrow, packs, supervised, "bf16")
+    autocast = taken(narrow)
+    loss = FusedStep(narrow, "bf16").gradients(packs, supervised)
+    assert error(taken(narrow), exact) <= 1.5 * error(autocast, exact)
+    assert abs(loss - exact_loss) <= 1.5 * max(abs(autocast_loss - exact_loss), 1e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_same_step_gives_the_same_bytes(tiny_base: Path, tokens: TokenSet, precision: Any) -> None:
+    packs, supervised = built(tokens)
+    results = []
+    for _ in range(2):
+        net = adapted(tiny_base, torch.bfloat16 if precision == "bf16" else torch.float32)
+        results.append((FusedStep(net, precision).gradients(packs, supervised), taken(net)))
+    assert results[0][0] == results[1][0]
+    assert all(torch.equal(part, results[1][1][name]) for name, part in results[0][1].items())
+
+
+def test_the_choice_leaves_the_model_as_it_was(tiny_base: Path, tokens: TokenSet) -> None:
+    net = adapted(tiny_base)
+    before = {name: part.detach().clone() for name, part in model.trainable(net).items()}
+    take, kind = choice.choose(net, built(tokens)[0][0], "fp32")
+    assert kind == "fused"
+    assert take.__self__.__class__ is FusedStep
+    assert all(torch.equal(part, before[name]) for name, part in model.trainable(net).items())
+    assert all(part.grad is None for part in net.parameters())
+
+
+def test_a_fused_step_that_is_wrong_is_not_taken(
+    tiny_base: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = adapted(tiny_base)
+    sample = built(tokens)[0][0]
+    monkeypatch.setattr("lathe.engine.fused.stack.gated_backward", lambda grad, both, opened: torch.zeros_like(both))
+    assert "gradient is" in choice.choose(net, sample, "fp32")[1]
+    monkeypatch.setattr(
+        "lathe.engine.fused.stack.normalise", lambda hidden, _: (hidden, torch.ones_like(hidden[..., :1]))
+    )
+    assert choice.choose(net, sample, "bf16")[1].startswith("reference: the fused step's loss is")
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ({"dropout": 0.1}, "the adapter has dropout"),
+        ({"kind": "full"}, "all weights are trained"),
+    ],
+)
+def test_where_the_fused_step_does_not_apply_the_reason_is_said(
+    tiny_base: Path, tokens: TokenSet, method: dict[str, Any], reason: str
+) -> None:
+    net = adapted(tiny_base, **method)
+    take, kind = choice.choose(net, built(tokens)[0][0], "fp32")
+    assert kind == f"reference: {reason}"
+    assert take([built(tokens)[0][0]], 10) > 0
+
+
+def test_an_architecture_that_is_not_written_out_takes_the_reference(tmp_path: Path, tokens: TokenSet) -> None:
+    net = adapted(write_base(tmp_path / "base", "olmo2"))
+    assert choice.choose(net, built(tokens)[0][0], "fp32")[1].startswith("reference: olmo2")
