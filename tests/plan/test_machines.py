@@ -24,11 +24,12 @@ def test_the_catalogue_lists_the_usual_cards_with_a_dated_price() -> None:
     assert set(catalogue.machines) == set(CARDS)
     assert catalogue.prices_of >= "2026"
     assert machines.chosen(catalogue, ["all"]) == (*catalogue.machines, "cpu")
+    assert machines.chosen(catalogue, ["a100", "h200", "cpu"]) == ("a100-40gb", "a100-80gb", "h200-141gb", "cpu")
 
 
 def test_a_machine_that_is_not_listed_names_the_nearest() -> None:
     with pytest.raises(InputError) as error:
-        machines.chosen(machines.read(Path("nowhere")), ["rtx4090"])
+        machines.chosen(machines.read(Path("nowhere")), ["rtx4090-24"])
     assert error.value.hint == "Did you mean rtx4090-24gb?"
 
 

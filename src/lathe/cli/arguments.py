@@ -55,12 +55,11 @@ SMOKE = arg("--smoke", action="store_true", help="some ten rows and ten steps, t
 CHAIN = (RECIPE, SET, NEW, SMOKE, RUNS)
 
 
-def _rank(text: str) -> int:
-    """A rank: a whole number above 0."""
-    rank = int(text)
-    if rank < 1:
+def _positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"got {text}, expected a whole number above 0")
-    return rank
+    return int(text)
 
 
 def _batch(text: str) -> tuple[int, int]:
@@ -90,16 +89,19 @@ VERBS: tuple[Verb, ...] = (
           arg("--schemas", metavar="DIR", type=Path, default=None, help="for files: JSON Schemas by the name in schema_id"),
           arg("--all", action="store_true", help="for files: learn rules and doubt labels on all rows, not on a sample"),
           SET, NEW, SMOKE, RUNS), "Looking", "lathe check rows.jsonl"),
-    Verb("new", "write a recipe for files of rows", check.new,
-         (arg("files", metavar="FILE", type=Path, nargs="+", help="a file or folder of rows, or one file for each side"),
-          arg("--out", metavar="RECIPE", type=Path, default=None, help="where it goes (default: the file's name here)")),
+    Verb("new", "write a recipe for files of rows, or from a configuration of Axolotl, TRL or LLaMA-Factory", check.new,
+         (arg("files", metavar="FILE", type=Path, nargs="+",
+              help="a file or folder of rows, or one file for each side; or one configuration of another trainer"),
+          arg("--out", metavar="RECIPE", type=Path, default=None, help="where it goes (default: the file's name here)"),
+          arg("--rows", metavar="N", type=_positive, default=None, help="for a configuration: how many rows it trains on"),
+          arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="for a configuration: its base's config.json")),
          "Looking", "lathe new rows.jsonl"),
     Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
           arg("--on", metavar="MACHINE", default=None,
               help="also on machines of the catalogue: rtx4090-24gb, a100-80gb,... with commas, cpu, or all"),
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="count the parameters of this model instead"),
-          arg("--lora-rank", metavar="N", type=_rank, default=None, help="with --config: rank of the adapters"),
+          arg("--lora-rank", metavar="N", type=_positive, default=None, help="with --config: rank of the adapters"),
           arg("--lora-targets", metavar="A,B", default=None, help="with --config: modules that get an adapter, or all-linear"),
           arg("--dora", action="store_true", help="with --config: adapters with a magnitude for each output (DoRA)"),
           arg("--modules-to-save", metavar="A,B", default=None, help="with --config: modules trained as a whole beside them"),

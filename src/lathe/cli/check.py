@@ -11,6 +11,7 @@ from lathe.cli.show import LEVEL_COLOUR, Screen
 from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
+    from lathe.plan.foreign import Adopted
     from lathe.records.check import CheckReport, Learnability, MaskedRow
 
 EXAMPLES = 3
@@ -47,20 +48,36 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
-    """Writes a recipe for files of rows."""
+    """Writes a recipe for files of rows, or from a configuration of another trainer."""
     from lathe.data.new import name_of, propose
     from lathe.runs import commit_text
 
-    path: Path = args.out if args.out is not None else Path(f"{name_of(args.files[0])}.yaml")
+    adopted = _adopted(args)
+    stem = f"{name_of(args.files[0])}{'-lathe' if adopted else ''}"
+    path: Path = args.out if args.out is not None else Path(f"{stem}.yaml")
     if path.exists():
         raise InputError(f"{path} is there already", hint="Name another file with --out, or move that one away.")
-    commit_text(path, propose(args.files, path.parent))
-    if screen.as_json:
+    commit_text(path, adopted.text if adopted else propose(args.files, path.parent))
+    if adopted:
+        show_adopted(screen, path, adopted)
+    elif screen.as_json:
         screen.document({"recipe": str(path)})
     else:
         screen.line(f"  recipe  {path}")
         screen.say(f"  next    lathe run {path} --smoke")
     return Exit.DONE
+
+
+def _adopted(args: argparse.Namespace) -> Adopted | None:
+    """Another trainer's configuration, understood; None where the files are rows."""
+    from lathe.plan import configuration, foreign
+
+    if len(args.files) != 1 or not foreign.is_foreign(args.files[0]):
+        if args.rows is not None or args.config is not None:
+            raise InputError("--rows and --config go with one configuration of another trainer")
+        return None
+    config = configuration.read(args.config) if args.config is not None else None
+    return foreign.adopt(args.files[0], args.rows, config)
 
 
 def is_recipe(name: str) -> bool:
@@ -72,6 +89,34 @@ def is_recipe(name: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------ showing
+
+
+def show_adopted(screen: Screen, path: Path, adopted: Adopted) -> None:
+    """What a configuration of another trainer says, what is wrong with it, and what was left out."""
+    told = adopted.told
+    if screen.as_json:
+        screen.document(
+            {
+                "recipe": str(path),
+                "tool": told.tool,
+                "facts": dict(adopted.facts),
+                "findings": [one.dump() for one in adopted.findings],
+                "ignored": dict(told.without_effect),
+                "unknown": list(told.unknown),
+            }
+        )
+        return
+    screen.line(f"  {told.tool}", "bold")
+    rows = [[name.replace("_", " "), f"{value:,}"] for name, value in adopted.facts.items() if value is not None]
+    screen.table(["as it is written", ""], rows, right={1})
+    for one in adopted.findings:
+        screen.line(f"  {one.id}: {one}", "yellow")
+    if told.without_effect:
+        screen.line(f"  without effect here: {', '.join(told.without_effect)}", "dim")
+    if told.unknown:
+        screen.line(f"  not known here, left out: {', '.join(told.unknown)}", "yellow")
+    screen.line(f"  recipe  {path}")
+    screen.say(f"  next    look at task and data in it, then: lathe plan {path}")
 
 
 def show_report(screen: Screen, report: CheckReport) -> None:

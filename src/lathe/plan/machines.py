@@ -74,15 +74,19 @@ def read(own: Path | None = None) -> Catalogue:
 
 
 def chosen(catalogue: Catalogue, asked: Sequence[str]) -> tuple[str, ...]:
-    """Names of the catalogue; `all` is every one. Raises InputError, with the nearest name, on others."""
+    """Names of the catalogue: `a100-80gb` is one, `a100` every size of it, `all` every one and `cpu`, this machine.
+
+    Raises InputError, with the nearest name, on others.
+    """
     known = (*catalogue.machines, CPU)
     names: list[str] = []
     for name in asked:
-        if name != "all" and name not in known:
+        found = [one for one in known if name in ("all", one) or one.startswith(f"{name}-")]
+        if not found:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}, and all."
             raise InputError(f"the catalogue knows no machine {name!r}", hint=hint)
-        names += known if name == "all" else [name]
+        names += found
     return tuple(dict.fromkeys(names))
 
 

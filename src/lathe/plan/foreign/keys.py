@@ -1,0 +1,116 @@
+"""What the keys of other trainers mean: one table, since the tools share most names.
+
+A key is a setting of Lathe's (SETTINGS), or without effect on what is learned (WITHOUT_EFFECT), or it changes what is learned in
+a way that a Lathe recipe cannot say (REFUSED). Keys of inner mappings are written with dots. To teach a key: one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "base": ("base_model", "model_name_or_path", "model", "model_name", "model_id"),
+    "method": ("adapter", "finetuning_type"),
+    "four_bit": ("load_in_4bit", "quantization_bit", "use_qlora"),
+    "rank": ("lora_r", "lora_rank", "lora.r", "lora.rank", "peft.r", "r"),
+    "alpha": ("lora_alpha", "lora.alpha", "lora.lora_alpha", "peft.lora_alpha"),
+    "dropout": ("lora_dropout", "lora.dropout", "lora.lora_dropout", "peft.lora_dropout"),
+    "targets": (
+        "lora_target_modules", "target_modules", "lora_target", "lora.target_modules", "lora.targets", "peft.target_modules",
+    ),
+    "all_linear": ("lora_target_linear",),
+    "epochs": ("num_epochs", "num_train_epochs", "epochs"),
+    "max_steps": ("max_steps",),
+    "micro_batch": ("micro_batch_size", "per_device_train_batch_size", "batch_size"),
+    "accumulation": ("gradient_accumulation_steps",),
+    "learning_rate": ("learning_rate", "lr"),
+    "warmup_steps": ("warmup_steps",),
+    "warmup_share": ("warmup_ratio",),
+    "schedule": ("lr_scheduler", "lr_scheduler_type"),
+    "weight_decay": ("weight_decay",),
+    "clip_norm": ("max_grad_norm",),
+    "max_tokens": ("sequence_len", "max_length", "max_seq_length", "cutoff_len", "model_max_length"),
+    "padding": ("pad_to_sequence_len", "padding", "pad_to_max_length"),
+    "packing": ("sample_packing", "packing"),
+    "save_strategy": ("save_strategy",),
+    "save_steps": ("save_steps",),
+    "save_total_limit": ("save_total_limit",),
+    "eval_strategy": ("eval_strategy", "evaluation_strategy"),
+    "eval_steps": ("eval_steps",),
+    "load_best": ("load_best_model_at_end",),
+    "bf16": ("bf16",),
+    "fp16": ("fp16",),
+    "dtype": ("dtype", "torch_dtype"),
+    "cpu": ("use_cpu", "no_cuda"),
+    "checkpointing": ("gradient_checkpointing",),
+    "optimiser": ("optimizer", "optim"),
+    "seed": ("seed",),
+    "name": ("run_name", "wandb_run_name"),
+    "datasets": ("datasets",),
+    "test_datasets": ("test_datasets",),
+    "train_file": ("train_file", "dataset_name", "dataset", "data_path"),
+    "validation_file": ("validation_file", "eval_dataset"),
+    "validation_share": ("val_set_size", "val_size"),
+    "limit": ("max_samples",),
+    "rows": ("train_rows",),
+    "validation_rows": ("validation_rows",),
+    "test_rows": ("test_rows",),
+    "repetition_penalty": ("repetition_penalty",),
+    "spot": ("spot", "use_spot", "preemptible"),
+}  # fmt: skip
+"""Lathe's word for each setting, and the names that other tools give it."""
+
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "output_dir": "runs stand in runs/", "overwrite_output_dir": "a run is never overwritten",
+    "logging_steps": "every step is logged", "logging_dir": "runs stand in runs/", "logging_strategy": "every step is logged",
+    "report_to": "nothing leaves the machine", "wandb": "nothing leaves the machine", "plot_loss": "the report plots it",
+    "model_type": "read from the base's config.json", "tokenizer_type": "read from the base's folder",
+    "eval_batch_size": "answers are generated within evaluate.token_budget",
+    "per_device_eval_batch_size": "answers are generated within evaluate.token_budget",
+    "group_by_length": "rows are packed", "dataloader_num_workers": "rows are held in memory",
+    "preprocessing_num_workers": "rows are held in memory", "dataset_prepared_path": "a run keeps its own rows",
+    "overwrite_cache": "a run keeps its own rows", "tf32": "the precision is train.precision",
+    "flash_attention": "attention is the engine's own", "flash_attn": "attention is the engine's own",
+    "attn_implementation": "attention is the engine's own", "xformers_attention": "attention is the engine's own",
+    "push_to_hub": "nothing leaves the machine", "hub_model_id": "nothing leaves the machine",
+    "deepspeed": "one device trains", "fsdp": "one device trains", "fsdp_config": "one device trains",
+    "local_rank": "one device trains", "ddp_timeout": "one device trains", "bnb_4bit_quant_type": "NF4 is the only form",
+    "bnb_4bit_compute_dtype": "the precision is train.precision", "strict": "faults are always named",
+    "template": "the base's own chat template is used", "chat_template": "the base's own chat template is used",
+    "do_train": "a chain trains", "do_eval": "a chain evaluates", "remove_unused_columns": "columns are named in data.fields",
+    "dataset_dir": "paths stand in the recipe", "gradient_checkpointing_kwargs": "packs bound the memory",
+    "special_tokens": "the base's own are used", "disable_tqdm": "the screen decides", "save_only_model": "checkpoints continue",
+    "peft_type": "LoRA", "task_type": "a causal model", "bias": "biases stay as they are", "save_safetensors": "always",
+    "dataset_text_field": "columns are named in data.fields", "dataset_num_proc": "rows are held in memory",
+}  # fmt: skip
+"""Keys without effect on what is learned, and why."""
+
+REFUSED: Mapping[str, str] = {
+    "rl": "preference training is another method",
+    "neftune_noise_alpha": "noise on the embeddings changes what is learned",
+    "noisy_embedding_alpha": "noise on the embeddings changes what is learned",
+    "use_rslora": "the adapter would be scaled by alpha / sqrt(rank)",
+    "peft_use_rslora": "the adapter would be scaled by alpha / sqrt(rank)",
+    "use_dora": "DoRA is another method", "peft_use_dora": "DoRA is another method",
+    "lora_fan_in_fan_out": "the adapter's matrices would be turned",
+    "lora_modules_to_save": "whole modules would be trained", "modules_to_save": "whole modules would be trained",
+    "additional_target": "whole modules would be trained",
+    "label_smoothing_factor": "another loss", "loss_type": "another loss", "loraplus_lr_ratio": "two learning rates",
+    "lora_model_dir": "training would begin from an adapter", "adapter_name_or_path": "training would begin from an adapter",
+    "resume_from_checkpoint": "training would begin from a checkpoint of another tool",
+    "trust_remote_code": "code of a model's folder is never run",
+    "train_on_inputs": "the prompt would carry loss", "train_on_prompt": "the prompt would carry loss",
+    "tokens": "the vocabulary would change", "resize_token_embeddings_to_32x": "the vocabulary would change",
+    "resize_vocab": "the vocabulary would change", "adam_beta1": "AdamW's moments are fixed",
+    "use_galore": "another optimiser", "use_badam": "another optimiser", "freeze_trainable_layers": "part of the layers",
+    "reward_model": "preference training is another method", "unfrozen_parameters": "part of the layers",
+    "layers_to_transform": "part of the layers", "layers_pattern": "part of the layers", "mask_history": "another mask",
+}  # fmt: skip
+"""Keys that change what is learned, where they are set to anything but off, and what they would do."""
+
+MEANT = {name: setting for setting, names in SETTINGS.items() for name in names}
+MARKS = frozenset({
+    "base_model", "model_name_or_path", "micro_batch_size", "per_device_train_batch_size", "num_train_epochs", "finetuning_type",
+    "lora_r", "gradient_accumulation_steps", "lora_target_modules", "cutoff_len", "max_seq_length", "per_device_eval_batch_size",
+})  # fmt: skip
+"""Keys that only another trainer's configuration has."""

@@ -1,0 +1,157 @@
+"""Another trainer's configuration as one set of values: read, sorted into meant, without effect, unknown and refused.
+
+told = read(Path("axolotl.yaml"))
+told.tool, told.values["rank"], told.without_effect, told.unknown
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lathe.errors import Fault, InputError, RecipeError
+from lathe.plan.foreign.keys import MARKS, MEANT, REFUSED, WITHOUT_EFFECT
+
+OFF: tuple[Any, ...] = (None, False, 0, 0.0, "", "none", "no", [], {}, "nll", "default")
+"""Values under which a refused key does nothing."""
+SUFFIXES = (".yaml", ".yml", ".json")
+MOST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a configuration says. values: by Lathe's words of `keys.SETTINGS`; keys: the name each was written under."""
+
+    tool: str
+    values: Mapping[str, Any]
+    keys: Mapping[str, str]
+    without_effect: Mapping[str, str]
+    """Keys and why each has no effect."""
+    unknown: tuple[str, ...]
+
+    def number(self, setting: str) -> float | None:
+        """A value as a number. Raises InputError where it is none."""
+        value = self.values.get(setting)
+        if value is None:
+            return None
+        try:
+            return float(value)  # YAML reads 2e-4 as text
+        except (TypeError, ValueError):
+            raise InputError(f"{self.keys[setting]}: got {value!r}, expected a number") from None
+
+    def whole(self, setting: str) -> int | None:
+        """A value as a whole number; None where it is not given or not whole (the lint names it)."""
+        number = self.number(setting)
+        return None if number is None or number != int(number) else int(number)
+
+    def flag(self, setting: str) -> bool:
+        """A value as yes or no."""
+        value = self.values.get(setting)
+        return bool(value) and str(value).lower() not in ("false", "no", "none", "auto", "do_not_pad")
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file is another trainer's configuration; a file of rows, a recipe and anything unreadable is not."""
+    try:
+        if path.suffix not in SUFFIXES or not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return False
+        return bool(MARKS & _load(path).keys())
+    except (OSError, InputError):
+        return False
+
+
+def read(path: Path) -> Told:
+    """Reads a configuration.
+
+    Raises InputError where it cannot be read, RecipeError with every key whose meaning would be lost.
+    """
+    try:
+        flat = dict(_flat(_load(path)))
+    except OSError as error:
+        raise InputError(f"could not read {path}: {error.strerror}") from error
+    values: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    without: dict[str, str] = {}
+    unknown: list[str] = []
+    faults: list[Fault] = []
+    for key, value in flat.items():
+        first = key.partition(".")[0]
+        if key in MEANT:
+            values[MEANT[key]], keys[MEANT[key]] = value, key
+        elif key in REFUSED or first in REFUSED:
+            reason = REFUSED.get(key) or REFUSED[first]
+            if value in OFF or key == "loss_type":
+                without[key] = "switched off"
+            else:
+                faults.append(
+                    Fault(key, f"{value!r} changes what is learned: {reason}", hint="Remove it, or keep that tool")
+                )
+        elif key == "stage":
+            if value != "sft":
+                faults.append(
+                    Fault(key, f"got {value!r}, expected sft: preference training and pretraining are other methods")
+                )
+        elif first in WITHOUT_EFFECT or first.startswith("wandb"):
+            without[key] = WITHOUT_EFFECT.get(first, "nothing leaves the machine")
+        else:
+            unknown.append(key)
+    told = Told(_tool(flat), {k: v for k, v in values.items() if v is not None}, keys, without, tuple(unknown))
+    faults += _unsayable(told)
+    if faults:
+        raise RecipeError(str(path), faults)
+    return told
+
+
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant", "constant_with_warmup": "constant"}
+METHODS = {"lora": "lora", "qlora": "qlora", "full": "full", "": "full"}
+
+
+def _unsayable(told: Told) -> Iterator[Fault]:
+    """Values of known keys that a recipe cannot say."""
+    schedule = str(told.values.get("schedule", "cosine")).lower()
+    if schedule not in SCHEDULES:
+        yield Fault(told.keys["schedule"], f"got {schedule!r}, expected one of: {', '.join(SCHEDULES)}")
+    optimiser = str(told.values.get("optimiser", "adamw")).lower()
+    if "adamw" not in optimiser:
+        yield Fault(
+            told.keys["optimiser"], f"got {optimiser!r}, expected a form of adamw: another optimiser learns otherwise"
+        )
+    method = str(told.values.get("method", "lora")).lower()
+    if method not in METHODS:
+        yield Fault(told.keys["method"], f"got {method!r}, expected lora, qlora or full")
+    if "base" not in told.values:
+        yield Fault("", "names no base model", hint="Expected base_model, model_name_or_path or model")
+
+
+def _tool(flat: Mapping[str, Any]) -> str:
+    if "finetuning_type" in flat or "cutoff_len" in flat:
+        return "LLaMA-Factory"
+    if "base_model" in flat or "micro_batch_size" in flat:
+        return "Axolotl"
+    return "transformers or TRL"
+
+
+def _load(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no mapping of keys", hint="Expected another trainer's configuration.")
+    return {str(key): value for key, value in found.items()}
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Inner mappings with dots; lists stay."""
+    for key, value in tree.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value

@@ -1,0 +1,53 @@
+"""The planner's verbs as typed: other machines, bare configurations, other trainers' configurations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+CONFIG = {
+    "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+    "num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True,
+}  # fmt: skip
+FOREIGN = {
+    "base_model": "org/base", "adapter": "lora", "lora_r": 8, "lora_target_linear": True, "micro_batch_size": 2,
+    "gradient_accumulation_steps": 8, "num_epochs": 3, "warmup_steps": 50, "val_set_size": 0.1,
+}  # fmt: skip
+
+
+def test_a_configuration_with_a_padded_batch_names_the_logits(lathe, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    words = ("--lora-rank", "16", "--padded", "8x2048", "--precision", "fp32")
+    done = lathe("plan", "--config", "config.json", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["padded"]["largest"].startswith("logits, 12.9 GB")
+    assert "most of it: logits" in lathe("plan", "--config", "config.json", *words).stdout
+
+
+def test_a_plan_for_other_machines_marks_what_is_not_measured(lathe) -> None:
+    done = lathe("plan", "demo", "--smoke", "--on", "l4-24gb,cpu", "--json")
+    assert done.returncode == 0, done.stderr
+    card, here = json.loads(done.stdout)["machines"]
+    assert (card["machine"], card["rate_source"], here["machine"]) == ("l4-24gb", "catalogue", "cpu")
+    assert card["seconds"]["low"] < card["seconds"]["high"]
+    assert "rate: catalogue" in lathe("plan", "demo", "--smoke", "--on", "l4").stdout
+    unknown = lathe("plan", "demo", "--on", "l4-24")
+    assert unknown.returncode == 2
+    assert "Did you mean l4-24gb?" in unknown.stderr
+
+
+def test_another_trainers_configuration_becomes_a_recipe(lathe, tmp_path: Path) -> None:
+    (tmp_path / "axolotl.json").write_text(json.dumps(FOREIGN))
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    done = lathe("new", "axolotl.json", "--rows", "238", "--config", "config.json", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["facts"]["steps"] == 45
+    assert told["facts"]["parameters_trainable"] == 2_442_240
+    assert [one["id"] for one in told["findings"]] == ["warmup_too_long"]
+    assert "warm-up 50 of 45 steps" in (tmp_path / told["recipe"]).read_text()
+    again = lathe("new", "axolotl.json")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    shown = lathe("new", "axolotl.json", "--rows", "238", "--out", "b.yaml").stdout
+    assert "warm-up 50 of 45 steps" in shown

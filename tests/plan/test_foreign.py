@@ -1,0 +1,247 @@
+"""Configurations of other trainers become recipes, with their faults named and nothing that changes meaning lost in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from test_parameters import QWEN25_7B, SMOLLM2_135M
+
+from lathe.errors import InputError, RecipeError
+from lathe.plan.foreign import Adopted, adopt, is_foreign
+from lathe.resolve import parse_recipe
+
+AXOLOTL = {
+    "base_model": "org/base",
+    "adapter": "lora",
+    "lora_r": 8,
+    "lora_alpha": 16,
+    "lora_target_linear": True,
+    "datasets": [{"path": "train.jsonl", "type": "alpaca"}],
+    "val_set_size": 0.1,
+    "micro_batch_size": 2,
+    "gradient_accumulation_steps": 4,
+    "num_epochs": 2,
+    "learning_rate": "2e-4",
+    "lr_scheduler": "cosine",
+    "optimizer": "adamw_torch",
+    "wandb_project": "x",
+}
+TRL = {
+    "model_name_or_path": "org/base",
+    "lora_r": 16,
+    "lora_target_modules": ["q_proj", "v_proj"],
+    "per_device_train_batch_size": 4,
+    "num_train_epochs": 3,
+    "validation_file": "v.jsonl",
+}
+LLAMA_FACTORY = {
+    "model_name_or_path": "org/base",
+    "stage": "sft",
+    "finetuning_type": "lora",
+    "lora_target": "all",
+    "lora_rank": 8,
+    "cutoff_len": 1024,
+    "dataset": "mine",
+    "val_size": 0.1,
+    "per_device_train_batch_size": 1,
+    "gradient_accumulation_steps": 8,
+    "lr_scheduler_type": "cosine",
+    "warmup_ratio": 0.1,
+}
+
+
+def adopted(folder: Path, config: dict[str, Any], rows: int | None = None, model: dict | None = None) -> Adopted:
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    assert is_foreign(file)
+    return adopt(file, rows, model)
+
+
+def ids(found: Adopted) -> set[str]:
+    return {one.id for one in found.findings}
+
+
+@pytest.mark.parametrize(
+    ("config", "tool"), [(AXOLOTL, "Axolotl"), (TRL, "transformers or TRL"), (LLAMA_FACTORY, "LLaMA-Factory")]
+)
+def test_a_sound_configuration_becomes_a_recipe_that_lathe_reads(tmp_path: Path, config: dict, tool: str) -> None:
+    found = adopted(tmp_path, config, rows=1000)
+    assert found.told.tool == tool
+    assert found.findings == ()
+    recipe = parse_recipe(found.text, "adopted.yaml")
+    assert recipe.base == "org/base"
+    assert recipe.method.rank == config.get("lora_r", config.get("lora_rank"))
+    assert recipe.train.examples_per_step == found.facts["examples_per_step"]
+
+
+def test_values_keep_their_meaning(tmp_path: Path) -> None:
+    found = adopted(
+        tmp_path, AXOLOTL | {"warmup_steps": 25, "save_steps": 50, "save_total_limit": 9, "weight_decay": 0.01}, 1000
+    )
+    recipe = parse_recipe(found.text, "adopted.yaml")
+    assert recipe.method.targets == "all-linear"
+    assert recipe.method.alpha == 16
+    assert recipe.train.learning_rate == 2e-4
+    assert recipe.train.epochs == 2
+    assert found.facts["steps"] == 250
+    assert recipe.train.warmup_share == pytest.approx(0.1)
+    assert recipe.train.checkpoint_every == 50
+    assert recipe.train.weight_decay == 0.01
+    assert recipe.data.train == "train.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"rl": "dpo"}, "preference training"),
+        ({"stage": "dpo"}, "expected sft"),
+        ({"neftune_noise_alpha": 5}, "noise"),
+        ({"trust_remote_code": True}, "never run"),
+        ({"train_on_inputs": True}, "the prompt would carry loss"),
+        ({"lora_modules_to_save": ["lm_head"]}, "whole modules"),
+        ({"optimizer": "lion"}, "expected a form of adamw"),
+        ({"lr_scheduler": "polynomial"}, "expected one of: cosine"),
+        ({"adapter": "ia3"}, "expected lora, qlora or full"),
+    ],
+)
+def test_keys_that_change_meaning_are_refused(tmp_path: Path, more: dict, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        adopted(tmp_path, AXOLOTL | more)
+
+
+def test_all_refusals_are_said_at_once_and_keys_switched_off_are_not(tmp_path: Path) -> None:
+    off = {"trust_remote_code": False, "lora_model_dir": None, "use_dora": False}
+    assert adopted(tmp_path, AXOLOTL | off).findings == ()
+    with pytest.raises(RecipeError) as error:
+        adopted(tmp_path, AXOLOTL | {"rl": "dpo", "use_rslora": True, "optimizer": "lion"})
+    assert len(error.value.faults) == 3
+
+
+def test_ignored_and_unknown_keys_are_listed(tmp_path: Path) -> None:
+    found = adopted(tmp_path, AXOLOTL | {"output_dir": "out", "quantum_flux": 3})
+    assert found.told.without_effect["output_dir"] == "runs stand in runs/"
+    assert "wandb_project" in found.told.without_effect
+    assert found.told.unknown == ("quantum_flux",)
+    assert "# Not known here, and left out: quantum_flux" in found.text
+
+
+@pytest.mark.parametrize(
+    ("more", "id"),
+    [
+        ({"warmup_steps": 250}, "warmup_too_long"),
+        ({"save_steps": 251}, "no_checkpoint"),
+        ({"eval_steps": 251}, "no_evaluation"),
+        ({"load_best_model_at_end": True, "save_steps": 50, "eval_steps": 40}, "best_is_void"),
+        ({"save_steps": 50, "eval_steps": 50, "save_total_limit": 2}, "best_deleted"),
+        ({"max_steps": 100}, "epochs_overruled"),
+        ({"micro_batch_size": 0.5}, "fractional_count"),
+        ({"warmup_steps": 0.1}, "fractional_count"),
+        ({"load_in_4bit": True}, "four_bit_with_lora"),
+        ({"fp16": True, "use_cpu": True}, "fp16_on_cpu"),
+        ({"fp16": True, "bf16": True}, "two_precisions"),
+        ({"optimizer": "adamw_bnb_8bit"}, "optimiser_exact"),
+        ({"repetition_penalty": 1.1}, "repetition_penalty"),
+        ({"datasets": [{"path": "a.jsonl", "type": "completion"}]}, "label_mask_ignored"),
+        ({"val_set_size": 0}, "no_validation"),
+        ({"test_rows": 31}, "few_test_rows"),
+        ({"lora_r": 200}, "rank_beyond_matrix"),
+        ({"lora_target_linear": False, "lora_target_modules": ["qproj"]}, "targets_match_nothing"),
+        ({"sequence_len": 999_999}, "max_tokens_beyond_context"),
+    ],
+)
+def test_each_contradiction_has_its_id(tmp_path: Path, more: dict, id: str) -> None:
+    found = adopted(tmp_path, AXOLOTL | more, 1000, SMOLLM2_135M)
+    assert ids(found) - {"padded_memory"} == {id}, found.findings
+    assert all(one.fix for one in found.findings)
+    assert f"#   {id}: " in found.text
+    if "lora_target_modules" not in more:
+        parse_recipe(found.text, "adopted.yaml")
+
+
+def test_a_spot_machine_needs_checkpoints(tmp_path: Path) -> None:
+    found = adopted(tmp_path, AXOLOTL | {"spot": True, "save_steps": 900}, 1000)
+    assert ids(found) == {"no_checkpoint", "spot_without_checkpoint"}
+
+
+def test_rows_are_counted_where_the_file_is_here(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"a": 1}\n\n{"a": 2}\n{"a": 3}')
+    assert adopted(tmp_path, AXOLOTL).facts["train_rows"] == 3
+
+
+@pytest.mark.parametrize("name", ["x\n\nseed: 9", "a: b", "\u2028seed: 9", "'", "null", "- 1"])
+def test_nothing_in_a_configuration_can_write_keys_of_the_recipe(tmp_path: Path, name: str) -> None:
+    found = adopted(
+        tmp_path, AXOLOTL | {"base_model": name, "run_name": name, name: 3, "test_datasets": [{"path": name}]}
+    )
+    recipe = parse_recipe(found.text, "adopted.yaml")
+    assert recipe.base == name
+    assert recipe.seed == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.json", '[{"prompt": "a", "completion": "b"}]'),
+        ("row.json", '{"prompt": "a"}'),
+        ("recipe.yaml", "name: a\nbase: lathe:nano\ntask: t\n"),
+        ("rows.jsonl", '{"base_model": "a"}'),
+        ("broken.yaml", "base_model: [\n"),
+        ("empty.yaml", ""),
+    ],
+)
+def test_rows_and_recipes_are_no_foreign_configurations(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert not is_foreign(tmp_path / name)
+
+
+def test_a_value_that_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lora_r: got 'many'"):
+        adopted(tmp_path, AXOLOTL | {"lora_r": "many"})
+
+
+PREDECESSORS = Path(__file__).resolve().parents[3] / "shared" / "data" / "predecessor_configs"
+needs_predecessors = pytest.mark.skipif(not PREDECESSORS.is_dir(), reason="the shared configurations are not here")
+
+
+@needs_predecessors
+def test_the_unified_recipe_is_known_for_what_it_is() -> None:
+    found = adopt(PREDECESSORS / "unified_training_args.json", config=QWEN25_7B)
+    said = {one.id: one.message for one in found.findings}
+    assert said["warmup_too_long"].startswith("warm-up 50 of 45 steps")
+    assert said["no_checkpoint"].startswith("no checkpoint will be written")
+    assert said["no_evaluation"].startswith("no evaluation will happen")
+    assert {"best_is_void", "few_test_rows"} <= said.keys()
+
+
+@needs_predecessors
+def test_the_axolotl_recipe_is_known_for_what_it_is() -> None:
+    found = adopt(PREDECESSORS / "clituner_axolotl.yaml", rows=1388, config=QWEN25_7B)
+    assert found.facts["epochs"] == 1.441
+    assert found.facts["steps_per_epoch"] == 347
+    assert found.facts["parameters_trainable"] == 5_046_272
+    assert {"epochs_overruled", "four_bit_with_lora", "label_mask_ignored", "best_deleted"} <= ids(found)
+
+
+@needs_predecessors
+@pytest.mark.parametrize(
+    "file", sorted(PREDECESSORS.glob("*.*l")) + sorted(PREDECESSORS.glob("*.json")), ids=lambda f: f.stem
+)
+def test_every_predecessor_becomes_a_recipe(file: Path) -> None:
+    parse_recipe(adopt(file).text, "adopted.yaml")
+
+
+def test_the_steps_of_three_real_runs(tmp_path: Path) -> None:
+    """Observed with recent transformers: 48, 45 and 24 steps."""
+    for rows, micro, accumulation, steps in ((503, 4, 8, 48), (238, 2, 8, 45), (238, 2, 16, 24)):
+        more = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": accumulation}
+        assert adopted(tmp_path, TRL | more, rows).facts["steps"] == steps
+
+
+def test_padded_fp32_batches_name_the_logits(tmp_path: Path) -> None:
+    more = {"per_device_train_batch_size": 8, "max_length": 2048, "gradient_checkpointing": True}
+    (one,) = adopted(tmp_path, TRL | more, 503, SMOLLM2_135M).findings
+    assert one.id == "padded_memory"
+    assert "most of it logits: 12.9 GB" in one.message
