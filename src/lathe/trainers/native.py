@@ -26,13 +26,11 @@ class Native(Trainer):
 
     def train(self, job: TrainJob, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
-        from dataclasses import replace
-
         import torch
         from torch import nn
 
         from lathe.engine import devices, loop, model, step
-        from lathe.engine.fused import choice, stack
+        from lathe.engine.fused import choice
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.runs import commit_folder
         from lathe.schedule.steps import steps
@@ -62,9 +60,6 @@ class Native(Trainer):
                 faster, said = choice.choose(in_bf16, sample, "bf16")
                 if said == "fused":
                     net, take, precision = in_bf16, faster, "bf16"
-            if kind == "fused":
-                budget = min(train.token_budget, stack.PACK_TOKENS)
-                plan = replace(plan, train=train.model_copy(update={"token_budget": budget}))
             course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, take, device), progress)
 
             def fill(folder: Path) -> None:

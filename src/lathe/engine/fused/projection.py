@@ -106,7 +106,7 @@ class Projection:
         both = functional.linear(input_TI, self._matrix[:, : self.inner], self._bias)
         output, inner = both[:, : self.out], both[:, self.out :]
         if self._adapted and not self._merged:
-            output = output.addmm(inner, self._matrix[: self.out, self.inner :].T)
+            output.addmm_(inner, self._matrix[: self.out, self.inner :].T)
         return output, inner
 
     def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Projection:
         if self._adapted:
             self._add_gradients(grad_TO, input_TI, grad_inner, inner_TR)
             if not self._merged:
-                grad_input = grad_input.addmm(grad_inner, self._matrix[self.out :, : self.inner])
+                grad_input.addmm_(grad_inner, self._matrix[self.out :, : self.inner])
         return grad_input
 
     def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor) -> None:

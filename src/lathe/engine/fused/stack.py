@@ -36,8 +36,6 @@ from lathe.engine.fused.rotary import paired_order, turn, turns
 from lathe.engine.model import causal, head
 from lathe.engine.step import Pack
 
-PACK_TOKENS = 2048
-"""Larger packs are no faster: their activations leave the processor's caches."""
 _TOKENS_STEP, _SCORED_STEP = 256, 128
 """Multiples to which bf16 rounds the tokens and the scored positions of a pack."""
 
