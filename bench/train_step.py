@@ -1,10 +1,10 @@
-"""Tokens a second of the training step on the bundled base's shape, beside what its matrix products alone would allow.
+"""Tokens a second of the reference and the fused step on the bundled base's shape, beside what matrix products alone would allow.
 
     python bench/train_step.py --threads 1 --tokens 4096
 
 The ceiling is the time of the step's matrix products, measured one by one on this machine in float32: base forward and dX, LoRA
 forward and both gradients, the head at the supervised rows. Attention, element-wise work and the optimiser count as nothing in it.
-Best of some repetitions each, so that other work on the machine disturbs little.
+Best of some repetitions, the steps in turn, so that other work on the machine disturbs little.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from lathe.engine import model, step
+from lathe.engine.fused.stack import FusedStep
 from lathe.records import Method
 from lathe.text.render import Encoded
 
@@ -85,6 +87,19 @@ def ceiling_seconds(found: Counter[Product], repetitions: int) -> tuple[float, f
     return seconds, operations
 
 
+def alternated(steps: dict[str, Callable[[], object]], repetitions: int) -> dict[str, tuple[float, float]]:
+    """CPU and wall seconds of each, the best of some rounds in which all take their turn; the first round is not counted."""
+    found = {name: (float("inf"), float("inf")) for name in steps}
+    for turn in range(repetitions + 1):
+        for name, work in steps.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            work()
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            if turn:
+                found[name] = (min(cpu, found[name][0]), min(wall, found[name][1]))
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--threads", type=int, default=1)
@@ -95,25 +110,26 @@ def main() -> int:
     step.register_attention()
     pack = pack_of(asked.tokens)
     scored = pack.targets_S.numel()
+    steps: dict[str, Callable[[], object]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **NANO)).save_pretrained(folder)
         for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-            net = model.attach(
-                model.load_base(folder, dtype=dtype, attention=step.ATTENTION), Method(rank=RANK), seed=0
-            )
-            seconds = best(
-                lambda net=net, precision=precision: step.gradients(net, [pack], scored, precision), asked.repetitions
-            )
-            print(
-                f"{precision} step: {seconds:.3f} s for {asked.tokens} tokens, {asked.tokens / seconds:,.0f} tokens/s"
-            )
-            if precision == "fp32":
-                ceiling, operations = ceiling_seconds(products(net, asked.tokens, scored), asked.repetitions)
-                print(
-                    f"its products alone, fp32: {ceiling:.3f} s, {asked.tokens / ceiling:,.0f} tokens/s, "
-                    f"{operations / ceiling / 1e9:.0f} GFLOP/s; the step reaches {ceiling / seconds:.2f} of that"
-                )
+            base = model.load_base(folder, dtype=dtype, attention=step.ATTENTION)
+            net = model.attach(base, Method(rank=RANK), seed=0)
+            steps[f"reference {precision}"] = partial(step.gradients, net, [pack], scored, precision)
+            steps[f"fused {precision}"] = partial(FusedStep(net, precision).gradients, [pack], scored)
+        ceiling, operations = ceiling_seconds(products(net, asked.tokens, scored), asked.repetitions)
+    print(
+        f"products alone, fp32: {ceiling:.3f} s, {asked.tokens / ceiling:,.0f} tokens/s, {operations / ceiling / 1e9:.0f} GFLOP/s"
+    )
+    seconds = alternated(steps, asked.repetitions)
+    first = seconds["reference fp32"][0]
+    for name, (cpu, wall) in seconds.items():
+        print(
+            f"{name:15} {asked.tokens / cpu:7,.0f} tokens/CPU s  {asked.tokens / wall:7,.0f} tokens/s  "
+            f"{first / cpu:.2f} x reference fp32 by CPU time, {ceiling / wall:.2f} of the fp32 products"
+        )
     return 0
 
 
