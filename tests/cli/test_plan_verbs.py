@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 CONFIG = {
     "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
     "num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True,
@@ -51,3 +53,18 @@ def test_another_trainers_configuration_becomes_a_recipe(lathe, tmp_path: Path) 
     assert "is there already" in again.stderr
     shown = lathe("new", "axolotl.json", "--rows", "238", "--out", "b.yaml").stdout
     assert "warm-up 50 of 45 steps" in shown
+
+
+def test_fit_names_the_setting_for_each_machine(lathe) -> None:
+    done = lathe("plan", "demo", "--smoke", "--fit", "--on", "l4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {name: one["sets"] for name, one in json.loads(done.stdout)["fit"].items()} == {"cpu": [], "l4-24gb": []}
+    assert "cpu: the recipe fits as it is" in lathe("plan", "demo", "--smoke", "--fit").stdout
+
+
+def test_a_probe_says_how_fast_the_machine_is(lathe, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    done = lathe("doctor", "--probe", "--json", XDG_STATE_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fp32"] > 1e8
+    assert (tmp_path / "lathe" / "probe.json").is_file()

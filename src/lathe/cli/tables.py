@@ -11,6 +11,7 @@ from lathe.cli.show import VERDICT_COLOUR, Screen
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from lathe.plan.fit import Fitted
     from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
@@ -154,6 +155,26 @@ def machines(screen: Screen, forecasts: Sequence[MachineForecast]) -> None:
         "  training only; memory of the whole machine; rates of data sheets, prices assumed (all with --json)",
         "dim",
     )
+
+
+def fitted(screen: Screen, found: Mapping[str, Fitted | None]) -> None:
+    """The nearest setting that fits each machine, ready to be typed."""
+    from lathe.report import figures
+
+    screen.line()
+    for name, one in found.items():
+        if one is None:
+            screen.line(
+                f"  {name}: no token budget, precision or rank fits; use a smaller base or shorter rows", "yellow"
+            )
+        elif not one.sets:
+            screen.line(f"  {name}: the recipe fits as it is")
+        else:
+            screen.line(f"  {name}: {' '.join(f'--set {line}' for line in one.sets)}")
+            screen.line(
+                f"      then the peak is {figures.size(one.peak_bytes.low)} to {figures.size(one.peak_bytes.high)}",
+                "dim",
+            )
 
 
 def probe(screen: Screen, found: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
+    from lathe.plan.fit import Fitted
     from lathe.records import Decision, MachineForecast
 
 UNTIL = {"evaluate": "tuned"}
@@ -114,18 +115,30 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     run.go(until="plan", progress=screen.listener(brief=True))
     record = run.folder.load(run.folder.plan, Plan)
     there: tuple[MachineForecast, ...] = ()
-    if names:
-        from lathe.plan import machines, stage
+    fitted: dict[str, Fitted | None] = {}
+    if names or args.fit:
+        from lathe.plan import fit, machines, stage
 
         config = stage.read_config(Path(run.locked.base_folder))
-        there = machines.elsewhere(run.locked, config, record, catalogue, names)
+        there = machines.elsewhere(run.locked, config, record, catalogue, names) if names else ()
+        if args.fit:
+            fitted["cpu"] = fit.fit(run.locked, config, record, record.free_bytes)
+            for one in there:
+                if one.machine != machines.CPU:
+                    fitted[one.machine] = fit.fit(run.locked, config, record, one.memory_bytes, "cuda")
     if screen.as_json:
-        told = {"machines": [one.dump() for one in there]} if names else {}
-        screen.document({"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump(), **told})
+        told: dict[str, Any] = {"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()}
+        if names:
+            told["machines"] = [one.dump() for one in there]
+        if args.fit:
+            told["fit"] = {name: found and found.dump() for name, found in fitted.items()}
+        screen.document(told)
     else:
         tables.plan(screen, record)
         if there:
             tables.machines(screen, there)
+        if args.fit:
+            tables.fitted(screen, fitted)
     fits = any(one.fits for one in there) if names else record.fits()
     return Exit.DONE if fits else Exit.NO
 

@@ -141,16 +141,19 @@ def forecast(
     longest = max((side.longest for side in answers.values()), default=0)
     # Never more than the context holds.
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
+    cache_tokens = _cache_tokens(recipe, answers, limit)
     record = Plan(
         inputs=inputs,
         parameters=counted,
         schedule=schedule,
         memory=terms,
         peak_bytes=memory.peak(terms),
-        evaluate_memory=memory.evaluation(model, counted, setting, _cache_tokens(recipe, answers, limit)),
+        evaluate_memory=memory.evaluation(model, counted, setting, cache_tokens),
         padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
         pack_tokens=pack_tokens,
         pack_supervised=pack_supervised,
+        cache_tokens=cache_tokens,
+        stored_bytes=stored_bytes,
         operations=work,
         free_bytes=machine.free_bytes,
         train_seconds=train_seconds,

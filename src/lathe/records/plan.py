@@ -86,6 +86,8 @@ class Plan(StageRecord):
     free_bytes: int = Field(description="memory that was free when the plan was made")
     pack_tokens: int = Field(0, description="tokens of the largest pack")
     pack_supervised: int = Field(0, description="most tokens with loss in one pack")
+    cache_tokens: int = Field(0, description="most tokens whose keys and values are held while answers are generated")
+    stored_bytes: int = Field(0, description="bytes of the base's weights on disk")
     operations: int = Field(0, description="floating-point operations of training")
     train_seconds: Interval | None = Field(None, description="seconds of training; None until a rate is known")
     evaluate_tokens: int = Field(0, description="upper bound of tokens generated for all arms")

@@ -1,0 +1,74 @@
+"""Where a plan does not fit, the nearest setting that does is named; what is said to fit does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from plan_parts import CONFIG, locked_recipe
+from test_parameters import SMOLLM2_135M
+
+from lathe.plan.fit import fit
+from lathe.records import Plan
+
+PlanOf = Callable[..., Plan]
+PARTS = {"train": {"checkpoint_every": 10, "token_budget": 4096}}
+
+
+def settings_of(sets: tuple[str, ...]) -> dict:
+    """`train.token_budget=128` lines as parts of a recipe, over PARTS."""
+    parts: dict = {"train": dict(PARTS["train"])}
+    for line in sets:
+        key, _, value = line.partition("=")
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = int(value) if value.isdecimal() else value
+    return parts
+
+
+def test_a_recipe_that_fits_stays_as_it_is(plan_of: PlanOf) -> None:
+    found = fit(locked_recipe(**PARTS), CONFIG, plan_of(**PARTS), 8 * 10**9)
+    assert found is not None
+    assert found.sets == ()
+
+
+def test_the_token_budget_is_lowered_first(plan_of: PlanOf) -> None:
+    made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
+    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 4 * 10**9)
+    assert found is not None
+    assert found.sets == ("train.token_budget=512",)
+
+
+def test_then_precision_and_rank_follow(plan_of: PlanOf) -> None:
+    made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
+    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 2_500_000_000)
+    assert found is not None
+    assert "train.precision=bf16" in found.sets
+
+
+def test_where_nothing_fits_nothing_is_promised(plan_of: PlanOf) -> None:
+    made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
+    assert fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 5 * 10**8) is None
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(800_000_000, 12_000_000_000), st.integers(20, 900))
+def test_what_is_said_to_fit_is_planned_to_fit(plan_of: PlanOf, free_bytes: int, length: int) -> None:
+    lengths = [length] * 40
+    made = plan_of(config=SMOLLM2_135M, lengths=lengths, free_bytes=free_bytes, test_rows=3, **PARTS)
+    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, free_bytes)
+    if found is None:
+        assert not made.fits()
+        return
+    again = plan_of(config=SMOLLM2_135M, lengths=lengths, free_bytes=free_bytes, test_rows=3, **settings_of(found.sets))
+    assert again.peak_bytes.high <= free_bytes
+    assert again.peak_bytes.high <= found.peak_bytes.high * 1.0001
+
+
+@pytest.mark.parametrize("free", [8 * 10**9, 3 * 10**9])
+def test_a_gpu_is_searched_in_its_own_terms(plan_of: PlanOf, free: int) -> None:
+    made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
+    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, free, "cuda")
+    assert found is not None
+    assert not any("precision" in line for line in found.sets)  # auto is bf16 there already
