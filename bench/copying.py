@@ -2,6 +2,8 @@
 
     python bench/copying.py src/lathe/assets/nano
     python bench/copying.py src/lathe/assets/nano --count 128 --lengths 4 16 --distances 512
+    python bench/copying.py src/lathe/assets/nano --strings text       # stretches of coined words instead of single
+    random tokens
 
 Prints the share of strings given back without a fault, with its 95 % Wilson interval, by length and distance in
 tokens. Teacher forced: each token must be the likeliest one after the true ones, which is the same as greedy
@@ -14,11 +16,13 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from random import Random
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
+from lathe.corpora._structured_text.words import coined
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.pretrain import Examiner
 from lathe.pretrain import document_source, read_pretrain_recipe
@@ -34,6 +38,9 @@ def main() -> int:
     parser.add_argument("--distances", type=int, nargs="+", default=[128, 512, 1024, 2048, 4096, 8000])
     parser.add_argument(
         "--count", type=int, default=32, help="strings at short distances; fewer, but at least 8, at long ones"
+    )
+    parser.add_argument(
+        "--strings", choices=("tokens", "text"), default="tokens", help="single random tokens, or coined words"
     )
     parser.add_argument("--threads", type=int, default=None)
     arguments = parser.parse_args()
@@ -51,9 +58,13 @@ def main() -> int:
     print(f"loaded in {time.monotonic() - began:.2f} s, {sum(p.numel() for p in network.parameters()):,} parameters")
     tokenizer = Tokenizer.from_file(str(arguments.folder / "tokenizer.json"))
     examiner = Examiner(recipe, document_source(recipe.corpus), tokenizer)
+    text = None
+    if arguments.strings == "text":
+        rng = Random("copying")
+        text = torch.tensor(tokenizer.encode(" ".join(coined(rng) for _ in range(20_000))).ids)
     for length in arguments.lengths:
         for distance in arguments.distances:
-            for score in examiner.copying(network, (length,), (distance,), arguments.count):
+            for score in examiner.copying(network, (length,), (distance,), arguments.count, text):
                 low, high = wilson(round(score.exact * score.num_strings), score.num_strings, 0.95)
                 print(
                     f"{length:4d} tokens at {distance:5d}: {score.exact:.2f} [{low:.2f}, {high:.2f}] n={score.num_strings}",

@@ -28,17 +28,22 @@ def copy_prompts(
     count: int,
     tokens: Tensor,
     seed: int,
+    in_order: bool = False,
 ) -> Tensor:
     """`count` sequences of ids that end in the repeated string: shape count, len(mark) + distance + length.
 
-    `filler` is a long vector of ids of ordinary text; `tokens` the ids strings are drawn from. `distance` counts
-    from string to string.
+    `filler` is a long vector of ids of ordinary text; `tokens` the ids strings are drawn from: each by itself, or
+    `in_order` as a stretch of them. `distance` counts from string to string.
     """
     generator = torch.Generator().manual_seed(seed)
     gap = distance - length - len(close) - len(mark)
     rows = []
     for _ in range(count):
-        string = tokens[torch.randint(len(tokens), (length,), generator=generator)]
+        if in_order:
+            first = int(torch.randint(len(tokens) - length, (1,), generator=generator))
+            string = tokens[first : first + length]
+        else:
+            string = tokens[torch.randint(len(tokens), (length,), generator=generator)]
         start = int(torch.randint(max(1, len(filler) - gap), (1,), generator=generator))
         rows.append(
             torch.cat(
@@ -79,6 +84,7 @@ def copy_scores(
     distances: Sequence[int],
     count: int,
     seed: int = 0,
+    in_order: bool = False,
 ) -> Iterator[CopyScore]:
     """A score for each pair of length and distance that has room for the string; fewer strings at long distances (at
     least 8)."""
@@ -87,7 +93,7 @@ def copy_scores(
             if distance < length + len(mark) + len(close):
                 continue
             tries = max(8, min(count, count * 256 // distance))
-            ids_BT = copy_prompts(mark, close, filler, length, distance, tries, tokens, seed)
+            ids_BT = copy_prompts(mark, close, filler, length, distance, tries, tokens, seed, in_order)
             yield CopyScore(
                 length=length, distance=distance, exact=exact_share(body, head_VD, ids_BT, length), num_strings=tries
             )

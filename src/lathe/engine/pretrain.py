@@ -365,10 +365,19 @@ class Examiner:
         return len(self.tokenizer.decode(ids.tolist(), skip_special_tokens=False).encode())
 
     def copying(
-        self, network: LlamaForCausalLM, lengths: tuple[int, ...], distances: tuple[int, ...], count: int = 64
+        self,
+        network: LlamaForCausalLM,
+        lengths: tuple[int, ...],
+        distances: tuple[int, ...],
+        count: int = 64,
+        text: Tensor | None = None,
     ) -> tuple[CopyScore, ...]:
-        """Copying scores of the network by length and distance, both in tokens."""
-        mark, close = (self.tokenizer.encode(text, add_special_tokens=False).ids for text in ("copy: <", ">\n"))
+        """Copying scores of the network by length and distance, both in tokens.
+
+        text: ids of a long random text whose stretches are copied; None copies tokens drawn one by one, which no
+        tokenizer would ever put side by side.
+        """
+        mark, close = (self.tokenizer.encode(words, add_special_tokens=False).ids for words in ("copy: <", ">\n"))
         return tuple(
             copy_scores(
                 network.model,
@@ -376,10 +385,11 @@ class Examiner:
                 mark=mark,
                 close=close,
                 filler=self.filler,
-                tokens=self.tokens,
+                tokens=self.tokens if text is None else text,
                 lengths=lengths,
                 distances=distances,
                 count=count,
+                in_order=text is not None,
             )
         )
 
