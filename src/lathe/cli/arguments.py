@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, verbs
+from lathe.cli import check, planning, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -96,7 +96,7 @@ VERBS: tuple[Verb, ...] = (
           arg("--rows", metavar="N", type=_positive, default=None, help="for a configuration: how many rows it trains on"),
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None, help="for a configuration: its base's config.json")),
          "Looking", "lathe new rows.jsonl"),
-    Verb("plan", "parameters, steps, memory and time, before they are spent", verbs.plan,
+    Verb("plan", "parameters, steps, memory and time, before they are spent", planning.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
           arg("--on", metavar="MACHINE", default=None,
               help="also on machines of the catalogue: rtx4090-24gb, a100-80gb,... with commas, cpu, or all"),

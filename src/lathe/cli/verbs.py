@@ -14,8 +14,7 @@ from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
-    from lathe.plan.fit import Fitted
-    from lathe.records import Decision, MachineForecast
+    from lathe.records import Decision
 
 UNTIL = {"evaluate": "tuned"}
 """Verbs whose last stage has another name."""
@@ -102,76 +101,6 @@ def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: st
             screen.line(f"  files   {run.folder.bundle}")
 
 
-def plan(args: argparse.Namespace, screen: Screen) -> Exit:
-    """The plan of a recipe, or with --config the parameters of a model."""
-    if args.config is not None:
-        return _plan_of_config(args, screen)
-    if args.recipe is None:
-        raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
-    from lathe.records import Plan
-
-    catalogue, names = _machines(args.on)
-    run = start(args, screen)
-    run.go(until="plan", progress=screen.listener(brief=True))
-    record = run.folder.load(run.folder.plan, Plan)
-    there: tuple[MachineForecast, ...] = ()
-    fitted: dict[str, Fitted | None] = {}
-    if names or args.fit:
-        from lathe.plan import fit, machines, stage
-
-        config = stage.read_config(Path(run.locked.base_folder))
-        there = machines.elsewhere(run.locked, config, record, catalogue, names) if names else ()
-        if args.fit:
-            fitted["cpu"] = fit.fit(run.locked, config, record, record.free_bytes)
-            for one in there:
-                if one.machine != machines.CPU:
-                    fitted[one.machine] = fit.fit(run.locked, config, record, one.memory_bytes, "cuda")
-    if screen.as_json:
-        told: dict[str, Any] = {"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()}
-        if names:
-            told["machines"] = [one.dump() for one in there]
-        if args.fit:
-            told["fit"] = {name: found and found.dump() for name, found in fitted.items()}
-        screen.document(told)
-    else:
-        tables.plan(screen, record)
-        if there:
-            tables.machines(screen, there)
-        if args.fit:
-            tables.fitted(screen, fitted)
-    fits = any(one.fits for one in there) if names else record.fits()
-    return Exit.DONE if fits else Exit.NO
-
-
-def _machines(asked: str | None) -> tuple[Any, tuple[str, ...]]:
-    """The catalogue and the names that were asked for, before anything is read or written."""
-    if asked is None:
-        return None, ()
-    from lathe.plan import machines
-
-    catalogue = machines.read()
-    return catalogue, machines.chosen(catalogue, asked.split(","))
-
-
-def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
-    from lathe.plan import configuration
-    from lathe.plan.parameters import Adapter
-
-    adapter = None
-    if args.lora_rank is not None:
-        targets = tuple(args.lora_targets.split(",")) if args.lora_targets else "all-linear"
-        saved = tuple(args.modules_to_save.split(",")) if args.modules_to_save else ()
-        adapter = Adapter(args.lora_rank, targets, args.dora, saved)
-    elif args.lora_targets or args.dora or args.modules_to_save:
-        raise InputError("adapters need a rank", hint="Add --lora-rank, such as --lora-rank 16.")
-    said = configuration.look(configuration.read(args.config), adapter, args.padded, args.precision)
-    if screen.as_json:
-        screen.document(said)
-    else:
-        tables.bare(screen, said)
-    return Exit.DONE
-
-
 # ------------------------------------------------------------------------------------------ looking
 
 
@@ -231,29 +160,17 @@ def ls(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
     """What this machine can do."""
+    from lathe.cli import planning
     from lathe.doctor import examine
 
     if args.probe:
-        return _probe(screen)
+        return planning.probe(screen)
     report = examine(tuple(args.asked), "")
     if screen.as_json:
         screen.document(report.dump())
     else:
         tables.doctor(screen, report)
     return Exit.DONE if report.ok else Exit.NO
-
-
-def _probe(screen: Screen) -> Exit:
-    """How fast this machine multiplies matrices, remembered for plans."""
-    from lathe.plan import rates
-
-    screen.say("  probing: some 10 s of matrix products")
-    found = rates.probe()
-    if screen.as_json:
-        screen.document(found)
-    else:
-        tables.probe(screen, found)
-    return Exit.DONE
 
 
 def schema(args: argparse.Namespace, screen: Screen) -> Exit:

@@ -97,7 +97,7 @@ class Plan(StageRecord):
     @field_validator("findings", mode="before")
     @classmethod
     def _older(cls, found: Any) -> Any:
-        """Plans of before 0.2 hold sentences without an id."""
+        """Plans written before findings had ids hold sentences."""
         if not isinstance(found, (list, tuple)):
             return found
         return [{"id": "unnamed", "message": one} if isinstance(one, str) else one for one in found]
