@@ -39,6 +39,16 @@ def threads(count: int | None) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
+SMALL_MODEL = 30_000_000
+"""Parameters below which one thread decodes: a layer's product for a few dozen tokens ends before a second thread is awake.
+Measured on two shared cores with the bundled base: 898 tokens a second with one thread, 57 with two."""
+
+
+def decoding_threads(asked: int | None, num_parameters: int) -> int:
+    """CPU threads for generation: as asked, else one for a small model and all usable cores for a larger one."""
+    return asked or (1 if num_parameters < SMALL_MODEL else usable_threads())
+
+
 def pick_device() -> torch.device:
     """The first CUDA device where there is one, else the CPU."""
     return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")

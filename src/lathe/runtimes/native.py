@@ -32,7 +32,8 @@ class NativeSession(Session):
             raise ValueError("the session is closed")
         prompts = [Prompt(request.prompt_ids, request.max_new_tokens) for request in requests]
         stop_ids = settings.stop_ids or self._tokenizer.stop_ids
-        with devices.threads(settings.threads or self._threads):
+        asked = settings.threads or self._threads
+        with devices.threads(devices.decoding_threads(asked, self._model.num_parameters())):
             for answer in generate(self._model, prompts, token_budget=settings.token_budget, stop_ids=stop_ids):
                 yield Prediction(
                     id=requests[answer.index].id,
