@@ -20,7 +20,7 @@ from lathe.cli.show import Screen
 from lathe.errors import Exit, LatheError, StorageError
 
 LIBRARY_SETTINGS = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # a thread that spins while it waits takes the core from the one that works
+    "GOMP_SPINCOUNT": "2000",  # threads that spin for long while they wait take the core from those that work; asleep they wake late
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
