@@ -20,7 +20,7 @@ from lathe.cli.show import Screen
 from lathe.errors import Exit, LatheError, StorageError
 
 LIBRARY_SETTINGS = {
-    "GOMP_SPINCOUNT": "2000",  # threads that spin for long while they wait take the core from those that work; asleep they wake late
+    "GOMP_SPINCOUNT": "2000",  # threads that spin long take the core from those that work; those that sleep wake late
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",

@@ -40,7 +40,8 @@ class TrainResult(StageRecord):
     train_seconds: float = Field(description="seconds spent in steps, over all starts of the run")
     tokens_per_second: float
     forecast_seconds: float | None = Field(
-        None, description="what all steps would take by the rate of the first ones (the very first left out); said after them"
+        None,
+        description="what all steps would take by the rate of the first ones (the very first left out); said after them",
     )
     stop: Literal["done", "early"] = "done"
     device: str = "cpu"
