@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,7 @@ PACKAGES = ("torch", "transformers", "peft", "safetensors")
 
 class Native(Trainer):
     def ability(self) -> Ability:
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if missing:
-            return Ability(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train]'")
-        return Ability(True, "torch, transformers and peft are installed")
+        return Ability.with_packages(*PACKAGES)
 
     def train(self, job: TrainJob, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
