@@ -10,11 +10,11 @@ from pathlib import Path
 
 from lathe import plugins
 from lathe.contracts import Progress
-from lathe.errors import DataError, Unavailable
-from lathe.records import Example, LockedRecipe, TrainJob, TrainResult
-from lathe.runs import RunFolder, committed, read_rows
+from lathe.errors import Unavailable
+from lathe.records import LockedRecipe, TrainJob, TrainResult
+from lathe.runs import RunFolder
 from lathe.text import tokenizer
-from lathe.text.tokens import TokenSet, tokenise
+from lathe.text.tokens import TokenSet, of_file
 
 
 def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> TrainResult:
@@ -53,19 +53,10 @@ def job(run: RunFolder, locked: LockedRecipe, inputs: str) -> TrainJob:
 
 
 def _encode(run: RunFolder, locked: LockedRecipe, progress: Progress) -> TokenSet:
-    """Encodes the training rows into run.tokens, the same rows giving the same bytes."""
-    rows = read_rows(run.rows("train"), Example)
-    if not rows:
-        raise DataError(
-            "no rows to train on", file=str(run.rows("train")), hint="Look at data/rejected.jsonl and the split."
-        )
-    tok = tokenizer.load(Path(locked.base_folder))
-    spec = locked.recipe.train
+    """The training rows in run.tokens, where the plan may have left them."""
 
     def told(done: int, total: int) -> None:
         progress({"stage": "train", "part": "encode", "done": done, "total": total, "unit": "row"})
 
-    tokens = tokenise(tok, rows, spec.max_tokens or tok.max_tokens, spec.truncate, told)
-    with committed(run.tokens) as file:
-        file.write(tokens.to_bytes())
-    return tokens
+    tok = tokenizer.load(Path(locked.base_folder))
+    return of_file(tok, run.rows("train"), run.tokens, locked.recipe.train, told)

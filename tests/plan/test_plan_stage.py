@@ -23,7 +23,8 @@ from lathe.records import Example, LockedRecipe, Message, Plan, TrainResult, Tra
 from lathe.runs import RunFolder, commit_rows
 from lathe.schedule.steps import steps
 from lathe.text import tokenizer
-from lathe.text.tokens import tokenise
+from lathe.text import tokens as tokens_module
+from lathe.text.tokens import TokenSet, tokenise
 
 PlanOf = Callable[..., Plan]
 TEMPLATE = "{% for m in messages %}<t>{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}<t>{% endif %}"
@@ -145,10 +146,7 @@ def test_a_finished_training_teaches_the_next_plan(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     locked = locked_recipe(str(base))
-    assert made(run, locked).train_seconds is None
-    rows = tokenise(tokenizer.load(base), examples(100))
-    run.train.mkdir()
-    rows.save(run.tokens)
+    assert made(run, locked).train_seconds is None  # the tokens that it leaves are those of the training
     stage.remember_rate(run, locked, RESULT)
     learned = made(run, locked)
     assert learned.train_seconds is not None
@@ -192,3 +190,28 @@ def test_a_base_without_a_configuration_is_bad_input(run: RunFolder, base: Path)
 def test_planning_loads_no_torch() -> None:
     program = "import sys, lathe.plan; assert not {'torch', 'transformers', 'peft'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_tokens_are_left_for_training_and_for_the_next_plan(
+    run: RunFolder, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another learning rate asks for no other tokens; other limits or other rows do."""
+    encoded: list[int] = []
+    encode = tokens_module.tokenise
+
+    def counting(tok, rows, *rest):
+        encoded.append(len(rows))
+        return encode(tok, rows, *rest)
+
+    monkeypatch.setattr(tokens_module, "tokenise", counting)
+    first = made(run, locked_recipe(str(base)))
+    second = made(run, locked_recipe(str(base), train={"learning_rate": 1e-4}))
+    assert encoded == [100]
+    assert second.schedule == first.schedule
+    made(run, locked_recipe(str(base), train={"max_tokens": 400}))
+    commit_rows(run.rows("train"), examples(50))
+    assert made(run, locked_recipe(str(base))).schedule.num_examples == 50
+    assert encoded == [100, 100, 50]
+    assert (
+        TokenSet.load(run.tokens).row(7).ids.tolist() == tokenise(tokenizer.load(base), examples(8)).row(7).ids.tolist()
+    )

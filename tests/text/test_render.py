@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lathe.errors import InputError
 from lathe.records import Example, Message
 from lathe.text import tokenizer
-from lathe.text.render import encode, encode_all, prompt_ids, prompts
+from lathe.text.render import BATCH, encode, encode_ahead, encode_all, longest, prompt_ids, prompts
 from lathe.text.tokenizer import Tokenizer
 
 
@@ -53,6 +53,51 @@ def test_many_at_once_equal_one_at_a_time(tok: Tokenizer) -> None:
     items = [example(f"answer {i} <|im_end|>", Message(role="user", content="x" * i)) for i in range(40)]
     assert [row.ids.tolist() for row in encode_all(tok, items)] == [encode(tok, item).ids.tolist() for item in items]
     assert prompts(tok, [item.messages for item in items]) == [prompt_ids(tok, item.messages) for item in items]
+
+
+def test_rendering_ahead_changes_no_token_and_no_order(tok: Tokenizer) -> None:
+    items = [example(f"answer {i}", Message(role="user", content="x" * (i % 9))) for i in range(2 * BATCH + 3)]
+    ahead = [row for batch in encode_ahead(tok, items) for row in batch]
+    assert [row.ids.tolist() for row in ahead] == [row.ids.tolist() for row in encode_all(tok, items)]
+    assert list(encode_ahead(tok, [])) == []
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), max_size=8), byte_level=st.booleans())
+def test_the_longest_prompt_and_answer_are_those_of_the_encoded_rows(
+    tok: Tokenizer, said: list[tuple[str, str]], byte_level: bool
+) -> None:
+    """Where a text of n bytes has n tokens at most, short ones are passed over; the answer is the same."""
+    marks = "\ufdd0\ufdd1\ufdd2\ufdd3"
+    items = [
+        example(answer + "<|im_end|>" * (i % 2), Message(role="user", content=asked))
+        for i, (asked, answer) in enumerate(said)
+        if not any("\ud800" <= letter <= "\udfff" or letter in marks for letter in asked + answer)
+    ]
+    tok.__dict__["is_byte_level"] = byte_level
+    rows = encode_all(tok, items)
+    expected = (
+        max((row.num_prompt for row in rows), default=0),
+        max((len(row.ids) - row.num_prompt for row in rows), default=0),
+    )
+    assert longest(tok, items) == expected
+
+
+def test_a_tokenizer_is_byte_level_where_nothing_is_put_in_before_its_bytes(
+    tok: Tokenizer, backend: tokenizers.Tokenizer
+) -> None:
+    assert tok.is_byte_level
+    for name in ("prefix", "normaliser", "words"):
+        other = tokenizers.Tokenizer.from_str(backend.to_str())
+        if name == "prefix":
+            other.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=True)
+        elif name == "normaliser":
+            other.normalizer = tokenizers.normalizers.NFKC()
+        else:
+            other.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+        tok.__dict__.pop("is_byte_level", None)
+        tok.backend = other
+        assert not tok.is_byte_level, name
 
 
 def test_an_empty_completion_teaches_to_stop_at_once(tok: Tokenizer) -> None:

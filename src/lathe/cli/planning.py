@@ -11,8 +11,9 @@ from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
+    from lathe.pipeline import Run
     from lathe.plan.fit import Fitted
-    from lathe.records import MachineForecast
+    from lathe.records import MachineForecast, Plan
 
 
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -21,12 +22,9 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         return _plan_of_config(args, screen)
     if args.recipe is None:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
-    from lathe.records import Plan
-
     catalogue, names = _machines(args.on)
     run = verbs.start(args, screen)
-    run.go(until="plan", progress=screen.listener(brief=True))
-    record = run.folder.load(run.folder.plan, Plan)
+    record = _planned(run, screen)
     there: tuple[MachineForecast, ...] = ()
     fitted: dict[str, Fitted | None] = {}
     if names or args.fit:
@@ -54,6 +52,14 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
             tables.fitted(screen, fitted)
     fits = any(one.fits for one in there) if names else record.fits()
     return Exit.DONE if fits else Exit.NO
+
+
+def _planned(run: Run, screen: Screen) -> Plan:
+    """The plan, and the rows that it is about; nobody needs torch for it, so nobody tries whether torch works."""
+    progress = screen.listener(brief=True)
+    with run.folder.lock():
+        run.prepare(progress)
+        return run.plan(progress)
 
 
 def _machines(asked: str | None) -> tuple[Any, tuple[str, ...]]:

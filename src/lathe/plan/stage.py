@@ -1,6 +1,7 @@
 """Stage: the forecast of a run, from the rows, the base's config.json and the recipe. Needs no torch.
 
-Reads data/*.jsonl and the base's tokenizer, encodes every training row exactly as training will, and writes plan.json.
+Reads data/*.jsonl and the base's tokenizer, encodes every training row exactly as training will, leaves the tokens there for it,
+and writes plan.json.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ from typing import Literal
 import psutil
 
 from lathe.contracts import Progress
-from lathe.errors import DataError, InputError, StorageError
+from lathe.errors import InputError, StorageError
 from lathe.plan import cost, findings, memory, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult
 from lathe.runs import RunFolder, read_rows
 from lathe.schedule.steps import StepPlan, steps
-from lathe.text import tokenizer
-from lathe.text.render import encode_all
-from lathe.text.tokens import TokenSet, tokenise
+from lathe.text import render, tokenizer
+from lathe.text.tokens import TokenSet, of_file
 
 ARMS_ON = {"validation": 2, "test": 3}
 """Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
@@ -62,18 +62,12 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     """
     begun = time.monotonic()
     base = Path(locked.base_folder)
-    rows = read_rows(run.rows("train"), Example)
-    if not rows:
-        raise DataError(
-            "no rows to train on", file=str(run.rows("train")), hint="Look at data/rejected.jsonl and the split."
-        )
     tok = tokenizer.load(base)
-    train = locked.recipe.train
 
     def told(done: int, total: int) -> None:
         progress({"stage": "plan", "done": done, "total": total, "unit": "row"})
 
-    tokens = tokenise(tok, rows, train.max_tokens, train.truncate, told)
+    tokens = of_file(tok, run.rows("train"), run.tokens, locked.recipe.train, told)
     answers = {side: _answers(tok, read_rows(run.rows(side), Example)) for side in ARMS_ON if run.rows(side).is_file()}
     machine = Machine(psutil.virtual_memory().available, rates.known(), rates.probed())
     stored = sum(file.num_bytes for file in locked.base_files if file.path.endswith(".safetensors"))
@@ -207,6 +201,5 @@ def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:
 
 
 def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Answers:
-    rows = encode_all(tok, examples)
-    longest = max((len(row.ids) - row.num_prompt for row in rows), default=0)
-    return Answers(len(examples), longest, max((row.num_prompt for row in rows), default=0))
+    prompt, answer = render.longest(tok, examples)
+    return Answers(len(examples), answer, prompt)

@@ -15,7 +15,8 @@ stands in front where the template writes it or, without a template, where the t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,12 +69,60 @@ def encode(tok: Tokenizer, example: Example) -> Encoded:
 
 def encode_all(tok: Tokenizer, examples: Iterable[Example]) -> list[Encoded]:
     """`encode` of many examples at once."""
+    return _from_texts(tok, _texts(tok, examples))
+
+
+def encode_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[list[Encoded]]:
+    """`encode_all`, BATCH examples after the other: the template renders the next ones while these are encoded."""
+    batches = [examples[start : start + BATCH] for start in range(0, len(examples), BATCH)]
+    with ThreadPoolExecutor(max_workers=1) as renderer:
+        ahead = renderer.submit(_texts, tok, batches[0]) if batches else None
+        for following in [*batches[1:], None]:
+            if ahead is None:
+                return
+            texts = ahead.result()
+            ahead = None if following is None else renderer.submit(_texts, tok, following)
+            yield _from_texts(tok, texts)
+
+
+def longest(tok: Tokenizer, examples: Iterable[Example]) -> tuple[int, int]:
+    """Tokens of the longest prompt, and of the longest text to write after a prompt with its end token; 0 without examples."""
+    texts = _texts(tok, examples)
+    bos = len(_with_bos(tok, [[]])[0]) if texts.before else 0
+    return bos + _longest(tok, texts.before), _longest(tok, texts.after)
+
+
+def _longest(tok: Tokenizer, texts: Sequence[str]) -> int:
+    """Tokens of the longest text. Where no text has more tokens than bytes, shorter ones need no look."""
+    most = 0
+    sized = sorted(((len(tok.special.unmark(text).encode()), text) for text in texts), reverse=True)
+    for start in range(0, len(sized), BATCH):
+        if tok.is_byte_level and sized[start][0] <= most:
+            break
+        encoded = tok.encode_marked_batch([text for _, text in sized[start : start + BATCH]])
+        most = max(most, *map(len, encoded))
+    return most
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Examples as texts: up to where the assistant begins, what it has to write, and how many names stood in the data."""
+
+    before: list[str]
+    after: list[str]
+    counts: list[int]
+
+
+def _texts(tok: Tokenizer, examples: Iterable[Example]) -> _Texts:
     marked = [_mark(tok, example) for example in examples]
     before = _prompt_texts(tok, [one.messages for one in marked])
-    after = _written_texts(tok, marked, before)
-    prompt = _with_bos(tok, tok.encode_marked_batch(before))
-    written = tok.encode_marked_batch(after)
-    return [_encoded(*parts) for parts in zip(prompt, written, (one.count for one in marked), strict=True)]
+    return _Texts(before, _written_texts(tok, marked, before), [one.count for one in marked])
+
+
+def _from_texts(tok: Tokenizer, texts: _Texts) -> list[Encoded]:
+    prompt = _with_bos(tok, tok.encode_marked_batch(texts.before))
+    written = tok.encode_marked_batch(texts.after)
+    return [_encoded(*parts) for parts in zip(prompt, written, texts.counts, strict=True)]
 
 
 def _encoded(prompt: list[int], written: list[int], count: int) -> Encoded:

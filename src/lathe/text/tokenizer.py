@@ -70,6 +70,18 @@ class Tokenizer:
         """Number of ids, added tokens included; the base's embedding may be padded beyond it."""
         return int(self.backend.get_vocab_size(with_added_tokens=True))
 
+    @cached_property
+    def is_byte_level(self) -> bool:
+        """Whether no text has more tokens than UTF-8 bytes: each byte is a token at most, and nothing is put in before."""
+        described = json.loads(self.backend.to_str())
+        found = described["pre_tokenizer"] or {}
+        steps = found.get("pretokenizers", [found])
+        return (
+            described["normalizer"] is None
+            and all(one.get("type") in ("Split", "Digits", "ByteLevel") for one in steps)
+            and any(one["type"] == "ByteLevel" and not one["add_prefix_space"] for one in steps)
+        )
+
     def encode(self, text: str) -> list[int]:
         """Ids of plain text: special tokens inside it stay text, none is added."""
         return self.encode_marked_batch([self.special.mark(text)[0]])[0]

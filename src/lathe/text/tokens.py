@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from lathe.errors import InputError
-from lathe.records import Example
-from lathe.text.render import BATCH, Encoded, encode_all
+from lathe.errors import DataError, InputError
+from lathe.records import Example, TrainSpec, digest
+from lathe.runs import committed, file_sha256, read_rows
+from lathe.text.render import Encoded, encode_ahead
 from lathe.text.tokenizer import Tokenizer
 
 
@@ -39,6 +41,8 @@ class TokenSet:
     """Rows that were cut at the longest length allowed."""
     special_texts: int = 0
     """Places where a row's own text reads like a special token; kept as plain text."""
+    origin: str = ""
+    """Hash of what the set was made from, where it is one that `of_file` keeps."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -69,6 +73,7 @@ class TokenSet:
             "supervised": self.supervised_T.astype(np.uint8),
             "offsets": self.offsets,
             "example_ids": names,
+            "origin": np.frombuffer(self.origin.encode(), dtype=np.uint8),
             # As a tensor: the order of a header's metadata differs from process to process, and equal sets give equal bytes.
             "counts": np.array([self.truncated_rows, self.special_texts], dtype=np.int64),
         }
@@ -91,9 +96,36 @@ class TokenSet:
                     example_ids=tuple(json.loads(file.get_tensor("example_ids").tobytes())),
                     truncated_rows=truncated_rows,
                     special_texts=special_texts,
+                    origin=file.get_tensor("origin").tobytes().decode(),
                 )
         except (OSError, ValueError, safetensors.SafetensorError) as error:
             raise InputError(f"{path} holds no token set that can be read: {error}") from error
+
+
+def of_file(
+    tok: Tokenizer,
+    rows: Path,
+    kept: Path,
+    train: TrainSpec,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> TokenSet:
+    """The examples of a file as tokens: those in `kept` where they were made from the same rows, tokenizer and limits, else
+    encoded anew and written there, the same rows giving the same bytes.
+
+    Raises DataError where the file has no rows, and InputError as `tokenise`.
+    """
+    origin = digest([tok.content_hash, tok.max_tokens, train.max_tokens, train.truncate, file_sha256(rows)])
+    with contextlib.suppress(InputError):
+        found = TokenSet.load(kept)
+        if found.origin == origin:
+            return found
+    examples = read_rows(rows, Example)
+    if not examples:
+        raise DataError("no rows to train on", file=str(rows), hint="Look at data/rejected.jsonl and the split.")
+    tokens = replace(tokenise(tok, examples, train.max_tokens, train.truncate, progress), origin=origin)
+    with committed(kept) as file:
+        file.write(tokens.to_bytes())
+    return tokens
 
 
 def tokenise(
@@ -111,8 +143,8 @@ def tokenise(
     """
     max_tokens = min((limit for limit in (max_tokens, tok.max_tokens) if limit is not None), default=None)
     rows: list[Encoded] = []
-    for start in range(0, len(examples), BATCH):
-        rows += encode_all(tok, examples[start : start + BATCH])
+    for encoded in encode_ahead(tok, examples):
+        rows += encoded
         progress(len(rows), len(examples))
     long = [] if max_tokens is None else [place for place, row in enumerate(rows) if len(row.ids) > max_tokens]
     if long and not truncate:
