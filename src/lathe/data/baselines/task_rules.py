@@ -21,14 +21,13 @@ def json_rules() -> tuple[Rule, ...]:
 def misfits(schemas: Mapping[str, Json]) -> Callable[[str, Json], str]:
     """Why a target does not fit the schema of its name, by the task that knows schemas; empty where it does or names none."""
     task = plugins.load("tasks", "json_extraction") if schemas else None
+    setup = TaskSetup(schemas=dict(schemas), schema_in_prompt=False)
 
     def misfit(group: str, target: Json) -> str:
         if task is None or group not in schemas:
             return ""
         try:
-            task.example(
-                {"input": "-", "target": target, "schema_id": group}, TaskSetup(schemas={group: schemas[group]})
-            )
+            task.example({"input": "-", "target": target, "schema_id": group}, setup)
         except TaskMismatch as mismatch:
             return mismatch.message
         return ""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from lathe.records import Json
-from lathe.tasks._json.conformity import matches
+from lathe.tasks._json.patterns import matches
 
 _WORDS = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")

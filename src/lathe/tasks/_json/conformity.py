@@ -6,9 +6,7 @@ matching could take exponential time is not asserted either.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from json import loads
 from typing import Any
 
@@ -17,12 +15,15 @@ from jsonschema.validators import extend, validator_for
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
 from lathe.records import Json, canonical
+from lathe.tasks._json.once import once_per_schema
+from lathe.tasks._json.patterns import matches, may_take_for_ever
+from lathe.tasks._json.plain_schema import Fits, plainly_fits
 
 
 def problem_with(schema: Json) -> str:
     """Why a schema cannot be applied, in one sentence; empty where it can be."""
     try:
-        _validator(canonical(schema))
+        _validator(schema)
     except SchemaError as error:
         return f"it is no valid JSON Schema: {error.message} at {_place(error)}"
     except Exception as error:
@@ -34,7 +35,7 @@ def problem_with(schema: Json) -> str:
 def conforms(schema: Json, value: Json) -> bool | None:
     """Whether a value fits; None where the schema itself cannot be applied (unresolvable or endless reference)."""
     try:
-        return bool(_validator(canonical(schema)).is_valid(value))
+        return _plainly(schema)(value) or bool(_validator(schema).is_valid(value))
     except Exception:
         # As above; and parts that only a reference reaches are not checked beforehand.
         return None
@@ -45,7 +46,7 @@ def first_misfit(schema: Json, value: Json) -> str:
 
     Raises whatever the schema makes jsonschema raise; ask `conforms` first.
     """
-    error = next(iter(_validator(canonical(schema)).iter_errors(value)), None)
+    error = next(iter(_validator(schema).iter_errors(value)), None)
     return f"{_place(error)}: {error.message}" if error is not None else ""
 
 
@@ -53,9 +54,15 @@ def _place(error: ValidationError | SchemaError) -> str:
     return "/".join(str(step) for step in error.absolute_path) or "the top"
 
 
-@lru_cache(maxsize=256)
-def _validator(schema_text: str) -> Any:
-    schema = loads(schema_text)
+@once_per_schema
+def _plainly(schema: Json) -> Fits:
+    _validator(schema)  # a schema that cannot be applied says no yes
+    return plainly_fits(schema)
+
+
+@once_per_schema
+def _validator(schema: Json) -> Any:
+    schema = loads(canonical(schema))
     if not isinstance(schema, dict | bool):
         raise ValueError("a JSON Schema is an object, true or false")
     draft = validator_for(schema, default=Draft202012Validator)
@@ -83,31 +90,3 @@ def _key_patterns(schema: Json) -> Iterator[str]:
             waiting.extend(part.values())
         elif isinstance(part, list):
             waiting.extend(part)
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text; one that could take exponential time is taken to be found anywhere."""
-    return may_take_for_ever(pattern) or re.search(pattern, text) is not None
-
-
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+\}|[()|+*{]", re.DOTALL)
-
-
-def may_take_for_ever(pattern: str) -> bool:
-    """Whether a group that can match in several ways is repeated, the source of exponential matching, as in `(a+)+$`.
-
-    Errs on the safe side: `(a|b)*` is harmless and counts as well. So does a pattern of more than 1,000 characters.
-    """
-    several_ways = [False]
-    for piece in _PIECE.finditer(pattern):
-        sign = piece.group()
-        if sign == "(":
-            several_ways.append(False)
-        elif sign == ")" and len(several_ways) > 1:
-            inner = several_ways.pop()
-            if inner and pattern[piece.end() : piece.end() + 1] in ("+", "*", "{"):
-                return True
-            several_ways[-1] |= inner
-        elif sign in ("|", "+", "*", "{"):
-            several_ways[-1] = True
-    return len(pattern) > 1000

@@ -17,11 +17,13 @@ import json
 from collections.abc import Iterator
 
 from lathe.records import Json
+from lathe.tasks._json.once import once_per_schema
 
 FORMATS = {"date": "date", "time": "time", "date-time": "datetime", "email": "email"}
 MAX_CHARACTERS = 8000
 
 
+@once_per_schema
 def shape(schema: Json) -> str:
     """One line for any JSON Schema. Never raises; deterministic."""
     try:

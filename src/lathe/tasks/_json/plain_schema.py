@@ -1,0 +1,140 @@
+"""A quick yes for values that plainly fit a plain JSON Schema; everything else is left to the `jsonschema` package.
+
+    fits = plainly_fits({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}})
+    fits({"id": "A-17"})    ->  True
+    fits({"id": 17})        ->  False      not plainly: the full check says why
+
+Plain are the keywords that nearly all schemas of answers are made of, in the meaning that all drafts share. A schema with any other
+keyword gives a function that never says yes. About ten times as fast as the full check.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lathe.records import Json
+from lathe.tasks._json.patterns import matches
+
+Fits = Callable[[Json], bool]
+Maker = Callable[[dict[str, Json]], Fits]
+IGNORED = {"$schema", "$id", "$comment", "title", "description", "default", "examples", "format"}
+"""Keywords that assert nothing; `format` is not asserted, which is the standard's default."""
+TYPES: Mapping[str, Fits] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+}
+
+
+class _NotPlain(Exception):
+    pass
+
+
+def plainly_fits(schema: Json) -> Fits:
+    """Whether a value plainly fits, as a function; its yes is certain, its no means: not told here."""
+    try:
+        return _all(_tests(schema))
+    except (_NotPlain, RecursionError):
+        return lambda value: False
+
+
+def _tests(schema: Json) -> list[Fits]:
+    if not isinstance(schema, dict) or not schema.keys() <= {*IGNORED, *KEYWORDS}:
+        raise _NotPlain
+    makers = dict.fromkeys(make for keyword, make in KEYWORDS.items() if keyword in schema)
+    return [make(schema) for make in makers]
+
+
+def _all(tests: list[Fits]) -> Fits:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _type(schema: dict[str, Json]) -> Fits:
+    named = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if not named or not all(isinstance(name, str) and name in TYPES for name in named):
+        raise _NotPlain
+    if len(named) == 1:
+        return TYPES[named[0]]
+    tests = [TYPES[name] for name in named]
+    return lambda value: any(test(value) for test in tests)
+
+
+def _enum(schema: dict[str, Json]) -> Fits:
+    """Only texts: which numbers and truth values are equal is a matter of its own."""
+    texts = {one for one in _list(schema["enum"]) if isinstance(one, str)}
+    return lambda value: isinstance(value, str) and value in texts
+
+
+def _required(schema: dict[str, Json]) -> Fits:
+    keys = _list(schema["required"])
+    if not all(isinstance(key, str) for key in keys):
+        raise _NotPlain
+    return lambda value: not isinstance(value, dict) or all(key in value for key in keys)
+
+
+def _properties(schema: dict[str, Json]) -> Fits:
+    """`properties` with `additionalProperties`."""
+    named = schema.get("properties", {})
+    if not isinstance(named, dict):
+        raise _NotPlain
+    parts = {key: _all(_tests(part)) for key, part in named.items()}
+    others = schema.get("additionalProperties", True)
+    other: Fits = (lambda value: bool(others)) if isinstance(others, bool) else _all(_tests(others))
+
+    def fits(value: Json) -> bool:
+        return not isinstance(value, dict) or all(parts.get(key, other)(part) for key, part in value.items())
+
+    return fits
+
+
+def _items(schema: dict[str, Json]) -> Fits:
+    inner = _all(_tests(schema["items"]))
+    return lambda value: not isinstance(value, list) or all(map(inner, value))
+
+
+def _range(least: str, most: str, measure: Callable[[Json], float | None]) -> Maker:
+    """Makes the test of a pair of bounds. measure: what is held against them; None = they say nothing about that value."""
+
+    def make(schema: dict[str, Json]) -> Fits:
+        low, high = schema.get(least, -math.inf), schema.get(most, math.inf)
+        if not all(map(TYPES["number"], (low, high))):
+            raise _NotPlain
+
+        def fits(value: Json) -> bool:
+            measured = measure(value)
+            return measured is None or low <= measured <= high
+
+        return fits
+
+    return make
+
+
+def _pattern(schema: dict[str, Json]) -> Fits:
+    pattern = schema["pattern"]
+    if not isinstance(pattern, str):
+        raise _NotPlain
+    return lambda value: not isinstance(value, str) or matches(pattern, value)
+
+
+def _list(value: Json) -> list[Any]:
+    if not isinstance(value, list):
+        raise _NotPlain
+    return value
+
+
+_VALUE = _range("minimum", "maximum", lambda value: value if TYPES["number"](value) else None)
+_ITEMS = _range("minItems", "maxItems", lambda value: len(value) if isinstance(value, list) else None)
+_LENGTH = _range("minLength", "maxLength", lambda value: len(value) if isinstance(value, str) else None)
+KEYWORDS: Mapping[str, Maker] = {
+    "type": _type, "enum": _enum, "required": _required, "properties": _properties, "additionalProperties": _properties,
+    "items": _items, "pattern": _pattern, "minimum": _VALUE, "maximum": _VALUE, "minItems": _ITEMS, "maxItems": _ITEMS,
+    "minLength": _LENGTH, "maxLength": _LENGTH,
+}  # fmt: skip
