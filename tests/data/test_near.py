@@ -110,6 +110,14 @@ def test_a_text_shorter_than_a_shingle_is_compared_as_a_whole() -> None:
     assert pairs(sets, np.arange(4) == 0, np.arange(4) > 0) == [(0, 2, 1.0)]
 
 
+def test_texts_on_both_sides_are_held_against_the_others_and_not_themselves() -> None:
+    sets = sets_of(collection(3, 150))
+    everything = np.ones(len(sets), np.bool_)
+    found = pairs(sets, everything, everything, 0.5)
+    assert {a for a, _, _ in found} == brute_force(sets, everything, everything, 0.5)
+    assert all(a != b for a, b, _ in found)
+
+
 def test_nothing_on_one_side_is_no_pair() -> None:
     sets = sets_of(["a b c d e f"])
     assert pairs(sets, np.array([True]), np.array([False])) == []

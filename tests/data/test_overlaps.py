@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.duplicates.overlaps import conflicting, equal, repeated, shared
+from lathe.data.duplicates.overlaps import conflicting, equal, firsts, repeated, shared
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)), max_size=30)
 """(input, answer, side) of each row."""
@@ -28,6 +28,23 @@ def test_a_row_of_one_side_is_shared_exactly_where_its_input_stands_on_the_other
         if side == 0:
             first.setdefault(text, row)
     assert found == {row: first[text] for row, (text, _, side) in enumerate(rows) if side == 1 and text in first}
+
+
+@given(ROWS)
+def test_the_first_of_equal_rows_stands_for_them(rows: list[tuple[int, int, int]]) -> None:
+    inputs, _, sides = columns(rows)
+    among = [text for text, _, side in rows if side == 1]
+    found = [rows[row] for row in np.flatnonzero(firsts(inputs, sides == 1))]
+    assert sorted(text for text, _, _ in found) == sorted(set(among))
+    assert all(side == 1 for _, _, side in found)
+
+
+@given(ROWS)
+def test_groups_hold_every_row_that_has_an_equal_one(rows: list[tuple[int, int, int]]) -> None:
+    inputs, _, _ = columns(rows)
+    texts = [text for text, _, _ in rows]
+    expected = {text: [row for row, one in enumerate(texts) if one == text] for text in texts if texts.count(text) > 1}
+    assert [group.tolist() for group in equal(inputs)] == list(expected.values())
 
 
 @given(ROWS)

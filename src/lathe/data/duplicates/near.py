@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,22 +38,32 @@ KEPT_SETS = 16_384
 """Sets kept for comparing: about 50 MB."""
 CHUNK = 1 << 20
 """Candidate pairs held at once."""
-_ODD = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD], np.uint64
+PARTS = 16
+"""Parts into which shingles are put by their hash, a power of two; one at a time is searched."""
+_PART = np.uint64(64 - PARTS.bit_length() + 1)
+_ODD = tuple(
+    map(
+        np.uint64,
+        (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD),
+    )
 )
+_SHIFT = np.uint64(29)
+_FIRST = np.ones(1, np.bool_)
 
 
 def shingles(normalised_text: str) -> Hashes:
     """Hashes of all runs of five words, each once, sorted; a shorter text is one shingle. Words are parted by white space."""
-    words = normalised_text.split()
-    hashed = np.fromiter((zlib.crc32(word.encode()) for word in words), np.uint64, len(words))
+    words = normalised_text.encode().split()  # its white space is plain spaces, so that bytes can be parted
+    hashed = np.fromiter(map(zlib.crc32, words), np.uint64, len(words))
     if len(hashed) < WORDS:
         hashed = np.concatenate([hashed, np.full(WORDS - len(hashed), 1 << 40, np.uint64)])
     runs = np.zeros(len(hashed) - WORDS + 1, np.uint64)
-    for k in range(WORDS):
-        runs = (runs ^ hashed[k : len(hashed) - WORDS + 1 + k]) * _ODD[k]
-        runs ^= runs >> np.uint64(29)
-    return np.unique(runs)
+    for k, odd in enumerate(_ODD):
+        runs ^= hashed[k : len(runs) + k]
+        runs *= odd
+        runs ^= runs >> _SHIFT
+    runs.sort()
+    return runs[np.concatenate((_FIRST, runs[1:] != runs[:-1]))]
 
 
 def jaccard(x: frozenset[int], y: frozenset[int]) -> float:
@@ -102,11 +112,24 @@ def own_shingles(sets: Sets, rare: Rarity) -> Callable[[int], frozenset[int]]:
     return own
 
 
-def prefixes(
-    sets: Sets, wanted: NDArray[np.bool_], rare: Rarity, threshold: float
-) -> Iterator[tuple[Hashes, Rows, Rows]]:
-    """The rarest shingles of the wanted texts, in chunks: (shingles, the row of each, the size of that row's own set)."""
+@dataclass(frozen=True)
+class Rarest:
+    """The rarest shingles of the texts that are compared, in parts by their hash: equal ones are in the same part.
+
+    12 bytes for each; at a million texts of 50 words, of which 14 shingles count, 170 MB.
+    """
+
+    parts: list[tuple[Hashes, Rows]]
+    """(shingles, sorted; the text of each)"""
+    sizes: NDArray[np.int64]
+    """own shingles of each text"""
+
+
+def rarest(sets: Sets, wanted: NDArray[np.bool_], rare: Rarity, threshold: float) -> Rarest:
+    """Gathers them, chunk after chunk. A shingle that stands in one text only is no use and left out."""
     starts = sets.starts()
+    sizes = np.zeros(len(sets), np.int64)
+    gathered: list[list[tuple[Hashes, Rows]]] = [[] for _ in range(PARTS)]
     for begin, end in sets.chunks():
         owner = np.repeat(np.arange(end - begin), starts[begin + 1 : end + 1] - starts[begin:end])
         hashes = sets.read(begin, end)
@@ -115,10 +138,24 @@ def prefixes(
         hashes, owner, count = hashes[kept], owner[kept], count[kept]
         order = np.lexsort((hashes, count, owner))
         n = np.bincount(owner, minlength=end - begin)
-        size = n[owner]
+        sizes[begin:end] = n
         position = np.arange(len(hashes)) - (np.cumsum(n) - n)[owner]
-        first = position < size - np.ceil(threshold * size - 1e-9).astype(np.int64) + 1
-        yield hashes[order][first], owner[first] + begin, size[first]
+        first = position < n[owner] - np.ceil(threshold * n[owner] - 1e-9).astype(np.int64) + 1
+        used = order[first & (count[order] > 1)]
+        used = used[np.argsort(hashes[used])]
+        bounds = np.searchsorted(hashes[used] >> _PART, np.arange(PARTS + 1, dtype=np.uint64))
+        rows = (owner[used] + begin).astype(np.uint32)
+        for part, (one, other) in enumerate(pairwise(bounds.tolist())):
+            gathered[part].append((hashes[used[one:other]], rows[one:other]))
+    return Rarest([in_order(part) for part in gathered], sizes)
+
+
+def in_order(part: list[tuple[Hashes, Rows]]) -> tuple[Hashes, Rows]:
+    """The pieces of a part as one, sorted by hash. Empties the list, so that little is held twice."""
+    hashes, rows = (np.concatenate(pieces) for pieces in zip(*part, strict=True))
+    part.clear()
+    order = np.argsort(hashes, kind="stable")
+    return hashes[order], rows[order]
 
 
 def pairs(
@@ -126,57 +163,44 @@ def pairs(
 ) -> list[tuple[int, int, float]]:
     """For each left text with a near-duplicate among the right ones: (left, right, jaccard), the first found. Sorted by left.
 
-    left, right: which texts are on each side, as masks of len(sets). Memory: the rare shingles of the right side, 24 bytes each.
+    left, right: which texts are on each side, as masks of len(sets); a text on both is not held against itself.
     """
     if not left.any() or not right.any():
         return []
     rare = rarity(sets)
     own = own_shingles(sets, rare)
-    keys, owners, sizes = (np.concatenate(parts) for parts in zip(*prefixes(sets, right, rare, threshold), strict=True))
-    order = np.argsort(keys, kind="stable")
-    held = Prefixes(keys[order], owners[order], sizes[order])
+    held = rarest(sets, left | right, rare, threshold)
     found: dict[int, tuple[int, float]] = {}
-    for part in prefixes(sets, left, rare, threshold):
-        for a, b in candidates(Prefixes(*part), held, threshold):
-            if a not in found and a != b:
+    for hashes, rows in held.parts:
+        on_left, on_right = left[rows], right[rows]
+        some, others = (hashes[on_left], rows[on_left]), (hashes[on_right], rows[on_right])
+        for a, b in candidates(some, others, held.sizes, threshold):
+            if a not in found:
                 overlap = jaccard(own(a), own(b))
                 if overlap >= threshold:
                     found[a] = (b, overlap)
     return [(a, *found[a]) for a in sorted(found)]
 
 
-class Prefixes(NamedTuple):
-    """Rare shingles, the row of each, and the size of that row's own set."""
-
-    shingles: Hashes
-    rows: Rows
-    sizes: Rows
-
-
-def candidates(left: Prefixes, right: Prefixes, threshold: float) -> Iterator[tuple[int, int]]:
+def candidates(
+    left: tuple[Hashes, Rows], right: tuple[Hashes, Rows], sizes: NDArray[np.int64], threshold: float
+) -> Iterator[tuple[int, int]]:
     """Pairs that share a rare shingle and whose sizes allow the threshold, each once within a slice of the work.
 
-    The shingles of `right` are sorted.
+    left, right: shingles, sorted, and the text of each. sizes: own shingles by text.
     """
-    first, last = (
-        np.searchsorted(right.shingles, left.shingles, "left"),
-        np.searchsorted(right.shingles, left.shingles, "right"),
-    )
+    first, last = (np.searchsorted(right[0], left[0], side) for side in ("left", "right"))
     shared = np.flatnonzero(last - first)
-    first, hits, rows, sizes = first[shared], (last - first)[shared], left.rows[shared], left.sizes[shared]
+    first, hits, rows = first[shared], (last - first)[shared], left[1][shared].astype(np.int64)
     before = np.cumsum(hits) - hits
     begin = 0
     while begin < len(rows):
         end = max(begin + 1, int(np.searchsorted(before, before[begin] + CHUNK)))
         n = hits[begin:end]
         at = np.repeat(first[begin:end] - (np.cumsum(n) - n), n) + np.arange(int(n.sum()))
-        a, a_size, b, b_size = (
-            np.repeat(rows[begin:end], n),
-            np.repeat(sizes[begin:end], n),
-            right.rows[at],
-            right.sizes[at],
-        )
-        fits = np.minimum(a_size, b_size) >= threshold * np.maximum(a_size, b_size) - 1e-9
+        a, b = np.repeat(rows[begin:end], n), right[1][at].astype(np.int64)
+        smaller, larger = np.minimum(sizes[a], sizes[b]), np.maximum(sizes[a], sizes[b])
+        fits = (a != b) & (smaller >= threshold * larger - 1e-9)
         for code in np.unique(a[fits] << 32 | b[fits]).tolist():
             yield code >> 32, code & 0xFFFFFFFF
         begin = end

@@ -18,12 +18,21 @@ Groups = Sequence[NDArray[np.int64]]
 
 def equal(inputs_N: Hashes) -> list[NDArray[np.int64]]:
     """Rows with equal hashes, in groups of at least two, each in order; groups in the order of their first row."""
-    if not len(inputs_N):
-        return []
     order = np.argsort(inputs_N, kind="stable")
-    ends = np.flatnonzero(np.diff(inputs_N[order])) + 1
-    found = [group for group in np.split(order, ends) if len(group) > 1]
+    begins = np.flatnonzero(np.diff(inputs_N[order], prepend=np.uint64(0)) | (np.arange(len(order)) == 0))
+    ends = np.append(begins[1:], len(order))
+    several = ends - begins > 1  # a million rows by themselves are not taken apart
+    found = [order[begin:end] for begin, end in zip(begins[several].tolist(), ends[several].tolist())]
     return sorted(found, key=lambda group: int(group[0]))
+
+
+def firsts(inputs_N: Hashes, among_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Those of some rows whose input no earlier one of them has: what is like one of them is like one of these."""
+    rows = np.flatnonzero(among_N)
+    _, first = np.unique(inputs_N[rows], return_index=True)
+    found = np.zeros(len(inputs_N), np.bool_)
+    found[rows[first]] = True
+    return found
 
 
 def shared(groups: Groups, some_N: NDArray[np.bool_], others_N: NDArray[np.bool_]) -> dict[int, int]:

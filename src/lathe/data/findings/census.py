@@ -149,7 +149,7 @@ class Census:
             held_out = sides == SIDES.index(side)
             leaks = overlaps.shared(groups, held_out, train)
             self._note_partners(f"{side}_in_train", leaks, int(held_out.sum()))
-            self._note_near(f"{side}_near_train", held_out, train, set(leaks))
+            self._note_near(f"{side}_near_train", held_out, train, list(leaks))
         between = overlaps.shared(groups, sides == SIDES.index("test"), sides == SIDES.index("validation"))
         self._note_partners("test_in_validation", between, int((sides == SIDES.index("test")).sum()))
         self._note_partners("repeated_row", overlaps.repeated(groups, targets, sides), len(self))
@@ -157,14 +157,17 @@ class Census:
             places = ", ".join(self.place(int(row)) for row in group[:4])
             self.tally.note("answer_conflict" if kind == "text" else "label_conflict", places)
         if not train.any():
-            everything = np.ones(len(self), dtype=np.bool_)
-            self._note_near("near_duplicate", everything, everything, {int(row) for group in groups for row in group})
+            everything = np.ones(len(self), np.bool_)
+            self._note_near("near_duplicate", everything, everything, [int(row) for group in groups for row in group])
 
     def _note_partners(self, id: str, partners: dict[int, int], of: int) -> None:
         self.tally.note_all(id, (f"{self.place(a)} = {self.place(b)}" for a, b in sorted(partners.items())), of)
 
-    def _note_near(self, id: str, left: NDArray[np.bool_], right: NDArray[np.bool_], equal: set[int]) -> None:
-        near = [found for found in pairs(self._sets, left, right) if found[0] not in equal]
+    def _note_near(self, id: str, left: NDArray[np.bool_], right: NDArray[np.bool_], equal: list[int]) -> None:
+        """Notes the rows of `left` that are like one of `right`. equal: rows that were noted as equal to one."""
+        unequal = left.copy()
+        unequal[equal] = False
+        near = pairs(self._sets, unequal, overlaps.firsts(np.frombuffer(self._inputs, np.uint64), right))
         places = (f"{self.place(a)} ~ {self.place(b)} ({overlap:.2f})" for a, b, overlap in near)
         self.tally.note_all(id, places, int(left.sum()))
 

@@ -83,7 +83,8 @@ def near_leaks(columns: Columns, exact: Partner) -> Partner:
     """Training rows that are near-duplicates of a row of validation or test, but not equal to one."""
     left = columns.sides == TRAIN
     left[list(exact)] = False
-    return {a: (b, overlap) for a, b, overlap in pairs(columns.sets, left, columns.sides != TRAIN)}
+    held_out = overlaps.firsts(columns.inputs, columns.sides != TRAIN)
+    return {a: (b, overlap) for a, b, overlap in pairs(columns.sets, left, held_out)}
 
 
 def dropped_row(row: int, other: int, overlap: float, places: Places) -> RejectedRow:
