@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM
 
 from lathe.corpora._structured_text.words import coined
 from lathe.engine.attention import PACKED, register_attention
-from lathe.engine.pretrain import Examiner
+from lathe.engine.examine import Examiner
 from lathe.pretrain import document_source, read_pretrain_recipe
 from lathe.records.pretrain import PretrainRecord
 from lathe.stats import wilson

@@ -64,6 +64,7 @@ def pretrain(
     """
     from lathe.engine import pretrain as engine
     from lathe.engine.base_folder import write_base
+    from lathe.engine.examine import Examiner, examined
     from lathe.records.pretrain import PretrainRecord
 
     recipe, folder = read_pretrain_recipe(recipe_path), Path(out_dir)
@@ -77,7 +78,7 @@ def pretrain(
     work.mkdir(parents=True, exist_ok=True)
     documents = document_source(recipe.corpus)
     journal = work / "progress.jsonl"
-    examiner: engine.Examiner | None = None
+    examiner: Examiner | None = None
     calls = itertools.count(1)
 
     def report(numbers: Mapping[str, Any]) -> None:
@@ -85,8 +86,8 @@ def pretrain(
         line = {key: value for key, value in numbers.items() if key != "trainee"}
         if next(calls) % examine_every == 0:
             trainee: engine.Trainee = numbers["trainee"]
-            examiner = examiner or engine.Examiner(recipe, documents, _tokenizer(work))
-            view = engine.viewed(trainee.working)
+            examiner = examiner or Examiner(recipe, documents, _tokenizer(work))
+            view = examined(trainee.master)
             held_out = examiner.held_out(view)
             line |= {"bits_per_byte": held_out.bits_per_byte, "answer_bits_per_byte": held_out.answer_bits_per_byte}
             line |= {
@@ -99,8 +100,8 @@ def pretrain(
             progress(line)
 
     base = engine.pretrain(recipe, documents, work, report)
-    view = engine.viewed(base.network.bfloat16())
-    examiner = examiner or engine.Examiner(recipe, documents, base.tokenizer)
+    view = examined(base.network)
+    examiner = examiner or Examiner(recipe, documents, base.tokenizer)
     longest = recipe.network.context
     held_out = examiner.held_out(view)
     copying = examiner.copying(view, COPY_LENGTHS, tuple(d for d in COPY_DISTANCES if d < longest))

@@ -15,6 +15,7 @@ from lathe.contracts import Model
 from lathe.engine import model
 from lathe.engine.decoder import Decoder, can_decode
 from lathe.engine.generate import SIMILAR, Prompt, generate, groups
+from lathe.engine.lookup import Lookup
 from lathe.errors import InputError
 from tiny_base import write_base
 
@@ -92,9 +93,10 @@ def reference(net: PreTrainedModel) -> Expected:
     return [one_at_a_time(net, prompt, stop_ids) for prompt in wanted], stop_ids
 
 
-def check_answers(net: PreTrainedModel, expected: Expected, token_budget: int) -> None:
+def check_answers(net: PreTrainedModel, expected: Expected, token_budget: int, most_guesses: int = 7) -> None:
     texts, stop_ids = expected
-    answers = {a.index: a for a in generate(net, prompts(), token_budget=token_budget, stop_ids=stop_ids)}
+    made = generate(net, prompts(), token_budget=token_budget, stop_ids=stop_ids, most_guesses=most_guesses)
+    answers = {answer.index: answer for answer in made}
     assert sorted(answers) == list(range(len(texts)))
     for index, ids in enumerate(texts):
         stopped = ids[-1] in stop_ids
@@ -122,7 +124,50 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
             assert torch.allclose(found[slot], expected, atol=2e-5)
         tokens = torch.tensor([20 + taken, 90 + taken, 200 + taken])
         rows = [np.append(ids, token) for ids, token in zip(rows, tokens.numpy(), strict=True)]
-        last = decoder.step(tokens)
+        last = decoder.extend(tokens[:, None])[:, 0]
+        decoder.keep(torch.ones(3, dtype=torch.long))
+
+
+def test_several_tokens_at_once_give_the_hidden_states_of_one_at_a_time_and_dropped_guesses_leave_no_trace(
+    net: PreTrainedModel,
+) -> None:
+    tokens_NM = torch.tensor([[20, 90, 200], [7, 7, 7]])
+    together, single = reserved(net, slots=2, capacity=48), reserved(net, slots=2, capacity=48)
+    for decoder in (together, single):
+        for slot, length in enumerate((5, 31)):
+            decoder.prefill(slot, np.arange(3, 3 + length))
+    together.extend(torch.tensor([[11, 12, 13, 14], [15, 16, 17, 18]]))
+    together.keep(torch.tensor([0, 0]))
+    found_NMD = together.extend(tokens_NM)
+    for place in range(3):
+        expected_ND = single.extend(tokens_NM[:, place : place + 1])[:, 0]
+        single.keep(torch.tensor([1, 1]))
+        assert torch.allclose(found_NMD[:, place], expected_ND, atol=2e-5)
+
+
+@pytest.mark.parametrize("most_guesses", [0, 1, 7])
+def test_guesses_change_no_answer(net: PreTrainedModel, expected: Expected, most_guesses: int) -> None:
+    check_answers(net, expected, 300, most_guesses=most_guesses)
+
+
+@given(st.lists(st.integers(0, 2), max_size=40), st.integers(0, 9))
+def test_a_guess_is_what_followed_the_same_tokens_last_time(ids: list[int], most: int) -> None:
+    guess = Lookup(ids).guess(most)
+    earlier = [place for place in range(2, len(ids)) if ids[place - 2 : place] == ids[-2:]]
+    assert len(guess) == (most if earlier else 0)
+    if guess:
+        # Each guessed token stands where the last two tokens (or three) stood before, read on round the end.
+        assert any([*ids, *guess][place : place + most] == guess for place in earlier)
+
+
+def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    plain = Decoder.extend
+    monkeypatch.setattr(Decoder, "extend", lambda self, tokens: passes.append(tokens.shape[1]) or plain(self, tokens))
+    net = model.load_base(tiny_base)
+    (answer,) = generate(net, [Prompt([5, 6, 7], 200)], token_budget=400, stop_ids=frozenset())
+    assert len(answer.ids) == 200, "a small random network soon runs in circles"
+    assert len(passes) < 100
 
 
 def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedModel) -> None:

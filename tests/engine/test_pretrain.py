@@ -13,6 +13,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lathe.corpora.structured_text import document
+from lathe.engine import gradients
 from lathe.engine import pretrain as engine
 from lathe.engine.base_folder import new_network, write_base
 from lathe.engine.copying import copy_prompts, copy_scores
@@ -54,7 +55,6 @@ def _recipe(**changes: object) -> PretrainRecipe:
         "decay_tokens": 2000,
         "warmup_tokens": 500,
         "chunk_tokens": 2048,
-        "threads": 1,
     }
     return PretrainRecipe.model_validate({**values, **changes})
 
@@ -62,12 +62,7 @@ def _recipe(**changes: object) -> PretrainRecipe:
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiling takes half a minute and is not what these tests are about."""
-
-    def body(network, window):
-        network.config._attn_implementation = engine.BLOCKED
-        return network.model
-
-    monkeypatch.setattr(engine, "compiled_body", body)
+    monkeypatch.setattr(gradients, "compiled_body", lambda network: network.model)
 
 
 def test_special_tokens_come_first_and_any_bytes_come_back(tokenizer) -> None:
@@ -130,7 +125,7 @@ def test_the_weighted_loss_equals_cross_entropy_over_all_positions() -> None:
     weights[:, 3] = 0
     losses = functional.cross_entropy((hidden[:, :-1] @ head.T).flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     expected = (losses * weights[:, 1:].flatten()).sum()
-    torch.testing.assert_close(engine.weighted_loss(hidden, head, ids, weights), expected)
+    torch.testing.assert_close(gradients.weighted_loss(hidden, head, ids, weights), expected)
 
 
 def test_micro_batches_do_not_change_the_gradient(tokenizer, uncompiled: None) -> None:
@@ -138,15 +133,35 @@ def test_micro_batches_do_not_change_the_gradient(tokenizer, uncompiled: None) -
     chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=2000, pad=3, seed=0)
     positions, weights = stretched_positions(len(chunk.ids_WT), 128, 512, 0.0, 0), chunk.weights_WT.astype(np.float32)
     grads = []
-    for micro in (2, 4):
-        trainee = engine.Trainee(recipe, tokenizer)
-        trainee.working.float()
-        engine.accumulate(
-            trainee, engine.compiled_body(trainee.working, 128), chunk, positions, weights, slice(0, 4), micro
-        )
-        grads.append({name: p.grad for name, p in trainee.master.named_parameters()})
+    for micro in (256, 512):
+        phase = recipe.phases[0].model_copy(update={"micro_tokens": micro})
+        master = engine.Trainee(recipe, tokenizer).master
+        gang = gradients.Alone(master)
+        gang.worker.network.float()
+        gang.window(128)
+        gang.gradients(master, *engine.step_parts(chunk, positions, weights, slice(0, 4), phase))
+        grads.append({name: p.grad for name, p in master.named_parameters()})
     for name, gradient in grads[0].items():
         torch.testing.assert_close(gradient, grads[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_find_the_gradients_of_one(tokenizer, uncompiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # for the processes: they compile by themselves
+    recipe = _recipe()
+    chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=2000, pad=3, seed=0)
+    positions, weights = stretched_positions(len(chunk.ids_WT), 128, 512, 0.0, 0), chunk.weights_WT.astype(np.float32)
+    phase = recipe.phases[0].model_copy(update={"micro_tokens": 256})
+    parts, norm = engine.step_parts(chunk, positions, weights, slice(0, 6), phase)
+    found = []
+    for processes in (1, 2):
+        master = engine.Trainee(recipe, tokenizer).master
+        with gradients.workers(master, processes) as gang:
+            gang.window(128)
+            gang.take(master)
+            loss = gang.gradients(master, parts, norm)
+        found.append((loss, torch.cat([p.grad.flatten() for p in master.parameters()])))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)
 
 
 def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path, uncompiled: None) -> None:

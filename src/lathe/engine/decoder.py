@@ -3,13 +3,14 @@
     decoder = Decoder(model)
     decoder.reserve(slots=16, capacity=900)
     last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
-    hidden_ND = decoder.step(tokens_N)                            # one more token in each of the first N slots
+    hidden_NMD = decoder.extend(tokens_NM)                        # M more tokens in each of the first N slots
+    decoder.keep(added_N)                                         # how many of them stay
 
 It computes what transformers computes, in the same order of operations, without building modules, masks and caches for every token;
 a test holds it to transformers' logits. Slots are rows of the cache; the first N are in use.
 
-Shapes: L layers, S slots, C capacity (tokens of a slot), N slots in use, T tokens, K key-value heads, G query heads to
-each of them, H = K x G heads, W head width, D hidden width.
+Shapes: L layers, S slots, C capacity (tokens of a slot), N slots in use, M new tokens of a slot, T tokens, K key-value
+heads, G query heads to each of them, H = K x G heads, W head width, D hidden width.
 """
 
 from __future__ import annotations
@@ -108,28 +109,39 @@ class Decoder:
         return functional.rms_norm(hidden_TD[-1], (hidden_TD.shape[1],), self.norm, self.epsilon)
 
     @torch.inference_mode()
-    def step(self, tokens_N: Tensor) -> Tensor:
-        """Appends one token to each of the first N slots; the normed hidden states after it, shape (N, D)."""
-        count = len(tokens_N)
-        rows_N, places_N = torch.arange(count, device=self.device), self.lengths_S[:count]
-        longest = int(places_N.max()) + 1
-        hidden_ND = functional.embedding(tokens_N, self.embedding)
-        cos_NW, sin_NW = self.cos_CW[places_N], self.sin_CW[places_N]
-        unseen_N11T = (torch.arange(longest, device=self.device) > places_N[:, None])[:, None, None]
-        hide = bool(unseen_N11T.any())
+    def extend(self, tokens_NM: Tensor) -> Tensor:
+        """Appends M tokens to each of the first N slots; the normed hidden states after each of them, shape (N, M, D).
+
+        The slots grow only by what `keep` then says: a guess that turns out wrong is overwritten by the next call.
+        """
+        count, more = tokens_NM.shape
+        rows_N1, before_N = torch.arange(count, device=self.device)[:, None], self.lengths_S[:count]
+        places_NM = before_N[:, None] + torch.arange(more, device=self.device)
+        longest = int(before_N.max()) + more
+        hidden_TD = functional.embedding(tokens_NM.flatten(), self.embedding)
+        cos_TW, sin_TW = self.cos_CW[places_NM.flatten()], self.sin_CW[places_NM.flatten()]
+        unseen_NM = torch.arange(longest, device=self.device) > places_NM[:, :, None]
+        unseen_N1MT = unseen_NM[:, None].repeat(1, 1, self.heads // self.key_heads, 1)  # query heads of a group in turn
+        hide = bool(unseen_N1MT.any())
         for index, layer in enumerate(self.layers):
-            query_NHW, key_NKW, value_NKW = self._project(layer, hidden_ND, cos_NW[:, None], sin_NW[:, None])
+            query_THW, key_TKW, value_TKW = self._project(layer, hidden_TD, cos_TW[:, None], sin_TW[:, None])
             keys_NKCW, values_NKCW = self.keys_LSKCW[index, :count], self.values_LSKCW[index, :count]
-            keys_NKCW[rows_N, :, places_N] = key_NKW
-            values_NKCW[rows_N, :, places_N] = value_NKW
-            query_NKGW = query_NHW.view(count, self.key_heads, -1, self.width)
-            scores_NKGT = (query_NKGW @ keys_NKCW[:, :, :longest].transpose(2, 3)) * self.width**-0.5
+            keys_NKCW[rows_N1, :, places_NM] = key_TKW.view(count, more, self.key_heads, self.width)
+            values_NKCW[rows_N1, :, places_NM] = value_TKW.view(count, more, self.key_heads, self.width)
+            query_NMKGW = query_THW.view(count, more, self.key_heads, -1, self.width)
+            query_NKRW = query_NMKGW.permute(0, 2, 3, 1, 4).reshape(count, self.key_heads, -1, self.width)
+            scores_NKRT = (query_NKRW @ keys_NKCW[:, :, :longest].transpose(2, 3)) * self.width**-0.5
             if hide:
-                scores_NKGT = scores_NKGT.masked_fill(unseen_N11T, float("-inf"))
-            attended_NKGW = torch.softmax(scores_NKGT, dim=-1) @ values_NKCW[:, :, :longest]
-            hidden_ND = self._rest(layer, hidden_ND, attended_NKGW.reshape(count, -1))
-        self.lengths_S[:count] += 1
-        return functional.rms_norm(hidden_ND, (hidden_ND.shape[1],), self.norm, self.epsilon)
+                scores_NKRT = scores_NKRT.masked_fill(unseen_N1MT, float("-inf"))
+            attended_NKRW = torch.softmax(scores_NKRT, dim=-1) @ values_NKCW[:, :, :longest]
+            attended_NKGMW = attended_NKRW.view(count, self.key_heads, -1, more, self.width)
+            hidden_TD = self._rest(layer, hidden_TD, attended_NKGMW.permute(0, 3, 1, 2, 4).reshape(count * more, -1))
+        normed_TD = functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), self.norm, self.epsilon)
+        return normed_TD.view(count, more, -1)
+
+    def keep(self, added_N: Tensor) -> None:
+        """Says how many of the tokens that `extend` appended to each of the first N slots stay."""
+        self.lengths_S[: len(added_N)] += added_N
 
     @torch.inference_mode()
     def copy_prefix(self, source: int, target: int, length: int) -> None:

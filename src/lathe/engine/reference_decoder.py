@@ -36,9 +36,13 @@ class ReferenceDecoder:
         return self._forward(slot, torch.as_tensor(ids, device=self.device))
 
     @torch.inference_mode()
-    def step(self, tokens_N: Tensor) -> Tensor:
-        """Appends one token to each of the first N slots; the hidden states after it, shape (N, D)."""
-        return torch.stack([self._forward(slot, token_1) for slot, token_1 in enumerate(tokens_N[:, None])])
+    def extend(self, tokens_NM: Tensor) -> Tensor:
+        """Appends one token (M = 1) to each of the first N slots; the hidden states after it, shape (N, 1, D)."""
+        assert tokens_NM.shape[1] == 1
+        return torch.stack([self._forward(slot, token_1) for slot, token_1 in enumerate(tokens_NM)])[:, None]
+
+    def keep(self, added_N: Tensor) -> None:
+        """Every token stays: none was a guess."""
 
     def move(self, source: int, target: int) -> None:
         """Moves a slot's content."""

@@ -14,7 +14,7 @@ Shapes: W windows, T positions of a window.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class WeightedText(Protocol):
     @property
     def weights(self) -> Sequence[tuple[int, int, float]]:
         """Stretches that cover it: first character, character after the last, loss weight."""
+
+
+Documents = Callable[[int, int, int, float], Iterator[WeightedText]]
+"""(seed, first index, longest characters, drill share) -> documents without end."""
 
 
 @dataclass(frozen=True)

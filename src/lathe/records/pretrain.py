@@ -99,7 +99,9 @@ class PretrainRecipe(Written):
     chunk_tokens: int = Field(
         524_288, gt=0, description="tokens of documents generated and packed together; checkpoints fall between chunks"
     )
-    threads: int | None = Field(None, gt=0, description="CPU threads; None leaves torch's choice")
+    workers: int = Field(
+        1, gt=0, description="processes of one thread that share the micro-batches of a step; 1: this process alone"
+    )
 
     def total_tokens(self) -> int:
         """Window positions of all phases."""

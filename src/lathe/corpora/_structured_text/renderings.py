@@ -6,6 +6,7 @@
     log          2031-02-11 09:14:02 WARN silver_harbor=41.7 crew="Anna Bellford"
     letter       a subject line, a greeting, prose or a listing, a signature
     markup       YAML, XML, INI, JSON, query string
+    columns      a line of labels and a line of values
     table        rows of one schema as Markdown, CSV, TSV or an aligned table
 
 `plain` keeps every value in its plain surface, so that the target can be copied; otherwise a value may need its rule
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -55,6 +57,46 @@ def shuffled(record: Record, rng: Random) -> dict[Field, Any]:
         f: shuffled(v, rng) if f.kind == "object" else [shuffled(row, rng) for row in v] if f.kind == "rows" else v
         for f, v in items
     }
+
+
+def reworded(record: Record, rng: Random) -> dict[Field, Any]:
+    """The record with some labels worded differently: a word left out, added, or the words turned round with "of".
+
+    A label that another field of the same level already has stays as it was.
+    """
+    taken = {field.label for field in record}
+    changed: dict[Field, Any] = {}
+    for field, value in record.items():
+        inner = (
+            reworded(value, rng)
+            if field.kind == "object"
+            else [reworded(row, rng) for row in value]
+            if field.kind == "rows"
+            else value
+        )
+        label = _reworded(field.label, rng) if rng.random() < 0.5 else field.label
+        if label != field.label and label not in taken:
+            taken.add(label)
+            field = replace(field, label=label)
+        changed[field] = inner
+    return changed
+
+
+def _reworded(label: tuple[str, ...], rng: Random) -> tuple[str, ...]:
+    draw = rng.random()
+    if len(label) == 1 or draw < 0.25:
+        return (words.word(rng), *label) if rng.random() < 0.5 else (*label, words.word(rng))
+    if draw < 0.7:
+        gone = rng.randrange(len(label))
+        return label[:gone] + label[gone + 1 :]
+    return (label[-1], "of", *label[:-1])
+
+
+def columns(record: Record, rng: Random, plain: bool) -> str:
+    """A line of labels and a line of values."""
+    joint = rng.choice((" | ", ", ", "\t", ";", " / "))
+    pairs = list(_paths(record, rng.choice(("title", "words", "snake", "sentence")), " ", rng, plain))
+    return joint.join(path for path, _ in pairs) + "\n" + joint.join(shown for _, shown in pairs)
 
 
 def listing(record: Record, rng: Random, plain: bool) -> str:
@@ -343,6 +385,7 @@ RENDERINGS = (
     (ini, 3),
     (json_text, 7),
     (query, 1),
+    (columns, 5),
 )
 
 

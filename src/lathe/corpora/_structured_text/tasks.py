@@ -21,13 +21,14 @@ from typing import Any
 
 from lathe.corpora._structured_text import fields, words
 from lathe.corpora._structured_text.draft import ANSWER, CUE, ECHO, FREE, Draft
-from lathe.corpora._structured_text.fields import Field, json_type, key, target
+from lathe.corpora._structured_text.fields import Field, Record, json_type, key, target
 from lathe.corpora._structured_text.renderings import (
     RENDERINGS,
     dump,
     listing,
     plain_listing,
     plain_yaml,
+    reworded,
     show,
     shuffled,
     surface,
@@ -96,10 +97,12 @@ def json_schema(schema: Sequence[Field], style: str, rng: Random | None = None) 
 
 
 def shape(schema: Sequence[Field], style: str, notation: str) -> str:
-    """A compact notation of the schema: "{name: string, tags: [string]}" or names alone."""
+    """A compact notation of the schema: names alone, types, or types under quoted keys (as Lathe's prompts have it)."""
     parts = []
     for field in schema:
-        name = key(field.label, style) + ("?" if field.optional and notation != "names" else "")
+        name = key(field.label, style)
+        name = f'"{name}"' if notation == "quoted" else name
+        name += "?" if field.optional and notation != "names" else ""
         if field.kind == "object":
             parts.append(f"{name}: {shape(field.children, style, notation)}")
         elif field.kind == "rows":
@@ -109,7 +112,8 @@ def shape(schema: Sequence[Field], style: str, notation: str) -> str:
         elif field.kind == "list":
             parts.append(f"{name}: [{json_type(field.children[0].kind)}]")
         elif field.choices:
-            parts.append(f"{name}: {' | '.join(field.choices)}")
+            quote, joint = ('"', "|") if notation == "quoted" else ("", " | ")
+            parts.append(f"{name}: {joint.join(quote + choice + quote for choice in field.choices)}")
         else:
             parts.append(f"{name}: {field.kind if field.kind in ('date', 'datetime') else json_type(field.kind)}")
     return "{" + ", ".join(parts) + "}"
@@ -117,11 +121,13 @@ def shape(schema: Sequence[Field], style: str, notation: str) -> str:
 
 def _schema_text(schema: Sequence[Field], style: str, rng: Random) -> str:
     draw = rng.random()
-    if draw < 0.55:
+    if draw < 0.3:
         body = dump(json_schema(schema, style, rng if rng.random() < 0.5 else None), rng.choice((None, None, None, 2)))
-    elif draw < 0.8:
+    elif draw < 0.75:
+        body = shape(schema, style, "quoted")
+    elif draw < 0.88:
         body = shape(schema, style, "types")
-    elif draw < 0.92:
+    elif draw < 0.95:
         body = shape(schema, style, "names")
     else:
         body = ", ".join(key(field.label, style) for field in schema)
@@ -167,16 +173,27 @@ def _fitted(rng: Random, room: int, parts: int = 1) -> tuple[tuple[Field, ...], 
 
 
 def extract(rng: Random, room: int) -> Draft:
-    """A text and its JSON; the keys come from a schema, or from the labels where none is shown."""
+    """A text and its JSON; the keys come from a schema, or from the labels where none is shown.
+
+    With a schema the text is no copy of it: its order differs, some labels are worded differently, and it may state
+    fields that nobody asked for. So a value has to be found by its label and not by its place.
+    """
     schema, style, (record,) = _fitted(rng, room)
-    with_schema = rng.random() < 0.62
+    with_schema = rng.random() < 0.72
     plain = rng.random() < (0.4 if with_schema else 0.75)
-    shown = shuffled(record, rng) if with_schema and rng.random() < 0.4 else record
+    shown: Record = record
+    if with_schema:
+        shown = shuffled(shown, rng) if rng.random() < 0.65 else shown
+        shown = reworded(shown, rng) if rng.random() < 0.5 else shown
+        if len(schema) > 2 and rng.random() < 0.3:
+            unasked = rng.sample(schema, rng.randint(1, len(schema) // 3))
+            schema = tuple(field for field in schema if field not in unasked)
+            record = {field: value for field, value in record.items() if field not in unasked}
     text = show(shown, rng, plain)
-    answer = dump(target(record, style if with_schema else "snake"), None if rng.random() < 0.88 else 2)
+    answer = dump(target(record, style if with_schema else "snake"), None if rng.random() < 0.9 else 2)
     ask = _schema_text(schema, style, rng) if with_schema else ""
     instruction = _instruction(rng) if rng.random() < 0.85 else ""
-    parts = [text, ask, instruction]
+    parts = [rng.choice(("", "", "Text:\n", "Text: ", "Document:\n")) + text, ask, instruction]
     rng.shuffle(parts)
     return _one_turn("\n\n".join(part for part in parts if part), answer, rng)
 
@@ -553,7 +570,7 @@ def plain_text(rng: Random, room: int) -> Draft:
 
 
 TASKS: tuple[tuple[Callable[[Random, int], Draft], int], ...] = (
-    (extract, 46),
+    (extract, 52),
     (examples, 14),
     (gather, 7),
     (question, 8),

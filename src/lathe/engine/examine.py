@@ -1,0 +1,123 @@
+"""What a network being pretrained is worth so far: bits per byte of held-out documents, and copying.
+
+examiner = Examiner(recipe, documents, tokenizer)
+examiner.held_out(examined(master))
+examiner.copying(examined(master), lengths=(4, 16), distances=(128, 2048))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+from lathe.engine.attention import PACKED, register_attention
+from lathe.engine.copying import copy_scores
+from lathe.engine.gradients import viewed, weighted_loss
+from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS
+from lathe.engine.windows import Documents, WeightedText, make_chunk
+from lathe.records.pretrain import CopyScore, HeldOut, PretrainRecipe
+
+_HELD_OUT_SEED = 1_000_003
+
+
+def examined(master: LlamaForCausalLM) -> LlamaForCausalLM:
+    """The network as it will be shipped: bf16, with an attention that needs no mask."""
+    register_attention()
+    weights = {name: parameter.detach().to(torch.bfloat16) for name, parameter in master.named_parameters()}
+    return viewed(master.config, weights, PACKED).eval()
+
+
+class Examiner:
+    """Measures a network on held-out documents and on copying, always on the same material."""
+
+    def __init__(
+        self, recipe: PretrainRecipe, documents: Documents, tokenizer: Tokenizer, num_tokens: int = 60_000
+    ) -> None:
+        stream = documents(recipe.seed + _HELD_OUT_SEED, 0, 1500, 0.15)
+        self.texts: list[WeightedText] = []
+
+        def kept() -> Iterator[WeightedText]:
+            for document in stream:
+                self.texts.append(document)
+                yield document
+
+        self.tokenizer = tokenizer
+        self.chunk = make_chunk(
+            kept(),
+            tokenizer,
+            window=min(1024, recipe.network.context),
+            tokens=num_tokens,
+            pad=SPECIAL_TOKENS.index(PAD),
+            seed=0,
+        )
+        self.filler = torch.from_numpy(self.chunk.ids_WT.astype(np.int64)).flatten()
+        self.filler = self.filler[self.filler >= len(SPECIAL_TOKENS)]
+        self.tokens = torch.tensor(
+            [
+                index
+                for index in range(len(SPECIAL_TOKENS) + 256, recipe.network.vocabulary)
+                if "\ufffd" not in tokenizer.decode([index])
+            ]
+        )
+
+    @torch.no_grad()
+    def held_out(self, network: LlamaForCausalLM) -> HeldOut:
+        """Bits per byte over all windows, and over the tokens of weight 1."""
+        pad = self.tokenizer.token_to_id(PAD)
+        nats = answer_nats = 0.0
+        text_bytes = answer_bytes = 0
+        head_VD = network.lm_head.weight
+        for ids_T, weights_T in zip(self.chunk.ids_WT, self.chunk.weights_WT, strict=True):
+            ids_BT = torch.from_numpy(ids_T.astype(np.int64))[None]
+            hidden = network.model(input_ids=ids_BT, use_cache=False).last_hidden_state
+            used, answer = (
+                torch.from_numpy((ids_T != pad)[None]).float(),
+                torch.from_numpy(((weights_T == 1) & (ids_T != pad))[None]).float(),
+            )
+            nats += float(weighted_loss(hidden, head_VD, ids_BT, used))
+            answer_nats += float(weighted_loss(hidden, head_VD, ids_BT, answer))
+            text_bytes += self._bytes(ids_T[ids_T != pad])
+            answer_bytes += self._bytes(ids_T[(weights_T == 1) & (ids_T != pad)])
+        return HeldOut(
+            documents=self.chunk.num_documents,
+            bits_per_byte=nats / math.log(2) / max(1, text_bytes),
+            answer_bits_per_byte=answer_nats / math.log(2) / max(1, answer_bytes),
+        )
+
+    def _bytes(self, ids: np.ndarray) -> int:
+        return len(self.tokenizer.decode(ids.tolist(), skip_special_tokens=False).encode())
+
+    def copying(
+        self,
+        network: LlamaForCausalLM,
+        lengths: tuple[int, ...],
+        distances: tuple[int, ...],
+        count: int = 64,
+        text: Tensor | None = None,
+    ) -> tuple[CopyScore, ...]:
+        """Copying scores of the network by length and distance, both in tokens.
+
+        text: ids of a long random text whose stretches are copied; None copies tokens drawn one by one, which no
+        tokenizer would ever put side by side.
+        """
+        mark, close = (self.tokenizer.encode(words, add_special_tokens=False).ids for words in ("copy: <", ">\n"))
+        return tuple(
+            copy_scores(
+                network.model,
+                network.lm_head.weight,
+                mark=mark,
+                close=close,
+                filler=self.filler,
+                tokens=self.tokens if text is None else text,
+                lengths=lengths,
+                distances=distances,
+                count=count,
+                in_order=text is not None,
+            )
+        )
