@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 LEAST_ENTROPY = 3.2
@@ -22,12 +23,15 @@ LEAST_ENTROPY = 3.2
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of text that should not be in a set. sign: without this text nothing matches. sure: what a match must pass."""
+    """One kind of text that should not be in a set.
+
+    sign: a cheap look without whose yes nothing matches, which matters over a million rows. sure: what a match must pass.
+    """
 
     name: str
     level: Literal["error", "warning"]
     pattern: re.Pattern[str]
-    sign: str = ""
+    sign: Callable[[str], bool]
     sure: Callable[[str], bool] = lambda found: True
 
 
@@ -71,7 +75,6 @@ def issued(text: str) -> bool:
     return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
 
 
-SECRET_VALUE = "secret value"
 _KEY = r"-----(?:BEGIN|END) (?:[A-Z]+ )*PRIVATE KEY-----"
 _GITHUB = r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{20,})"
 _JWT = r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
@@ -82,39 +85,59 @@ _NAMED = (
 _MAIL = r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}\b(?![:.][/~\w])"
 _IBAN = r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b"
 _ABROAD = r"\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?(?:\d{2,4}[ .-]?){2,4}\d{2,4}"
+_CARD = r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)"
+_SOCIAL = r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"
 _AT_HOME = r"\(\d{3}\) ?\d{3}-\d{4}|\d{3}[.-]\d{3}[.-]\d{4}"
+_PHONE = rf"(?<![\w.,/+-])(?:{_ABROAD}|{_AT_HOME})(?![\w-])"
+
+
+def any_of(*texts: str) -> Callable[[str], bool]:
+    """Whether one of these stands in a text."""
+    only = texts[0]
+    return (lambda text: only in text) if len(texts) == 1 else (lambda text: any(one in text for one in texts))
+
+
+def names_secret(text: str) -> bool:
+    """Whether a text speaks of keys, tokens or passwords."""
+    lower = text.lower()
+    return "key" in lower or "secret" in lower or "token" in lower or "passw" in lower
+
+
+LONG_NUMBER = re.compile(r"\d[\d ().-]{9,}\d")
+"""What every card, social security and phone number holds; a phone number with its country also a plus sign."""
+IBAN_HEAD = re.compile(r"[A-Z]{2}\d\d")
+
+
+@lru_cache(maxsize=1)
+def long_number(text: str) -> bool:
+    """Whether a text holds a number that long; several kinds ask so of the same text."""
+    return LONG_NUMBER.search(text) is not None
+
 
 KINDS = (
-    Kind("private key", "error", re.compile(f"{_KEY}(?:.*?{_KEY})?", re.DOTALL), "PRIVATE KEY"),
-    Kind("Hugging Face token", "error", re.compile(r"\bhf_[A-Za-z0-9]{30,}\b"), "hf_"),
-    Kind("OpenAI or Anthropic key", "error", re.compile(r"\bsk-(?:[a-z]+-)*[A-Za-z0-9_-]{20,}"), "sk-"),
-    Kind("GitHub token", "error", re.compile(_GITHUB), "_"),
-    Kind("AWS key", "error", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "IA"),
-    Kind("Google key", "error", re.compile(r"\bAIza[A-Za-z0-9_-]{35}"), "AIza"),
-    Kind("Slack token", "error", re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"), "xox"),
-    Kind("Stripe key", "error", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}"), "k_live_"),
-    Kind("JSON web token", "error", re.compile(_JWT), "eyJ"),
-    Kind("password in an address", "error", re.compile(_ADDRESS), "://"),
-    Kind(SECRET_VALUE, "error", re.compile(_NAMED, re.IGNORECASE), sure=random_token),
-    Kind("e-mail address", "warning", re.compile(_MAIL), "@", somebody),
-    Kind("card number", "warning", re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)"), sure=luhn),
-    Kind("bank account (IBAN)", "warning", re.compile(_IBAN), sure=iban),
-    Kind("US social security number", "warning", re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"), "-", issued),
-    Kind("phone number", "warning", re.compile(rf"(?<![\w.,/+-])(?:{_ABROAD}|{_AT_HOME})(?![\w-])")),
+    Kind("private key", "error", re.compile(f"{_KEY}(?:.*?{_KEY})?", re.DOTALL), any_of("PRIVATE KEY")),
+    Kind("Hugging Face token", "error", re.compile(r"\bhf_[A-Za-z0-9]{30,}\b"), any_of("hf_")),
+    Kind("OpenAI or Anthropic key", "error", re.compile(r"\bsk-(?:[a-z]+-)*[A-Za-z0-9_-]{20,}"), any_of("sk-")),
+    Kind("GitHub token", "error", re.compile(_GITHUB), any_of("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_")),
+    Kind("AWS key", "error", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), any_of("AKIA", "ASIA")),
+    Kind("Google key", "error", re.compile(r"\bAIza[A-Za-z0-9_-]{35}"), any_of("AIza")),
+    Kind("Slack token", "error", re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"), any_of("xox")),
+    Kind("Stripe key", "error", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}"), any_of("k_live_")),
+    Kind("JSON web token", "error", re.compile(_JWT), any_of("eyJ")),
+    Kind("password in an address", "error", re.compile(_ADDRESS), any_of("://")),
+    Kind("secret value", "error", re.compile(_NAMED, re.IGNORECASE), names_secret, random_token),
+    Kind("e-mail address", "warning", re.compile(_MAIL), any_of("@"), somebody),
+    Kind("card number", "warning", re.compile(_CARD), long_number, luhn),
+    Kind("bank account (IBAN)", "warning", re.compile(_IBAN), lambda text: IBAN_HEAD.search(text) is not None, iban),
+    Kind("US social security number", "warning", re.compile(_SOCIAL), long_number, issued),
+    Kind("phone number", "warning", re.compile(_PHONE), lambda text: "+" in text or long_number(text)),
 )
-SECRET_WORDS = ("key", "secret", "token", "passw")
-MANY_DIGITS = re.compile(r"\d{2}[ ().-]?\d")
-"""What every number of a card, account or phone holds."""
 
 
 def found_in(text: str) -> Iterator[tuple[Kind, int, int]]:
-    """(kind, begin, end) of everything found, by kind. Cheap signs are looked for first, which matters over a million rows."""
-    lower = text.lower()
-    named = any(word in lower for word in SECRET_WORDS)
-    digits = MANY_DIGITS.search(text) is not None
+    """(kind, begin, end) of everything found, by kind."""
     for kind in KINDS:
-        possible = kind.sign in text if kind.sign else named if kind.name == SECRET_VALUE else digits
-        for match in kind.pattern.finditer(text) if possible else ():
+        for match in kind.pattern.finditer(text) if kind.sign(text) else ():
             if kind.sure(match.group()):
                 yield kind, match.start(), match.end()
 
