@@ -9,9 +9,11 @@ from pathlib import Path
 
 from lathe.errors import DataError
 
-ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow")
+ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow", ".nl")
 """Files of a folder that are read as rows; those of text may have `.gz` behind it."""
 TABLE_SUFFIXES = (".parquet", ".arrow")
+ANSWERS_OF = {".nl": ".cm"}
+"""Files of texts, one a line, whose answers stand in the same lines of a file beside them (NL2Bash: sentences and commands)."""
 SAVED_BY_DATASETS = ("state.json", "dataset_info.json")
 """Files that tell a folder made by `save_to_disk` of the package datasets; its rows are in data-*.arrow."""
 KINDS = (
@@ -64,6 +66,12 @@ def row_files(path: Path) -> list[Path]:
     for file in found:
         regular(file)
     return found
+
+
+def answers_of(path: Path) -> Path | None:
+    """The file that holds the answers to a file of texts; None for files whose rows are whole."""
+    suffix = ANSWERS_OF.get(path.suffix)
+    return path.with_suffix(suffix) if suffix is not None else None
 
 
 def schema_files(folder: Path) -> dict[str, Path]:

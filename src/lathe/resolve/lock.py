@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lathe.errors import InputError
-from lathe.files import row_files, schema_files
+from lathe.files import answers_of, row_files, schema_files
 from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
 from lathe.resolve.base import base_files, find_base
@@ -40,7 +40,8 @@ def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
     schema = recipe.schema_
     if schema.from_ is not None:
         schema = schema.model_copy(update={"from_": str(data_path(schema.from_, recipe_folder))})
-    rows = tuple(hashed(path) for place in origins(data) for path in row_files(Path(place)))
+    files = [path for place in origins(data) for path in row_files(Path(place))]
+    rows = tuple(hashed(part) for path in files for part in (path, answers_of(path)) if part is not None)
     check_mirror(recipe.data, recipe_folder, rows)
     schemas = schema_files(Path(schema.from_)).values() if schema.from_ is not None else ()
     base = find_base(recipe.base, recipe_folder)

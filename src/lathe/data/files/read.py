@@ -3,7 +3,8 @@
     for item in read_file(Path("rows.jsonl")):
         item  ->  Placed(file, line, row)  or  RejectedRow(file, line, reason)
 
-Formats: JSON lines, one JSON array, CSV (.csv), TSV (.tsv), each also gzipped. Lines end at the byte \\n and nowhere else, so
+Formats: JSON lines, one JSON array, CSV (.csv), TSV (.tsv), each also gzipped; and texts with their answers in two files (.nl, .cm,
+as in NL2Bash). Lines end at the byte \\n and nowhere else, so
 that a line number here is the one that an editor shows, whatever characters a text holds.
 """
 
@@ -18,9 +19,10 @@ from typing import IO
 
 from lathe.data.files.csv_rows import csv_rows
 from lathe.data.files.json_rows import ARRAY, array_rows, line_rows
+from lathe.data.files.pairs import pair_rows
 from lathe.data.files.placed import Placed, rejected
 from lathe.errors import DataError
-from lathe.files import regular
+from lathe.files import answers_of, regular
 from lathe.records import RejectedRow
 
 __all__ = ["Placed", "read_file", "read_lines", "rejected"]
@@ -65,6 +67,12 @@ def read_file(path: Path, name: str | None = None) -> Iterator[Placed | Rejected
     """
     regular(path)
     said = name or str(path)
+    if (answers := answers_of(path)) is not None:
+        regular(answers)
+        with open(path, "rb") as texts, open(answers, "rb") as written:
+            one, other = read_lines(texts, texts, said, False), read_lines(written, written, str(answers), False)
+            yield from pair_rows(one, other, said, answers.name)
+        return
     with open(path, "rb") as raw:
         head = raw.read(512)
         raw.seek(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from lathe.data.files import tables
 from lathe.data.files.read import Placed, read_file
 from lathe.data.preparing.split import side_of
 from lathe.errors import DataError
-from lathe.files import TABLE_SUFFIXES, row_files, schema_files
+from lathe.files import TABLE_SUFFIXES, answers_of, row_files, schema_files
 from lathe.public_sources import by_sha256
 from lathe.records import DataSpec, Json, LockedRecipe, RejectedRow, SchemaSpec, Side, Source, TaskSetup
 from lathe.runs import file_sha256
@@ -56,16 +56,24 @@ def origins(locked: LockedRecipe) -> list[Origin]:
     found = []
     for place, side in named:
         for path in row_files(Path(place)) if place is not None else []:
-            sha256 = file_sha256(path)
-            if known.get(str(path), sha256) != sha256:
-                hint = "Run the same command again: what depends on the file is made anew."
-                raise DataError("the file has changed since the recipe was locked", file=str(path), hint=hint)
+            sha256 = unchanged(path, known)
+            if (answers := answers_of(path)) is not None:
+                unchanged(answers, known)
             public = by_sha256(sha256)
             licence, citation = (public.licence, public.citation) if public else (None, None)
             source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation)
             limited = place in (data.source, data.train)
             found.append(Origin(source, path, side, *shares(data), limited))
     return found
+
+
+def unchanged(path: Path, known: Mapping[str, str]) -> str:
+    """The hash of a file. Raises DataError where it is not the one that was locked. known: sha256 by path."""
+    sha256 = file_sha256(path)
+    if known.get(str(path), sha256) != sha256:
+        hint = "Run the same command again: what depends on the file is made anew."
+        raise DataError("the file has changed since the recipe was locked", file=str(path), hint=hint)
+    return sha256
 
 
 def shares(data: DataSpec) -> tuple[float, float]:
