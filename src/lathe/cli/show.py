@@ -131,6 +131,10 @@ class Screen:
         """The JSON document of a verb, on stdout."""
         self._write(self._out, json.dumps(self._masked(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
+    def row(self, value: Any) -> None:
+        """One line of JSON among many, on stdout."""
+        self._write(self._out, json.dumps(self._masked(value), ensure_ascii=False, allow_nan=False) + "\n")
+
     def _masked(self, value: Any) -> Any:
         """A JSON value without secrets. Masked before it becomes text, so that it stays JSON whatever the secrets are."""
         if isinstance(value, str):

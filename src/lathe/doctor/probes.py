@@ -114,11 +114,23 @@ def disk(folder: Path) -> Capability:
     return Capability(name="disk", ok=True, detail=f"a durable write takes {milliseconds:.0f} ms, {free:.1f} GB free")
 
 
+def shell(_: Path) -> Capability:
+    """A command parsed and judged."""
+    if find_spec("tree_sitter") is None or find_spec("tree_sitter_bash") is None:
+        remedy = "pip install 'lathe-slm[shell]'"
+        return Capability(name="shell", ok=False, detail="needs tree-sitter, tree-sitter-bash", remedy=remedy)
+    from lathe.shell.judge import judge
+
+    ok = judge("rm -rf /").level == 4
+    return Capability(name="shell", ok=ok, detail="commands are parsed and judged" if ok else "a command was judged wrong")
+
+
 PROBES: dict[str, Callable[[Path], Capability]] = {
     "disk": disk,
     "tokenizers": tokenizers,
     "torch": torch,
     "compiler": compiler,
+    "shell": shell,
 }
 METHOD_NEEDS = {"lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes")}
 """Packages that a method needs beside torch."""

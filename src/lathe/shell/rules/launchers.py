@@ -1,0 +1,332 @@
+"""Programs that run what they are given: a command of their own words, a text of code, or their input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lathe.shell import marks
+from lathe.shell.calls import Call, launcher
+from lathe.shell.marks import HOLE, is_known
+from lathe.shell.verdict import quoted
+
+ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
+PREFIXES: dict[str, tuple[str, int]] = {
+    # name: (its options that take a value, words of its own before the command)
+    "command": ("", 0), "builtin": ("", 0), "exec": ("-a", 0), "time": ("-f -o --format --output", 0), "nice": ("-n --adjustment", 0),
+    "ionice": ("-c -n -p -P -u --class --classdata", 0), "nohup": ("", 0), "setsid": ("", 0), "timeout": ("-s -k --signal --kill-after", 1),
+    "stdbuf": ("-i -o -e --input --output --error", 0), "unbuffer": ("", 0), "chrt": ("-T -P -D", 1), "taskset": ("", 1),
+    "chroot": ("-G -u -g", 1), "fakeroot": ("-l -s -i -b", 0), "strace": ("-e -o -p -s -u -E -a -I -O -S -P -X", 0), "ltrace": ("-e -o -p -s -u -n -a", 0),
+    "valgrind": ("", 0), "torsocks": ("-u -p", 0), "torify": ("", 0), "proxychains": ("-f", 0), "proxychains4": ("-f", 0), "caffeinate": ("-t -w", 0),
+    "dbus-run-session": ("", 0), "dbus-launch": ("", 0), "xvfb-run": ("-n -s -e -f -p", 0), "unshare": ("-R -w -S -G", 0), "firejail": ("", 0),
+    "bwrap": ("", 0), "nsenter": ("-t -S -G --target", 0), "systemd-run": ("-u -p -E -M -H --unit --property --on-active --on-calendar --uid --gid", 0),
+    "systemd-inhibit": ("", 0), "setarch": ("", 0), "linux32": ("", 0), "linux64": ("", 0), "numactl": ("-C -N -m -p -i", 0), "cgexec": ("-g", 0),
+    "gosu": ("", 1), "su-exec": ("", 1), "setpriv": ("", 0), "prlimit": ("", 0), "rlwrap": ("-a -b -c -f -H -s", 0), "coproc": ("", 0),
+    "noglob": ("", 0), "nocorrect": ("", 0), "faketime": ("-f", 1), "chpst": ("-u -U -b -m -d -o -p -f -c", 0), "setuidgid": ("", 1), "envdir": ("", 1),
+    "softlimit": ("", 0), "pkexec": ("--user", 0), "eatmydata": ("", 0), "perf": ("", 1), "gtimeout": ("-s -k", 1), "then": ("", 0), "do": ("", 0),
+    "else": ("", 0), "!": ("", 0), "{": ("", 0), "start-stop-daemon": ("", 0), "daemonize": ("-c -e -o -p -l -u", 0), "entr": ("", 0),
+    "sg": ("", 1), "cpulimit": ("-l -e -p", 0), "schedtool": ("-n -e -p", 0),
+}  # fmt: skip
+PRIVILEGED = {"pkexec", "nsenter", "gosu", "su-exec"}
+SHELLS = {"sh"}
+
+
+def after_options(words: Sequence[str], valued: Sequence[str], skip: int = 0) -> list[str]:
+    """The words from the first that is no option of the launcher itself."""
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if word == "--":
+            place += 1
+            break
+        if word.startswith("-") and len(word) > 1:
+            short = not word.startswith("--")
+            separate = word in valued or (
+                short and len(word) > 2 and word[-2:] and "-" + word[-1] in valued and "-" + word[1] not in valued
+            )
+            place += 2 if separate else 1
+        elif word.startswith("+") and len(word) > 1:
+            place += 1
+        else:
+            break
+    return list(words[place + skip :])
+
+
+def _run(call: Call, words: list[str], *, elevated: bool = False) -> str:
+    with call.shell.subshell(elevated=elevated):
+        return call.shell.call(words, call.stdin) if words else marks.origin(call.stdin)
+
+
+def _prefix(call: Call) -> str:
+    valued, skip = PREFIXES[call.name]
+    if call.name == "command" and any(word in ("-v", "-V") for word in call.words[:1]):
+        return call.words[-1] if len(call.words) > 1 else ""
+    return _run(call, after_options(call.words, valued.split(), skip), elevated=call.name in PRIVILEGED)
+
+
+for _name in PREFIXES:
+    launcher(_name)(_prefix)
+
+
+@launcher("sudo")
+def sudo(call: Call) -> str:
+    valued = (
+        "-u -g -C -h -p -r -t -T -U -D -R -a -c --user --group --host --prompt --chdir --chroot --role --type".split()
+    )
+    words = after_options(call.words, valued)
+    while words and ASSIGNMENT.match(words[0]):
+        name, _, value = words.pop(0).partition("=")
+        call.shell.assign(name, value)
+    flags = "".join(word[1:] for word in call.words[: len(call.words) - len(words)] if re.fullmatch(r"-\w+", word))
+    shell_asked = {"-s", "-i", "--shell", "--login"} & set(call.words) or "i" in flags or "s" in flags
+    if not words:
+        if shell_asked:
+            call.shell.found(3, "privilege", "opens a shell with all privileges")
+            return call.shell.execute(call.stdin) if call.stdin else ""
+        return ""
+    if shell_asked:
+        with call.shell.subshell(elevated=True):
+            return call.shell.execute(" ".join(words), call.stdin)
+    return _run(call, words, elevated=True)
+
+
+@launcher("su", "runuser")
+def su(call: Call) -> str:
+    code = [word for flag, word in zip(call.words, call.words[1:]) if flag in ("-c", "--command", "-lc", "-mc", "-pc")]
+    code += [word.split("=", 1)[1] for word in call.words if word.startswith("--command=")]
+    if call.name == "runuser" and "-u" in call.words:
+        return _run(call, after_options(call.words, ["-u", "-g"]), elevated=True)
+    if not code:
+        call.shell.found(3, "privilege", "opens a shell of another user")
+        code = [call.stdin] if call.stdin else []
+    with call.shell.subshell(elevated=True):
+        return "".join(call.shell.execute(text, call.stdin) for text in code)
+
+
+@launcher("env")
+def env(call: Call) -> str:
+    split = [word for flag, word in zip(call.words, call.words[1:]) if flag in ("-S", "--split-string")]
+    split += [word[2:] for word in call.words if word.startswith("-S") and len(word) > 2]
+    split += [word.split("=", 1)[1] for word in call.words if word.startswith("--split-string=")]
+    if split:
+        return call.shell.execute(
+            " ".join([*split, *call.words[call.words.index(split[0]) + 1 :]] if split[0] in call.words else split),
+            call.stdin,
+        )
+    words = after_options(call.words, ["-u", "--unset", "-C", "--chdir"])
+    with call.shell.subshell():
+        while words and ASSIGNMENT.match(words[0]):
+            name, _, value = words.pop(0).partition("=")
+            call.shell.call(["export", f"{name}={value}"])
+            call.shell.assign(name, value)
+        return call.shell.call(words, call.stdin) if words else marks.ENVIRONMENT
+
+
+@launcher("sh")
+def shell(call: Call) -> str:
+    """A shell: code after -c, a script in a file, or code on its input."""
+    words = call.words
+    for place, word in enumerate(words):
+        if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
+            rest = (
+                after_options(words[place + 1 :], ["-o", "-O"])
+                if words[place + 1 :][:1] and words[place + 1].startswith("-")
+                else words[place + 1 :]
+            )
+            return _code(call, rest[0], rest[2:]) if rest else ""
+        if not word.startswith(("-", "+")) or word in ("-", "--"):
+            break
+    operands = after_options(words, ["-o", "-O", "--rcfile", "--init-file"])
+    stdin_asked = any(re.fullmatch(r"-[a-z]*s[a-z]*", word) for word in words)
+    if operands and not stdin_asked and operands[0] not in ("-", "/dev/stdin", "/proc/self/fd/0", "/dev/fd/0"):
+        return _file(call, operands[0], operands[1:])
+    if call.stdin:
+        return _code(call, call.stdin, operands)
+    if call.elevated:
+        call.shell.found(3, "privilege", "opens a shell with all privileges")
+    return ""
+
+
+def _code(call: Call, code: str, positional: Sequence[str]) -> str:
+    with call.shell.subshell():
+        call.shell.state.positional = tuple(positional)
+        return call.shell.execute(code, "")
+
+
+def _file(call: Call, path: str, positional: Sequence[str]) -> str:
+    if path.startswith(("/dev/tcp/", "/dev/udp/")):
+        call.shell.found(3, "remote_code", "runs code that comes from the network unseen")
+    return _code(call, call.shell.read_file(path), positional)
+
+
+@launcher("eval")
+def evaluate(call: Call) -> str:
+    words = call.words[1:] if call.words[:1] == ["--"] else call.words
+    return call.shell.execute(" ".join(words), call.stdin) if words else ""
+
+
+@launcher(".")
+def source(call: Call) -> str:
+    if not call.words:
+        return ""
+    path = call.words[0]
+    content = call.stdin if path in ("/dev/stdin", "-", "/proc/self/fd/0", "/dev/fd/0") else call.shell.read_file(path)
+    return call.shell.execute(content, "")
+
+
+@launcher("trap")
+def trap(call: Call) -> str:
+    words = after_options(call.words, [])
+    if len(words) > 1 and words[0] not in ("-", ""):
+        with call.shell.subshell():
+            call.shell.execute(words[0])
+    return ""
+
+
+@launcher("alias")
+def alias(call: Call) -> str:
+    for word in call.words:
+        name, sign, value = word.partition("=")
+        if sign:
+            call.shell.state.aliases[name] = value
+    return ""
+
+
+@launcher("xargs")
+def xargs(call: Call) -> str:
+    """Its command, with what its input says as further words."""
+    valued = "-n -I -P -d -L -a -s -E -J --max-args --max-procs --delimiter --max-lines --arg-file --max-chars --replace --process-slot-var".split()
+    words = after_options(call.words, valued) or ["echo"]
+    marker = next(
+        (word[2:] or after for word, after in zip(call.words, [*call.words[1:], ""]) if word.startswith(("-I", "-J"))),
+        None,
+    )
+    if marker is None and any(word == "-i" or word.startswith("--replace") for word in call.words):
+        marker = "{}"
+    source = (
+        call.shell.read_file(call.arguments.value("arg-file") or "") if "arg-file" in call.arguments else call.stdin
+    )
+    return run_with(call, words, items_of(source, by_line="-0" in call.words or marker is not None), marker)
+
+
+def items_of(text: str, *, by_line: bool = False) -> list[str]:
+    """What xargs takes for its items."""
+    found = [item for item in re.split(r"[\n\x00]" if by_line and is_known(text) else r"\s+", text) if item]
+    return [item.strip("'\"") for item in found] or [HOLE]
+
+
+def run_with(call: Call, words: list[str], items: Sequence[str], marker: str | None) -> str:
+    """Runs a command with items: in place of a marker one by one, else behind it."""
+    with call.shell.subshell():
+        if marker is None:
+            return call.shell.call([*words, *items], "")
+        return "".join(call.shell.call([word.replace(marker, item) for word in words], "") for item in items[:12])
+
+
+@launcher("parallel")
+def parallel(call: Call) -> str:
+    """GNU parallel: its words are code; items come from its input or after :::."""
+    words = after_options(call.words, ["-j", "-P", "--jobs", "-a", "-S", "-n", "-N", "-I", "--colsep", "-d"])
+    command, items = words, items_of(call.stdin, by_line=True)
+    for sign in (":::", ":::+", "::::"):
+        if sign in words:
+            command, items = words[: words.index(sign)], words[words.index(sign) + 1 :]
+    code = " ".join(command)
+    lines = [code.replace("{}", item) if "{}" in code else f"{code} {item}" for item in items[:12]]
+    with call.shell.subshell():
+        return "".join(call.shell.execute(line) for line in lines)
+
+
+@launcher("watch", "ssh", "rsh", "script", "flock", "tmux", "screen", "at", "sshpass", "hyperfine")
+def code_in_words(call: Call) -> str:
+    """Programs that join words into code for a shell, here or on another machine."""
+    name = call.name
+    if name == "sshpass":
+        return _run(call, after_options(call.words, ["-p", "-f", "-d", "-P"]))
+    valued = {
+        "watch": "-n -p --interval", "ssh": "-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w", "script": "-c -T -I -O -B -m -o",
+        "flock": "-w -E -c", "hyperfine": "-w -r -n -N -p -m -M", "at": "-q -f -t", "screen": "-S -t -h -c -p -s -X",
+        "tmux": "-L -S -f -c",
+    }.get(name, "").split()  # fmt: skip
+    words = after_options(call.words, valued, 1 if name in ("ssh", "rsh", "flock") else 0)
+    codes = [word for flag, word in zip(call.words, call.words[1:]) if flag == "-c" and name in ("script", "flock")]
+    if name == "tmux" or name == "screen":
+        codes += [word for word in call.words if " " in word]
+        words = words[1:] if name == "tmux" else words
+        words = after_options(words, ["-s", "-n", "-t", "-c", "-x", "-y"])
+    if name == "at":
+        call.shell.found(3, "scheduled_persistence", "has code run later, at a time of its own") if _lists_nothing(
+            call
+        ) else None
+        words, codes = [], [call.stdin] if call.stdin else []
+    if name in ("ssh", "rsh") and not words and call.stdin and marks.HOLE not in call.stdin:
+        codes.append(call.stdin)
+    if words:
+        codes.append(" ".join(words))
+    with call.shell.subshell():
+        return "".join(call.shell.execute(code) for code in codes) or HOLE
+
+
+def _lists_nothing(call: Call) -> bool:
+    return not {"-l", "-d", "-r", "-c"} & set(call.words)
+
+
+@launcher("busybox")
+def busybox(call: Call) -> str:
+    words = [word for word in call.words if word not in ("--list", "--help", "--install")]
+    return _run(call, words)
+
+
+@launcher("docker", "kubectl")
+def container(call: Call) -> str:
+    """What `docker run`, `docker exec` and `kubectl exec` run; it is judged as if it ran here."""
+    words = call.words
+    verbs = {"run", "exec", "create"}
+    place = next((at for at, word in enumerate(words) if word in verbs), None)
+    if place is None:
+        return HOLE
+    rest = words[place + 1 :]
+    if "--" in rest:
+        return _run(call, rest[rest.index("--") + 1 :])
+    valued = ("-v -e -p -w -u -h -l -m -c -a -n --name --volume --env --publish --workdir --user --network --net --entrypoint --mount --label "
+              "--hostname --memory --cpus --env-file --pid --ipc --uts --cap-add --cap-drop --device --security-opt --restart --platform --gpus --link "
+              "--log-driver --add-host --dns --tmpfs --ulimit --shm-size --namespace --container --image").split()  # fmt: skip
+    inner = after_options(rest, valued, 1)
+    before = len(call.shell.findings)
+    out = _run(call, inner)
+    for finding in call.shell.findings[before:]:
+        if finding.level >= 3 and "inside a container" not in finding.why:
+            call.shell.found(3, finding.kind, f"inside a container: {finding.why}")
+    return out
+
+
+@launcher("make")
+def make(call: Call) -> str:
+    """A makefile on its input holds commands, one on each line that begins with a tab."""
+    if "-" in call.words and call.stdin:
+        commands = "\n".join(part.lstrip("\t@-") for part in re.split(r"\n|;", call.stdin) if part[:1] in "\t @")
+        call.shell.execute(commands or call.stdin)
+    for word in call.words:
+        if word.startswith("--eval="):
+            call.shell.execute(" ".join(re.findall(r"\$\(shell (.*)\)", word)))
+    return HOLE
+
+
+@launcher("declare", "export", "local", "readonly", "typeset")
+def declaration(call: Call) -> str:
+    for word in call.words:
+        name, sign, value = word.partition("=")
+        if sign and name in ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV"):
+            call.shell.found(3, "privilege", f"has {quoted(value)} loaded into every program that starts")
+        elif sign and name in ("PROMPT_COMMAND", "GIT_SSH_COMMAND", "PAGER", "GIT_PAGER", "EDITOR"):
+            with call.shell.subshell():
+                call.shell.execute(value)
+        elif name in ("HISTFILE", "HISTSIZE", "HISTFILESIZE") and sign and value in ("", "0", "/dev/null"):
+            call.shell.found(3, "traces", "switches the history of commands off")
+        elif sign:
+            call.shell.assign(name, value)
+    return (
+        marks.ENVIRONMENT
+        if not any("=" in word for word in call.words) and set(call.words) <= {"-p", "-x", "-xp", "-px"}
+        else ""
+    )
