@@ -42,6 +42,23 @@ def test_the_same_rows_give_the_same_token_file(trained: RunFolder, tiny_base: P
     assert other.tokens.read_bytes() == trained.tokens.read_bytes()
 
 
+def test_a_rehearsal_goes_on_from_its_first_checkpoint_and_ends_with_the_same_adapter(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    spec = TrainSpec(epochs=1.0, examples_per_step=2, threads=1, checkpoint_every=2)
+    runs = {name: new_run(tmp_path / name) for name in ("plain", "rehearsed")}
+    results = {
+        name: training.train(run, locked(tiny_base, train=spec), "inputs", quiet, rehearse=name == "rehearsed")
+        for name, run in runs.items()
+    }
+    assert (results["plain"].resumed, results["rehearsed"].resumed) == (0, 1)
+    adapters = [
+        (run.path / results[name].adapter_folder / "adapter_model.safetensors").read_bytes()
+        for name, run in runs.items()
+    ]
+    assert adapters[0] == adapters[1]
+
+
 def test_no_rows_is_a_data_error(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no rows to train on"):
         training.train(new_run(tmp_path / "run", rows=0), locked(tiny_base), "inputs", quiet)

@@ -103,7 +103,8 @@ def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
 
 
 def smoke_recipe(recipe: Recipe) -> Recipe:
-    """The same recipe on some thirty training rows and ten steps: every stage runs, a checkpoint is written half-way."""
+    """The same recipe on some thirty training rows and ten steps: every stage runs, and training goes on from a checkpoint
+    half-way."""
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"limit": 40, "rows": 40}),
@@ -252,7 +253,8 @@ class Run:
         from lathe import plan, train
 
         def work(inputs: str) -> TrainResult:
-            result = train.train(self.folder, self.locked, inputs, progress)
+            smoke = self.folder.load(self.folder.run_record, RunRecord).smoke
+            result = train.train(self.folder, self.locked, inputs, progress, rehearse=smoke)
             plan.remember_rate(self.folder, self.locked, result)
             return result
 
@@ -285,16 +287,19 @@ class Run:
         )
 
     def ship(self, progress: Progress = silent) -> Bundle:
-        """Writes the shipped files. Nothing is shipped on refused evidence (abort)."""
-        from lathe import ship
+        """Writes the shipped files; a GGUF file answers the test rows again, and is held against the same gates."""
+        from lathe import decide, evaluate, ship
 
-        return self._stage(
-            "ship",
-            self.folder.bundle_record,
-            Bundle,
-            progress,
-            lambda inputs: ship.ship(self.folder, self.locked, inputs, progress),
-        )
+        def work(inputs: str) -> Bundle:
+            again = ship.Again(
+                measure=lambda arm, model: evaluate.evaluate(
+                    self.folder, self.locked, arm, "test", inputs, progress, runtime="llama_cpp", model=model
+                ),
+                judge=lambda report: decide.judge_again(self.folder, self.locked, report),
+            )
+            return ship.ship(self.folder, self.locked, inputs, progress, again)
+
+        return self._stage("ship", self.folder.bundle_record, Bundle, progress, work)
 
     def report(self, progress: Progress = silent) -> ReportRecord:
         """Writes report.html and MODEL_CARD.md."""

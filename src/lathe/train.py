@@ -5,11 +5,14 @@ Reads data/train.jsonl, writes train/tokens.safetensors, train/adapter/, and tra
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lathe import plugins
-from lathe.contracts import Progress
+from lathe.contracts import Progress, Trainer
 from lathe.errors import Unavailable
 from lathe.records import LockedRecipe, TrainJob, TrainResult
 from lathe.runs import RunFolder
@@ -17,8 +20,16 @@ from lathe.text import tokenizer
 from lathe.text.tokens import TokenSet, of_file
 
 
-def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> TrainResult:
+class _Dropped(Exception):
+    """A rehearsed training was let go on purpose."""
+
+
+def train(
+    run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, *, rehearse: bool = False
+) -> TrainResult:
     """Trains, or continues what was begun for the same inputs.
+
+    rehearse: drop the training at the step after its first checkpoint and continue from what is on disk, as after a power cut.
 
     Raises DataError where there is nothing to train on, InputError on rows that are too long, Unavailable where the trainer's
     packages are missing, and what `contracts.Trainer.train` raises.
@@ -30,12 +41,26 @@ def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
         raise Unavailable(f"trainer {recipe.trainer}: {ability.detail}", hint=ability.remedy)
     begun = time.monotonic()
     tokens = _encode(run, locked, progress)
+    if rehearse:
+        _drop_after_checkpoint(trainer, job(run, locked, inputs), recipe.train.checkpoint_every, progress)
     result = trainer.train(job(run, locked, inputs), progress)
     record = result.model_copy(
         update={"inputs": inputs, "seconds": time.monotonic() - begun, "truncated_rows": tokens.truncated_rows}
     )
     run.commit(run.train_result, record)
     return record
+
+
+def _drop_after_checkpoint(trainer: Trainer, job: TrainJob, checkpoint_every: int | None, progress: Progress) -> None:
+    """Trains until the first checkpoint lies behind, then leaves everything where it is."""
+
+    def until_dropped(numbers: Mapping[str, Any]) -> None:
+        progress(numbers)
+        if checkpoint_every and numbers.get("unit") == "step" and numbers["done"] > checkpoint_every:
+            raise _Dropped
+
+    with contextlib.suppress(_Dropped):
+        trainer.train(job, until_dropped)
 
 
 def job(run: RunFolder, locked: LockedRecipe, inputs: str) -> TrainJob:

@@ -308,3 +308,20 @@ def test_auto_is_bf16_only_where_the_processor_multiplies_it_and_the_step_is_fus
     monkeypatch.setattr(devices, "computes_bf16", lambda: True)
     result = train(job)
     assert (result.step_kind, result.precision) == ("reference: the adapter has dropout", "fp32")
+
+
+def test_going_on_in_another_precision_is_said(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dropped(Exception):
+        pass
+
+    def drop(event: Mapping[str, Any]) -> None:
+        if event["done"] == 4:  # a checkpoint lies behind, at step 3
+            raise Dropped
+
+    plain = job.model_copy(update={"method": Method(rank=4).model_dump(mode="json")})
+    monkeypatch.setattr(devices, "computes_bf16", lambda: True)
+    with pytest.raises(Dropped):
+        train(plain, drop)
+    monkeypatch.setattr(devices, "computes_bf16", lambda: False)
+    (note,) = train(plain).notes
+    assert note.startswith("continued at step 3 with precision fp32 instead of bf16")

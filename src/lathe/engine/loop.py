@@ -52,6 +52,8 @@ class Fit:
     job_hash: str
     step: Step
     """Forms the gradient of `model`: the reference or the fused step."""
+    computed: Mapping[str, Json] = field(default_factory=dict)
+    """How it is formed where several ways are possible: precision, kind of step."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
@@ -70,7 +72,7 @@ class Course:
     resumed: int = 0
     notes: list[str] = field(default_factory=list)
     environment: dict[str, Json] = field(default_factory=dict)
-    """What bytes depend on besides the job: torch version, threads, instruction set."""
+    """What bytes depend on besides the job: torch version, threads, instruction set, precision, kind of step."""
 
 
 def fit(work: Fit, progress: Progress) -> Course:
@@ -181,6 +183,7 @@ def _resume(
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        **work.computed,
     }
     if search.checkpoint is None:
         course = Course(token_budget=work.plan.train.token_budget, environment=here)

@@ -41,22 +41,24 @@ class Native(Trainer):
         devices.reset_peak(device)
         with devices.threads(train.threads):
 
-            def loaded(precision: devices.Precision) -> nn.Module:
+            def chosen(precision: devices.Precision) -> tuple[nn.Module, step.Step, str]:
                 # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
                 storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
                 base = model.load_base(base_folder, dtype=storage, attention=step.ATTENTION).to(device)
-                return model.attach(base, method, job.seed)
+                net = model.attach(base, method, job.seed)
+                return net, *choice.choose(net, sample, precision)
 
             sample = step.build_pack([tokens.row(row) for row in _sample(plan)], device)
             precision = devices.pick_precision(train.precision, device)
-            net = loaded(precision)
-            take, kind = choice.choose(net, sample, precision)
-            if kind == "fused" and train.precision == "auto" and devices.computes_bf16():
-                in_bf16 = loaded("bf16")
-                faster, said = choice.choose(in_bf16, sample, "bf16")
-                if said == "fused":
-                    net, take, precision = in_bf16, faster, "bf16"
-            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, take, device), progress)
+            in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
+            net, take, kind = chosen("bf16" if in_bf16 else precision)
+            if kind == "fused" and in_bf16:
+                precision = "bf16"
+            elif in_bf16 and precision != "bf16":
+                del net, take  # before the next one is loaded: the memory of one model is enough
+                net, take, kind = chosen(precision)
+            computed = {"precision": precision, "step": kind}
+            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, take, computed, device), progress)
 
             def fill(folder: Path) -> None:
                 model.write_trained(net, folder)
