@@ -32,6 +32,8 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "data.split.validation": (0.2, EVERYTHING),
     "data.split.test": (0.3, EVERYTHING),
     "data.fields": ({"input": "prompt"}, EVERYTHING),
+    "data.where": ({"status": "ok"}, EVERYTHING),
+    "data.system": ({"coder": "Write code."}, EVERYTHING),
     "data.limit": (10, EVERYTHING),
     "data.max_rejected": (0.01, EVERYTHING),
     "data.invariants": ({"*": ["a == b"]}, EVERYTHING),

@@ -228,12 +228,12 @@ def test_several_bad_rows_are_one_message_that_names_them(tmp_path: Path, prepar
 
 
 def test_rows_that_do_not_fit_the_task_say_so_with_their_line(tmp_path: Path, prepared: Prepared) -> None:
-    lines = [row_line(prompt=f"text {number}", answer={"a": 1}) for number in range(30)]
+    lines = [row_line(passage=f"text {number}", answer={"a": 1}) for number in range(30)]
     with pytest.raises(TaskMismatch) as caught:
         prepared({"source": put(tmp_path / "rows.jsonl", lines)})
     assert f"{tmp_path}/rows.jsonl:1: json_extraction expects the field 'input'" in caught.value.message
     assert "at least 19 more rows" in caught.value.message
-    assert "{input: prompt}" in (caught.value.hint or "")
+    assert "{input: YOUR_FIELD}" in (caught.value.hint or "")
 
 
 def test_fields_map_columns(tmp_path: Path, run: RunFolder, prepared: Prepared) -> None:

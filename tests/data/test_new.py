@@ -41,9 +41,10 @@ def renamed(asked: str, answered: str, **more: str) -> list[dict[str, Any]]:
         (renamed("prompt", "expected_output", schema_id="weather"), {"input": "prompt", "target": "expected_output"}),
         (renamed("question", "answer"), {"input": "question", "target": "answer"}),
         (renamed("input", "output", instruction="Extract the weather."), {"target": "output"}),
+        ([{"messages": [{"role": "user", "content": r["input"]}, {"role": "assistant", "content": json.dumps(r["target"])}]} for r in map(good_row, range(80))], {}),
         ([{"instruction": r["input"], "output": json.dumps(r["target"])} for r in map(good_row, range(80))], {"input": "instruction", "target": "output"}),
     ],
-    ids=["own", "prompt-completion", "question-answer", "alpaca", "alpaca-without-input"],
+    ids=["own", "prompt-completion", "question-answer", "alpaca", "messages", "alpaca-without-input"],
 )  # fmt: skip
 def test_the_proposed_recipe_reads_and_prepares_the_rows(
     tmp_path: Path, rows: list[dict[str, Any]], fields: dict[str, str]
@@ -87,7 +88,8 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     ("rows", "says"),
     [
         ([{"prompt": "Say hello", "completion": "Hello there"}] * 5, "no task reads enough of the rows"),
-        ([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "{}"}]}] * 5, "no task reads rows of the layout messages"),
+        ([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}] * 5, "no task reads enough of the rows"),
+        ([{"text": "Once upon a time"}] * 5, "no task reads enough of the rows"),
         ([{"colour": "red"}] * 5, "layout of the rows is not known"),
     ],
 )  # fmt: skip

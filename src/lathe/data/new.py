@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
 from lathe.data.conversations import row_files
 from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
+from lathe.data.conversations.readers import convert
 from lathe.data.files import tables
 from lathe.data.files.read import Placed, read_file
+from lathe.data.preparing.origin_rows import placed
 from lathe.errors import DataError, TaskMismatch
 from lathe.records import Row, TaskSetup
 
@@ -85,17 +88,27 @@ def choose(rows: Sequence[Row], layout: Layout) -> tuple[str, dict[str, str]]:
     ):
         asked.remove(layout.columns["input"])
     answered = [layout.columns[part] for part in ANSWERED if part in layout.columns]
-    if not asked or not answered:
-        hint = "Flat rows are: one column with the text, one with the answer."
-        raise DataError(f"no task reads rows of the layout {layout.said()}", hint=hint)
-    fields = {"input": asked[0], "target": answered[0]}
+    fields = {"input": asked[0], "target": answered[0]} if asked and answered else {}
+    if not fields:
+        rows = conversations(rows, layout)
     told = {name: readable(name, rows, fields) for name in plugins.names("tasks")}
     best = max(told, key=lambda name: told[name])
     if told[best] < ENOUGH:
         shares = ", ".join(f"{name} reads {100 * share:.0f} %" for name, share in told.items())
-        hint = f"A task's own words for a row: lathe run with `data: {{fields: {{input: {asked[0]}, target: {answered[0]}}}}}`."
+        columns = ", ".join(f"{field}: {column}" for field, column in fields.items())
+        hint = f"A task's own words for a row: lathe run with `data: {{fields: {{{columns}}}}}`." if fields else None
         raise DataError(f"no task reads enough of the rows (layout {layout.said()}): {shares}", hint=hint)
     return best, {field: column for field, column in fields.items() if field != column}
+
+
+def conversations(rows: Sequence[Row], layout: Layout) -> list[Row]:
+    """Rows of a conversation layout as a run reads them; those that hold none are left out."""
+    found = []
+    for row in rows:
+        with suppress(DataError):
+            item = placed("", 0, convert(row, layout))
+            found += [item.row] if isinstance(item, Placed) else []
+    return found
 
 
 def readable(task: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float:
@@ -108,7 +121,7 @@ def readable(task: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float
         except TaskMismatch:
             continue
         read += 1
-    return read / len(rows)
+    return read / max(1, len(rows))
 
 
 def written(

@@ -52,6 +52,10 @@ class Source(Record):
     revision: str | None = Field(None, description="generator version or commit")
     sha256: str | None = Field(None, description="content hash of the file; None for a generated corpus")
     num_rows: int = Field(0, description="rows read")
+    layout: str | None = Field(
+        None, description="how conversations were read, told by their columns; None = the columns are the task's own"
+    )
+    left_out: int = Field(0, description="rows left out by data.where, or as failed interactions")
 
 
 class RejectedRow(Record):

@@ -43,6 +43,15 @@ class DataSpec(Written):
         default_factory=dict,
         description="column of the file for each field of the task, where they differ: {input: prompt}",
     )
+    where: dict[str, str] = Field(
+        default_factory=dict,
+        description="only rows with these values, by column (dotted): {execution.status: success}, which a log of interactions "
+        "is read with where nothing else is said",
+    )
+    system: dict[str, str] = Field(
+        default_factory=dict,
+        description="system prompt by the role of the agent, in place of a log's own: {coder: Write code.}",
+    )
     max_rejected: Share = Field(
         0.0, description="share of rows that may be unusable; above it the run stops. They are always listed"
     )

@@ -93,7 +93,7 @@ class FileRows:
         self._found = found
         self._reading = reading or Reading()
         self._layout: Layout | None = None
-        self._read = self._rejected = self._left_out = self._rows = 0
+        self._read = self._rejected = self.left_out = self._rows = 0
 
     def __iter__(self) -> Iterator[tuple[int, Conversation] | RejectedRow]:
         """(line, conversation) of each row that can be used, RejectedRow of each that cannot.
@@ -108,7 +108,7 @@ class FileRows:
                 self._rejected += 1
                 yield item
             elif not self._wanted(item.row):
-                self._left_out += 1
+                self.left_out += 1
             else:
                 yield self._converted(item)
 
@@ -130,7 +130,7 @@ class FileRows:
 
     def _wanted(self, row: Row) -> bool:
         if self._reading.where is not None:
-            return all(text_at(row, column) == value for column, value in self._reading.where.items())
+            return has_values(row, self._reading.where)
         failed = self._layout is not None and self._layout.name == "interaction"
         return not failed or text_at(row, f"{self._known.columns['execution']}.status") in ("", SUCCESS)
 
@@ -158,9 +158,14 @@ class FileRows:
             mapping=dict(self._layout.columns) if self._layout else {},
             read=self._read,
             rejected=self._rejected,
-            left_out=self._left_out,
+            left_out=self.left_out,
             rows=self._rows,
         )
+
+
+def has_values(row: Row, where: Mapping[str, str]) -> bool:
+    """Whether a row has all of these values at their columns."""
+    return all(text_at(row, column) == value for column, value in where.items())
 
 
 def text_at(row: Json, column: str) -> str:

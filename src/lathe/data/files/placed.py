@@ -10,11 +10,15 @@ from lathe.records import RejectedRow, Row
 
 @dataclass(frozen=True)
 class Placed:
-    """A row with the place it came from. line: 1-based; for a generated corpus, the number of the row."""
+    """A row with the place it came from. line: 1-based; for a generated corpus, the number of the row.
+
+    system: what a conversation's system turn says; it stands before the task's own prompt.
+    """
 
     file: str
     line: int
     row: Row
+    system: str = ""
 
 
 def rejected(file: str, line: int, fault: LineFault) -> RejectedRow:

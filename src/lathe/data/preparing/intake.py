@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lathe.contracts import Progress, Task
 from lathe.data.files.placed import Placed
 from lathe.data.findings import invariants
 from lathe.data.preparing import source
+from lathe.data.preparing.origin_rows import OriginRows
 from lathe.data.preparing.split import normalised
 from lathe.data.preparing.spool import Spool
 from lathe.errors import DataError, InputError, TaskMismatch
-from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, RejectedRow, Source, TaskSetup
+from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, Message, RejectedRow, Row, Source, TaskSetup
 
 SHOWN = 10
 SHOWN_FAULTS = 20
@@ -56,7 +57,8 @@ class Intake:
     ) -> int:
         """Reads one file or corpus; returns the number of its rows. before: rows of earlier ones."""
         count = 0
-        for item in source.rows(origin, data, limit):
+        rows = OriginRows(origin, data, limit, self.reads)
+        for item in rows:
             count += 1
             unusable = self.take(item, origin) if isinstance(item, Placed) else item
             if unusable is not None:
@@ -64,8 +66,17 @@ class Intake:
             if (before + count) % PROGRESS_EVERY == 0:
                 total = data.rows if origin.path is None else 0
                 progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
-        self.sources.append(origin.source.model_copy(update={"num_rows": count}))
+        found = {"num_rows": count, "layout": rows.layout, "left_out": rows.left_out}
+        self.sources.append(origin.source.model_copy(update=found))
         return count
+
+    def reads(self, row: Row) -> bool:
+        """Whether the task reads a row as it stands."""
+        try:
+            self.task.example(row, self.setup)
+        except TaskMismatch:
+            return False
+        return True
 
     def take(self, placed: Placed, origin: source.Origin) -> RejectedRow | None:
         """Spools one row as an example; gives it back as rejected where it does not fit the task."""
@@ -73,6 +84,9 @@ class Intake:
             example = self.task.example(placed.row, self.setup)
         except TaskMismatch as mismatch:
             return RejectedRow(file=placed.file, line=placed.line, reason=mismatch.message, hint=mismatch.hint)
+        if placed.system and all(message.role != "system" for message in example.messages):
+            told = Message(role="system", content=placed.system)
+            example = example.model_copy(update={"messages": (told, *example.messages)})
         text = normalised(example.input)
         self.spool.add(example, origin.side_of(text), text, len(self.sources), placed.line)
         if self.rules:
@@ -99,6 +113,7 @@ class Intake:
         found = (
             rejected_finding(self.rejected),
             breach_finding(self.breaches, self.num_breaches),
+            *layout_findings(self.sources),
             id_finding(self.spool.repeated_ids, self.spool.num_repeated_ids),
             licence_finding(self.sources),
         )
@@ -148,6 +163,20 @@ def id_finding(repeated: Sequence[str], count: int) -> DataFinding | None:
         return None
     message = f"{count} rows have the id of an earlier row; a number was put behind theirs"
     return DataFinding(id="repeated_id", level="info", message=message, examples=tuple(repeated[:SHOWN]), count=count)
+
+
+def layout_findings(sources: Sequence[Source]) -> Iterator[DataFinding]:
+    """How rows were read that are not in the task's own words, and how many of a source were left out."""
+    for layout in dict.fromkeys(one.layout for one in sources if one.layout is not None):
+        names = tuple(one.name for one in sources if one.layout == layout)
+        message = f"rows read as {layout}"
+        yield DataFinding(id="layout", level="info", message=message, examples=names[:SHOWN], count=len(names))
+    left_out = [one for one in sources if one.left_out]
+    if left_out:
+        count = sum(one.left_out for one in left_out)
+        shown = tuple(f"{one.name}: {one.left_out:,}" for one in left_out[:SHOWN])
+        message = f"{count:,} rows were left out by data.where, or as interactions that failed"
+        yield DataFinding(id="left_out", level="info", message=message, examples=shown, count=count)
 
 
 def licence_finding(sources: Sequence[Source]) -> DataFinding | None:

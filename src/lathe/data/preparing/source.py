@@ -1,20 +1,17 @@
-"""The rows of a recipe, from generated corpora and files alike, each with its place and, where a file decides it, its side."""
+"""Where the rows of a recipe come from: generated corpora and files alike, each with the side of its rows where that is decided."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
-from lathe.data.files import tables
-from lathe.data.files.read import Placed, read_file
 from lathe.data.preparing.split import side_of
 from lathe.errors import DataError
-from lathe.files import TABLE_SUFFIXES, answers_of, row_files, schema_files
+from lathe.files import answers_of, row_files, schema_files
 from lathe.public_sources import by_sha256
-from lathe.records import DataSpec, Json, LockedRecipe, RejectedRow, SchemaSpec, Side, Source, TaskSetup
+from lathe.records import DataSpec, Json, LockedRecipe, SchemaSpec, Side, Source, TaskSetup
 from lathe.runs import file_sha256
 
 CORPUS_PREFIX = "lathe:"
@@ -80,28 +77,6 @@ def shares(data: DataSpec) -> tuple[float, float]:
     """(validation, test): shares that are split off from rows whose file does not decide; 0 where a file was given."""
     validation = 0.0 if data.validation is not None else data.split.validation
     return validation, 0.0 if data.test is not None else data.split.test
-
-
-def rows(origin: Origin, data: DataSpec, limit: int | None) -> Iterator[Placed | RejectedRow]:
-    """The rows of one origin, at most `limit`; None = all. Raises DataError where a file changes while it is read."""
-    if origin.path is None:
-        corpus = plugins.load("corpora", origin.source.name.removeprefix(CORPUS_PREFIX))
-        made = corpus.rows(data.seed, data.rows)
-        yield from itertools.islice(
-            (Placed(origin.source.name, number, row) for number, row in enumerate(made, start=1)), limit
-        )
-        return
-    before = stamp(origin.path)
-    read = tables.rows if origin.path.suffix in TABLE_SUFFIXES else read_file
-    yield from itertools.islice(read(origin.path), limit)
-    if stamp(origin.path) != before:
-        raise DataError("the file changed while it was read", file=str(origin.path), hint="Run the same command again.")
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file is written: its size and the time of its last change, in nanoseconds."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def setup(locked: LockedRecipe) -> TaskSetup:
