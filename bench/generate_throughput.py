@@ -1,0 +1,110 @@
+"""New tokens a second of Lathe's generation and of transformers' `generate`, on the same prompts, texts compared.
+
+    python bench/generate_throughput.py --base src/lathe/assets/nano --prompts 64 --threads 1
+
+The prompts are generated extraction rows with the schema shown. Both sides compute in float32, greedily, with the same limits
+and the same stop tokens. transformers runs at several batch sizes (prompts padded on the left, sorted by length); its best one
+counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from lathe import plugins
+from lathe.engine import model
+from lathe.engine.generate import MOST_GUESSES, Prompt, generate
+from lathe.records import TaskSetup
+from lathe.text import render, tokenizer
+
+Texts = dict[int, list[int]]
+"""New ids by prompt, without the token that ended them."""
+
+
+def prompts_of(base: Path, count: int) -> list[Prompt]:
+    """Extraction prompts of the corpus's seed 7, each with room for a quarter more than its right answer."""
+    corpus, task = plugins.load("corpora", "edge_json"), plugins.load("tasks", "json_extraction")
+    setup = TaskSetup(schemas=dict(corpus.schemas()), schema_in_prompt=True)
+    examples = [task.example(row, setup) for row in islice(corpus.rows(7, count), count)]
+    encoded = render.encode_all(tokenizer.load(base), examples)
+    return [
+        Prompt(one.ids[: one.num_prompt].tolist(), int(1.25 * (len(one.ids) - one.num_prompt)) + 16) for one in encoded
+    ]
+
+
+def lathe_texts(net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: int) -> Texts:
+    made = generate(net, prompts, token_budget=16384, stop_ids=stop_ids, most_guesses=guesses)
+    return {answer.index: list(answer.ids) for answer in made}
+
+
+def transformers_texts(net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], batch: int) -> Texts:
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index].ids))
+    texts: Texts = {}
+    for start in range(0, len(order), batch):
+        members = order[start : start + batch]
+        longest = max(len(prompts[index].ids) for index in members)
+        rows = [[0] * (longest - len(prompts[index].ids)) + list(prompts[index].ids) for index in members]
+        seen = [[0] * (longest - len(prompts[index].ids)) + [1] * len(prompts[index].ids) for index in members]
+        made = net.generate(
+            torch.tensor(rows), attention_mask=torch.tensor(seen), do_sample=False, pad_token_id=0,
+            max_new_tokens=max(prompts[index].max_new_tokens for index in members), eos_token_id=sorted(stop_ids),
+        )  # fmt: skip
+        for index, row in zip(members, made[:, longest:].tolist(), strict=True):
+            row = row[: prompts[index].max_new_tokens]
+            end = next((place for place, token in enumerate(row) if token in stop_ids), len(row))
+            texts[index] = row[:end]
+    return texts
+
+
+def timed(work: Callable[[], Texts], repetitions: int) -> tuple[float, Texts]:
+    """Seconds of the fastest repetition, and its texts."""
+    seconds = float("inf")
+    for _ in range(repetitions):
+        begun = time.perf_counter()
+        texts = work()
+        seconds = min(seconds, time.perf_counter() - begun)
+    return seconds, texts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 16, 32])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repetitions", type=int, default=2)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    prompts, net = prompts_of(asked.base, asked.prompts), model.load_base(asked.base)
+    stop_ids = tokenizer.load(asked.base).stop_ids
+    works: dict[str, Callable[[], Texts]] = {
+        f"lathe, {guesses} guesses": lambda guesses=guesses: lathe_texts(net, prompts, stop_ids, guesses)
+        for guesses in (0, MOST_GUESSES)
+    }
+    works |= {
+        f"transformers, batch {batch}": lambda batch=batch: transformers_texts(net, prompts, stop_ids, batch)
+        for batch in asked.batches
+    }
+    done = {name: timed(work, asked.repetitions) for name, work in works.items()}
+    first = done["lathe, 0 guesses"][1]
+    new = sum(len(text) + 1 for text in first.values())
+    best = min(seconds for name, (seconds, _) in done.items() if name.startswith("transformers"))
+    for name, (seconds, texts) in done.items():
+        same = sum(texts[index] == first[index] for index in first)
+        print(
+            f"{name:24} {seconds:7.1f} s  {new / seconds:7,.0f} tokens/s  {best / seconds:5.2f} x the best of transformers  "
+            f"{same} of {len(first)} texts as without guesses"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
