@@ -154,10 +154,11 @@ class Trainer(ABC):
 
 @dataclass(frozen=True)
 class Model:
-    """What a runtime loads: a base folder and, where there is one, an adapter folder or a single model file."""
+    """What a runtime loads: a base folder and, where there is one, an adapter folder, or a GGUF file that stands for both."""
 
     base_folder: Path
     adapter_folder: Path | None = None
+    gguf_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -214,5 +215,8 @@ class Exporter(ABC):
         """Whether its packages are there; imports nothing heavy."""
 
     @abstractmethod
-    def export(self, model: Model, folder: Path) -> ShippedFile:
-        """Writes into `folder` (made by the caller, empty). `ShippedFile.checks` holds what was measured on the written files."""
+    def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
+        """Writes into `folder` (made by the caller, empty) and holds what was written against the trained model.
+
+        examples: rows that training did not see. `ShippedFile.checks` holds the numbers, `checked` what they were judged to be.
+        """

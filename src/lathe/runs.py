@@ -8,7 +8,7 @@ old content or the new, never half. The record that says "this stage is done" is
       data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
       train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
       eval/ARM/ predictions.jsonl report.json
-      decision.json bundle/ bundle.json MODEL_CARD.md report.html report.json
+      decision.json bundle/ withheld/ bundle.json MODEL_CARD.md report.html report.json
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from lathe.errors import InputError, RunInUse, StorageError
 
 if TYPE_CHECKING:
-    from lathe.records import Record, StageRecord
+    from lathe.records import FileHash, Record, StageRecord
 
 R = TypeVar("R", bound="Record")
 S = TypeVar("S", bound="StageRecord")
@@ -178,6 +178,17 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hashed_files(folder: Path) -> tuple[FileHash, ...]:
+    """Every file below a folder, by its path in it, with size and sha256; sorted."""
+    from lathe.records import FileHash
+
+    return tuple(
+        FileHash(path=path.relative_to(folder).as_posix(), sha256=file_sha256(path), num_bytes=path.stat().st_size)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+
+
 # ------------------------------------------------------------------------------------------ the folder
 
 
@@ -265,6 +276,11 @@ class RunFolder:
     @property
     def bundle(self) -> Path:
         return self.path / "bundle"
+
+    @property
+    def withheld(self) -> Path:
+        """Exports that failed a check: to be looked at, not to be used."""
+        return self.path / "withheld"
 
     @property
     def bundle_record(self) -> Path:

@@ -35,8 +35,11 @@ def adapter(base: Path, folder: Path, seed: int) -> Path:
 @pytest.mark.parametrize("kind", ["adapter", "merged"])
 def test_a_right_export_differs_by_rounding_at_most(tuned: Model, tmp_path: Path, kind: str) -> None:
     (tmp_path / "out").mkdir()
-    checks = plugins.load("exports", kind).export(tuned, tmp_path / "out").checks
+    shipped = plugins.load("exports", kind).export(tuned, tmp_path / "out")
+    assert not shipped.failed
+    checks = shipped.checks
     assert checks["max_logit_difference"] < 1e-3
+    assert checks.get("merge_error", 0.0) <= 1e-4
     assert checks["prompts_compared"] == compare.NUM_PROMPTS
 
 
@@ -47,19 +50,21 @@ def test_an_adapter_that_is_not_the_measured_one_shows_in_the_checks(
     really = shutil.copyfile
     monkeypatch.setattr(shutil, "copyfile", lambda source, target: really(wrong / Path(source).name, target))
     (tmp_path / "out").mkdir()
-    checks = plugins.load("exports", "adapter").export(tuned, tmp_path / "out").checks
-    assert checks["same_bytes_as_measured"] is False
-    assert checks["max_logit_difference"] > 0.1
+    shipped = plugins.load("exports", "adapter").export(tuned, tmp_path / "out")
+    assert shipped.checks["same_bytes_as_measured"] is False
+    assert shipped.checks["max_logit_difference"] > 0.1
+    assert [check.id for check in shipped.failed] == ["same_adapter"]
 
 
 def test_a_merge_without_the_adapter_shows_in_the_checks(
     tuned: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "load_merged", lambda tuned, dtype: model.load_base(tuned.base_folder, dtype=dtype))
+    monkeypatch.setattr(model, "load_merged", lambda tuned, **how: model.load_base(tuned.base_folder, **how))
     (tmp_path / "out").mkdir()
-    checks = plugins.load("exports", "merged").export(tuned, tmp_path / "out").checks
-    assert checks["max_logit_difference"] > 0.1
-    assert checks["same_next_token"] < 1.0
+    shipped = plugins.load("exports", "merged").export(tuned, tmp_path / "out")
+    assert shipped.checks["max_logit_difference"] > 0.1
+    assert shipped.checks["same_next_token"] < 1.0
+    assert [check.id for check in shipped.failed] == ["merge"]
 
 
 def test_the_same_model_says_the_same(tiny_base: Path) -> None:

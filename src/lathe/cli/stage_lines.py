@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lathe.records import (
@@ -17,6 +18,9 @@ from lathe.records import (
     TrainResult,
 )
 from lathe.report import figures
+
+SAID_ALOUD = ("layout", "left_out")
+"""Remarks about the data that a person hears of in any case: how it was read, and what was not."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ def line(record: StageRecord) -> Line | None:
     if isinstance(record, DoctorReport):
         return Line("machine", machine(record), tuple(f"{c.name}: {c.detail}" for c in record.capabilities if not c.ok))
     if isinstance(record, Manifest):
-        remarks = tuple(f"{f.level}: {f.message}" for f in record.findings if f.level != "info")
+        said = [f for f in record.findings if f.level != "info" or f.id in SAID_ALOUD]
+        remarks = tuple(f.message if f.level == "info" else f"{f.level}: {f.message}" for f in said)
         return Line("data", manifest(record), remarks)
     if isinstance(record, Plan):
         return Line("plan", plan(record), tuple(str(finding) for finding in record.findings))
@@ -42,7 +47,7 @@ def line(record: StageRecord) -> Line | None:
     if isinstance(record, EvalReport):
         return Line(record.arm, arm(record))
     if isinstance(record, Bundle):
-        return Line("ship", bundle(record))
+        return Line("ship", bundle(record), tuple(shipping_remarks(record)))
     return None
 
 
@@ -111,7 +116,21 @@ def arm(report: EvalReport) -> str:
 
 
 def bundle(record: Bundle) -> str:
-    """`adapter 1.2 MB · merged 14.2 MB`"""
-    return " · ".join(
+    """`adapter 1.2 MB · merged 14.2 MB · withheld: gguf_q4_0`"""
+    parts = [
         f"{shipped.kind} {figures.size(sum(file.num_bytes for file in shipped.files))}" for shipped in record.shipped
-    )
+    ]
+    if record.withheld:
+        parts.append(f"withheld: {', '.join(held.kind for held in record.withheld)}")
+    return " · ".join(parts)
+
+
+def shipping_remarks(record: Bundle) -> Iterator[str]:
+    """What a person must know of each GGUF file, and why a file was held back."""
+    for shipped in record.shipped:
+        for check in shipped.checked:
+            if check.id in ("next_tokens", "task"):
+                yield f"{shipped.kind}: {check.message}"
+    for held in record.withheld:
+        for check in held.failed:
+            yield f"withheld {held.kind}: {check.message}"

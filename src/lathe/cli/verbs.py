@@ -14,7 +14,7 @@ from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
-    from lathe.records import Decision
+    from lathe.records import Bundle, Decision
 
 UNTIL = {"evaluate": "tuned"}
 """Verbs whose last stage has another name."""
@@ -61,7 +61,16 @@ def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
         _show_outcome(run, decision, screen, until, smoke=args.smoke)
     if decision is None or args.smoke:  # a smoke run answers whether the parts work, not whether the model is good
         return Exit.DONE
+    bundle = _bundle(run)
+    if bundle is not None and bundle.withheld:
+        return Exit.NO
     return Exit.DONE if decision.verdict == "deploy" or until in ("ship", "report") else Exit.NO
+
+
+def _bundle(run: Run) -> Bundle | None:
+    from lathe.records import Bundle
+
+    return run.folder.done(run.folder.bundle_record, Bundle, run.hashes["ship"])
 
 
 def _arms(run: Run) -> dict[str, object]:
@@ -83,6 +92,7 @@ def _outcome(run: Run, decision: Decision | None) -> dict[str, object]:
             arm: {score["metric"]: score for score in report.dump()["scores"]}  # type: ignore[attr-defined]
             for arm, report in _arms(run).items()
         },
+        "bundle": bundle.dump() if (bundle := _bundle(run)) else None,
         "report": str(folder.report_html) if folder.report_html.is_file() else None,
     }
 

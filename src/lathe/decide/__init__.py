@@ -8,7 +8,7 @@
 """
 
 from lathe.decide.compare import paired
-from lathe.decide.stage import decide
+from lathe.decide.stage import decide, judge_again
 from lathe.decide.verdict import Evidence, judge
 
-__all__ = ["Evidence", "decide", "judge", "paired"]
+__all__ = ["Evidence", "decide", "judge", "judge_again", "paired"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -20,6 +21,27 @@ def decide(run: RunFolder, locked: LockedRecipe, inputs: str, looks: int) -> Dec
     measured: the tuned one, the base, the rule where the task has one, and every arm that a gate names.
     """
     started = time.monotonic()
+    decision = judge(locked.recipe, evidence(run, locked), primary(locked), looks, inputs)
+    decision = decision.model_copy(update={"seconds": time.monotonic() - started})
+    run.commit(run.decision, decision)
+    return decision
+
+
+def judge_again(run: RunFolder, locked: LockedRecipe, report: EvalReport) -> Decision:
+    """The decision that another report in the tuned arm's place would have led to; nothing is written, no look is counted."""
+    decided = run.load(run.decision, Decision)
+    found = evidence(run, locked)
+    changed = dataclasses.replace(found, arms={**found.arms, "tuned": report})
+    return judge(locked.recipe, changed, primary(locked), decided.looks, decided.inputs)
+
+
+def primary(locked: LockedRecipe) -> str:
+    """The metric that the verdict line shows."""
+    return plugins.load("tasks", locked.recipe.task).primary
+
+
+def evidence(run: RunFolder, locked: LockedRecipe) -> Evidence:
+    """All that the verdict rests on, read from the run."""
     recipe = locked.recipe
     task = plugins.load("tasks", recipe.task)
     needed = ["tuned", "base-zero", *(["base-few"] if recipe.evaluate.few_shot else [])]
@@ -27,7 +49,7 @@ def decide(run: RunFolder, locked: LockedRecipe, inputs: str, looks: int) -> Dec
     named = [gate.better_than for gate in recipe.gates if gate.better_than not in (None, "base")]
     arms = {arm: run.load(run.eval_report(arm), EvalReport) for arm in dict.fromkeys([*needed, *filter(None, named)])}
     held_out = {arm: run.eval_report(arm, "validation") for arm in BASES if arm in arms}
-    evidence = Evidence(
+    return Evidence(
         arms=arms,
         manifest=run.load(run.manifest, Manifest),
         validation={arm: run.load(path, EvalReport) for arm, path in held_out.items() if path.is_file()},
@@ -35,10 +57,6 @@ def decide(run: RunFolder, locked: LockedRecipe, inputs: str, looks: int) -> Dec
         train=run.load(run.train_result, TrainResult) if run.train_result.is_file() else None,
         losses=tuple(_losses(run.metrics)),
     )
-    decision = judge(recipe, evidence, task.primary, looks, inputs)
-    decision = decision.model_copy(update={"seconds": time.monotonic() - started})
-    run.commit(run.decision, decision)
-    return decision
 
 
 def _losses(path: Path) -> Iterator[float]:

@@ -46,6 +46,8 @@ class Measurement:
     side: Side
     progress: Progress
     runtime: str = "native"
+    model: Model | None = None
+    """What answers, where it is neither the base nor the run's own adapter: an exported file."""
 
     @property
     def examples(self) -> list[Example]:
@@ -91,7 +93,9 @@ def ask_rule(asking: Measurement) -> Answers:
 def ask_model(asking: Measurement) -> Answers:
     """Answers of the base or of the tuned model. Raises Unavailable, InputError and Refused as the runtime does."""
     recipe, rows = asking.locked.recipe, asking.rows
-    model = Model(Path(asking.locked.base_folder), asking.run.adapter if asking.arm == "tuned" else None)
+    model = asking.model or Model(
+        Path(asking.locked.base_folder), asking.run.adapter if asking.arm == "tuned" else None
+    )
     tok = tokenizer.load(model.base_folder)
     encoded = {side: render.encode_all(tok, rows.sides[side]) for side in SIDES}
     gold = {side: [len(one.ids) - one.num_prompt for one in encoded[side]] for side in SIDES}
@@ -179,6 +183,7 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
         {
             "base": sorted((Path(file.path).name, file.sha256) for file in asking.locked.base_files),
             "adapter": [(file.name, file_sha256(file)) for file in adapter],
+            "gguf": file_sha256(model.gguf_file) if model.gguf_file else None,
             "prompts": asked.prompt_hash,
             "max_new_tokens": [request.max_new_tokens for request in asked.requests],
             "runtime": asking.runtime,

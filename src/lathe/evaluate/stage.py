@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from lathe import plugins
-from lathe.contracts import Progress
+from lathe.contracts import Model, Progress
 from lathe.errors import InputError
 from lathe.evaluate import aggregate
 from lathe.evaluate.answers import MODEL_ARMS, Answers, Measurement, ask_model, ask_rule
@@ -22,18 +22,19 @@ def evaluate(
     inputs: str,
     progress: Progress,
     runtime: str = "native",
+    model: Model | None = None,
 ) -> EvalReport:
-    """Measures one arm on one side of the split and commits its report.
+    """Measures one arm on one side of the split and commits its report. model: an exported file, with an arm's name of its own.
 
     Answers that an interrupted call left behind are kept, as long as model, prompts and limits are the same.
     Raises InputError on an unknown arm or missing rows, Unavailable where the runtime's packages are missing.
     """
     started = time.monotonic()
     task = plugins.load("tasks", locked.recipe.task)
-    asking = Measurement(run, locked, task, read(run), arm, side, progress, runtime)
+    asking = Measurement(run, locked, task, read(run), arm, side, progress, runtime, model)
     if arm == "rule":
         answers = ask_rule(asking)
-    elif arm in MODEL_ARMS:
+    elif arm in MODEL_ARMS or model is not None:
         answers = ask_model(asking)
     else:
         raise InputError(f"there is no arm {arm!r}", hint=f"The arms are: {', '.join((*MODEL_ARMS, 'rule'))}.")

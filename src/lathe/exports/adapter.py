@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from lathe.contracts import Ability, Exporter, Model
 from lathe.errors import InputError
 from lathe.model_folder import is_full_model
-from lathe.records import FileHash, ShippedFile
-from lathe.runs import file_sha256
+from lathe.records import Example, ModelCheck, ShippedFile
+from lathe.runs import file_sha256, hashed_files
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -18,7 +19,7 @@ class Adapter(Exporter):
     def ability(self) -> Ability:
         return Ability.with_packages("torch", "transformers", "peft")
 
-    def export(self, model: Model, folder: Path) -> ShippedFile:
+    def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
         """Copies the adapter that was measured, byte for byte, then loads the copy and compares its logits with the original's."""
         from lathe.engine import compare
         from lathe.engine.model import load
@@ -31,17 +32,21 @@ class Adapter(Exporter):
         for name in ADAPTER_FILES:
             shutil.copyfile(model.adapter_folder / name, folder / name)
         difference = compare.largest_difference(load(model), load(Model(model.base_folder, folder)))
-        files = tuple(
-            FileHash(path=name, sha256=file_sha256(folder / name), num_bytes=(folder / name).stat().st_size)
-            for name in ADAPTER_FILES
-        )
         same = all(file_sha256(model.adapter_folder / name) == file_sha256(folder / name) for name in ADAPTER_FILES)
         checks = {
             "same_bytes_as_measured": same,
             "max_logit_difference": difference,
             "prompts_compared": compare.NUM_PROMPTS,
         }
-        return ShippedFile(kind="adapter", path=folder.name, files=files, checks=checks)
+        checked = ModelCheck(
+            id="same_adapter",
+            ok=same and difference == 0.0,
+            message=f"{'the very' if same else 'not the'} bytes that were measured; logits differ by {difference:.1e} at most",
+            measured=checks,
+        )
+        return ShippedFile(
+            kind="adapter", path=folder.name, files=hashed_files(folder), checks=checks, checked=(checked,)
+        )
 
 
 EXPORTER = Adapter()

@@ -13,6 +13,7 @@ from lathe.records.data import (
     Source,
     TaskSetup,
 )
+from lathe.records.fidelity import Damage, Inspection, ModelCheck, Verification
 from lathe.records.plan import MachineForecast, MemoryTerm, Parameters, Plan, PlanFinding, RateSource, Schedule
 from lathe.records.recipe import (
     DataSpec,
@@ -44,11 +45,11 @@ from lathe.records.results import (
 from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile, Status
 
 __all__ = [
-    "Arm", "Bundle", "Capability", "DataFinding", "DataSpec", "Decision", "DoctorReport", "EvalReport",
-    "EvaluateSpec", "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Generation", "Interval",
-    "ItemScore", "Json", "LockedRecipe", "MachineForecast", "Manifest", "MemoryTerm", "Message", "Method",
+    "Arm", "Bundle", "Capability", "Damage", "DataFinding", "DataSpec", "Decision", "DoctorReport", "EvalReport",
+    "EvaluateSpec", "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Generation", "Inspection", "Interval",
+    "ItemScore", "Json", "LockedRecipe", "MachineForecast", "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck",
     "PairedDifference", "Parameters", "Plan", "PlanFinding", "Prediction", "RateSource", "Recipe", "Record",
     "RejectedRow", "ReportRecord", "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "ShippedFile", "Side",
     "SideCount", "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec",
-    "Written", "canonical", "digest",
+    "Verification", "Written", "canonical", "digest",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lathe.records.base import Json, Record, StageRecord
+from lathe.records.fidelity import ModelCheck
 from lathe.records.recipe import FileHash
 
 
@@ -36,12 +37,21 @@ class ShippedFile(Record):
     path: str = Field(description="relative to the run folder")
     files: tuple[FileHash, ...]
     checks: dict[str, Json] = Field(default_factory=dict, description="check -> measured value")
+    checked: tuple[ModelCheck, ...] = Field((), description="the same numbers judged, and the task measured again")
+    gguf: str | None = Field(None, description="name of the GGUF file among the files, where there is one")
+    arm: str | None = Field(None, description="the arm under eval/ in which the task was measured again on this file")
+
+    @property
+    def failed(self) -> tuple[ModelCheck, ...]:
+        """Why it may not be released; empty where it may."""
+        return tuple(check for check in self.checked if check.ok is False)
 
 
 class Bundle(StageRecord):
-    """Everything that was shipped, with hashes."""
+    """Everything that was shipped, with hashes, and what was held back."""
 
     shipped: tuple[ShippedFile, ...]
+    withheld: tuple[ShippedFile, ...] = Field((), description="files that failed a check; they stand in withheld/")
 
 
 class ReportRecord(StageRecord):

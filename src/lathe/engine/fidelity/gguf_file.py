@@ -1,0 +1,37 @@
+"""All checks of one GGUF file against the model that was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lathe.contracts import Model
+from lathe.engine.fidelity import predictions, texts
+from lathe.engine.llama_server import LlamaServer
+from lathe.engine.model import load_base, load_merged
+from lathe.records import Example, ModelCheck
+from lathe.text import render, tokenizer
+
+SPARE_TOKENS = 64
+"""Context beyond the longest row; the fixed chats need more where rows are short."""
+FEWEST_CONTEXT = 1024
+
+
+def check_gguf_file(
+    model: Model, path: Path, examples: Sequence[Example], format: str, threads: int | None = None
+) -> list[ModelCheck]:
+    """The file's texts and next tokens against the trained model's. examples: rows that training did not see.
+
+    Raises InputError where llama.cpp cannot load the file, Unavailable without its package.
+    """
+    tok = tokenizer.load(model.base_folder)
+    encoded = render.encode_all(tok, examples)
+    context = max([FEWEST_CONTEXT, *(len(one.ids) + SPARE_TOKENS for one in encoded)])
+    with LlamaServer(path, context, threads) as server:
+        found = texts.check_texts(tok, server, [example.messages for example in examples[: predictions.MOST_ANSWERS]])
+        if not examples:
+            return found
+        tuned, base = load_merged(model), load_base(model.base_folder)
+        return found + predictions.check_predictions(
+            predictions.look(predictions.places(encoded), tuned, base, server), format
+        )

@@ -1,0 +1,155 @@
+"""Does a GGUF file expect the same next tokens as the trained model, at positions of right answers (teacher-forced)?
+
+At each position the file gives its most likely tokens with their probabilities, through llama.cpp and one request a position; the
+trained model and its base give theirs from one pass of the engine. The KL divergence is taken over the file's LISTED most likely
+tokens and all others as one class, so it is a lower bound of the full one (data processing inequality), and close to it where the
+listed tokens hold nearly all probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lathe.engine.llama_server import LlamaServer
+from lathe.records import ModelCheck
+from lathe.text.render import Encoded
+
+LISTED = 40
+TOP = 10
+POSITIONS_EACH = 10
+"""Positions of one answer that are looked at, spread evenly, its end token always among them."""
+MOST_ANSWERS = 200
+FEWEST_SAME: Mapping[str, float] = {"F16": 0.99, "BF16": 0.98, "Q8_0": 0.97, "Q5_1": 0.9, "Q4_0": 0.8}
+"""Share of positions at which file and model must find the same token most likely, by format; a file of an unknown one is held to
+the lowest. Rounding moves near-ties only, so a wrong graph or layout falls far below; whether the file is good enough for its
+task is for the gates."""
+NO_EFFECT = 1e-5
+"""Mean KL between trained model and base below which nobody could tell the two apart, nor whether the adapter is in a file."""
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position to look at: the tokens before it, and the id that the right answer has there."""
+
+    before: list[int]
+    expected: int
+    last: bool
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What is expected at one position. file: id -> log-probability; of the trained model and its base: log-probabilities, (V,)."""
+
+    file: Mapping[int, float]
+    tuned_V: Tensor
+    base_V: Tensor
+    place: Place
+
+
+def places(encoded: Sequence[Encoded]) -> list[list[Place]]:
+    """For each of at most MOST_ANSWERS right answers, spread over all, the positions to look at."""
+    step = max(1, math.ceil(len(encoded) / MOST_ANSWERS))
+    return [_places_of(one) for one in encoded[::step]]
+
+
+def _places_of(one: Encoded) -> list[Place]:
+    supervised = [place for place, is_target in enumerate(one.supervised.tolist()) if is_target]
+    count = min(POSITIONS_EACH, len(supervised))
+    chosen = {supervised[-1 - round(i * (len(supervised) - 1) / max(1, count - 1))] for i in range(count)}
+    ids = one.ids.tolist()
+    return [Place(ids[:place], ids[place], last=place == supervised[-1]) for place in sorted(chosen)]
+
+
+@torch.inference_mode()
+def log_probabilities(model: PreTrainedModel, answer: Sequence[Place]) -> Tensor:
+    """Of every token at each place of one answer, float32, shape (places, V)."""
+    ids = torch.tensor([answer[-1].before], device=model.device)
+    hidden_TD = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0]
+    at_P = torch.tensor([len(place.before) - 1 for place in answer], device=model.device)
+    return torch.log_softmax(model.get_output_embeddings()(hidden_TD[at_P]).float(), dim=-1).cpu()
+
+
+def look(
+    answers: Iterable[Sequence[Place]], tuned: PreTrainedModel, base: PreTrainedModel, server: LlamaServer
+) -> list[Predicted]:
+    """What all three expect at every place."""
+    found = []
+    for answer in answers:
+        if not answer:
+            continue
+        both = zip(answer, log_probabilities(tuned, answer), log_probabilities(base, answer), strict=True)
+        found += [Predicted(server.next_token(place.before, LISTED), ours, its, place) for place, ours, its in both]
+    return found
+
+
+def divergence(model_V: Tensor, file: Mapping[int, float]) -> float:
+    """KL(model, file) in nats over the listed tokens and the rest as one class."""
+    listed = model_V[list(file)].double().exp().tolist()
+    others = [math.exp(value) for value in file.values()]
+    pairs = [*zip(listed, others, strict=True), (1 - sum(listed), 1 - sum(others))]
+    return sum(p * math.log(p / max(q, TINY)) for p, q in pairs if p > TINY)
+
+
+def check_predictions(found: Sequence[Predicted], format: str) -> list[ModelCheck]:
+    """Same next tokens as the trained model; nearer to it than to its base. Nothing where no position was looked at."""
+    if not found:
+        return []
+    same = sum(int(one.tuned_V.argmax()) == next(iter(one.file)) for one in found) / len(found)
+    overlap = sum(len(set(one.tuned_V.topk(TOP).indices.tolist()) & set(list(one.file)[:TOP])) for one in found)
+    from_tuned = sum(divergence(one.tuned_V, one.file) for one in found) / len(found)
+    limit = FEWEST_SAME.get(format, min(FEWEST_SAME.values()))
+    check = ModelCheck(
+        id="next_tokens",
+        ok=same >= limit,
+        message=f"same next token at {same:.1%} of {len(found)} positions of right answers, expected at least {limit:.0%}; "
+        f"top {TOP} shared to {overlap / len(found) / TOP:.1%}, KL {from_tuned:.2g} nats",
+        fix=None
+        if same >= limit
+        else "The file computes something else than the trained model. Convert it again from the merged model.",
+        measured={"same": same, "positions": len(found), "top_overlap": overlap / len(found) / TOP, "kl": from_tuned},
+    )
+    return [check, _adapter(found, from_tuned)]
+
+
+def _adapter(found: Sequence[Predicted], from_tuned: float) -> ModelCheck:
+    from_base = sum(divergence(one.base_V, one.file) for one in found) / len(found)
+    gain = sum(float((one.tuned_V.exp() * (one.tuned_V - one.base_V)).sum()) for one in found) / len(found)
+    measured = {"kl_from_tuned": from_tuned, "kl_from_base": from_base, "kl_tuned_base": gain}
+    if gain < NO_EFFECT:
+        message = f"training changed nothing that shows on these rows (KL {gain:.1g} nats)"
+        return ModelCheck(id="adapter_in_file", ok=None, message=message, measured=measured)
+    nearer = from_tuned < from_base
+    return ModelCheck(
+        id="adapter_in_file",
+        ok=nearer,
+        message=f"KL {from_tuned:.2g} nats from the trained model, {from_base:.2g} from its base",
+        fix=None
+        if nearer
+        else "The adapter is not in the file. Merge it into the base first, then convert the merged model.",
+        measured=measured,
+    )
+
+
+def check_ending(log_probabilities_V: Sequence[Tensor], expected: Sequence[int]) -> ModelCheck | None:
+    """Does the model want to stop where the right answers do? None where there is no answer."""
+    if not expected:
+        return None
+    right = sum(int(one.argmax()) == id for one, id in zip(log_probabilities_V, expected, strict=True))
+    share = right / len(expected)
+    ok = share >= 0.5
+    return ModelCheck(
+        id="learned_to_stop",
+        ok=ok,
+        message=f"after {right} of {len(expected)} right answers the model finds the end token most likely",
+        fix=None
+        if ok
+        else "The end token carried no loss (often because pad = eos was masked). Train with it supervised.",
+        measured={"share": share, "answers": len(expected)},
+    )

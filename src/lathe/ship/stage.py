@@ -1,0 +1,103 @@
+"""The shell of the ship stage: writes what the recipe's `ship` names, has it checked, lets it out or holds it back.
+
+Reads train/adapter/, data/test.jsonl and eval/tuned/; writes bundle/KIND/ or withheld/KIND/, and bundle.json last.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from lathe import plugins
+from lathe.contracts import Exporter, Model, Progress
+from lathe.errors import Unavailable
+from lathe.records import Bundle, Decision, Example, LockedRecipe, ModelCheck, Prediction, ShippedFile, TrainResult
+from lathe.runs import RunFolder, commit_folder, read_rows, storage, sync_folder
+from lathe.ship.again import Again, task_check
+
+
+def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, again: Again | None = None) -> Bundle:
+    """Writes what the recipe's `ship` names. Without `again` no task is measured on the files.
+
+    Raises Unavailable where an exporter cannot work here, InputError where a format cannot hold this model, StorageError.
+    """
+    begun = time.monotonic()
+    kinds = locked.recipe.ship
+    exporters = {kind: _able(kind) for kind in kinds}
+    trained = run.load(run.train_result, TrainResult)
+    model = Model(base_folder=Path(locked.base_folder), adapter_folder=run.path / trained.adapter_folder)
+    held_out = read_rows(run.rows("test"), Example) if run.rows("test").is_file() else []
+    done = []
+    for place, (kind, exporter) in enumerate(exporters.items()):
+        progress({"stage": "ship", "done": place, "total": len(kinds), "unit": "export", "kind": kind})
+        done.append(_release(run, _measured_again(run, _export(run, kind, exporter, model, held_out), model, again)))
+    progress({"stage": "ship", "done": len(kinds), "total": len(kinds), "unit": "export"})
+    bundle = Bundle(
+        inputs=inputs,
+        seconds=time.monotonic() - begun,
+        shipped=tuple(one for one in done if not one.failed),
+        withheld=tuple(one for one in done if one.failed),
+    )
+    run.commit(run.bundle_record, bundle)
+    return bundle
+
+
+def _able(kind: str) -> Exporter:
+    """The exporter, asked before anything is written."""
+    exporter = plugins.load("exports", kind)
+    ability = exporter.ability()
+    if not ability.ok:
+        raise Unavailable(f"export {kind}: {ability.detail}", hint=ability.remedy)
+    return exporter
+
+
+def _export(run: RunFolder, kind: str, exporter: Exporter, model: Model, held_out: list[Example]) -> ShippedFile:
+    """One export, committed whole, held back until all is checked."""
+    folder = run.withheld / kind
+    made: list[ShippedFile] = []
+    commit_folder(folder, lambda temporary: made.append(exporter.export(model, temporary, held_out)))
+    return made[0].model_copy(update={"path": str(folder.relative_to(run.path))})
+
+
+def _measured_again(run: RunFolder, shipped: ShippedFile, model: Model, again: Again | None) -> ShippedFile:
+    """The same with the task measured on its GGUF file; files of the trainer's own kind hold the weights that were measured."""
+    if shipped.gguf is None or again is None or shipped.failed:
+        return shipped
+    report = again.measure(shipped.kind, Model(model.base_folder, gguf_file=run.path / shipped.path / shipped.gguf))
+    decided = run.load(run.decision, Decision)
+    check = task_check(
+        decided.primary,
+        {gate.text: gate for gate in decided.gates},
+        again.judge(report),
+        report,
+        _answers(run.predictions("tuned")),
+        _answers(run.predictions(shipped.kind)),
+    )
+    return _with(shipped, check).model_copy(update={"arm": shipped.kind})
+
+
+def _with(shipped: ShippedFile, check: ModelCheck) -> ShippedFile:
+    return shipped.model_copy(
+        update={"checked": (*shipped.checked, check), "checks": {**shipped.checks, **check.measured}}
+    )
+
+
+def _answers(path: Path) -> dict[str, Prediction]:
+    return {one.id: one for one in read_rows(path, Prediction)} if path.is_file() else {}
+
+
+def _release(run: RunFolder, shipped: ShippedFile) -> ShippedFile:
+    """Moves an export to the bundle, unless a check failed; then what an earlier call released of that kind goes, too."""
+    source, target = run.path / shipped.path, run.bundle / shipped.kind
+    with storage(target):
+        shutil.rmtree(target, ignore_errors=True)
+        if shipped.failed:
+            return shipped
+        run.bundle.mkdir(exist_ok=True)
+        os.replace(source, target)
+        sync_folder(run.bundle)
+        if not any(run.withheld.iterdir()):
+            run.withheld.rmdir()
+    return shipped.model_copy(update={"path": str(target.relative_to(run.path))})

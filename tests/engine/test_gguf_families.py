@@ -1,0 +1,98 @@
+"""A file of every family says through llama.cpp what the model says through transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoConfig
+
+from gguf_base import LLAMA_LIKE, QWEN_LIKE, SHAPES, write_gguf_base
+from lathe.engine.fidelity import predictions, texts
+from lathe.engine.gguf import families
+from lathe.engine.gguf.write import write
+from lathe.engine.llama_server import LlamaServer
+from lathe.engine.model import load_base
+from lathe.errors import InputError
+from lathe.records import Message
+from lathe.text import render, tokenizer
+from tiny_base import CHATML
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+
+COMES_WITH = {
+    "llama": ("llama3", LLAMA_LIKE, True),
+    "qwen2": ("qwen2", QWEN_LIKE, False),
+    "qwen3": ("qwen2", QWEN_LIKE, False),
+    "gemma3_text": ("gpt-2", CHATML, False),
+    "smollm3": ("llama3", CHATML, False),
+    "phi3": ("smollm", None, False),
+}
+"""Cut, template and whether a bos is added, by family; together every cut and every kind of template once."""
+
+
+def test_every_family_is_tried() -> None:
+    assert COMES_WITH.keys() | {"mistral"} == families.FAMILIES.keys()
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_a_file_says_what_the_model_says(family: str, tmp_path: Path) -> None:
+    cut, template, adds_bos = COMES_WITH[family]
+    base = write_gguf_base(tmp_path / "base", family, cut, template=template, adds_bos=adds_bos)
+    model, tok = load_base(base), tokenizer.load(base)
+    write(model, tok, tmp_path / "model.gguf", "F16", "tiny")
+    ids = render.prompts(tok, [(Message(role="user", content="order 12 total Größe naïve " * 3),)])[0]
+    answer = [predictions.Place(ids[:end], ids[end], last=False) for end in range(10, len(ids) - 1, 2)]
+    with LlamaServer(tmp_path / "model.gguf", 512, threads=1) as server:
+        checks = texts.check_texts(tok, server)
+        files = [server.next_token(place.before, 40) for place in answer]
+    assert [check.id for check in checks] == ["token_ids", "chat_ids", "one_bos", "stop_tokens"]
+    assert all(check.ok for check in checks), checks
+    assert checks[0].measured["equal"] == checks[0].measured["texts"] == 300
+    ours = predictions.log_probabilities(model, answer)
+    assert all(int(one.argmax()) == next(iter(file)) for one, file in zip(ours, files, strict=True))
+    assert max(predictions.divergence(one, file) for one, file in zip(ours, files, strict=True)) < 1e-4
+
+
+def test_a_family_that_llama_cpp_lacks_is_named() -> None:
+    with pytest.raises(InputError, match="gpt2 model cannot be written as GGUF"):
+        families.of(AutoConfig.for_model("gpt2"))
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "reason"),
+    [
+        ("qwen2", {"use_sliding_window": True, "sliding_window": 64}, "sliding window"),
+        ("llama", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}, "type dynamic"),
+        ("smollm3", {"no_rope_layers": [1, 1, 1, 1]}, "4th layer"),
+        ("gemma3_text", {"layer_types": ["full_attention"] * 6}, "6th layer"),
+        ("gemma3_text", {"query_pre_attn_scalar": 7}, "query_pre_attn_scalar"),
+    ],
+)
+def test_an_option_that_its_graph_lacks_is_named(family: str, settings: dict[str, object], reason: str) -> None:
+    small = {"num_hidden_layers": SHAPES[family].get("num_hidden_layers", 2), "head_dim": 16}
+    with pytest.raises(InputError, match=reason):
+        families.of(AutoConfig.for_model(family, **{**SHAPES[family], **small, **settings}))
+
+
+def test_the_scaling_of_llama_3_1_is_that_of_transformers() -> None:
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    rope = {
+        "rope_type": "llama3", "rope_theta": 5e5, "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }  # fmt: skip
+    config = AutoConfig.for_model("llama", head_dim=64, rope_parameters=rope, max_position_embeddings=131072)
+    scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, device="cpu")
+    plain = 1 / rope["rope_theta"] ** (np.arange(0, 64, 2) / 64)
+    assert np.allclose(plain / families.llama3_factors(config), scaled.numpy(), rtol=1e-5)
+
+
+def test_no_tokenizer_is_written_with_a_cut_that_llama_cpp_does_not_know(tmp_path: Path) -> None:
+    base = write_gguf_base(tmp_path / "base")
+    described = (base / "tokenizer.json").read_text().replace('"individual_digits":true', '"individual_digits":false')
+    (base / "tokenizer.json").write_text(described.replace('"individual_digits": true', '"individual_digits": false'))
+    with pytest.raises(InputError, match="no tokenizer with the cut Digits"):
+        write(load_base(base), tokenizer.load(base), tmp_path / "model.gguf", "F16", "tiny")
