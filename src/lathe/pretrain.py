@@ -21,7 +21,11 @@ from lathe import plugins, runs
 from lathe.errors import Fault, InputError, RecipeError
 
 if TYPE_CHECKING:
+    from lathe.engine.pretrain import Base
+    from lathe.engine.windows import Documents
     from lathe.records.pretrain import PretrainRecipe, PretrainRecord
+
+Progress = Callable[[Mapping[str, Any]], None]
 
 COPY_LENGTHS = (4, 16, 64)
 COPY_DISTANCES = (128, 512, 1024, 2048, 4096, 8000)
@@ -53,7 +57,7 @@ def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
 def pretrain(
     recipe_path: str | Path,
     out_dir: str | Path,
-    progress: Callable[[Mapping[str, Any]], None] | None = None,
+    progress: Progress | None = None,
     examine_every: int = 6,
 ) -> PretrainRecord:
     """Train the base that a recipe describes into `out_dir` and give back its record.
@@ -63,8 +67,6 @@ def pretrain(
     measurements on the way.
     """
     from lathe.engine import pretrain as engine
-    from lathe.engine.base_folder import write_base
-    from lathe.engine.examine import Examiner, examined
     from lathe.records.pretrain import PretrainRecord
 
     recipe, folder = read_pretrain_recipe(recipe_path), Path(out_dir)
@@ -77,57 +79,66 @@ def pretrain(
     work = folder.with_name(folder.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     documents = document_source(recipe.corpus)
-    journal = work / "progress.jsonl"
-    examiner: Examiner | None = None
+    report = _reporter(recipe, documents, work, progress or (lambda _: None), examine_every)
+    base = engine.pretrain(recipe, documents, work, report)
+    runs.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, documents))
+    return PretrainRecord.from_json(done.read_text(encoding="utf-8"))
+
+
+def _reporter(
+    recipe: PretrainRecipe, documents: Documents, work: Path, progress: Progress, examine_every: int
+) -> Progress:
+    """Takes the numbers of each chunk, adds measurements to every `examine_every`th, and passes them on to work/progress.jsonl
+    and to `progress`."""
+    from lathe.engine.examine import Examiner, examined
+
     calls = itertools.count(1)
+    examiner: Examiner | None = None
 
     def report(numbers: Mapping[str, Any]) -> None:
         nonlocal examiner
         line = {key: value for key, value in numbers.items() if key != "trainee"}
         if next(calls) % examine_every == 0:
-            trainee: engine.Trainee = numbers["trainee"]
             examiner = examiner or Examiner(recipe, documents, _tokenizer(work))
-            view = examined(trainee.master)
+            view = examined(numbers["trainee"].master)
             held_out = examiner.held_out(view)
             line |= {"bits_per_byte": held_out.bits_per_byte, "answer_bits_per_byte": held_out.answer_bits_per_byte}
             line |= {
                 f"copy_{s.length}_at_{s.distance}": s.exact
                 for s in examiner.copying(view, (8, 32), (128, 512, 2048), 32)
             }
-        with open(journal, "a", encoding="utf-8") as file:
+        with open(work / "progress.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        if progress is not None:
-            progress(line)
+        progress(line)
 
-    base = engine.pretrain(recipe, documents, work, report)
-    view = examined(base.network)
-    examiner = examiner or Examiner(recipe, documents, base.tokenizer)
-    longest = recipe.network.context
-    held_out = examiner.held_out(view)
-    copying = examiner.copying(view, COPY_LENGTHS, tuple(d for d in COPY_DISTANCES if d < longest))
+    return report
 
-    def fill(temporary: Path) -> None:
-        write_base(temporary, base.network, base.tokenizer)
-        files = sorted(path for path in temporary.iterdir() if path.is_file())
-        record = PretrainRecord(
-            name=recipe.name,
-            recipe=recipe,
-            num_params=sum(p.numel() for p in base.network.parameters()),
-            file_bytes=(temporary / "model.safetensors").stat().st_size,
-            tokens=base.position.tokens,
-            documents=base.position.documents,
-            steps=base.position.steps,
-            seconds=base.position.seconds,
-            held_out=held_out,
-            copying=copying,
-            versions=_versions(),
-            sha256={path.name: runs.file_sha256(path) for path in files},
-        )
-        (temporary / "CARD.md").write_text(card(record), encoding="utf-8")
-        (temporary / "pretrain.json").write_text(record.to_json(), encoding="utf-8")
 
-    runs.commit_folder(folder, fill)
-    return PretrainRecord.from_json(done.read_text(encoding="utf-8"))
+def _write(folder: Path, recipe: PretrainRecipe, base: Base, documents: Documents) -> None:
+    """Measures the finished base and writes its folder: weights, tokenizer, card, and pretrain.json last."""
+    from lathe.engine.base_folder import write_base
+    from lathe.engine.examine import Examiner, examined
+    from lathe.records.pretrain import PretrainRecord
+
+    view, examiner = examined(base.network), Examiner(recipe, documents, base.tokenizer)
+    distances = tuple(distance for distance in COPY_DISTANCES if distance < recipe.network.context)
+    write_base(folder, base.network, base.tokenizer)
+    record = PretrainRecord(
+        name=recipe.name,
+        recipe=recipe,
+        num_params=sum(p.numel() for p in base.network.parameters()),
+        file_bytes=(folder / "model.safetensors").stat().st_size,
+        tokens=base.position.tokens,
+        documents=base.position.documents,
+        steps=base.position.steps,
+        seconds=base.position.seconds,
+        held_out=examiner.held_out(view),
+        copying=examiner.copying(view, COPY_LENGTHS, distances),
+        versions=_versions(),
+        sha256={path.name: runs.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
+    )
+    (folder / "CARD.md").write_text(card(record), encoding="utf-8")
+    (folder / "pretrain.json").write_text(record.to_json(), encoding="utf-8")
 
 
 class PretrainingCorpus(Protocol):
@@ -137,7 +148,7 @@ class PretrainingCorpus(Protocol):
         """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
 
 
-def document_source(corpus: str) -> Callable[[int, int, int, float], Iterator[Any]]:
+def document_source(corpus: str) -> Documents:
     """(seed, first index, longest characters, drill share) -> documents without end, of a pretraining corpus. Raises
     InputError."""
     found: Any = plugins.load("corpora", corpus)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -262,6 +263,19 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path:
         pretrain(tmp_path / "other.yaml", folder)
     assert "2.500 bits per byte" in card(record)
     assert "| 4 | 0.75 |" in card(record)
+
+
+def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path: Path, uncompiled: None) -> None:
+    (tmp_path / "tiny.yaml").write_text(_recipe(chunk_tokens=30_000).model_dump_json())
+    heard: list[Mapping[str, object]] = []
+    record = pretrain(tmp_path / "tiny.yaml", tmp_path / "base", heard.append, examine_every=2)
+    assert record.tokens == heard[-1]["tokens"] >= 60_000
+    assert "bits_per_byte" not in heard[0]
+    assert heard[1]["bits_per_byte"] > record.held_out.bits_per_byte * 0.9
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    assert loaded.num_parameters() == record.num_params == SHAPE.num_params()
+    assert f"{record.held_out.bits_per_byte:.3f} bits per byte" in (tmp_path / "base" / "CARD.md").read_text()
+    assert {score.distance for score in record.copying} == {128}
 
 
 def test_windows_must_divide_micro_batches() -> None:
