@@ -37,7 +37,7 @@ from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, s
 
 if TYPE_CHECKING:
     from lathe.contracts import Progress
-    from lathe.records import Status
+    from lathe.records import Status, Verification
 
 
 S = TypeVar("S", bound=StageRecord)
@@ -315,6 +315,8 @@ class Run:
 
     def go(self, until: str | None = None, progress: Progress = silent) -> Decision | None:
         """All stages in order, up to and including `until`. Returns the decision where it was reached."""
+        from lathe import verify
+
         progress = self._beating(progress)
         steps: list[tuple[str, Callable[[], Any]]] = [
             *([] if until == "prepare" else [("doctor", lambda: self.doctor(progress))]),
@@ -335,6 +337,9 @@ class Run:
                 step()
                 if name == until:
                     break
+            # Sealing twice would seal what has been damaged since.
+            if until in (None, "report") and not self.folder.digests.is_file():
+                verify.seal(self.folder)
         decided = self.folder.done(self.folder.decision, Decision, self.hashes["decide"])
         return decided if until in (None, "decide", "ship", "report") else None
 
@@ -343,6 +348,12 @@ class Run:
         from lathe import ask
 
         return ask.ask(self.folder, self.locked, text, schema)
+
+    def verify(self) -> Verification:
+        """Every file of the run, and base and data behind it, held against its digest."""
+        from lathe import verify
+
+        return verify.verify(self.folder, self.locked)
 
     def status(self) -> Status:
         """Running, stalled, stopped or done, and how far."""
@@ -381,6 +392,7 @@ class Run:
         if done is not None:
             progress({"stage": name, "record": done, "skipped": True, "seconds": 0.0})
             return done
+        self.folder.digests.unlink(missing_ok=True)
         self.folder.journal("stage started", stage=name, inputs=inputs)
         self.folder.beat({"stage": name})
         started = time.monotonic()

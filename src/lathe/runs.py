@@ -8,7 +8,7 @@ old content or the new, never half. The record that says "this stage is done" is
       data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
       train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
       eval/ARM/ predictions.jsonl report.json
-      decision.json bundle/ withheld/ bundle.json MODEL_CARD.md report.html report.json
+      decision.json bundle/ withheld/ bundle.json MODEL_CARD.md report.html report.json digests.json
 """
 
 from __future__ import annotations
@@ -281,6 +281,10 @@ class RunFolder:
     def withheld(self) -> Path:
         """Exports that failed a check: to be looked at, not to be used."""
         return self.path / "withheld"
+
+    @property
+    def digests(self) -> Path:
+        return self.path / "digests.json"
 
     @property
     def bundle_record(self) -> Path:

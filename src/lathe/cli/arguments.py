@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, planning, risk, verbs
+from lathe.cli import check, fidelity, planning, risk, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -125,6 +125,9 @@ VERBS: tuple[Verb, ...] = (
          (arg("command", metavar="COMMAND", nargs="?", default=None, help="one command; - reads it from stdin"),
           arg("--jsonl", action="store_true", help="rows {id, command} on stdin, the same with level, class and why on stdout")),
          "Looking", "lathe risk 'rm -rf build'"),
+    Verb("verify", "is a finished run what its records say, byte for byte? data, base, adapter, answers, shipped files",
+         fidelity.verify, (arg("run", metavar="RUN", help="a run folder"),), "Looking",
+         "lathe verify runs/2026-11-20T081500-demo-3f9c1a"),
     Verb("doctor", "what this machine can do, tried and not assumed", verbs.doctor,
          (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),
           arg("--probe", action="store_true", help="measure how fast it multiplies matrices, some 10 s, for plans")), "Looking"),

@@ -13,7 +13,7 @@ from lathe.records.data import (
     Source,
     TaskSetup,
 )
-from lathe.records.fidelity import Damage, Inspection, ModelCheck, Verification
+from lathe.records.fidelity import Damage, Digests, Inspection, ModelCheck, Verification
 from lathe.records.plan import MachineForecast, MemoryTerm, Parameters, Plan, PlanFinding, RateSource, Schedule
 from lathe.records.recipe import (
     DataSpec,
@@ -45,7 +45,7 @@ from lathe.records.results import (
 from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile, Status
 
 __all__ = [
-    "Arm", "Bundle", "Capability", "Damage", "DataFinding", "DataSpec", "Decision", "DoctorReport", "EvalReport",
+    "Arm", "Bundle", "Capability", "Damage", "DataFinding", "DataSpec", "Decision", "Digests", "DoctorReport", "EvalReport",
     "EvaluateSpec", "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Generation", "Inspection", "Interval",
     "ItemScore", "Json", "LockedRecipe", "MachineForecast", "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck",
     "PairedDifference", "Parameters", "Plan", "PlanFinding", "Prediction", "RateSource", "Recipe", "Record",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from lathe.records.base import Json, Record
+from lathe.records.recipe import FileHash
 from lathe.records.results import Finding
 
 
@@ -45,6 +48,14 @@ class Damage(Record):
     reason: str = Field(description="what was expected and what was found")
 
 
+class Digests(Record):
+    """digests.json: every file of a finished run, as it was written."""
+
+    schema_version: Literal[1] = 1
+    files: tuple[FileHash, ...] = Field(description="paths relative to the run folder")
+    sha256: str = Field(description="over the entries above, so that a change of this very file shows as well")
+
+
 class Verification(Record):
     """A run folder, held against the digests that its own records state."""
 
@@ -52,6 +63,7 @@ class Verification(Record):
     num_files: int = Field(description="files whose bytes were compared with a digest")
     num_bytes: int
     damaged: tuple[Damage, ...] = Field((), description="files that are not what the records say")
+    unsealed: tuple[str, ...] = Field((), description="files that came into the run folder after it was sealed")
 
     @property
     def ok(self) -> bool:
