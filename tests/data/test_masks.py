@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from lathe.data.conversations.masks import MaskProof, coloured, faults, pieces, tokenizer_findings
+from lathe.data.conversations.masks import MaskProof, faults, tokenizer_findings
 from lathe.records import Example, Message
+from lathe.text.coloured import coloured, pieces
 from lathe.text.render import Encoded, encode_all
 from lathe.text.tokenizer import Tokenizer, load
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data_rows import good_lines
 from test_learnability import topics
 
+from lathe.contracts import ItemVerdict, Task
 from lathe.data.baselines import suspects
-from lathe.data.baselines.features import sketch
 from lathe.data.baselines.learnability import folds_of, labelled
 from lathe.data.baselines.rules import Item
+from lathe.records import Example, Manifest, Message, Row, TaskSetup
+from lathe.tfidf import sketch
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77" / "train.csv"
 
@@ -56,3 +61,54 @@ def test_a_margin_is_the_given_label_against_the_best_other() -> None:
 
 def test_one_label_alone_is_never_suspect() -> None:
     assert suspects.suspicious(np.ones((3, 1), np.float32), np.zeros(3, np.int64), 10) == []
+
+
+class Intent(Task):
+    """Labels as answers: a task as small as one can be."""
+
+    version = "1"
+    primary = "exact"
+    metrics = ()
+    slices = ()
+    baselines = ()
+    worked = ()
+
+    def example(self, row: Row, setup: TaskSetup) -> Example:
+        turn = Message(role="user", content=row["input"])
+        return Example(
+            id=row["id"], input=row["input"], messages=(turn,), completion=row["target"], target=row["target"]
+        )
+
+    def score(self, example: Example, text: str, setup: TaskSetup) -> ItemVerdict:
+        return ItemVerdict({"exact": float(text == example.completion)})
+
+    def worked_setup(self) -> TaskSetup:
+        return TaskSetup()
+
+
+def test_prepared_rows_with_labels_name_the_suspects_and_where_they_stand(
+    tmp_path: Path, prepared: Callable[..., Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lathe.plugins.load", lambda kind, name: Intent())
+    items = topics(300)
+    labels = sorted({str(item.answer) for item in items})
+    rows = [
+        {
+            "id": str(number),
+            "input": item.input,
+            "target": labels[0] if item.answer == labels[1] and number < 40 else item.answer,
+        }
+        for number, item in enumerate(items)
+    ]
+    wrong = {f"{tmp_path}/rows.jsonl:{n + 1}" for n, row in enumerate(rows) if row["target"] != items[n].answer}
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = prepared({"source": str(tmp_path / "rows.jsonl")})
+    assert wrong
+    assert {suspect.place for suspect in manifest.suspects[: len(wrong)]} == wrong
+    found = next(one for one in manifest.findings if one.id == "suspect_label")
+    assert found.count >= len(wrong)
+
+
+def test_answers_that_are_no_labels_have_no_suspects(tmp_path: Path, prepared: Callable[..., Manifest]) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(b"\n".join(good_lines(80)))
+    assert prepared({"source": str(tmp_path / "rows.jsonl")}).suspects == ()

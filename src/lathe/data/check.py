@@ -20,22 +20,23 @@ from types import TracebackType
 from lathe import plugins
 from lathe.contracts import Progress
 from lathe.data.baselines import suspects
-from lathe.data.baselines.learnability import Labelled, kind_of, measure
+from lathe.data.baselines.learnability import kind_of, measure
 from lathe.data.baselines.rules import Item, Rule
 from lathe.data.baselines.task_rules import as_rule, json_rules, misfits
 from lathe.data.conversations.conversation import Conversation, Turn
 from lathe.data.conversations.encoding import tokens_of
-from lathe.data.conversations.masks import MaskProof, coloured
+from lathe.data.conversations.masks import MaskProof
 from lathe.data.conversations.row_files import FileRows, Reading, find
 from lathe.data.findings import invariants
 from lathe.data.findings.answers import WRITTEN
 from lathe.data.findings.census import LEAST_ROWS, Census
-from lathe.data.findings.secrets import redacted
-from lathe.data.findings.tally import Tally, ordered
+from lathe.data.findings.tally import Tally, note_suspects, ordered
 from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
-from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow, Suspect
+from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
+from lathe.records.data import Suspect
 from lathe.runs import RunFolder, read_rows
+from lathe.text.coloured import coloured
 from lathe.text.render import Encoded
 from lathe.text.tokenizer import Tokenizer, load
 
@@ -45,9 +46,6 @@ SAMPLE = 4000
 JSON_SAMPLE = 1000
 """The same for JSON answers, whose rules take milliseconds a row."""
 BATCH = 256
-MOST_SUSPECTS = 50
-SURE_MARGIN = -0.15
-"""A label is called suspect where another one's score is higher by so much: on clean BANKING77 about 2 % of rows."""
 SOLVED = 0.9
 USUAL_LENGTH = 1024
 HEADLINES = 3
@@ -244,31 +242,14 @@ class Checking:
             return None, ()
         self._progress({"stage": "check", "done": 0, "total": len(items), "unit": "rows", "part": "rules"})
         learnability, model = measure(items, rules, sampled_from=len(self.census))
-        found = doubted([self.census.place(row) for row in numbers], items, model) if model is not None else ()
-        for suspect in found:
-            if suspect.margin <= SURE_MARGIN:
-                said = f"{suspect.given!r}, perhaps {suspect.likelier!r}"
-                self.census.tally.note("suspect_label", suspect.place, said)
+        places = [self.census.place(row) for row in numbers]
+        found = suspects.doubted(places, items, model) if model is not None else ()
+        note_suspects(self.census.tally, found)
         self._progress({"stage": "check", "done": len(items), "total": len(items), "unit": "rows", "part": "rules"})
         return learnability, found
 
 
 # ------------------------------------------------------------------------------------------ words
-
-
-def doubted(places: Sequence[str], items: Sequence[Item], model: Labelled) -> tuple[Suspect, ...]:
-    """The rows whose label the model finds least likely."""
-    margin, likelier = suspects.margins(model.scores_NL, model.label_N)
-    return tuple(
-        Suspect(
-            place=places[row],
-            text=redacted(items[row].input)[:200],
-            given=model.labels[model.label_N[row]],
-            likelier=model.labels[likelier[row]],
-            margin=float(margin[row]),
-        )
-        for row in suspects.suspicious(model.scores_NL, model.label_N, MOST_SUSPECTS)
-    )
 
 
 def rule_finding(learnability: Learnability) -> DataFinding:

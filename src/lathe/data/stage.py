@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from lathe import plugins
 from lathe.contracts import Progress
+from lathe.data.baselines.suspects import suspect_labels
 from lathe.data.findings import invariants
+from lathe.data.findings.tally import Tally, note_suspects
 from lathe.data.preparing import source
 from lathe.data.preparing.intake import Intake
-from lathe.data.preparing.judge import Judged, judge
+from lathe.data.preparing.judge import Judged, Places, judge
 from lathe.data.preparing.spool import SIDES, Spool
 from lathe.errors import DataError
-from lathe.records import LockedRecipe, Manifest, SideCount
+from lathe.records import DataFinding, LockedRecipe, Manifest, SideCount
+from lathe.records.data import Suspect
 from lathe.runs import RunFolder, commit_rows, committed, storage, sync_folder
 
 
@@ -43,6 +47,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         intake.read(locked, progress)
         judged = judge(spool.columns(), intake.sources)
         refuse_empty(judged, locked)
+        found = suspects(intake)
         # The old record must not vouch for files that are half new, should the process be killed from here on.
         run.manifest.unlink(missing_ok=True)
         sync_folder(folder)
@@ -56,7 +61,8 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         sides=sides,
         rejected=len(intake.rejected),
         dropped_from_train=len(judged.dropped),
-        findings=(*intake.findings(), *judged.findings),
+        findings=(*intake.findings(), *judged.findings, *label_findings(found, len(intake.sample))),
+        suspects=found,
         seconds=time.monotonic() - start,
     )
     run.commit(run.manifest, manifest)
@@ -80,6 +86,20 @@ def refuse_empty(judged: Judged, locked: LockedRecipe) -> None:
     if judged.rows["test"] == 0:
         hint = "Give more rows, raise data.split.test, or name a data.test file; without test rows there is no verdict."
         raise DataError(f"none of the {total} rows is a test row", file=data.test or file, hint=hint)
+
+
+def suspects(intake: Intake) -> tuple[Suspect, ...]:
+    """Of a sample of rows whose answers are labels, those that look wrong."""
+    numbers, items = intake.sample.rows()
+    places = Places(intake.spool.columns(), intake.sources)
+    return suspect_labels([places[row] for row in numbers], items)
+
+
+def label_findings(found: Sequence[Suspect], rows: int) -> list[DataFinding]:
+    """What is to be said of them. rows: how many were looked at."""
+    tally = Tally()
+    note_suspects(tally, found)
+    return tally.findings(rows)
 
 
 def write(run: RunFolder, spool: Spool, judged: Judged) -> dict[str, SideCount]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lathe.records.base import Record
-from lathe.records.data import DataFinding
+from lathe.records.data import DataFinding, Suspect
 
 FormatName = Literal[
     "prompt-completion",
@@ -47,16 +47,6 @@ class Learnability(Record):
     def best(self) -> BaselineScore | None:
         """The rule to beat: the most right answers, then the most right fields."""
         return max(self.baselines, key=lambda score: (score.exact, score.fields or 0.0), default=None)
-
-
-class Suspect(Record):
-    """A row whose label an out-of-fold linear model finds unlikely."""
-
-    place: str = Field(description="file:line")
-    text: str = Field(description="the row's input, shortened and with secrets redacted")
-    given: str
-    likelier: str = Field(description="the label that the model would give")
-    margin: float = Field(description="score of the given label minus the best other; the lower, the more suspect")
 
 
 class Lengths(Record):

@@ -79,6 +79,16 @@ class DataFinding(Record):
     count: int = 0
 
 
+class Suspect(Record):
+    """A row whose label an out-of-fold linear model finds unlikely."""
+
+    place: str = Field(description="file:line")
+    text: str = Field(description="the row's input, shortened and with secrets redacted")
+    given: str
+    likelier: str = Field(description="the label that the model would give")
+    margin: float = Field(description="score of the given label minus the best other; the lower, the more suspect")
+
+
 class SideCount(Record):
     """Rows and tokens of one side of the split."""
 
@@ -96,3 +106,6 @@ class Manifest(StageRecord):
         0, description="training rows dropped as duplicates or near-duplicates of other sides"
     )
     findings: tuple[DataFinding, ...] = ()
+    suspects: tuple[Suspect, ...] = Field(
+        (), description="of answers that are labels: those that look wrong, the worst first"
+    )

@@ -17,7 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lathe.records import Interval, ItemScore
-from lathe.report import diff, figures, svg
+from lathe.report import data_section, diff, figures, svg
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
 
@@ -50,6 +50,7 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         reasons_picture=reasons_picture(story),
         failures=[failure(story, item, secrets) for item in chosen(story)],
         num_failed=len(story.failed()),
+        masked=data_section.shown(story.masked, secrets),
         plan_rows=list(plan_rows(story)),
         machine_rows=list(machine_rows(story)),
         arm_titles=ARM_TITLES,

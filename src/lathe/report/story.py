@@ -28,6 +28,8 @@ from lathe.records import (
     Score,
     TrainResult,
 )
+from lathe.records.check import MaskedRow
+from lathe.report.data_section import trained_rows
 from lathe.runs import RunFolder, read_rows
 
 R = TypeVar("R", bound=Record)
@@ -62,6 +64,8 @@ class Story:
     examples: Mapping[str, Example] = field(default_factory=dict)
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
     """Of the tuned model, by id."""
+    masked: Sequence[MaskedRow] = ()
+    """A few training rows, token by token."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """What the task says about its metrics; empty where the task is not installed here."""
 
@@ -116,6 +120,7 @@ def gather(run: RunFolder, locked: LockedRecipe) -> Story:
         bundle=_optional(run, run.bundle_record, Bundle),
         examples={example.id: example for example in examples},
         predictions={prediction.id: prediction for prediction in predictions},
+        masked=trained_rows(run, locked),
         metrics=metrics,
     )
 

@@ -9,8 +9,44 @@ Northcutt et al. 2021, with a linear model). With 3 % of BANKING77's labels repl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from lathe.data.baselines.learnability import Labelled, folds_of, kind_of, labelled
+from lathe.data.baselines.rules import Item
+from lathe.data.findings.secrets import redacted
+from lathe.records.data import Suspect
+from lathe.tfidf import WIDTH, sketch
+
+MOST = 50
+LEAST_ROWS = 30
+"""Fewer rows teach no model."""
+SHOWN_CHARACTERS = 200
+
+
+def suspect_labels(places: Sequence[str], items: Sequence[Item]) -> tuple[Suspect, ...]:
+    """The rows whose label an out-of-fold linear model finds least likely, worst first; none where answers are no labels."""
+    if len(items) < LEAST_ROWS or kind_of([item.answer for item in items]) != "label":
+        return ()
+    texts = [item.input for item in items]
+    return doubted(places, items, labelled(items, sketch(texts, WIDTH), folds_of(texts)))
+
+
+def doubted(places: Sequence[str], items: Sequence[Item], model: Labelled) -> tuple[Suspect, ...]:
+    """The same, of a model that was made already."""
+    margin, likelier = margins(model.scores_NL, model.label_N)
+    return tuple(
+        Suspect(
+            place=places[row],
+            text=redacted(items[row].input)[:SHOWN_CHARACTERS],
+            given=model.labels[model.label_N[row]],
+            likelier=model.labels[likelier[row]],
+            margin=float(margin[row]),
+        )
+        for row in suspicious(model.scores_NL, model.label_N, MOST)
+    )
 
 
 def margins(

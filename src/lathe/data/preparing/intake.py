@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lathe.contracts import Progress, Task
+from lathe.data.baselines.rules import Item
+from lathe.data.baselines.sample import Sample
 from lathe.data.files.placed import Placed
 from lathe.data.findings import invariants
 from lathe.data.preparing import source
 from lathe.data.preparing.origin_rows import OriginRows
 from lathe.data.preparing.split import normalised
-from lathe.data.preparing.spool import Spool
+from lathe.data.preparing.spool import Spool, hash64
 from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, Message, RejectedRow, Row, Source, TaskSetup
 
@@ -19,6 +21,8 @@ SHOWN = 10
 SHOWN_FAULTS = 20
 """Without a tolerance, reading ends at so many unusable rows."""
 PROGRESS_EVERY = 500
+SAMPLE = 4000
+"""Rows on which wrong labels are looked for: a few seconds."""
 
 
 @dataclass
@@ -31,6 +35,8 @@ class Intake:
     rules: invariants.Invariants
     max_rejected: float
     """share of rows that may be unusable"""
+    sample: Sample = field(default_factory=lambda: Sample(SAMPLE))
+    """rows by which labels are judged"""
     sources: list[Source] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
@@ -88,6 +94,8 @@ class Intake:
             told = Message(role="system", content=placed.system)
             example = example.model_copy(update={"messages": (told, *example.messages)})
         text = normalised(example.input)
+        answer = example.completion if example.target is None else example.target
+        self.sample.offer(hash64(text), len(self.spool), Item(example.input, answer))
         self.spool.add(example, origin.side_of(text), text, len(self.sources), placed.line)
         if self.rules:
             self.hold(example, placed)
