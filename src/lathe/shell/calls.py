@@ -71,6 +71,34 @@ WITHOUT_COMMANDS = (
 """Programs whose arguments are data, whatever they say."""
 
 
+NO_PROGRAM = frozenset(
+    (
+        "<",
+        ">",
+        ">>",
+        ".",
+        "[",
+        "{",
+        "!",
+        "set",
+        "read",
+        "time",
+        "then",
+        "do",
+        "else",
+        "format",
+        "host",
+        "links",
+        "fetch",
+        "perf",
+    )
+)
+"""Words that stand among arguments without being a program."""
+NAMES_SHELL = re.compile(r"(?:^|[\s'\"(!;=|,:`{])(?:(?:/usr)?/bin/(?:ba|da|z|k|a)?sh|!(?:ba)?sh)(?=$|[\s'\");,|<}`])")
+MAY_NAME_SHELLS = frozenset(
+    "sh chsh useradd usermod adduser update-alternatives ls cat which file stat cp mv ln rm chmod chown apt yum grep find diff docker su".split()
+) | {"sudo", "env"}
+"""Programs that may be given the name of a shell without starting it, or whose own rules know when they do."""
 TAKES_CODE = frozenset(
     "eval sh . su ssh env sudo xargs busybox parallel exec command nohup time watch timeout trap at".split()
 )
@@ -97,7 +125,10 @@ class Call:
 
     def place(self, path: str) -> Place:
         """Where a path of this call leads."""
-        return place(marks.of_found(path)[0], self.shell.state.cwd)
+        folder, mark = marks.of_found(path)
+        if mark in (marks.SOME, marks.JUNK) and UNKNOWN.search(folder):
+            return Place.UNKNOWN
+        return place(folder, self.shell.state.cwd)
 
     def path(self, path: str) -> str:
         """A path of this call, absolute or from home where that is known."""
@@ -200,6 +231,8 @@ def _known(call: Call, head: str) -> str:
         shell.found(level, "", f"{quoted(name)} {WHY[level]}")
     for judged in RULES.get(name, ()):
         shell.findings.extend(judged(call))
+    if call.elevated and name not in MAY_NAME_SHELLS and NAMES_SHELL.search(call.words_of()):
+        shell.found(3, "privilege", f"lets {quoted(name)} start a shell with all privileges")
     if name in LAUNCHERS:
         return LAUNCHERS[name](call)
     if name in OUTPUTS:
@@ -237,7 +270,7 @@ def _perhaps_a_launcher(call: Call) -> None:
     before = len(shell.findings)
     for place_, word in enumerate(call.words):
         name = program_of(word)
-        if (name in RULES or name in LAUNCHERS) and name not in READS and name not in ("<", ">", ">>", "."):
+        if (name in RULES or name in LAUNCHERS) and name not in NO_PROGRAM:
             with shell.subshell():
                 shell.call(call.words[place_:], call.stdin)
             break
@@ -246,7 +279,9 @@ def _perhaps_a_launcher(call: Call) -> None:
             with shell.subshell():
                 shell.script(word)
             shell.faults[:] = faults
-    shell.findings[before:] = [finding for finding in shell.findings[before:] if finding.level >= 3]
+    shell.findings[before:] = [
+        finding for finding in shell.findings[before:] if finding.level >= 3 and finding.kind != "obfuscated"
+    ]
 
 
 def _requoted(word: str) -> str:

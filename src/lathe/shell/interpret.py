@@ -18,9 +18,14 @@ from lathe.shell.verdict import Finding, quoted
 
 MOST_CALLS = 200
 MOST_NESTED = 20
+LONGEST_VALUE = 65536
 MOST_ITEMS = 12
 """Items of a loop that are gone through one by one."""
 SELF = "$0"
+WATCHED = frozenset(
+    "LD_PRELOAD LD_AUDIT BASH_ENV PROMPT_COMMAND GIT_SSH_COMMAND PAGER GIT_PAGER HISTFILE HISTSIZE HISTFILESIZE".split()
+)
+"""Variables that do something by being set."""
 STANDING_IN = "__unknown__"
 """The variable that stands for unknown parts of code that is parsed again."""
 KNOWN_VARIABLES = {
@@ -67,7 +72,8 @@ class Script:
         self._call = call
         self._heredocs: list[HereDocument] = []
         self._calls = self._depth = self._streams = 0
-        self._active: list[tuple[str, int]] = []
+        self._active: list[tuple[int, int]] = []
+        self._late: dict[int, list[Node]] = {}
         self._called: set[str] = set()
         self._forks = 0
         self._endless = 0
@@ -134,16 +140,17 @@ class Script:
     def function(self, name: str, arguments: Sequence[str], stdin: str) -> str:
         """Runs a function of the script."""
         self._called.add(name)
-        entered = next((forks for active, forks in self._active if active == name), None)
+        body = self.state.functions[name]
+        entered = next((forks for active, forks in self._active if active == body.id), None)
         if entered is not None:
             if self._forks > entered:
                 self.found(4, "exhaustion", f"{quoted(name)} starts itself again and again, a fork bomb")
             return HOLE
         before, self.state.positional = self.state.positional, tuple(arguments)
-        self._active.append((name, self._forks))
+        self._active.append((body.id, self._forks))
         try:
             with self._deeper():
-                return self.run(self.state.functions[name], stdin)
+                return self.run(body, stdin)
         finally:
             self._active.pop()
             self.state.positional = before
@@ -178,7 +185,8 @@ class Script:
         return KNOWN_VARIABLES.get(name, HOLE)
 
     def assign(self, name: str, value: str) -> None:
-        self.state.variables[name] = value
+        """Sets a variable; a value that grew beyond all use is not known."""
+        self.state.variables[name] = value if len(value) <= LONGEST_VALUE else HOLE
 
     def substitute(self, node: Node) -> str:
         """The output of a command substitution."""
@@ -196,7 +204,7 @@ class Script:
         self._streams += 1
         path = f"/dev/fd/{62 + self._streams}"
         with self.subshell(), self._deeper():
-            output = self._sequence(node, HOLE)
+            output = self._sequence(node, "")
         self.state.files[path] = output
         return path
 
@@ -326,6 +334,8 @@ class Script:
         if name_node.type == "subscript" and name in self.state.variables:
             added, between = True, BREAK
         self.assign(name, self.state.variables.get(name, "") + between + value if added else value)
+        if name in WATCHED:
+            self.call(["export", f"{name}={value}"])
         return ""
 
     def _declaration(self, node: Node, stdin: str) -> str:
@@ -347,7 +357,7 @@ class Script:
         return self.call(["unset", *names], stdin)
 
     def _command(self, node: Node, stdin: str) -> str:
-        return self._simple(node, [], stdin)
+        return self._simple(node, self._late.pop(node.id, []), stdin)
 
     def _simple(self, node: Node | None, redirects: list[Node], stdin: str) -> str:
         """A simple command with the redirections around it."""
@@ -368,17 +378,6 @@ class Script:
                 argv += self.texts(child)
         streams = self._redirect(redirects, stdin)
         argv += streams.arguments
-        for name in own:
-            if name in (
-                "LD_PRELOAD",
-                "LD_LIBRARY_PATH",
-                "BASH_ENV",
-                "PROMPT_COMMAND",
-                "GIT_SSH_COMMAND",
-                "PAGER",
-                "GIT_PAGER",
-            ):
-                self.call(["export", f"{name}={self.variable(name)}"])
         output = self.call(argv, streams.stdin) if argv else ""
         if argv:
             for name, value in own.items():
@@ -395,6 +394,10 @@ class Script:
             return self._simple(bodies[0], redirects, stdin)
         if not bodies:
             return self._simple(None, redirects, stdin)
+        last = _last_of(bodies[0])
+        if last is not None:  # the grammar ties what follows the last command of a list to the list as a whole
+            self._late[last.id] = redirects
+            return self.run(bodies[0], stdin)
         streams = self._redirect(redirects, stdin)
         return self._written(streams, self.run(bodies[0], streams.stdin))
 
@@ -452,6 +455,14 @@ class Streams:
     targets: list[tuple[str, bool]] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     """Words that stand behind a redirection and belong to the command."""
+
+
+def _last_of(node: Node) -> Node | None:
+    """The simple command that ends a list or a pipeline."""
+    if node.type in ("list", "pipeline", "negated_command"):
+        last = node.named_children[-1]
+        return last if last.type == "command" else _last_of(last)
+    return None
 
 
 REDIRECTS = ("file_redirect", "herestring_redirect", "heredoc_redirect")

@@ -42,7 +42,7 @@ DISK = re.compile(
     r"/dev/(?:[shv]d[a-z*?\[]|xvd|nvme|mmcblk|disk|rdisk|mapper/|md\d|dm-|sr\d|vg|ram\d|mem$|kmem$|port$|nbd|block/|root$|hd[a-z]|ad\d|da\d|fd\d{1,3}$(?<!fd/))"
 )
 SINKS = re.compile(
-    r"/dev/(?:null|zero|full|stdout|stderr|stdin|tty\w*|pts/.*|fd/.*|heredoc/.*|shm/.+|log|console|pty\w*|u?random)$"
+    r"/dev/(?:null|zero|full|stdout|stderr|stdin|tty\w*|pts/.*|fd/.*|heredoc/.*|shm/.+|log|console|pty.*|u?random)$"
 )
 TEMPORARY = re.compile(r"(?:/private)?/(?:tmp|var/tmp|dev/shm)/(?!\*?$).|~/\.cache/.|~/tmp/.")
 TOPS = ("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc", "root", "run", "sbin",

@@ -85,6 +85,7 @@ register(
         Phrase("passwd", "", 3, "accounts", "changes a password or locks a user", unless=r"-S|--status"),
         Phrase("chpasswd newusers vipw vigr visudo groupadd groupmod chsh pwconv pwunconv grpconv dscl", "", 3, "accounts", "changes accounts", unless=r"-c|-cf|--check|-l"),
         Phrase("chpasswd newusers", "", 4, "accounts", "sets passwords of users"),
+        Phrase("gpg gpg2", "", 3, "overwrite", "deletes keys", options=r"--delete-(?:secret-)?keys?|--delete-secret-and-public-key"),
         Phrase("ssh-copy-id", "", 3, "login_persistence", "lets a key log in on another machine"),
         Phrase("systemctl", r"enable|mask|link|edit|set-default|unmask|preset|add-wants", 3, "scheduled_persistence", "changes what starts with the machine"),
         Phrase("systemctl", r"disable", 3, "shutdown", "changes what starts with the machine"),

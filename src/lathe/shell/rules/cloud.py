@@ -110,7 +110,9 @@ def cloud(call: Call) -> Iterator[Finding]:
     """Every cloud names its ends alike: delete, destroy, terminate, remove."""
     words = [word for word in call.words if not word.startswith("-")]
     options = {word.split("=")[0] for word in call.words if word.startswith("-")}
-    if options & {"--dry-run", "--dryrun", "-n", "--help"}:
+    if options & {"--dry-run", "--dryrun", "--what-if", "--help"} or (
+        "-n" in options and call.name in ("gsutil", "rclone")
+    ):
         return
     for at, word in enumerate(words[:5]):
         if (

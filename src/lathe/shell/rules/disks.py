@@ -61,6 +61,20 @@ def formatted(call: Call) -> Iterator[Finding]:
         yield Finding(3, "format", "formats a file or device outside this folder")
 
 
+@rule("mount")
+def remounted(call: Call) -> Iterator[Finding]:
+    """The root or a system folder mounted again with other rights."""
+    if any("remount" in word for word in call.words):
+        system = any(
+            call.place(word) in (Place.ROOT, Place.SYSTEM)
+            for word in call.words
+            if word.startswith("/") and not word.startswith("/dev/")
+        )
+        yield Finding(
+            3 if system or "suid" in call.words_of() else 2, "kernel", "mounts a file system again with other rights"
+        )
+
+
 CHANGING = {
     "fdisk": set(), "cfdisk": set(), "gdisk": set(),
     "parted": {"mklabel", "mkpart", "rm", "mktable", "resizepart", "mkpartfs", "resize", "set", "rescue"},
@@ -98,7 +112,6 @@ register(
         Phrase("zfs", "destroy|rollback", 4, "format", "destroys a file system"),
         Phrase("btrfs", r"subvolume delete|device remove|device delete", 4, "format", "destroys a volume"),
         Phrase("swapoff umount", "", 3, "format", "takes all file systems or all swap away", options=r"-a|-al|-la|-fa|-af|--all"),
-        Phrase("mount", "", 3, "kernel", "mounts the root again with other rights", options=r".*remount.*"),
         Phrase("losetup", "", 2, "", "changes loop devices", unless=r"-a|-l|--list|-f"),
         Phrase("flashrom flash_erase nandwrite", "", 4, "raw_disk", "writes firmware or flash", unless=r"-r|--read"),
         Phrase("pvcreate vgcreate mkfs_msdos", "", 4, "format", "takes a disk over"),

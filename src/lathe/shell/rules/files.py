@@ -39,7 +39,7 @@ ACCOUNT_FILES = re.compile(
 )
 SCHEDULES = re.compile(
     r"(?:^/etc/(?:cron[\w.]*(?:/.*)?|anacrontab|rc\.local|rc\d?\.d/.*|init\.d/.*|init/.*|inittab|systemd/.*|update-motd\.d/.*|xdg/autostart/.*|udev/.*)"
-    r"|^/var/spool/(?:cron|at).*|^/(?:usr/)?lib/systemd/.*|\.config/systemd/.*|/Library/Launch(?:Agents|Daemons)/.*|\.git/hooks/.*)$"
+    r"|^/var/spool/(?:cron|at).*|^/(?:usr/)?lib/systemd/.*|\.config/systemd/.*|/Library/Launch(?:Agents|Daemons)/.*|\.git/(?:hooks/.*|config))$"
 )
 KERNEL_FILES = re.compile(
     r"^(?:/proc/sysrq-trigger$|/proc/sys/|/sys/|/boot(?:/|$)|/etc/(?:sysctl|modprobe\.d|modules|ld\.so\.|fstab|crypttab|grub|default/grub|selinux/)|/lib/modules|/vmlinuz|/initrd|/efi)"
@@ -199,7 +199,10 @@ def tee(call: Call) -> Iterator[Finding]:
 def truncate(call: Call) -> Iterator[Finding]:
     for path in call.operands:
         yield from written(call, path)
-        if call.place(path) in (Place.HOME, Place.UNKNOWN) or (path.endswith("*") and call.place(path) > Place.HERE):
+        emptied = call.arguments.value("size") in ("0", None)
+        if (call.place(path) in (Place.HOME, Place.UNKNOWN) and emptied) or (
+            path.endswith("*") and call.place(path) > Place.HERE
+        ):
             yield Finding(3, "overwrite", f"empties files: {quoted(path)}")
 
 
@@ -274,13 +277,22 @@ def mirrored(call: Call) -> Iterator[Finding]:
             yield from deletion(call, source, recursive=True, kind="mass_delete")
 
 
+@rule("unzip", "7z", "bsdtar", "unrar")
+def unpacked(call: Call) -> Iterator[Finding]:
+    folders = [word for before, word in zip(call.words, call.words[1:]) if before == "-d"]
+    folders += [word[2:] for word in call.words if word.startswith("-o/")]
+    for folder in folders:
+        if call.place(folder) in (Place.ROOT, Place.SYSTEM):
+            yield Finding(3, "overwrite", f"unpacks over {WHERE[call.place(folder)]}")
+
+
 @rule("tar", "zip", "7z", "cpio")
 def archived(call: Call) -> Iterator[Finding]:
     words = call.words
     removes = "--remove-files" in words or (
         call.name == "zip" and any(re.fullmatch(r"-\w*m\w*", word) for word in words)
     )
-    for path in call.operands if call.name != "tar" else _tar_members(call):
+    for path in call.operands[1:] if call.name != "tar" else _tar_members(call):
         if removes:
             yield from deletion(call, path, recursive=True, kind="mass_delete")
         if is_credential(call.path(path)):

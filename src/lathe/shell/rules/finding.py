@@ -15,6 +15,7 @@ NARROWING = {"-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename", 
              "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-anewer", "-cnewer", "-empty", "-inum", "-links", "-lname", "-ilname", "-samefile", "-nouser",
              "-nogroup", "-uid", "-gid", "-fstype", "-newermt", "-newerct", "-newerat", "-executable"}  # fmt: skip
 EXECUTES = ("-exec", "-execdir", "-ok", "-okdir")
+BESIDE = re.compile(r"\{\}[.\w~-]+")
 JUNK_NAME = re.compile(
     r"(?:core(?:\.\*|\.\d+)?|\*\.core|a\.out|\.DS_Store|Thumbs\.db|\._\*|\.nfs\*|\*~|#\*#?|"
     r".*\.(?:py[co]|o|obj|tmp|temp|bak|old|orig|rej|swp|swo|log|log\..*|cache|gch|class|aux)|__pycache__|node_modules|\.svn|CVS|\*\.\*~|.*~)$",
@@ -83,10 +84,17 @@ def execute(call: Call) -> str:
             inner = words[at + 1 : end]
             for result in found:
                 with call.shell.subshell():
-                    call.shell.call([word.replace("{}", result) for word in inner] if inner else ["true"], "")
+                    call.shell.call([_filled(word, result) for word in inner] if inner else ["true"], "")
             at = end
         at += 1
+    if any(word in EXECUTES for word in words):  # what is printed is what the commands chose
+        found = [f"{start}/{SOME}" for start in starts(call)]
     return "\n".join(found)
+
+
+def _filled(word: str, result: str) -> str:
+    """`{}` becomes what was found; `{}.bak` another file beside each."""
+    return word.replace("{}", result.replace(EACH, SOME) if BESIDE.fullmatch(word) else result)
 
 
 @launcher("fd", "fdfind")

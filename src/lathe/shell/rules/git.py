@@ -27,7 +27,8 @@ def git(call: Call) -> Iterator[Finding]:
     if not words or any(word in ("--help", "-h", "--dry-run") for word in words[1:]):
         return
     verb, rest = words[0], words[1:]
-    options = {word for word in rest if word.startswith("-")}
+    given = [word for word in rest if word.startswith("-")]
+    options = {*given, *(word.split("=")[0] for word in given)}
     letters = "".join(word[1:] for word in rest if re.fullmatch(r"-[a-zA-Z]+", word))
     operands = [word for word in rest if not word.startswith("-")]
     why = _lost(verb, options, letters, operands)

@@ -21,6 +21,7 @@ TEXT = re.compile(
     r"""(?<!\\)'((?:\\.|[^'\\])*)'|(?<!\\)"((?:\\.|[^"\\])*)\"|`((?:\\.|[^`\\])*)`|\bq[qxw]?\s*[({/\[|!]([^)}/\]|!]*)[)}/\]|!]""",
     re.DOTALL,
 )
+SIGNS = re.compile(r"\\([$@`%])")
 LIST = re.compile(r"""[\[(]\s*((?:['"][^'"]*['"]\s*,\s*)+['"][^'"]*['"])""")
 RUNS = re.compile(
     r"\bsystem\b|subprocess|popen|\bexec\w*\b|spawn|\beval\b|passthru|shell_exec|proc_open|Open3|%x|`|\bgetline\b|\|\s*\"|call\(|check_output|ProcessBuilder|Runtime",
@@ -88,7 +89,7 @@ def awk(call: Call) -> str:
     if re.search(r"system\s*\(|\|\s*(?:getline|\"|&)|\"\s*\|", program):
         for text in _texts(program):
             _as_command(call, text)
-        for inner in re.findall(r"system\s*\(([^)]*)\)", program):
+        for inner in re.findall(r"system\s*\(((?:\"(?:\\.|[^\"\\])*\"|[^()\"])*)\)", program):
             joined = "".join(a or b for a, b in re.findall(r"\"((?:\\.|[^\"\\])*)\"|([^\"\s]+)", inner) if a) + (
                 "" if re.fullmatch(r"\s*\"[^\"]*\"\s*", inner) else HOLE
             )
@@ -132,6 +133,7 @@ def escaping(call: Call) -> str:
             found = re.match(
                 r"\+?:?(?:silent\s+)?(?:!|(?:py(?:thon)?3?|lua|perl|ruby|call system\(|exe(?:cute)?|terminal|term)\b)\s*(.*)",
                 word,
+                re.DOTALL,
             )
             inner = (found.group(1) or "sh") if found else None
         elif call.name == "emacs" and before in ("--eval", "-eval"):
@@ -207,7 +209,8 @@ def _texts(code: str) -> Iterator[str]:
     for found in LIST.finditer(code):
         yield " ".join(re.findall(r"['\"]([^'\"]*)['\"]", found.group(1)))
     single = [
-        unescaped(next((group for group in found.groups() if group is not None), "")) for found in TEXT.finditer(code)
+        SIGNS.sub(r"\1", unescaped(next(group for group in found.groups() if group is not None)))
+        for found in TEXT.finditer(code)
     ]
     yield from single
     if len(single) > 1 and re.search(r"['\"]\s*(?:\+|\.|,|~|\.\.)\s*['\"]", code):

@@ -75,8 +75,7 @@ def sudo(call: Call) -> str:
     )
     words = after_options(call.words, valued)
     while words and ASSIGNMENT.match(words[0]):
-        name, _, value = words.pop(0).partition("=")
-        call.shell.assign(name, value)
+        call.shell.call(["export", words.pop(0)])
     flags = "".join(word[1:] for word in call.words[: len(call.words) - len(words)] if re.fullmatch(r"-\w+", word))
     shell_asked = {"-s", "-i", "--shell", "--login"} & set(call.words) or "i" in flags or "s" in flags
     if not words:
@@ -118,7 +117,10 @@ def env(call: Call) -> str:
         while words and ASSIGNMENT.match(words[0]):
             name, _, value = words.pop(0).partition("=")
             call.shell.call(["export", f"{name}={value}"])
-            call.shell.assign(name, value)
+        if len(words) > 1 and not marks.UNKNOWN.sub(
+            "", words[0]
+        ):  # most likely assignments that are read from somewhere
+            words = words[1:]
         return call.shell.call(words, call.stdin) if words else marks.ENVIRONMENT
 
 
@@ -140,11 +142,9 @@ def shell(call: Call) -> str:
     stdin_asked = any(re.fullmatch(r"-[a-z]*s[a-z]*", word) for word in words)
     if operands and not stdin_asked and operands[0] not in ("-", "/dev/stdin", "/proc/self/fd/0", "/dev/fd/0"):
         return _file(call, operands[0], operands[1:])
-    if call.stdin:
-        return _code(call, call.stdin, operands)
-    if call.elevated:
+    if call.elevated and (not call.stdin or "-i" in words):
         call.shell.found(3, "privilege", "opens a shell with all privileges")
-    return ""
+    return _code(call, call.stdin, operands) if call.stdin else ""
 
 
 def _code(call: Call, code: str, positional: Sequence[str]) -> str:
@@ -188,6 +188,8 @@ def alias(call: Call) -> str:
     for word in call.words:
         name, sign, value = word.partition("=")
         if sign:
+            with call.shell.subshell():
+                call.shell.execute(value)
             call.shell.state.aliases[name] = value
     return ""
 
@@ -271,6 +273,19 @@ def _lists_nothing(call: Call) -> bool:
     return not {"-l", "-d", "-r", "-c"} & set(call.words)
 
 
+@launcher("ansible", "salt", "pdsh", "pssh", "clush", "dsh", "mussh")
+def fleet(call: Call) -> str:
+    """Programs that have many machines run a command."""
+    codes = [word for before, word in zip(call.words, call.words[1:]) if before in ("-a", "--args")]
+    codes = (
+        codes
+        or [word for word in call.words if " " in word]
+        or [" ".join(after_options(call.words, ["-w", "-h", "-l", "-g"], 1))]
+    )
+    with call.shell.subshell():
+        return "".join(call.shell.execute(code) for code in codes)
+
+
 @launcher("busybox")
 def busybox(call: Call) -> str:
     words = [word for word in call.words if word not in ("--list", "--help", "--install")]
@@ -304,7 +319,7 @@ def container(call: Call) -> str:
 def make(call: Call) -> str:
     """A makefile on its input holds commands, one on each line that begins with a tab."""
     if "-" in call.words and call.stdin:
-        commands = "\n".join(part.lstrip("\t@-") for part in re.split(r"\n|;", call.stdin) if part[:1] in "\t @")
+        commands = "\n".join(part.lstrip("\t@-") for part in call.stdin.split("\n") if part[:1] in "\t @")
         call.shell.execute(commands or call.stdin)
     for word in call.words:
         if word.startswith("--eval="):

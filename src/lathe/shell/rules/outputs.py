@@ -12,6 +12,7 @@ import zlib
 from lathe.shell import marks
 from lathe.shell.calls import Call, output
 from lathe.shell.marks import DECODED, HOLE, SOME, UNKNOWN, is_known, plain
+from lathe.shell.places import Place
 from lathe.shell.words import NOT_EMPTY, unescaped
 
 LONGEST = 65536
@@ -182,6 +183,17 @@ def hexadecimal(call: Call) -> str:
     return _text_of(lambda: bytes.fromhex(re.sub(r"[^0-9a-fA-F]", "", text)))
 
 
+@output("tar", "zip", "dd", "cpio", "rsync")
+def packed(call: Call) -> str:
+    """An archive of a home, of the root or of /etc holds keys and credentials."""
+    wide = [
+        word
+        for word in call.words
+        if word[:1] in "/~." and call.place(word.rstrip("/") or "/") in (Place.ROOT, Place.HOME)
+    ]
+    return marks.SECRET if wide or any(call.path(word) == "/etc" for word in call.words) else marks.origin(call.stdin)
+
+
 @output("rev")
 def reverse(call: Call) -> str:
     text = plain(_input(call))
@@ -258,8 +270,14 @@ def filtered(call: Call) -> str:
 
 def _chosen(call: Call) -> str:
     text = plain(call.stdin)
+    if call.name == "grep" and not text and len(call.operands) > 1:
+        return (
+            marks.origin(*map(call.shell.read_file, call.operands[1:]))
+            if len(call.operands) > 2
+            else call.shell.read_file(call.operands[1])
+        )
     if not text or not is_known(text):
-        return marks.origin(text)
+        return text if text == marks.LOCAL and call.name == "grep" else marks.origin(text)
     if call.name == "grep":
         paths = [line for line in text.split("\n") if line]
         if paths and all(marks.of_found(line)[1] for line in paths):
@@ -362,7 +380,8 @@ def read(call: Call) -> str:
 @output("cd", "pushd")
 def change_folder(call: Call) -> str:
     operands = [word for word in call.words if not re.fullmatch(r"-[LPe@]+|--", word)]
-    goal = operands[0] if operands else "~"
+    goal, mark = marks.of_found(operands[0] if operands else "~")
+    goal = f"{goal}/{NOT_EMPTY}" if mark in (SOME, marks.JUNK) else goal
     call.shell.state.cwd = call.path(goal) if goal != "-" else HOLE
     return ""
 

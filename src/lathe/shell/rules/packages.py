@@ -62,8 +62,10 @@ def removed(call: Call) -> Iterator[Finding]:
         for word in words
     ):
         yield Finding(3, "untrusted_install", "installs without checking where it comes from")
-    local = [word for word in words if re.search(r"\.(?:deb|rpm|pkg|apk|snap)$", word)]
-    if local and not removing and any(re.match(r"(?:https?://|/tmp/|\./|/)", word) for word in local):
+    local = [
+        word if "://" in word else call.path(word) for word in words if re.search(r"\.(?:deb|rpm|pkg|apk|snap)$", word)
+    ]
+    if local and not removing:
         listing = bool(set(flags) & {"q", "c", "I", "l"}) or any(
             word in ("--info", "--contents", "-qpl", "-qip", "--list", "-L") for word in words
         )
@@ -104,7 +106,7 @@ def other_packages(call: Call) -> Iterator[Finding]:
     ):
         official = re.search(r"registry\.npmjs\.org|https://rubygems\.org", text)
         yield Finding(2 if official else 3, "untrusted_install", "installs from an address or an unusual registry")
-    if re.search(r"unpublish|owner add|yank|deprecate", text.split(" -")[0]):
+    if re.search(r"^(?:unpublish|owner add|yank|deprecate)\b", text):
         yield Finding(3, "package_removal", "takes a published package away")
     if call.name in ("deno", "npx", "bunx", "go") and re.search(r"\brun\b.*https?://", text):
         yield Finding(3, "remote_code", "runs code that comes from the network unseen")
