@@ -22,18 +22,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lathe import plugins
+from lathe import invariants, plugins
 from lathe.data.baselines import learnability, suspects
-from lathe.data.baselines.features import sketch
 from lathe.data.baselines.learnability import folds_of, labelled, measure
 from lathe.data.baselines.rules import Item
 from lathe.data.check import Looking, check_file
 from lathe.data.conversations.row_files import FileRows, Found
-from lathe.data.findings import invariants
 from lathe.data.findings.census import Census
 from lathe.data.preparing.split import normalised, side_of
 from lathe.records import RejectedRow
 from lathe.resolve import find_recipe, read_recipe
+from lathe.tfidf import sketch
 
 
 def show(what: str, measured: str, expected: str = "") -> None:

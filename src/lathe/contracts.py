@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a task computes for each item; a set's score is the mean over its items."""
+    """A number that a task computes for each item; a set's score is the mean over its items, or an F1 over all of them."""
 
     name: str
     definition: str
     """One or two sentences that an expert accepts; the docs page is made of them."""
-    kind: Literal["proportion", "mean"]
-    """proportion: 0 or 1 for each item (Wilson interval, McNemar); mean: any number (bootstrap)."""
+    kind: Literal["proportion", "mean", "macro_f1", "micro_f1"]
+    """proportion: 0 or 1 for each item (Wilson interval, McNemar); mean: any number (bootstrap). macro_f1, micro_f1: pooled over
+    the set from each item's `ItemVerdict.counts` (bootstrap over items); the item's own value is the F1 of it alone."""
     higher_is_better: bool = True
     compatible_with: str | None = None
     """Another project's metric that this one reproduces, flaws included."""
@@ -47,6 +48,8 @@ class ItemVerdict:
 
     values: Mapping[str, float | None]
     reason: str = ""
+    counts: Mapping[str, Mapping[str, tuple[int, int, int]]] = field(default_factory=dict)
+    """For each metric that is an F1 over the set, where it was measured: class -> (matched, gold, said)."""
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,14 @@ FEWEST = 5
 """Fewest items that are resampled: of four, no resample reaches as far as Student's t asks."""
 CELLS = 4_000_000
 """Most numbers drawn at once (32 MB of float64)."""
+FEW_COLUMNS = 8
+"""Up to so many columns are summed one by one; more of them by counting how often each item was drawn."""
 MOST_ROWS = 1_000_000
 """Beyond so many rows `rows_needed` says None: nobody will collect them."""
+
+
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Sums of shape (columns, resamples) to values of shape (resamples,)."""
 
 
 class Bounds(NamedTuple):
@@ -175,14 +181,11 @@ def tango(wins: float, losses: float, n: int, confidence: float) -> Bounds:
 
 
 def bootstrap(
-    columns: Sequence[Sequence[float]],
-    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    confidence: float,
-    seed: int = 0,
+    columns: Sequence[Sequence[float]] | NDArray[np.float64], statistic: Statistic, confidence: float, seed: int = 0
 ) -> Bootstrap:
     """Interval of a function of sums over items, by resampling items: all columns of an item stay together.
 
-    columns: shape (m, n), n of FEWEST or more. statistic: sums of shape (m, resamples) to values of shape (resamples,).
+    columns: shape (m, n), n of FEWEST or more; more than FEW_COLUMNS of them are whole numbers, whose sums are exact in any order.
     Percentile bootstrap with percentiles widened by Student's t and sqrt(n / (n - 1)), since the plain one is too narrow
     for few items (the expanded percentile interval of Hesterberg 2015, The American Statistician 69:371, section 5.3).
     p_value: twice the smaller share of resampled values on one side of zero, with the sample itself counted in (Davison and
@@ -192,12 +195,21 @@ def bootstrap(
     n = table.shape[1]
     generator = np.random.default_rng(seed)
     chosen = (generator.integers(0, n, size=(size, n)) for size in _chunks(n, (1 - confidence) / 2))
-    values = statistic(np.concatenate([table[:, rows].sum(axis=2) for rows in chosen], axis=1))
+    values = statistic(np.concatenate([_sums(table, rows) for rows in chosen], axis=1))
     t = student_quantile((1 + confidence) / 2, n - 1)
     tail = NormalDist().cdf(-t * math.sqrt(n / (n - 1)))
     low, high = np.quantile(values, (tail, 1 - tail))
     rarer = min(int((values <= 0).sum()), int((values >= 0).sum()))
     return Bootstrap(float(low), float(high), min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
+
+
+def _sums(table: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The columns of `table`, shape (m, n), summed over drawn rows, shape (resamples, n): shape (m, resamples)."""
+    if len(table) <= FEW_COLUMNS:
+        return table[:, rows].sum(axis=2)
+    resamples, n = rows.shape
+    times = np.bincount((rows + n * np.arange(resamples)[:, None]).ravel(), minlength=resamples * n)
+    return table @ times.reshape(resamples, n).T.astype(np.float64)
 
 
 def bootstrap_mean(values: Sequence[float], confidence: float, seed: int = 0) -> Bootstrap:

@@ -14,8 +14,9 @@ import pytest
 from data_rows import SCHEMA, files_of, good_lines, good_row, locked
 
 from lathe.data import prepare
+from lathe.data.preparing.source import read_schemas
 from lathe.errors import DataError, InputError, TaskMismatch
-from lathe.records import Example, Manifest, RejectedRow, TaskSetup
+from lathe.records import Example, Manifest, RejectedRow, SchemaSpec, TaskSetup
 from lathe.runs import RunFolder, file_sha256, read_rows
 
 Prepared = Callable[..., Manifest]
@@ -302,6 +303,11 @@ def test_schemas_come_from_a_folder_by_file_name(tmp_path: Path, run: RunFolder,
     setup = run.load(run.setup, TaskSetup)
     assert setup.schemas == {"weather": SCHEMA}
     assert setup.schema_in_prompt is False
+
+
+def test_a_list_of_texts_among_the_schemas_is_a_set_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "weather.json").write_text('["sunny", "rain"]')
+    assert read_schemas(SchemaSpec.model_validate({"from": str(tmp_path)})) == {"weather": {"enum": ["sunny", "rain"]}}
 
 
 @pytest.mark.parametrize(

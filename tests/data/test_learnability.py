@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.data.baselines.features import sketch
 from lathe.data.baselines.learnability import (
     folds_of,
     kind_of,
@@ -19,6 +18,7 @@ from lathe.data.baselines.learnability import (
     out_of_fold,
 )
 from lathe.data.baselines.rules import DICTIONARY, MAJORITY, SLOTS, TELLING_WORD, Item, Rule
+from lathe.tfidf import sketch
 
 TOPICS = {
     "weather": ["rain", "snow", "storm", "cloud", "sunny", "wind", "forecast", "cold"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lathe import stats
+from lathe import pooled, stats
 from lathe.errors import InputError
 from lathe.records import EvalReport, PairedDifference
 
@@ -24,8 +24,8 @@ def unlike(first: EvalReport, second: EvalReport) -> str | None:
 def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float) -> PairedDifference:
     """First arm minus second in one metric, over the items that both have a value for.
 
-    Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap. `difference` is None where nothing was
-    measured on both; the bounds are None where too few items have a value.
+    Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap, of an F1 over the whole set. `difference` is
+    None where nothing was measured on both; the bounds are None where too few items have a value.
     Raises InputError where rows, items or scorer differ.
     """
     reason = unlike(first, second)
@@ -36,6 +36,8 @@ def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float
         return _of_single_numbers(first, second, metric)
     if kind == "ratio":
         return _of_ratios(first, second, metric, confidence)
+    if pooled.is_pooled(kind):
+        return _of_pooled(first, second, metric, kind, confidence)
     pairs = _both(_values(first, metric), _values(second, metric))
     n, wins, losses = len(pairs), sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
     low, high, p_value, method = None, None, None, ""
@@ -102,6 +104,33 @@ def _of_ratios(first: EvalReport, second: EvalReport, metric: str, confidence: f
         p_value=p_value,
         n=len(rows),
         method="paired bootstrap" if difference is not None else "",
+    )
+
+
+def _of_pooled(
+    first: EvalReport, second: EvalReport, metric: str, average: pooled.Average, confidence: float
+) -> PairedDifference:
+    """An F1 over the set: the items that both arms have counts for, resampled together."""
+    pairs = [
+        (a.counts[metric], b.counts[metric])
+        for a, b in zip(first.items, second.items, strict=True)
+        if metric in a.counts and metric in b.counts
+    ]
+    found = pooled.difference([a for a, _ in pairs], [b for _, b in pairs], average, confidence) if pairs else None
+    bounds = found.bounds if found else None
+    values = _both(_values(first, metric), _values(second, metric))
+    return PairedDifference(
+        metric=metric,
+        first=first.arm,
+        second=second.arm,
+        difference=found.value if found else None,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        p_value=bounds.p_value if bounds else None,
+        n=len(pairs),
+        wins=sum(a > b for a, b in values),
+        losses=sum(a < b for a, b in values),
+        method="paired bootstrap" if bounds else "",
     )
 
 

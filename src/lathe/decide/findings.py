@@ -20,6 +20,9 @@ from lathe.records import (
 
 ENOUGH = 10
 """Fewest items of a slice that anything is said about."""
+SEVERAL = 5
+GOOD_PART = 0.05
+"""Fewest items, and the least share of all wrong answers, for which a pair of classes is named as confused."""
 STILL_FALLING = 0.05
 """Relative fall of the loss, from the last tenth but one to the last tenth, that calls for more steps. An assumption."""
 
@@ -28,6 +31,9 @@ BLOCKING = {
     "prompt_too_long": "shorten the documents, or take a base with a longer context",
 }
 """Findings of the tuned arm that forbid a deploy, and what to do: its numbers tell of the limits of the measurement."""
+
+OF_TASK = ("proportion", "mean", "macro_f1", "micro_f1")
+"""Kinds of score that a task's metrics have."""
 
 Verdict = Literal["deploy", "iterate", "abort"]
 
@@ -97,7 +103,7 @@ def of_answers(tuned: EvalReport) -> Iterator[Finding]:
             next_action="raise evaluate.max_new_tokens, or train longer: it does not stop",
         )
     for score in tuned.scores:
-        if score.value is not None and score.not_measured and score.kind in ("proportion", "mean"):
+        if score.value is not None and score.not_measured and score.kind in OF_TASK:
             message = f"{score.metric} could not be measured on {score.not_measured:,} of {tuned.n:,} items"
             yield Finding(id="partly_measured", message=message)
     if tuned.reasons:
@@ -107,6 +113,25 @@ def of_answers(tuned: EvalReport) -> Iterator[Finding]:
             id="common_fault",
             message=f"most frequent fault: {reason}, in {count:,} of {wrong:,} answers that are not right",
         )
+
+
+def of_confusion(tuned: EvalReport) -> Iterator[Finding]:
+    """The two classes that are most often taken for each other, where that is a good part of what is wrong."""
+    pairs = {
+        (gold, said): count
+        for gold, row in tuned.confusion.items()
+        for said, count in row.items()
+        if said not in ("", gold)
+    }
+    if not pairs:
+        return
+    (gold, said), count = max(pairs.items(), key=lambda pair: (pair[1], pair[0]))
+    wrong = sum(count for row in tuned.confusion.values() for count in row.values()) - sum(
+        row.get(gold, 0) for gold, row in tuned.confusion.items()
+    )
+    if count >= SEVERAL and count / wrong >= GOOD_PART:
+        message = f"{gold} was taken for {said} in {count:,} of {wrong:,} wrong answers"
+        yield Finding(id="confused", message=message, next_action=f"more training rows that tell {gold} from {said}")
 
 
 def of_rule(difference: PairedDifference | None, rule: EvalReport | None, higher_is_better: bool) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lathe import stats
+from lathe import pooled, stats
 from lathe.decide.compare import paired
 from lathe.records import EvalReport, GateResult, GateSpec, PairedDifference
 
@@ -41,6 +41,13 @@ def judged(report: EvalReport, metric: str, confidence: float) -> Judged | None:
     value, n = score.value, score.n
     if score.kind == "single":
         return Judged(value, value, value, None, n)
+    if pooled.is_pooled(score.kind):
+        counts = [item.counts[metric] for item in report.items if metric in item.counts]
+        bounds = pooled.score(counts, score.kind, confidence).bounds
+        if bounds is None:
+            return None
+        low, high, _ = bounds
+        return Judged(value, low, high, shrinking(value, low, high, n), n)
     measured = [v for item in report.items if (v := item.values.get(metric)) is not None]
     if score.kind == "proportion":
         low, high = stats.clopper_pearson(sum(measured), n, confidence)

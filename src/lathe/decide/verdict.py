@@ -139,7 +139,7 @@ def _gates(
 def _compared(recipe: Recipe, tuned: EvalReport, primary: str) -> list[str]:
     """The gated quantities that training is meant to better: metrics of the task, the primary one first."""
     gated = [gate.metric for gate in recipe.gates]
-    of_task = {score.metric for score in tuned.scores if score.kind in ("proportion", "mean")} - {"truncated_share"}
+    of_task = {score.metric for score in tuned.scores if score.kind in findings.OF_TASK} - {"truncated_share"}
     return [primary, *dict.fromkeys(metric for metric in gated if metric in of_task and metric != primary)]
 
 
@@ -202,6 +202,7 @@ def _findings(
         yield from findings.of_rule(against_rule, evidence.arms.get("rule"), score.higher_is_better)
     yield from findings.of_training(evidence.train, evidence.losses)
     yield from findings.of_answers(tuned)
+    yield from findings.of_confusion(tuned)
     if score is not None:
         yield from findings.of_slices(tuned, score)
         if base in evidence.arms and score.kind == "proportion":

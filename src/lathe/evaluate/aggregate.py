@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lathe import stats
+from lathe import pooled, stats
 from lathe.contracts import Metric, Task
 from lathe.records import Example, ItemScore, Prediction, Score, TaskSetup
 
 NOT_STATED = "unstated"
 """Slice value of an item whose meta does not say; so the slices of a key always add up to n."""
 NO_ANSWER = "no answer"
+NO_CLASS = ""
+"""In a confusion, the answer of no class."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ def _item(task: Task, setup: TaskSetup, example: Example, prediction: Prediction
         "latency_seconds": prediction.seconds if answered else None,
         "new_tokens": float(prediction.new_tokens) if answered else None,
     }
-    return ItemScore(id=example.id, values=values, reason=verdict.reason if answered else NO_ANSWER, meta=example.meta)
+    reason = verdict.reason if answered else NO_ANSWER
+    counts = {metric: dict(by_class) for metric, by_class in verdict.counts.items()}
+    return ItemScore(id=example.id, values=values, reason=reason, meta=example.meta, counts=counts)
 
 
 def scores(
@@ -69,6 +73,8 @@ def scores(
 
 def metric_score(metric: Metric, scored: Sequence[ItemScore], confidence: float) -> Score:
     """One metric of the task over a set of items."""
+    if pooled.is_pooled(metric.kind):
+        return _pooled(metric.name, metric.kind, scored, confidence)
     return _score(metric.name, metric.kind, metric.higher_is_better, values_of(scored, metric.name), confidence)
 
 
@@ -97,6 +103,23 @@ def _score(
         method=method,
         kind=kind,
         higher_is_better=higher_is_better,
+    )
+
+
+def _pooled(name: str, kind: pooled.Average, scored: Sequence[ItemScore], confidence: float) -> Score:
+    """An F1 over the set: items without counts of it were not measured."""
+    counts = [item.counts[name] for item in scored if name in item.counts]
+    found = pooled.score(counts, kind, confidence) if counts else None
+    bounds = found.bounds if found else None
+    return Score(
+        metric=name,
+        value=found.value if found else None,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        n=len(counts),
+        not_measured=len(scored) - len(counts),
+        method="bootstrap" if bounds else "",
+        kind=kind,
     )
 
 
@@ -159,3 +182,16 @@ def finishes(predictions: Sequence[Prediction]) -> dict[str, int]:
 def reasons(scored: Sequence[ItemScore]) -> dict[str, int]:
     """Why answers are not right -> items, the most frequent first."""
     return dict(Counter(item.reason for item in scored if item.reason).most_common())
+
+
+def confusion(scored: Sequence[ItemScore]) -> dict[str, dict[str, int]]:
+    """What was taken for what: gold class -> class that was said -> items. Empty where items have no class, or more than one."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in scored:
+        for by_class in item.counts.values():
+            gold = [name for name, counts in by_class.items() for _ in range(counts[1])]
+            said = [name for name, counts in by_class.items() for _ in range(counts[2])]
+            if len(item.counts) > 1 or len(gold) != 1 or len(said) > 1:
+                return {}
+            found[gold[0]][said[0] if said else NO_CLASS] += 1
+    return {gold: dict(sorted(found[gold].items())) for gold in sorted(found)}

@@ -85,6 +85,7 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         slices=aggregate.slices(task.metrics, task.slices, scored, confidence),
         finish=aggregate.finishes(predictions),
         reasons=aggregate.reasons(scored),
+        confusion=aggregate.confusion(scored),
         peak_bytes=answers.peak_bytes,
         new_tokens=sum(prediction.new_tokens for prediction in predictions),
         items=tuple(scored),

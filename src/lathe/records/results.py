@@ -83,6 +83,9 @@ class ItemScore(Record):
     values: dict[str, float | None] = Field(description="metric -> value; None = not measured")
     reason: str = Field("", description="why it is not right, in a word or two; empty where the primary metric is 1")
     meta: dict[str, str] = Field(default_factory=dict)
+    counts: dict[str, dict[str, tuple[int, int, int]]] = Field(
+        default_factory=dict, description="metric that is an F1 over the set -> class -> (matched, gold, said)"
+    )
 
 
 class Score(Record):
@@ -95,10 +98,11 @@ class Score(Record):
     n: int = Field(description="items that count")
     not_measured: int = 0
     method: str = Field("", description="how the interval was made: wilson, bootstrap, exact")
-    kind: Literal["proportion", "mean", "amount", "ratio", "single"] = Field(
+    kind: Literal["proportion", "mean", "macro_f1", "micro_f1", "amount", "ratio", "single"] = Field(
         "mean",
-        description="proportion: yes or no for each item; mean: a task's number for each item; amount: seconds or tokens for each "
-        "item; ratio: sum over sum; single: one number for the whole arm, without an interval",
+        description="proportion: yes or no for each item; mean: a task's number for each item; "
+        "macro_f1, micro_f1: F1 over the set, from the items' counts by class; amount: seconds or tokens for each item; ratio: sum "
+        "over sum; single: one number for the whole arm, without an interval",
     )
     higher_is_better: bool = True
 
@@ -117,6 +121,10 @@ class EvalReport(StageRecord):
     )
     finish: dict[str, int] = Field(default_factory=dict, description="stop, length, none -> items")
     reasons: dict[str, int] = Field(default_factory=dict, description="reason of failure -> items")
+    confusion: dict[str, dict[str, int]] = Field(
+        default_factory=dict,
+        description="gold class -> class that was said -> items, where an item has one class; empty name: an answer of no class",
+    )
     peak_bytes: int | None = None
     new_tokens: int = 0
     items: tuple[ItemScore, ...] = Field((), description="every item's scores, in the order of the test file")

@@ -17,11 +17,12 @@ from __future__ import annotations
 import json
 
 from lathe.contracts import Baseline, ItemVerdict, Task
-from lathe.records import Example, Message, Row, TaskSetup, digest
+from lathe.records import Example, Message, Row, TaskSetup
 from lathe.tasks._json import conformity, reading, rows, rules, slmbench, values
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
 from lathe.tasks._json.worked import WORKED, WORKED_SCHEMA
+from lathe.tasks._rows import UNSTATED, identity, label
 
 REASONS = (*reading.PROBLEMS, *values.FAULTS)
 """Why an answer is not exactly right: one of these for each wrong answer."""
@@ -54,25 +55,24 @@ class JsonExtraction(Task):
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row; the completion has the schema's order of keys where there is a schema."""
-        document = rows.document(row, setup)
-        name, schema = rows.schema_of(row, setup)
+        document = rows.FIELDS.text(row, setup, "input", "the document, a text")
+        name, schema = rows.FIELDS.schema(row, setup)
         target = rows.target(row, setup)
         if schema is not None:
             rows.check(name, schema, target)
             target = ordered(schema, schema, target)
         shown = f" of this shape:\n{shape(schema)}" if schema is not None and setup.schema_in_prompt else "."
         prompt = f"Extract as JSON{shown}\n\nText:\n{document}"
-        given = row.get(setup.fields.get("id", "id"))
         return Example(
-            id=str(given) if isinstance(given, str | int) and given != "" else digest(prompt)[:16],
+            id=identity(row, setup, prompt),
             input=document,
             messages=(Message(role="user", content=prompt),),
             completion=json.dumps(target, ensure_ascii=False),
             target=target,
             meta={
-                "schema": name or rows.UNSTATED,
-                "complexity": rows.label(row, setup, "complexity"),
-                "style": rows.label(row, setup, "style"),
+                "schema": name or UNSTATED,
+                "complexity": label(row, setup, "complexity"),
+                "style": label(row, setup, "style"),
             },
         )
 

@@ -15,17 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.baselines.features import sketch
 from lathe.data.baselines.rules import RULES, Item, Rule, leaves, text_of
 from lathe.data.preparing.split import normalised, position
 from lathe.records import Json
 from lathe.records.check import AnswerKind, BaselineScore, Learnability
+from lathe.tfidf import RIDGE, WIDTH, sketch
 
 FOLDS = 5
-WIDTH = 4096
-"""Columns of the sketch. More columns raise the linear rule a little and cost their cube."""
-RIDGE = 1.0
-"""Weight of the squared coefficients against the squared error, on rows of length 1."""
 MOST_LABELS = 1000
 LONGEST_LABEL = 100
 """Characters: a longer answer is written, not chosen."""

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lathe.data.baselines.features import WORD
 from lathe.records import Json, canonical
 from lathe.records.check import AnswerKind
+from lathe.tfidf import WORD
 
 LEAST_SEEN = 3
 """Times a word must have stood in the training rows before the telling-word rule believes it."""

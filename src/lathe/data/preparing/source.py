@@ -93,14 +93,22 @@ def setup(locked: LockedRecipe) -> TaskSetup:
 
 
 def read_schemas(schema: SchemaSpec) -> dict[str, Json]:
-    """JSON Schemas by file stem. Raises DataError with the file where one is no JSON object."""
-    from lathe.data.files.json_line import LineFault, row_of
+    """JSON Schemas by file stem; a list of texts is the set of labels that an answer is one of.
+
+    Raises DataError with the file where one is neither.
+    """
+    from lathe.data.files.json_line import LineFault, decode
 
     assert schema.from_ is not None
     found = {}
     for name, path in schema_files(Path(schema.from_)).items():
         try:
-            found[name] = row_of(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+            value = decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
         except LineFault as fault:
             raise DataError(f"this is no JSON Schema: {fault.reason}", file=str(path), hint=fault.hint) from fault
+        if isinstance(value, list) and value and all(isinstance(label, str) for label in value):
+            value = {"enum": value}
+        if not isinstance(value, dict):
+            raise DataError("this is no JSON Schema: expected an object, or a list of labels", file=str(path))
+        found[name] = value
     return found

@@ -1,0 +1,85 @@
+"""F1 of a set of items by class: no mean over items, so its interval comes from resampling items and pooling anew.
+
+    counts = [{"pay": (1, 1, 1)}, {"pay": (0, 1, 0), "cancel": (0, 0, 1)}]      # one entry an item: class -> (matched, gold, said)
+    score(counts, "macro_f1", 0.95).value     -> 0.667    pay: 2 x 1 / (2 + 1); nothing was to be cancelled
+
+macro_f1: the mean over the classes that gold has in the set, so that a rare class weighs as much as a frequent one; an answer of
+another class counts against the gold class that it missed. micro_f1: one F1 over all counts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe import stats
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+Average = Literal["macro_f1", "micro_f1"]
+Counts = Mapping[str, tuple[int, int, int]]
+"""Of one item: class -> (matched, gold, said), whole numbers."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A number over a set of items. bounds: None for fewer than `stats.FEWEST` items."""
+
+    value: float
+    bounds: stats.Bootstrap | None
+
+
+def is_pooled(kind: str) -> TypeIs[Average]:
+    """Whether a kind of metric is one that is pooled over the set."""
+    return kind in ("macro_f1", "micro_f1")
+
+
+def score(counts: Sequence[Counts], average: Average, confidence: float) -> Pooled:
+    """The F1 of one or more items with its interval."""
+    return _pooled(_table(counts), lambda sums: f1(sums, average), confidence)
+
+
+def difference(first: Sequence[Counts], second: Sequence[Counts], average: Average, confidence: float) -> Pooled:
+    """First minus second, both over the same items in the same order, resampled together."""
+    tables = _table(first), _table(second)
+    split = len(tables[0])
+    return _pooled(
+        np.concatenate(tables), lambda sums: f1(sums[:split], average) - f1(sums[split:], average), confidence
+    )
+
+
+def f1(sums_XR: NDArray[np.float64], average: Average) -> NDArray[np.float64]:
+    """F1 of each of R sets, shape (R,). sums: shape (3 x classes, R): matched of each class, then gold, then said.
+
+    2 x matched / (gold + said). A set in which nothing is to be found has 1 where nothing was said, else 0.
+    """
+    matched_CR, gold_CR, said_CR = sums_XR.reshape(3, -1, sums_XR.shape[1])
+    empty_R = np.where(said_CR.sum(axis=0) > 0, 0.0, 1.0)
+    if average == "micro_f1":
+        both_R = (gold_CR + said_CR).sum(axis=0)
+        return np.where(both_R > 0, 2 * matched_CR.sum(axis=0) / np.maximum(both_R, 1), empty_R)
+    there_CR = gold_CR > 0
+    classes_R = there_CR.sum(axis=0)
+    each_CR = np.where(there_CR, 2 * matched_CR / np.maximum(gold_CR + said_CR, 1), 0.0)
+    return np.where(classes_R > 0, each_CR.sum(axis=0) / np.maximum(classes_R, 1), empty_R)
+
+
+def _table(counts: Sequence[Counts]) -> NDArray[np.float64]:
+    """Columns for resampling, shape (3 x classes, items)."""
+    classes = {name: place for place, name in enumerate(sorted({name for one in counts for name in one}) or [""])}
+    table_3CN = np.zeros((3, len(classes), len(counts)))
+    for item, one in enumerate(counts):
+        for name, numbers in one.items():
+            table_3CN[:, classes[name], item] = numbers
+    return table_3CN.reshape(-1, len(counts))
+
+
+def _pooled(table_XN: NDArray[np.float64], statistic: stats.Statistic, confidence: float) -> Pooled:
+    value = float(statistic(table_XN.sum(axis=1, keepdims=True))[0])
+    enough = table_XN.shape[1] >= stats.FEWEST
+    return Pooled(value, stats.bootstrap(table_XN, statistic, confidence) if enough else None)
