@@ -18,7 +18,8 @@ from typing import Any
 from lathe.errors import Unavailable
 
 HEREDOC = "/dev/heredoc/"
-START = re.compile(r"<<(-?)[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|((?:\\.|[^\s;&|<>()'\"`\\])+))")
+START = re.compile(r"<<(-?)[ \t]*((?:'[^'\n]*'|\"[^\"\n]*\"|\\.|[^\s;&|<>()'\"`\\])+)")
+QUOTES = re.compile(r"\\(.)|['\"]")
 BRACE_LIST = re.compile(r"(?:(?<=[\s;&|(])|^)\{([^\s{}'\"`$;&|()]*(?:,|\.\.)[^\s{}'\"`$;&|()]*)\}(?=[\s;&|)]|$)")
 PATTERN = re.compile(r"[!?*+@]\([^()\s]*\)")
 FOR_ARGUMENTS = re.compile(r"\bfor\s+(\w+)\s*(?:;|\s)\s*do\b")
@@ -101,11 +102,11 @@ def lift(text: str, first: int) -> tuple[str, list[HereDocument]]:
         elif (
             (found := START.match(text, start)) and text[start : start + 3] != "<<<" and text[start - 1 : start] != "<"
         ):
-            strip, single, double, bare = found.groups()
-            out.append(f"{text[place:start]}</dev/heredoc/{first + len(documents) + len(waiting)}")
+            strip, delimiter = found.groups()
+            bare = QUOTES.sub(r"\1", delimiter)
+            out.append(f"{text[place:start]}<{HEREDOC}{first + len(documents) + len(waiting)} ")
             place = found.end()
-            quoted = bare is None or "\\" in bare
-            waiting.append(((single or double or bare).replace("\\", ""), bool(strip), quoted))
+            waiting.append((bare, bool(strip), bare != delimiter))
     out.append(text[place:])
     documents += [HereDocument("", True) for _ in waiting]
     return "".join(out), documents

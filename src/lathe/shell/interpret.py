@@ -157,8 +157,9 @@ class Script:
 
     def read_file(self, path: str) -> str:
         """The abstract content of a file: known where the script wrote it."""
-        if path.startswith(HEREDOC):
-            return self._heredoc(self._heredocs[int(path.removeprefix(HEREDOC))])
+        number = path.removeprefix(HEREDOC)
+        if number != path and number.isdecimal() and int(number) < len(self._heredocs):
+            return self._heredoc(self._heredocs[int(number)])
         return self.state.files.get(resolved(path, self.state.cwd), marks.LOCAL) if path else HOLE
 
     def write_file(self, path: str, text: str, *, append: bool = False) -> None:

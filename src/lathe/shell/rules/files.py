@@ -75,14 +75,15 @@ def is_credential(path: str) -> bool:
 def deletion(call: Call, path: str, *, recursive: bool, kind: str = "recursive_delete") -> Iterator[Finding]:
     """What deleting a path means."""
     bare, mark = of_found(path)
-    where = call.place(bare) if not mark or not UNKNOWN.search(bare) else Place.UNKNOWN
+    where = call.place(path)
     full = call.path(bare)
     safer = "name the one folder that is meant, and look at it with ls first"
-    told = (
-        f"deletes {WHERE[where]}: {quoted(bare)}"
-        if not mark
-        else f"deletes what a filter finds in {WHERE[where]}: {quoted(bare)}"
-    )
+    if mark == EACH:
+        kind, told = "mass_delete", f"deletes every file found in {WHERE[where]}: {quoted(bare)}"
+    elif mark:
+        told = f"deletes what a filter finds in {WHERE[where]}: {quoted(bare)}"
+    else:
+        told = f"deletes {WHERE[where]}: {quoted(bare)}"
     if mark == JUNK:
         yield Finding(2, kind, told)
     elif mark == SOME:
@@ -229,7 +230,7 @@ def copied(call: Call) -> Iterator[Finding]:
         elif remote and call.place(bare) in (Place.HOME, Place.ROOT, Place.SYSTEM):
             yield Finding(3, "exfiltration", f"sends {WHERE[call.place(bare)]} to another machine")
         if call.name == "mv":
-            yield from _moved_away(call, bare, mark, target)
+            yield from _moved_away(call, source, target)
     if remote or target.startswith("rsync://"):
         return
     for source in sources:
@@ -246,8 +247,9 @@ def copied(call: Call) -> Iterator[Finding]:
             call.shell.write_file(target, content)
 
 
-def _moved_away(call: Call, bare: str, mark: str, target: str) -> Iterator[Finding]:
-    where = call.place(bare)
+def _moved_away(call: Call, source: str, target: str) -> Iterator[Finding]:
+    bare, mark = of_found(source)
+    where = call.place(source)
     gone = call.place(target) == Place.SINK
     if gone:
         yield Finding(
@@ -375,7 +377,7 @@ def edited(call: Call) -> Iterator[Finding]:
       "uniq", "wc-", "xargs-", "comm", "join", "column", "expand", "fmt", "iconv", "zip", "cpio", "strace-", "mapfile", "install-", "ed", "7z", "pv")  # fmt: skip
 def read(call: Call) -> Iterator[Finding]:
     """Programs that show what a file holds."""
-    for word in call.words:
+    for word in _read_by(call):
         if word.startswith("-") and "=" not in word:
             continue
         path = word.split("=", 1)[1] if call.name == "dd" and "=" in word else word
@@ -384,6 +386,13 @@ def read(call: Call) -> Iterator[Finding]:
             yield Finding(3, "credentials", f"reads a key or credential: {quoted(bare)}")
     if call.name == "grep":
         yield from _searched(call)
+
+
+def _read_by(call: Call) -> list[str]:
+    """The words that may be files: not the pattern or script that comes first."""
+    if call.name in ("grep", "sed", "awk", "jq", "tr") and not call.arguments.any("regexp", "expression", "file", "f"):
+        return call.operands[1:]
+    return call.words
 
 
 SECRET_WORD = re.compile(
@@ -446,7 +455,7 @@ def mode_changed(call: Call) -> Iterator[Finding]:
     by_reference = any(word.startswith("--reference") for word in call.words)
     for path in operands if by_reference else operands[1:]:
         bare, mark = of_found(path)
-        where = call.place(bare)
+        where = call.place(path)
         wide = (
             where in (Place.ROOT, Place.SYSTEM)
             or (where == Place.HOME and _opens_widely(mode))
@@ -488,7 +497,7 @@ def owner_changed(call: Call) -> Iterator[Finding]:
     by_reference = "reference" in call.arguments
     for path in call.operands if by_reference else call.operands[1:]:
         bare, mark = of_found(path)
-        where = call.place(bare)
+        where = call.place(path)
         system = where in (Place.ROOT, Place.SYSTEM)
         if system and ("recursive" in call.arguments or where == Place.ROOT or mark):
             yield Finding(

@@ -48,6 +48,7 @@ EVALUATES = re.compile(
 DECODES = re.compile(
     r"b64decode|base64|fromhex|decode\(|unhexlify|Buffer\.from|unpack|atob|gzinflate|str_rot13|rot13|fromCharCode|chr\(|bytes\(|zlib|marshal|pickle|codecs|\\x[0-9a-f]{2}\\x"
 )
+LONGEST = 65536
 FORKS = re.compile(r"\bfork\b")
 LOOPS = re.compile(r"\bwhile\b|\bfor\b|\bloop\b|until|1 while")
 ATTACHED = re.compile(r"-[a-zA-Z0-9]*?[eEc](.*)$", re.DOTALL)
@@ -227,7 +228,7 @@ def _as_command(call: Call, text: str) -> None:
     """Judges a text of the code as a command; only what would be dangerous is kept."""
     shell = call.shell
     before, faults = len(shell.findings), list(shell.faults)
-    if text.strip() and len(text) < 4000:
+    if text.strip() and len(text) < LONGEST:
         with shell.subshell():
             shell.execute(text)
     shell.faults[:] = faults

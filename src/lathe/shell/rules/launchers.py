@@ -10,6 +10,7 @@ from lathe.shell.calls import Call, launcher
 from lathe.shell.marks import HOLE, is_known
 from lathe.shell.verdict import quoted
 
+ALIAS_NAME = re.compile(r"[\w.!%,@+:~-]+")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 PREFIXES: dict[str, tuple[str, int]] = {
     # name: (its options that take a value, words of its own before the command)
@@ -187,7 +188,7 @@ def trap(call: Call) -> str:
 def alias(call: Call) -> str:
     for word in call.words:
         name, sign, value = word.partition("=")
-        if sign:
+        if sign and ALIAS_NAME.fullmatch(name):
             with call.shell.subshell():
                 call.shell.execute(value)
             call.shell.state.aliases[name] = value
