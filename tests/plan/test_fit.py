@@ -37,7 +37,7 @@ def test_the_token_budget_is_lowered_first(plan_of: PlanOf) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
     found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 4 * 10**9)
     assert found is not None
-    assert found.sets == ("train.token_budget=512",)
+    assert found.sets == ("train.token_budget=1024",)
 
 
 def test_then_precision_and_rank_follow(plan_of: PlanOf) -> None:

@@ -6,6 +6,7 @@ What was chosen is said in the result; a gauge that cannot be read is left out.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 import time
@@ -72,13 +73,15 @@ def computes_bf16() -> bool:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Forgets the peak of what ran before, so that `peak_bytes` tells of what follows.
+    """Forgets the peak of what ran before, so that `peak_bytes` tells of what follows; what was freed goes back to the system.
 
     Where the kernel does not allow it (only Linux does), the peak stays that of the whole process.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc's alone
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -2,23 +2,27 @@
 
     fit(locked, config, plan, memory_bytes=8 * 10**9)  ->  Fitted(sets=("train.token_budget=2048",), peak_bytes=...)
 
-Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then a smaller rank. The recipe itself
-stays as it is.
+Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then a 4-bit base, where the trainer
+has one; then a smaller rank. The recipe itself stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field
 
-from lathe.plan import memory
-from lathe.plan.architecture import shapes
+from lathe.plan import fused_step, memory
+from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
+from lathe.plan.setting import Setting
 from lathe.records import Interval, LockedRecipe, Plan, Recipe, Record
 
 LEAST_RANK = 4
+WITHOUT_4_BIT = frozenset({"native"})
+"""Trainers that have no 4-bit base."""
 LEAST_BUDGET = 128
 """Tokens at which halving the budget ends."""
 
@@ -41,30 +45,61 @@ def fit(
 
     A pack is taken to be as full as its budget allows and all of it supervised, so what is said to fit does. Pure.
     """
-    recipe = locked.recipe
-    bf16 = recipe.train.precision == "bf16" or (device == "cuda" and recipe.train.precision == "auto")
+    recipe, model = locked.recipe, shapes(config)
     evaluation = _evaluation_budget(recipe, plan, memory_bytes) if device == "cpu" else ()
     if evaluation is None:
         return None
-    for more, rank, precision in _alternatives(recipe, bf16):
+    for lines, setting in _alternatives(recipe, as_planned(recipe, plan, device)):
         for budget in _budgets(plan, recipe.train.token_budget):
-            peak = _peak(recipe, config, plan, budget, rank, precision, device)
+            peak = _peak(model, with_budget(setting, plan, budget, recipe.train.token_budget))
             if peak.high <= memory_bytes:
                 smaller = (f"train.token_budget={budget}",) if budget < recipe.train.token_budget else ()
-                return Fitted(sets=(*smaller, *more, *evaluation), peak_bytes=peak)
+                return Fitted(sets=(*smaller, *lines, *evaluation), peak_bytes=peak)
     return None
 
 
-def _alternatives(recipe: Recipe, bf16: bool) -> Iterator[tuple[tuple[str, ...], int, Literal["fp32", "bf16"]]]:
-    """Lines to set beside the budget, rank and precision, the nearest to the recipe first."""
-    rank = recipe.method.rank
-    yield (), rank, "bf16" if bf16 else "fp32"
-    first: tuple[str, ...] = () if bf16 else ("train.precision=bf16",)
-    if not bf16:
-        yield first, rank, "bf16"
-    while recipe.method.kind != "full" and rank // 2 >= LEAST_RANK:
+def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Setting:
+    """The setting that a plan was made for, or the same recipe on a GPU: there `auto` is bf16, and the reference step runs."""
+    on_gpu = device == "cuda"
+    return Setting(
+        pack_tokens=plan.pack_tokens,
+        pack_supervised=plan.pack_supervised,
+        precision="bf16" if on_gpu and recipe.train.precision == "auto" else plan.precision,
+        full=recipe.method.kind == "full",
+        rank=recipe.method.rank,
+        targets=recipe.method.targets,
+        stored_bytes=0 if on_gpu else plan.stored_bytes,
+        quantised=recipe.method.kind == "qlora",
+        device=device,
+        step="reference" if on_gpu else plan.step_kind,
+        pack_weights=plan.pack_weights,
+        sample_tokens=plan.sample_tokens,
+        sample_supervised=plan.sample_supervised,
+    )
+
+
+def with_budget(setting: Setting, plan: Plan, budget: int, planned: int) -> Setting:
+    """The same with another token budget, its packs taken to be full of the longest rows and supervised all over."""
+    tokens = plan.pack_tokens if budget == planned and plan.pack_tokens else max(budget, plan.schedule.longest_row)
+    longest = max(1, min(plan.schedule.longest_row, fused_step.KEPT_KEYS))
+    weights = fused_step.kept_weights([longest] * -(-tokens // longest))
+    return replace(setting, pack_tokens=tokens, pack_supervised=tokens, pack_weights=weights)
+
+
+def _alternatives(recipe: Recipe, setting: Setting) -> Iterator[tuple[tuple[str, ...], Setting]]:
+    """Lines to set beside the budget, and the setting with them, the nearest to the recipe first."""
+    yield (), setting
+    lines: tuple[str, ...] = ()
+    if setting.precision == "fp32":
+        lines, setting = ("train.precision=bf16",), replace(setting, precision="bf16")
+        yield lines, setting
+    if recipe.method.kind == "lora" and recipe.trainer not in WITHOUT_4_BIT:
+        lines, setting = (*lines, "method.kind=qlora"), replace(setting, quantised=True)
+        yield lines, setting
+    rank = setting.rank
+    while not setting.full and rank // 2 >= LEAST_RANK:
         rank //= 2
-        yield (*first, f"method.rank={rank}"), rank, "bf16"
+        yield (*lines, f"method.rank={rank}"), replace(setting, rank=rank)
 
 
 def _budgets(plan: Plan, budget: int) -> Iterator[int]:
@@ -75,26 +110,9 @@ def _budgets(plan: Plan, budget: int) -> Iterator[int]:
         yield budget
 
 
-def _peak(
-    recipe: Recipe,
-    config: Mapping[str, Any],
-    plan: Plan,
-    budget: int,
-    rank: int,
-    precision: Literal["fp32", "bf16"],
-    device: Literal["cpu", "cuda"],
-) -> Interval:
-    model = shapes(config)
-    full = recipe.method.kind == "full"
-    tokens = max(budget, plan.schedule.longest_row)
-    if budget == recipe.train.token_budget and plan.pack_tokens:
-        tokens = plan.pack_tokens
-    quantised = recipe.method.kind == "qlora"
-    setting = memory.Setting(
-        tokens, tokens, precision, full, rank, recipe.method.targets, plan.stored_bytes, quantised, device
-    )
-    counted = count(model, None if full else rank, recipe.method.targets)
-    return memory.peak(memory.training(model, counted, setting), device)
+def _peak(model: Shapes, setting: Setting) -> Interval:
+    counted = count(model, None if setting.full else setting.rank, setting.targets)
+    return memory.peak(memory.training(model, counted, setting), setting.device)
 
 
 def _evaluation_budget(recipe: Recipe, plan: Plan, memory_bytes: int) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from lathe.errors import InputError
 from lathe.plan import cost, memory
 from lathe.plan.architecture import shapes
+from lathe.plan.fit import as_planned
 from lathe.plan.parameters import count
 from lathe.records import Interval, LockedRecipe, MachineForecast, Plan, Written
 
@@ -110,7 +111,7 @@ def _here(plan: Plan, locked: LockedRecipe, catalogue: Catalogue) -> MachineFore
         memory_bytes=plan.free_bytes,
         memory=plan.memory,
         peak_bytes=plan.peak_bytes,
-        precision="bf16" if locked.recipe.train.precision == "bf16" else "fp32",
+        precision=plan.precision,
         seconds=plan.train_seconds,
         rate_source=plan.rate_source,
         kwh=kwh,
@@ -125,21 +126,10 @@ def _there(
 ) -> MachineForecast:
     machine = catalogue.machines[name]
     recipe, model = locked.recipe, shapes(config)
-    full = recipe.method.kind == "full"
-    # On a GPU `auto` computes in bf16.
-    precision: Literal["fp32", "bf16"] = "fp32" if recipe.train.precision == "fp32" else "bf16"
-    setting = memory.Setting(
-        plan.pack_tokens,
-        plan.pack_supervised,
-        precision,
-        full,
-        recipe.method.rank,
-        recipe.method.targets,
-        stored_bytes=0,
-        quantised=recipe.method.kind == "qlora",
-        device="cuda",
-    )
-    terms = memory.training(model, count(model, None if full else recipe.method.rank, recipe.method.targets), setting)
+    setting = as_planned(recipe, plan, "cuda")
+    precision = setting.precision
+    counted = count(model, None if setting.full else setting.rank, setting.targets)
+    terms = memory.training(model, counted, setting)
     peak = memory.peak(terms, "cuda")
     rate = 1e12 * (machine.bf16 if precision == "bf16" else machine.fp32)
     launches = plan.schedule.num_packs * model.num_layers * LAUNCH_SECONDS

@@ -2,30 +2,23 @@
 
     training(model, counted, Setting(pack_tokens=4096, ...)) -> (MemoryTerm("weights", 538060032, "134,515,008 x 4 bytes"), ...)
 
-What is counted is what the native engine's reference step keeps: all weights, adapters with gradient and two AdamW moments, what
-autograd saves for the backward pass of one pack, the working set of one layer's backward pass, and the logits of one chunk of
-supervised positions. Terms are bytes. Shapes: T tokens of the largest pack, H hidden, Q all query heads, I inner width of the MLP.
+All weights, adapters with gradient and two AdamW moments; then what the step that will run holds of one pack: `fused_step` where
+the engine's own step applies, `reference_step` elsewhere; and what the process and its libraries take. Terms are bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from lathe.plan import fused_step, reference_step
 from lathe.plan.architecture import Shapes
-from lathe.plan.parameters import Targets, adapted
+from lathe.plan.setting import BYTES, Setting, Storage
 from lathe.records import Interval, MemoryTerm, Parameters
 
-Storage = Literal["fp32", "bf16", "nf4"]
-BYTES = {"fp32": 4, "bf16": 2}
-
-PROCESS_BYTES = 400_000_000
-"""Python with torch, transformers, peft and a run's own data: 390 to 410 MB measured with torch 2.13 on Linux, CPU build."""
-LOGIT_ROWS = 512
-"""Supervised positions whose logits exist at once: a constant of the engine's loss."""
-LOGIT_COPIES = 3
-"""Logits, their softmax, and the chunk before, which is freed one product too late."""
+PROCESS_BYTES = 380_000_000
+"""Python with torch, transformers and peft before a product is formed: 373 to 380 MB with torch 2.13 on Linux, CPU build."""
 HEAP_SHARE = {"fp32": 1.0, "bf16": 1.2, "full": 0.45}
 """Freed temporaries that the C allocator cannot give back, as a share of the activations between which they lie.
 
@@ -43,30 +36,6 @@ UNMEASURED_DOUBT = (0.75, 1.25)
 """Interval of a peak on a machine where none was measured yet."""
 DOUBT = (0.9, 1.1)
 """Interval of the peak around its estimate; those runs lay between 0.94 and 1.02 of it."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What decides memory besides the model. pack_tokens: tokens of the largest pack of the run."""
-
-    pack_tokens: int
-    pack_supervised: int
-    """Most supervised tokens in one pack."""
-    precision: Literal["fp32", "bf16"]
-    full: bool
-    """Whether all weights are trained."""
-    rank: int
-    targets: Targets
-    stored_bytes: int
-    """Size of the weights on disk, which are mapped while they are read."""
-    quantised: bool = False
-    """Whether the frozen weights are NF4."""
-    device: Literal["cpu", "cuda"] = "cpu"
-
-    @property
-    def storage(self) -> Storage:
-        """In what the base's weights are kept."""
-        return "fp32" if self.full else "nf4" if self.quantised else self.precision
 
 
 def weight_bytes(model: Shapes, counted: Parameters, storage: Storage) -> int:
@@ -106,8 +75,6 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
     terms = [process(setting.device), weights(model, counted, setting.storage)]
     if not setting.full:
         terms.append(_adapter(trained))
-    kept = activations(model, setting)
-    share = HEAP_SHARE["full" if setting.full else setting.precision]
     terms += [
         MemoryTerm(name="gradients", num_bytes=trained * 4, formula=f"{trained:,} trained parameters x 4 bytes"),
         MemoryTerm(
@@ -115,10 +82,7 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
             num_bytes=trained * 8,
             formula=f"{trained:,} trained parameters x 2 AdamW moments x 4 bytes",
         ),
-        kept,
-        _kept_by_allocator(kept, share, setting.device),
-        working_set(model, setting),
-        logits(model, setting, BYTES[setting.precision]),
+        *(_fused(model, setting) if setting.step == "fused" else _reference(model, setting)),
     ]
     peak = sum(term.num_bytes for term in terms)
     loading = sum(term.num_bytes for term in terms[:2]) + setting.stored_bytes
@@ -128,6 +92,34 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         )
         terms.append(MemoryTerm(name="reading the weights", num_bytes=loading - peak, formula=formula))
     return tuple(terms)
+
+
+def _reference(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
+    """What one pack needs under autograd."""
+    kept = reference_step.activations(model, setting)
+    share = HEAP_SHARE["full" if setting.full else setting.precision]
+    return (
+        kept,
+        _kept_by_allocator(kept, share, setting.device),
+        reference_step.working_set(model, setting),
+        reference_step.logits(model, setting),
+    )
+
+
+def _fused(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
+    """What the fused step needs: its matrices, one pack, what the libraries keep; and the trial before the first step."""
+    terms = fused_step.terms(model, setting)
+    trial = replace(setting, pack_tokens=setting.sample_tokens, pack_supervised=setting.sample_supervised)
+    needs = sum(
+        term(model, trial).num_bytes
+        for term in (reference_step.activations, reference_step.working_set, reference_step.logits)
+    )
+    beyond = needs - sum(term.num_bytes for term in terms if term.name in fused_step.OF_A_PACK)
+    if beyond <= 0:
+        return terms
+    tried = f"{setting.sample_tokens:,} tokens on which the step is tried"
+    formula = f"{needs:,} bytes of autograd for {tried}, beyond what training needs"
+    return (*terms, MemoryTerm(name="trial", num_bytes=beyond, formula=formula))
 
 
 def _kept_by_allocator(kept: MemoryTerm, share: float, device: Literal["cpu", "cuda"]) -> MemoryTerm:
@@ -173,59 +165,6 @@ def evaluation(model: Shapes, counted: Parameters, setting: Setting, cache_token
     )
 
 
-def activations(model: Shapes, setting: Setting) -> MemoryTerm:
-    """What autograd keeps of one pack until its backward pass.
-
-    For each layer and token, in elements: what each norm reads (2 H; 4 H with norms behind attention and MLP as well; Q + K more
-    with norms on queries and keys); the norms' outputs where a trained layer reads them (H each); queries, keys and values as
-    attention reads them, its output, and the copy that o_proj reads (up to 5 Q); gate, its activation, up, and the product that
-    down_proj reads (up to 4 I); the adapters' inner values (rank each). Within 3 % of what torch's saved_tensors_hooks count.
-    """
-    trains = _trains(model, setting)
-    wide = 0  # float32 in either precision
-    narrow = 0  # products' inputs and outputs: bf16 under bf16
-    wide += _normed(model)
-    if setting.full:
-        wide += _normed(model)  # the normalised values, for the gradient of the norms' own weights
-    reads_norm = [name for name in ("q_proj", "k_proj", "v_proj", "qkv_proj") if name in trains]
-    reads_mlp = [name for name in ("gate_proj", "up_proj", "gate_up_proj") if name in trains]
-    # Under autocast each reader keeps a cast copy of its own; in fp32 all share one.
-    copies = len if setting.precision == "bf16" else (lambda readers: min(1, len(readers)))
-    narrow += model.hidden * (copies(reads_norm) + copies(reads_mlp))
-    narrow += 4 * model.queries + (model.queries if "o_proj" in trains else 0)
-    narrow += 3 * model.intermediate + (model.intermediate if "down_proj" in trains else 0)
-    narrow += 0 if setting.full else setting.rank * len(trains)
-    each = wide * 4 + narrow * BYTES[setting.precision]
-    total = setting.pack_tokens * model.num_layers * each
-    formula = f"{setting.pack_tokens:,} tokens x {model.num_layers} layers x {each:,} bytes that autograd keeps"
-    return MemoryTerm(name="activations", num_bytes=total, formula=formula)
-
-
-def working_set(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Temporary values while one layer's backward pass runs: some gradients of inner width and of the stream at once."""
-    each = (4 * model.intermediate + 4 * model.hidden) * 4
-    return MemoryTerm(
-        name="working set",
-        num_bytes=setting.pack_tokens * each,
-        formula=f"{setting.pack_tokens:,} tokens x {each:,} bytes (4 H + 4 I in fp32)",
-    )
-
-
-def logits(model: Shapes, setting: Setting, head_bytes: int) -> MemoryTerm:
-    """Logits of one chunk of supervised positions; full logits never exist."""
-    rows = min(LOGIT_ROWS, setting.pack_supervised)
-    copies = LOGIT_COPIES if setting.pack_supervised > LOGIT_ROWS else LOGIT_COPIES - 1
-    total = rows * model.vocab * 4 * copies
-    formula = f"{rows:,} supervised positions x {model.vocab:,} words x 4 bytes x {copies} copies"
-    if setting.full:
-        total += model.vocab * model.hidden * 4
-        formula += f", and the head's gradient {model.vocab:,} x {model.hidden:,} x 4"
-    elif head_bytes == 2:
-        total += rows * model.vocab * 2
-        formula += ", and one copy in bf16"
-    return MemoryTerm(name="logits", num_bytes=total, formula=formula)
-
-
 def padded(
     model: Shapes, counted: Parameters, setting: Setting, batch: int, positions: int, checkpointing: bool = True
 ) -> tuple[MemoryTerm, ...]:
@@ -235,7 +174,7 @@ def padded(
     and the gradient of the logits, 4 copies in fp32. checkpointing: TRL's default; each layer then keeps its input alone, and one
     layer at a time what `activations` counts.
     """
-    kept = activations(model, replace(setting, pack_tokens=batch * positions))
+    kept = reference_step.activations(model, replace(setting, pack_tokens=batch * positions))
     if checkpointing:
         inputs = batch * positions * model.num_layers * model.hidden * BYTES[setting.precision]
         size = inputs + kept.num_bytes // model.num_layers
@@ -260,22 +199,3 @@ def padded(
 
 def _adapter(trained: int) -> MemoryTerm:
     return MemoryTerm(name="adapter", num_bytes=trained * 4, formula=f"{trained:,} parameters x 4 bytes (fp32)")
-
-
-def _normed(model: Shapes) -> int:
-    """Elements that the norms of one layer read for each token: as many as norm weights, once a head where they are a head's."""
-    if model.architecture == "gemma3_text":
-        return 4 * model.hidden + model.queries + model.keys
-    if model.architecture == "olmo2":
-        return 4 * model.hidden + model.queries + model.keys
-    if model.architecture == "qwen3":
-        return 2 * model.hidden + model.queries + model.keys
-    return 2 * model.hidden
-
-
-def _trains(model: Shapes, setting: Setting) -> list[str]:
-    """Last names of the layers of one decoder layer that are trained."""
-    if setting.full:
-        return [linear.name.rpartition(".")[2] for linear in model.layer]
-    names = {linear.name.rpartition(".")[2] for linear in adapted(model, setting.targets)}
-    return [linear.name.rpartition(".")[2] for linear in model.layer if linear.name.rpartition(".")[2] in names]

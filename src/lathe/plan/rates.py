@@ -48,6 +48,19 @@ def keep(kind: str, rate: float) -> None:
     commit_text(file(), json.dumps({"schema_version": 1, "rates": newest}, indent=2) + "\n")
 
 
+def computes_bf16() -> bool:
+    """Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX), as the engine asks torch.
+
+    Linux says so in /proc/cpuinfo; elsewhere False.
+    """
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_tile"}.isdisjoint(flags.split())
+
+
 def probe_file() -> Path:
     """Where the probe of this machine stands."""
     return file().with_name("probe.json")

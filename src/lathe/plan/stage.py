@@ -10,17 +10,19 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import psutil
 
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
-from lathe.plan import cost, findings, memory, rates
+from lathe.plan import cost, findings, fused_step, memory, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
+from lathe.plan.setting import Setting, StepKind
 from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult
 from lathe.runs import RunFolder, read_rows
 from lathe.schedule.steps import StepPlan, steps
@@ -30,6 +32,8 @@ from lathe.text.tokens import TokenSet, of_file
 ARMS_ON = {"validation": 2, "test": 3}
 """Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
 
+SAMPLE_TOKENS = 512
+"""Budget of the pack on which the native trainer holds the fused step against the reference."""
 PADDED_ROWS = 8
 """Rows of a batch in the padded comparison: the default of the trainers of transformers and TRL."""
 
@@ -40,6 +44,8 @@ class Machine:
 
     free_bytes: int
     rates: Mapping[str, float]
+    computes_bf16: bool = False
+    """Whether the processor multiplies bf16 matrices in hardware."""
     probed: Mapping[str, float] = field(default_factory=dict)
     """Operations a second of matrix products by number format, from `lathe doctor --probe`."""
 
@@ -69,7 +75,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
 
     tokens = of_file(tok, run.rows("train"), run.tokens, locked.recipe.train, told)
     answers = {side: _answers(tok, read_rows(run.rows(side), Example)) for side in ARMS_ON if run.rows(side).is_file()}
-    machine = Machine(psutil.virtual_memory().available, rates.known(), rates.probed())
+    machine = Machine(psutil.virtual_memory().available, rates.known(), rates.computes_bf16(), rates.probed())
     stored = sum(file.num_bytes for file in locked.base_files if file.path.endswith(".safetensors"))
     record = forecast(locked, read_config(base), tokens, answers, stored, machine, inputs)
     record = record.model_copy(update={"seconds": time.monotonic() - begun})
@@ -115,23 +121,23 @@ def forecast(
     full = recipe.method.kind == "full"
     counted = count(model, None if full else recipe.method.rank, recipe.method.targets)
     course = steps(tokens.lengths, recipe.train, recipe.seed)
-    schedule, pack_tokens, pack_supervised = _schedule(course, tokens)
-    # On the CPU `auto` computes in fp32.
-    precision: Literal["fp32", "bf16"] = "bf16" if recipe.train.precision == "bf16" else "fp32"
-    setting = memory.Setting(
-        pack_tokens,
-        pack_supervised,
-        precision,
-        full,
-        recipe.method.rank,
-        recipe.method.targets,
-        stored_bytes,
+    step_kind: StepKind = "reference" if fused_step.unfit(config, recipe) else "fused"
+    setting = Setting(
+        pack_tokens=0,
+        pack_supervised=0,
+        precision=_precision(recipe, step_kind, machine),
+        full=full,
+        rank=recipe.method.rank,
+        targets=recipe.method.targets,
+        stored_bytes=stored_bytes,
         quantised=recipe.method.kind == "qlora",
+        step=step_kind,
     )
+    schedule, setting = _schedule(course, tokens, model, setting)
     terms = memory.training(model, counted, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
     work = _work(locked, model, tokens)
-    train_seconds, source = cost.seconds(work, kind, machine.rates, machine.probed.get(precision))
+    train_seconds, source = cost.seconds(work, kind, machine.rates, machine.probed.get(setting.precision))
     longest = max((side.longest for side in answers.values()), default=0)
     # Never more than the context holds.
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
@@ -142,10 +148,16 @@ def forecast(
         schedule=schedule,
         memory=terms,
         peak_bytes=memory.peak(terms),
-        evaluate_memory=memory.evaluation(model, counted, setting, cache_tokens),
+        # Answers are generated in fp32, whatever trains.
+        evaluate_memory=memory.evaluation(model, counted, replace(setting, precision="fp32"), cache_tokens),
         padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
-        pack_tokens=pack_tokens,
-        pack_supervised=pack_supervised,
+        pack_tokens=setting.pack_tokens,
+        pack_supervised=setting.pack_supervised,
+        pack_weights=setting.pack_weights,
+        sample_tokens=setting.sample_tokens,
+        sample_supervised=setting.sample_supervised,
+        step_kind=step_kind,
+        precision=setting.precision,
         cache_tokens=cache_tokens,
         stored_bytes=stored_bytes,
         operations=work,
@@ -167,28 +179,49 @@ def _cache_tokens(recipe: Recipe, answers: Mapping[str, Answers], limit: int) ->
     return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))
 
 
-def _schedule(course: StepPlan, tokens: TokenSet) -> tuple[Schedule, int, int]:
-    """Everything about steps, and the most tokens and supervised tokens that one pack holds. Packs every step once."""
+def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:
+    """What the native trainer computes in on this CPU: `auto` is bf16 for the fused step where that is fast, else fp32."""
+    if recipe.train.precision != "auto":
+        return recipe.train.precision
+    return "bf16" if step_kind == "fused" and machine.computes_bf16 else "fp32"
+
+
+def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Setting) -> tuple[Schedule, Setting]:
+    """Everything about steps, and the setting with the pack that needs most memory. Packs every step once."""
     lengths, supervised = tokens.lengths, tokens.supervised_lengths
-    num_packs = most_tokens = most_supervised = 0
-    for step in range(course.num_steps):
-        packs = course.packs(step)
-        num_packs += len(packs)
-        most_tokens = max(most_tokens, *(int(lengths[pack].sum()) for pack in packs))
-        most_supervised = max(most_supervised, *(int(supervised[pack].sum()) for pack in packs))
+    packs = [pack for step in range(course.num_steps) for pack in course.packs(step)]
     schedule = Schedule(
         num_examples=course.num_examples,
         num_steps=course.num_steps,
         steps_per_epoch=course.steps_per_epoch,
         warmup_steps=course.warmup_steps,
-        num_packs=num_packs,
+        num_packs=len(packs),
         num_tokens=course.num_tokens,
         num_supervised=course.over_run(supervised),
         truncated_rows=tokens.truncated_rows,
         longest_row=int(lengths.max(initial=0)),
         checkpoint_steps=course.checkpoint_steps,
     )
-    return schedule, most_tokens, most_supervised
+    if not packs:
+        return schedule, setting
+    begins = np.cumsum([0, *map(len, packs[:-1])])
+    rows = np.concatenate(packs)
+    kept = {length: fused_step.kept_weights([length]) for length in np.unique(lengths).tolist()}
+    weights = np.array([kept[length] for length in lengths.tolist()])
+    of_packs = [np.add.reduceat(numbers[rows], begins) for numbers in (lengths, supervised, weights)]
+    if setting.step == "fused":
+        most = fused_step.heaviest(model, fused_step.form_of(model, setting), *of_packs)
+    else:
+        most = fused_step.Pack(*(int(numbers.max()) for numbers in of_packs))
+    sample = course.packs(0, SAMPLE_TOKENS)[0]
+    return schedule, replace(
+        setting,
+        pack_tokens=most.tokens,
+        pack_supervised=most.scored,
+        pack_weights=most.weights,
+        sample_tokens=int(lengths[sample].sum()),
+        sample_supervised=int(supervised[sample].sum()),
+    )
 
 
 def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:

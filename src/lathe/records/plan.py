@@ -86,6 +86,15 @@ class Plan(StageRecord):
     free_bytes: int = Field(description="memory that was free when the plan was made")
     pack_tokens: int = Field(0, description="tokens of the largest pack")
     pack_supervised: int = Field(0, description="most tokens with loss in one pack")
+    pack_weights: int = Field(
+        0, description="attention weights of one head that the fused step keeps of the largest pack"
+    )
+    sample_tokens: int = Field(0, description="tokens on which the fused step is tried before the first step")
+    sample_supervised: int = Field(0, description="those of them that carry loss")
+    step_kind: Literal["fused", "reference"] = Field("reference", description="which step of the engine will run")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="number format that `auto` stands for on this machine"
+    )
     cache_tokens: int = Field(0, description="most tokens whose keys and values are held while answers are generated")
     stored_bytes: int = Field(0, description="bytes of the base's weights on disk")
     operations: int = Field(0, description="floating-point operations of training")

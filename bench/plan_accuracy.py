@@ -1,0 +1,212 @@
+"""The plan's peak memory against what the native engine reached, each training in a process of its own.
+
+    python bench/plan_accuracy.py                              # SmolLM2-135M's shape, three budgets, bf16 and fp32: 10 minutes
+    python bench/plan_accuracy.py --shape nano --random 20     # small shapes
+
+Weights are random and rows are drawn, for neither changes memory; the steps, packs and the plan are the real ones. The last
+lines say the median and the largest error, and how often "fits" would have been wrong: a peak above the plan's upper end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lathe.plan.rates import computes_bf16
+from lathe.plan.stage import Answers, Machine, forecast
+from lathe.records import LockedRecipe, Plan, Recipe, TrainJob
+from lathe.text.tokens import TokenSet
+
+SHAPES = {
+    "smollm2-135m": {
+        "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+        "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+    },
+    "nano": {
+        "vocab_size": 4096, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
+    },
+}  # fmt: skip
+BUDGETS = (1024, 2048, 4096)
+STEPS, EXAMPLES_PER_STEP = 4, 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training: a config.json, a recipe's parts, and the tokens of each row with those that carry loss."""
+
+    name: str
+    config: dict[str, Any]
+    method: dict[str, Any]
+    train: dict[str, Any]
+    rows: list[tuple[int, int]]
+
+
+def drawn_rows(draw: np.random.Generator, count: int, longest: int) -> list[tuple[int, int]]:
+    """Rows of 1/5 to all of the longest, 1/5 to 2/5 of their tokens supervised."""
+    lengths = draw.integers(longest // 5, longest + 1, count)
+    return [(int(length), max(1, int(length * draw.uniform(0.2, 0.4)))) for length in lengths]
+
+
+def config_of(shape: dict[str, Any], model_type: str = "llama", tied: bool = True) -> dict[str, Any]:
+    return {"model_type": model_type, "max_position_embeddings": 8192, "tie_word_embeddings": tied, **shape}
+
+
+def settings_of(budget: int, precision: str, threads: int) -> dict[str, Any]:
+    return {
+        "token_budget": budget,
+        "precision": precision,
+        "threads": threads,
+        "examples_per_step": EXAMPLES_PER_STEP,
+        "max_steps": STEPS,
+        "epochs": 100.0,
+    }
+
+
+def cases(shape: str, budgets: list[int], threads: int) -> Iterator[Case]:
+    """The shape at each budget in both formats."""
+    method = {"kind": "lora", "rank": 16, "alpha": 32}
+    for budget in budgets:
+        for precision in ("bf16", "fp32"):
+            rows = drawn_rows(np.random.default_rng(0), 2 * EXAMPLES_PER_STEP * STEPS, 500)
+            train = settings_of(budget, precision, threads)
+            yield Case(f"{shape} {budget:,} {precision}", config_of(SHAPES[shape]), method, train, rows)
+
+
+def random_cases(count: int, threads: int) -> Iterator[Case]:
+    """Small configurations that differ in all that decides memory."""
+    draw = np.random.default_rng(1)
+    for number in range(count):
+        heads, groups, width = int(draw.integers(2, 7)), int(draw.integers(1, 4)), int(draw.choice([32, 64]))
+        shape = {
+            "vocab_size": int(draw.choice([2048, 8192, 32768])),
+            "hidden_size": 64 * int(draw.integers(2, 9)),
+            "intermediate_size": 64 * int(draw.integers(4, 25)),
+            "num_hidden_layers": int(draw.integers(2, 13)),
+            "num_attention_heads": heads * groups,
+            "num_key_value_heads": heads,
+            "head_dim": width,
+        }
+        config = config_of(shape, str(draw.choice(["llama", "qwen2", "qwen3"])), bool(draw.integers(2)))
+        targets = ["all-linear", ["q_proj", "v_proj"], ["q_proj", "k_proj", "v_proj", "o_proj"]][int(draw.integers(3))]
+        method = {"kind": "lora", "rank": int(draw.choice([4, 8, 16, 32])), "alpha": 32, "targets": targets}
+        if draw.uniform() < 0.15:
+            method = {"kind": "full"}
+        budget = int(draw.choice([512, 1024, 2048]))
+        train = settings_of(budget, str(draw.choice(["auto", "fp32", "bf16"])), threads)
+        rows = drawn_rows(draw, 2 * EXAMPLES_PER_STEP * STEPS, int(draw.choice([200, 500, 1000])))
+        size = f"{shape['num_hidden_layers']} x {shape['hidden_size']}"
+        yield Case(f"{number} {config['model_type']} {size} {budget} {method['kind']}", config, method, train, rows)
+
+
+# ------------------------------------------------------------------------------------------ plan and measurement
+
+
+def tokens_of(case: Case) -> TokenSet:
+    lengths = np.array([length for length, _ in case.rows])
+    supervised = [np.arange(length) >= length - scored for length, scored in case.rows]
+    ids = np.random.default_rng(2).integers(5, 1000, int(lengths.sum())).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return TokenSet(ids, np.concatenate(supervised), offsets, tuple(str(row) for row in range(len(lengths))))
+
+
+def planned(case: Case, stored_bytes: int) -> Plan:
+    fields = {"name": "a", "base": "b", "task": "json_extraction", "data": {"source": "lathe:edge_json"}}
+    recipe = Recipe.model_validate({**fields, "method": case.method, "train": case.train})
+    locked = LockedRecipe(inputs="", base_folder="", recipe=recipe)
+    machine = Machine(free_bytes=10**12, rates={}, computes_bf16=computes_bf16())
+    return forecast(locked, case.config, tokens_of(case), {"test": Answers(1, 1)}, stored_bytes, machine, "")
+
+
+def child(case: Case, folder: Path) -> None:
+    """Trains, and prints the peak, the step and the format that were used."""
+    from lathe.trainers.native import TRAINER
+
+    tokens_of(case).save(folder / "tokens.safetensors")
+    job = TrainJob(
+        base_folder=str(folder / "base"),
+        tokens_path=str(folder / "tokens.safetensors"),
+        out_folder=str(folder / "train"),
+        method=case.method,
+        train=case.train,
+        seed=0,
+        job_hash="",
+    )
+    result = TRAINER.train(job, lambda told: None)
+    print(json.dumps([result.peak_bytes, result.step_kind.partition(":")[0], result.precision]))
+
+
+def write_base(config: dict[str, Any], folder: Path) -> None:
+    """A base of that shape with random weights in bf16."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    settings = {key: value for key, value in config.items() if key != "model_type"}
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(config["model_type"], **settings), dtype=torch.bfloat16
+    )
+    model.save_pretrained(folder)
+
+
+def run(part: str, case: Case, folder: Path) -> str:
+    """One part of a case in a process of its own; its last line."""
+    given = json.dumps([part, asdict(case), str(folder)])
+    done = subprocess.run([sys.executable, __file__, "--child"], input=given, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{case.name}: {done.stderr[-2000:]}")
+    return (done.stdout.strip().split("\n") or [""])[-1]
+
+
+def measured(case: Case) -> tuple[Plan, int, str, str]:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        run("base", case, folder)
+        stored = sum(file.stat().st_size for file in (folder / "base").glob("*.safetensors"))
+        peak, step, precision = json.loads(run("train", case, folder))
+        return planned(case, stored), peak, step, precision
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=[*SHAPES, "none"], default="smollm2-135m")
+    parser.add_argument("--budgets", type=lambda text: [int(part) for part in text.split(",")], default=list(BUDGETS))
+    parser.add_argument("--random", type=int, default=0, help="so many small configurations beside the shape")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.child:
+        part, fields, folder = json.load(sys.stdin)
+        case = Case(**fields)
+        child(case, Path(folder)) if part == "train" else write_base(case.config, Path(folder) / "base")
+        return
+    every = [] if asked.shape == "none" else list(cases(asked.shape, asked.budgets, asked.threads))
+    every += random_cases(asked.random, asked.threads)
+    errors, wrong = [], 0
+    print(f"{'case':40} {'step':>14} {'planned':>9} {'measured':>9} {'error':>7}   largest term")
+    for case in every:
+        plan, peak, step, precision = measured(case)
+        error = plan.peak_bytes.value / peak - 1
+        errors.append(abs(error))
+        wrong += peak > plan.peak_bytes.high
+        largest = max(plan.memory, key=lambda term: term.num_bytes)
+        said = f"{step} {precision}" + ("" if (step, precision) == (plan.step_kind, plan.precision) else " (!)")
+        sizes = f"{plan.peak_bytes.value / 1e6:7.0f}MB {peak / 1e6:7.0f}MB"
+        print(f"{case.name:40} {said:>14} {sizes} {error:+7.1%}   {largest.name}", flush=True)
+    print(
+        f"\n{len(errors)} trainings: median error {statistics.median(errors):.1%}, largest {max(errors):.1%}; "
+        f'"fits" wrong {wrong} times'
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What decides the memory of training, beside the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lathe.plan.parameters import Targets
+
+Storage = Literal["fp32", "bf16", "nf4"]
+StepKind = Literal["fused", "reference"]
+BYTES = {"fp32": 4, "bf16": 2}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to train. pack_tokens: tokens of the pack that needs most."""
+
+    pack_tokens: int
+    pack_supervised: int
+    """Supervised tokens of that pack, or the most of any where that says more."""
+    precision: Literal["fp32", "bf16"]
+    full: bool
+    """Whether all weights are trained."""
+    rank: int
+    targets: Targets
+    stored_bytes: int
+    """Size of the weights on disk, which are mapped while they are read."""
+    quantised: bool = False
+    """Whether the frozen weights are NF4."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    step: StepKind = "reference"
+    """Which of the engine's steps forms the gradients."""
+    pack_weights: int = 0
+    """Attention weights of one head that the fused step keeps of that pack (`fused_step.kept_weights`)."""
+    sample_tokens: int = 0
+    """Tokens of the pack on which the fused step is held against the reference before the first step."""
+    sample_supervised: int = 0
+
+    @property
+    def storage(self) -> Storage:
+        """In what the base's weights are kept."""
+        return "fp32" if self.full else "nf4" if self.quantised else self.precision
