@@ -88,11 +88,19 @@ def test_a_double_bos_is_caught(tuned: Model, file: Path, tmp_path: Path) -> Non
     assert failed(tuned, planted) == ["chat_ids", "one_bos"]
 
 
-def test_an_adapter_without_effect_can_not_be_told_from_the_base(tuned: Model, tmp_path: Path) -> None:
-    path = tmp_path / "base.gguf"
+def test_without_the_adapter_at_hand_a_file_must_differ_from_its_base(tuned: Model, file: Path, tmp_path: Path) -> None:
+    """Both end no answer where they should, being random."""
+    base, path = Model(tuned.base_folder), tmp_path / "base.gguf"
     write(load_base(tuned.base_folder), tokenizer.load(tuned.base_folder), path, "F16", "tiny")
-    (last,) = [c for c in check_gguf_file(Model(tuned.base_folder), path, ROWS, "F16", 1) if c.id == "adapter_in_file"]
-    assert last.ok is None
+    assert failed(base, path) == ["adapter_in_file", "learned_to_stop"]
+    assert failed(base, file) == ["learned_to_stop"]
+
+
+def test_an_adapter_without_effect_can_not_be_found_in_a_file(tuned: Model, tmp_path: Path) -> None:
+    path, adapter = tmp_path / "base.gguf", write_adapter(tuned.base_folder, tmp_path / "zero", std=0.0)
+    write(load_base(tuned.base_folder), tokenizer.load(tuned.base_folder), path, "F16", "tiny")
+    found = check_gguf_file(Model(tuned.base_folder, adapter), path, ROWS, "F16", 1)
+    assert [check.id for check in found if check.ok is None] == ["adapter_in_file"]
 
 
 def test_the_golden_texts_are_three_hundred_different_ones() -> None:

@@ -64,7 +64,7 @@ def test_a_merge_without_the_adapter_shows_in_the_checks(
     shipped = plugins.load("exports", "merged").export(tuned, tmp_path / "out")
     assert shipped.checks["max_logit_difference"] > 0.1
     assert shipped.checks["same_next_token"] < 1.0
-    assert [check.id for check in shipped.failed] == ["merge"]
+    assert [check.id for check in shipped.failed] == ["merge", "written"]
 
 
 def test_the_same_model_says_the_same(tiny_base: Path) -> None:

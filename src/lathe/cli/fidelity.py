@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lathe.cli.show import Screen
 from lathe.errors import Exit
+
+if TYPE_CHECKING:
+    from lathe.records import Example
 
 
 def verify(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -29,3 +34,48 @@ def verify(args: argparse.Namespace, screen: Screen) -> Exit:
             f"  {figures.counted(len(found.unsealed), 'file')} came later and have no digest: {found.unsealed[0]}"
         )
     return Exit.DONE if found.ok else Exit.NO
+
+
+def inspect(args: argparse.Namespace, screen: Screen) -> Exit:
+    """An adapter or a GGUF file of any tool, held against its base and against rows."""
+    from lathe.inspect_model import inspect as look
+
+    listener = screen.listener(brief=True)
+    found = look(
+        args.base, _examples(args.test), adapter=args.adapter, gguf=args.gguf, threads=args.threads, progress=listener
+    )
+    listener.close()
+    if screen.as_json:
+        screen.document({"ok": found.ok, **found.dump()})
+        return Exit.DONE if found.ok else Exit.NO
+    for check in found.checks:
+        mark, colour = {True: ("ok", "green"), False: ("wrong", "red"), None: ("–", "yellow")}[check.ok]
+        screen.line(f"  {mark:<6} {check.id:<16} {check.message}", colour if check.ok is not True else "")
+        if check.ok is False and check.fix:
+            screen.line(f"         {'':<16} → {check.fix}")
+    wrong = sum(check.ok is False for check in found.checks)
+    screen.line()
+    screen.line(f"  {wrong} of {len(found.checks)} checks failed" if wrong else "  nothing is wrong with it", "bold")
+    return Exit.DONE if found.ok else Exit.NO
+
+
+def _examples(path: Path) -> list[Example]:
+    """The rows of a file, whatever their layout; every last answer with the turns before it. Raises DataError on a bad row."""
+    from lathe.data.conversations.conversation import answer_example, identity_of
+    from lathe.data.conversations.row_files import FileRows, Found
+    from lathe.errors import DataError
+    from lathe.records import RejectedRow
+
+    examples = []
+    for item in FileRows(Found(path)):
+        if isinstance(item, RejectedRow):
+            raise DataError(item.reason, file=item.file, line=item.line, hint=item.hint)
+        _, conversation = item
+        answers = [pair for pair in conversation.answers() if pair[0]]
+        if answers:
+            examples.append(answer_example(*answers[-1], identity_of(conversation), conversation))
+    if not examples:
+        raise DataError(
+            "holds no question with its answer", file=str(path), hint="Rows need a prompt and a completion."
+        )
+    return examples

@@ -11,6 +11,7 @@ from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base, load_merged
 from lathe.records import Example, ModelCheck
 from lathe.text import render, tokenizer
+from lathe.text.tokenizer import Tokenizer
 
 SPARE_TOKENS = 64
 """Context beyond the longest row; the fixed chats need more where rows are short."""
@@ -18,20 +19,30 @@ FEWEST_CONTEXT = 1024
 
 
 def check_gguf_file(
-    model: Model, path: Path, examples: Sequence[Example], format: str, threads: int | None = None
+    model: Model,
+    path: Path,
+    examples: Sequence[Example],
+    format: str,
+    threads: int | None = None,
+    tok: Tokenizer | None = None,
 ) -> list[ModelCheck]:
     """The file's texts and next tokens against the trained model's. examples: rows that training did not see.
 
-    Raises InputError where llama.cpp cannot load the file, Unavailable without its package.
+    Without an adapter in `model` nothing trained is at hand: the file is then held against its base, which it must not equal.
+    tok: the tokenizer of training, where it is not the base's. Raises InputError where llama.cpp cannot load the file,
+    Unavailable without its package.
     """
-    tok = tokenizer.load(model.base_folder)
+    tok = tok or tokenizer.load(model.base_folder)
     encoded = render.encode_all(tok, examples)
     context = max([FEWEST_CONTEXT, *(len(one.ids) + SPARE_TOKENS for one in encoded)])
     with LlamaServer(path, context, threads) as server:
         found = texts.check_texts(tok, server, [example.messages for example in examples[: predictions.MOST_ANSWERS]])
         if not examples:
             return found
-        tuned, base = load_merged(model), load_base(model.base_folder)
-        return found + predictions.check_predictions(
-            predictions.look(predictions.places(encoded), tuned, base, server), format
-        )
+        base = load_base(model.base_folder)
+        tuned = load_merged(model) if model.adapter_folder else base
+        seen = predictions.look(predictions.places(encoded), tuned, base, server)
+    if model.adapter_folder:
+        return found + predictions.check_predictions(seen, format)
+    ending = predictions.check_ending(predictions.endings_of_file(seen))
+    return [*found, *predictions.check_difference(seen, format), *ending]

@@ -19,18 +19,18 @@ def check_texts(
     tok: Tokenizer, server: LlamaServer, conversations: Sequence[Sequence[Message]] = ()
 ) -> list[ModelCheck]:
     """Token ids, rendered chats, bos and end tokens. conversations: prompts of one's own, beside the fixed ones."""
-    chats = [*_golden_chats(tok), *conversations]
+    chats = [*chats_for(tok), *conversations]
     ours = render.prompts(tok, chats)
     theirs = [server.tokenize(server.render(chat)) for chat in chats]
     return [
         _token_ids(tok, server),
         _chat_ids(chats, ours, theirs),
-        _one_bos(tok, theirs),
+        one_bos(tok, theirs),
         _stop_tokens(tok, server, ours[0]),
     ]
 
 
-def _golden_chats(tok: Tokenizer) -> list[tuple[Message, ...]]:
+def chats_for(tok: Tokenizer) -> list[tuple[Message, ...]]:
     """The fixed chats, without a system turn where the template refuses one."""
     try:
         render.prompts(tok, golden_chats(system=True))
@@ -90,8 +90,8 @@ def _chat_ids(chats: Sequence[Sequence[Message]], ours: list[list[int]], theirs:
     )
 
 
-def _one_bos(tok: Tokenizer, prompts: list[list[int]]) -> ModelCheck:
-    """A bos that stands twice is the classic of a template that writes one and a tokenizer that adds one."""
+def one_bos(tok: Tokenizer, prompts: Sequence[Sequence[int]]) -> ModelCheck:
+    """At most one bos in front: a second one is the classic of a template that writes it and a tokenizer that adds it."""
     if tok.bos_id is None:
         return ModelCheck(id="one_bos", ok=True, message="the base has no bos token", measured={"most_bos": 0})
     most = max(_leading(prompt, tok.bos_id) for prompt in prompts)

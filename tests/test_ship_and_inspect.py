@@ -1,0 +1,195 @@
+"""The same planted faults, in a file that Lathe would ship and in one that another tool made: each is caught by both."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gguf
+import pytest
+
+from gguf_base import LLAMA_LIKE, write_adapter, write_gguf_base
+from lathe import inspect_model
+from lathe import ship as shipping
+from lathe import train as training
+from lathe.cli.main import main
+from lathe.contracts import Model
+from lathe.engine import model as engine_model
+from lathe.errors import InputError
+from lathe.records import Bundle, Inspection, LockedRecipe, TrainSpec
+from lathe.runs import RunFolder, commit_rows
+from tiny_base import CHATML, examples
+from tiny_run import locked, new_run, quiet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+
+ROWS = examples(10)
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, LockedRecipe]:
+    """A tiny base that was taught ten answers, in a run with held-out rows like them."""
+    base = write_gguf_base(tmp_path_factory.mktemp("models") / "base", template=LLAMA_LIKE, adds_bos=True)
+    train = TrainSpec(epochs=25, examples_per_step=4, token_budget=400, learning_rate=2e-2, threads=1)
+    recipe = locked(base, train=train, ship=("gguf_f16",))
+    run = new_run(tmp_path_factory.mktemp("runs") / "run", rows=10)
+    commit_rows(run.rows("test"), ROWS)
+    training.train(run, recipe, "inputs", quiet)
+    return run, recipe
+
+
+def write_template(text: str) -> Plant:
+    """The file gets another template than training had."""
+    write = gguf.GGUFWriter.add_chat_template
+    return lambda patch: patch.setattr(gguf.GGUFWriter, "add_chat_template", lambda writer, _: write(writer, text))
+
+
+def lose_end(patch: pytest.MonkeyPatch) -> None:
+    """The end token becomes ordinary text under another name, as converters have done."""
+    tokens, types = gguf.GGUFWriter.add_token_list, gguf.GGUFWriter.add_token_types
+    end, normal = gguf.GGUFWriter.add_eos_token_id, int(gguf.TokenType.NORMAL)
+    patch.setattr(gguf.GGUFWriter, "add_token_list", lambda w, all: tokens(w, [*all[:2], "<|turn_end|>", *all[3:]]))
+    patch.setattr(gguf.GGUFWriter, "add_token_types", lambda w, all: types(w, [*all[:2], normal, *all[3:]]))
+    patch.setattr(gguf.GGUFWriter, "add_eos_token_id", lambda w, _: end(w, 0))
+
+
+def drop_adapter(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine_model, "load_merged", lambda tuned, **how: engine_model.load_base(tuned.base_folder, **how))
+
+
+PLANTED: dict[str, tuple[Plant, str]] = {
+    "wrong template": (write_template(CHATML), "chat_ids"),
+    "lost end token": (lose_end, "stop_tokens"),
+    "dropped adapter": (drop_adapter, "adapter_in_file"),
+    "double bos": (write_template("{{ '<|endoftext|>' }}" + LLAMA_LIKE), "one_bos"),
+}
+
+
+def shipped_with(run: RunFolder, recipe: LockedRecipe, plant: Plant | None) -> Bundle:
+    with pytest.MonkeyPatch.context() as patch:
+        if plant is not None:
+            plant(patch)
+        return shipping.ship(run, recipe, "inputs", quiet)
+
+
+def failed(found: Inspection) -> list[str]:
+    return [check.id for check in found.checks if check.ok is False]
+
+
+def test_a_right_file_is_released_and_nothing_is_wrong_with_it(taught: tuple[RunFolder, LockedRecipe]) -> None:
+    run, recipe = taught
+    bundle = shipped_with(run, recipe, None)
+    assert not bundle.withheld
+    (file,) = bundle.shipped
+    assert file.path == "bundle/gguf_f16"
+    assert file.checks["equal"] == 20  # ten fixed chats and ten prompts
+    assert file.checks["same"] >= 0.99
+    path = run.path / file.path / str(file.gguf)
+    assert not run.withheld.exists()
+    found = inspect_model.inspect(Path(recipe.base_folder), ROWS, adapter=run.adapter, gguf=path, threads=1)
+    assert failed(found) == [], found.checks
+    answers = {check.id: check for check in found.checks if check.id.endswith("_answers")}
+    assert answers["adapter_answers"].measured["adapter_right"] > answers["adapter_answers"].measured["base_right"]
+    assert answers["gguf_answers"].measured["gguf_right"] == answers["gguf_answers"].measured["adapter_right"]
+    alone = inspect_model.inspect(Path(recipe.base_folder), ROWS, gguf=path, threads=1)
+    assert failed(alone) == [], alone.checks
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_planted_fault_is_caught_by_both(fault: str, taught: tuple[RunFolder, LockedRecipe], tmp_path: Path) -> None:
+    run, recipe = taught
+    plant, check = PLANTED[fault]
+    bundle = shipped_with(run, recipe, plant)
+    (held,) = bundle.withheld
+    assert not bundle.shipped
+    assert check in [one.id for one in held.failed]
+    assert not (run.bundle / held.kind).exists()
+    assert (run.path / held.path / str(held.gguf)).is_file()
+    for one in held.failed:
+        assert one.message
+        assert one.fix
+    path = Path(shutil.copyfile(run.path / held.path / str(held.gguf), tmp_path / "model.gguf"))
+    found = inspect_model.inspect(Path(recipe.base_folder), ROWS[:4], adapter=run.adapter, gguf=path, threads=1)
+    assert check in failed(found), found.checks
+    if fault == "dropped adapter":  # the other three do not look at the adapter
+        found = inspect_model.inspect(Path(recipe.base_folder), ROWS[:4], gguf=path, threads=1)
+        assert check in failed(found), found.checks
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("wrong template", "template"),
+        ("lost end token", "template"),
+        ("dropped adapter", "adapter_applied"),
+        ("double bos", "one_bos"),
+    ],
+)
+def test_the_same_faults_show_in_an_adapter_folder(
+    fault: str, check: str, taught: tuple[RunFolder, LockedRecipe], tmp_path: Path
+) -> None:
+    """As other trainers leave it: with the tokenizer and template that were trained with."""
+    run, recipe = taught
+    base, folder = Path(recipe.base_folder), tmp_path / "adapter"
+    if fault == "dropped adapter":
+        write_adapter(base, folder, std=0.0)
+    else:
+        shutil.copytree(run.adapter, folder)
+    template = {"wrong template": CHATML, "double bos": "{{ '<|endoftext|>' }}" + LLAMA_LIKE}.get(fault, LLAMA_LIKE)
+    if fault == "lost end token":
+        template = template.replace("<|im_end|>", "\n")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(base / name, folder / name)
+    (folder / "chat_template.jinja").write_text(template)
+    assert check in failed(inspect_model.inspect(base, ROWS, adapter=folder, threads=1))
+
+
+def test_a_model_that_never_learned_to_stop_is_named(taught: tuple[RunFolder, LockedRecipe], tmp_path: Path) -> None:
+    base = Path(taught[1].base_folder)
+    found = inspect_model.inspect(base, ROWS, adapter=write_adapter(base, tmp_path / "adapter"), threads=1)
+    assert failed(found) == ["learned_to_stop"]
+
+
+def test_the_verb_says_each_fault_with_its_fix(
+    taught: tuple[RunFolder, LockedRecipe], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    base = Path(taught[1].base_folder)
+    rows: list[dict[str, Any]] = [{"prompt": row.input, "completion": row.completion} for row in ROWS]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    adapter = str(write_adapter(base, tmp_path / "adapter", std=0.0))
+    words = [
+        "inspect",
+        "--base",
+        str(base),
+        "--adapter",
+        adapter,
+        "--test",
+        str(tmp_path / "rows.jsonl"),
+        "--threads",
+        "1",
+    ]
+    assert main(words) == 1
+    said = capfd.readouterr().out
+    assert "wrong  adapter_applied" in said
+    assert "→ It changes nothing" in said
+    assert main([*words, "--json"]) == 1
+    document = json.loads(capfd.readouterr().out)
+    assert document["ok"] is False
+    assert document["rows"] == 10
+
+
+def test_nothing_to_inspect_is_bad_usage(taught: tuple[RunFolder, LockedRecipe]) -> None:
+    with pytest.raises(InputError, match="nothing to inspect"):
+        inspect_model.inspect(Path(taught[1].base_folder), ROWS)
+
+
+def test_the_runtime_answers_as_the_file_does(taught: tuple[RunFolder, LockedRecipe]) -> None:
+    from lathe import plugins
+
+    with pytest.raises(InputError, match="none was named"):
+        plugins.load("runtimes", "llama_cpp").open(Model(Path(taught[1].base_folder)))
