@@ -46,6 +46,18 @@ def test_rows_to_mend_end_with_1_and_the_gravest_is_the_headline(typed: Typed, t
     assert "rows.jsonl:41: JSON that ends with" in done.stdout
 
 
+def test_a_label_that_is_not_declared_is_named(typed: Typed, tmp_path: Path) -> None:
+    rows = [{"text": f"Where is parcel {n}?", "label": ("delivery", "refund")[n % 2]} for n in range(60)]
+    rows[20]["label"] = "delivry"
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets" / "intents.json").write_text('["delivery", "refund"]')
+    done = typed("check", "labels.jsonl", "--schemas", "sets")
+    assert done.returncode == 1
+    assert "1 of 60 rows have a label that is not declared" in done.stdout
+    assert "'delivry'" in done.stdout
+
+
 def test_tokens_that_carry_loss_are_shown(typed: Typed) -> None:
     done = typed("check", "rows.jsonl", "--show", "2")
     assert "rows.jsonl:2: " in done.stdout

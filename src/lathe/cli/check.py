@@ -20,7 +20,7 @@ SUSPECTS = 5
 
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
     """What is wrong with the rows of files, or of a recipe."""
-    from lathe.data.check import Looking, check_file, check_run
+    from lathe.data.check import Looking, check_file, check_run, labels_in
     from lathe.data.files.hub import fetch, is_hub
     from lathe.data.preparing.source import read_schemas
     from lathe.records import SchemaSpec
@@ -36,7 +36,8 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
     else:
         folder = None if args.schemas is None else str(args.schemas)
         schemas = read_schemas(SchemaSpec.model_validate({"from": folder})) if folder is not None else {}
-        looking = Looking(schemas=schemas, show=args.show, sample=None if args.all else Looking.sample)
+        sample = None if args.all else Looking.sample
+        looking = Looking(schemas=schemas, labels=labels_in(schemas), show=args.show, sample=sample)
         places = [fetch(name) if is_hub(name) else Path(name) for name in args.recipe]
         report = check_file(places, tokenizer_folder=args.base, looking=looking, progress=listener)
     listener.close()

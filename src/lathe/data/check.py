@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from lathe import plugins
+from lathe import invariants, plugins
 from lathe.contracts import Progress
 from lathe.data.baselines import suspects
 from lathe.data.baselines.learnability import kind_of, measure
@@ -27,7 +27,6 @@ from lathe.data.conversations.conversation import Conversation, Turn
 from lathe.data.conversations.encoding import tokens_of
 from lathe.data.conversations.masks import MaskProof
 from lathe.data.conversations.row_files import FileRows, Reading, find
-from lathe.data.findings import invariants
 from lathe.data.findings.answers import WRITTEN
 from lathe.data.findings.census import LEAST_ROWS, Census
 from lathe.data.findings.tally import Tally, note_suspects, ordered
@@ -66,6 +65,12 @@ class Looking:
     labels: Sequence[str] | None = None
     sample: int | None = SAMPLE
     show: int = 0
+
+
+def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
+    """The labels that schemas declare as a set (`{"enum": [...]}`, a file that is a JSON list of labels); None where none does."""
+    sets = [schema["enum"] for schema in schemas.values() if isinstance(schema, dict) and schema.keys() == {"enum"}]
+    return [label for labels in sets for label in labels if isinstance(label, str)] if sets else None
 
 
 def silent(event: Mapping[str, object]) -> None:

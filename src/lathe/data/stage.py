@@ -13,10 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lathe import plugins
+from lathe import invariants, plugins
 from lathe.contracts import Progress
 from lathe.data.baselines.suspects import suspect_labels
-from lathe.data.findings import invariants
 from lathe.data.findings.tally import Tally, note_suspects
 from lathe.data.preparing import source
 from lathe.data.preparing.intake import Intake

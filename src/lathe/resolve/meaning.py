@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lathe import plugins
+from lathe import invariants, plugins
+from lathe.errors import InputError
 from lathe.records import Json
 from lathe.resolve.strict_yaml import Path
 
@@ -28,6 +29,7 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     for index, export in enumerate(items(value.get("ship"))):
         yield from unknown(("ship", index), "export", export, plugins.names("exports"))
     yield from corpus_faults(part(value, "data").get("source"), task)
+    yield from invariant_faults(part(part(value, "data"), "invariants"))
     for key in ("train", "validation", "test"):
         place = part(value, "data").get(key)
         if isinstance(place, str) and place.startswith(CORPUS_PREFIX):
@@ -68,6 +70,17 @@ def corpus_faults(source: Any, task: Any) -> Iterator[Said]:
         fits = f"it makes rows for the task {made_for}" if made_for else "it makes text for pretraining"
         hint = f"Set task: {made_for}, or take rows made for {task}." if made_for else "Use it with `lathe pretrain`."
         yield ("data", "source"), f"{source} does not fit the task {task}: {fits}", hint
+
+
+def invariant_faults(rules: dict[str, Json]) -> Iterator[Said]:
+    """Rules that cannot be read."""
+    for group, texts in rules.items():
+        for index, text in enumerate(items(texts)):
+            if isinstance(text, str):
+                try:
+                    invariants.parse(text)
+                except InputError as error:
+                    yield ("data", "invariants", group, index), error.message, error.hint
 
 
 def metric_faults(value: dict[str, Json], metrics: Sequence[str]) -> Iterator[Said]:

@@ -17,14 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lathe import invariants
 from lathe.data.baselines.rules import Item
 from lathe.data.baselines.sample import Sample
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.duplicates import overlaps
 from lathe.data.duplicates.near import Sets, pairs, shingles
-from lathe.data.findings import invariants, quality
+from lathe.data.findings import quality
 from lathe.data.findings.answers import Values, group_of, look
-from lathe.data.findings.invariants import Invariant
 from lathe.data.findings.secrets import redacted
 from lathe.data.findings.tally import Tally
 from lathe.data.preparing.split import normalised
@@ -43,7 +43,7 @@ class Census:
 
     def __init__(
         self,
-        rules: Mapping[str, Sequence[Invariant]] | None = None,
+        rules: Mapping[str, Sequence[invariants.Invariant]] | None = None,
         sample: int | None = None,
         misfit: Callable[[str, Json], str] = lambda group, target: "",
     ) -> None:

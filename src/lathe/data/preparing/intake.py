@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from lathe import invariants
 from lathe.contracts import Progress, Task
 from lathe.data.baselines.rules import Item
 from lathe.data.baselines.sample import Sample
 from lathe.data.files.placed import Placed
-from lathe.data.findings import invariants
 from lathe.data.preparing import source
 from lathe.data.preparing.origin_rows import OriginRows
 from lathe.data.preparing.split import normalised

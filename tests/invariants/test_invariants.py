@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.data.findings.expression import NotAllowed, read
-from lathe.data.findings.invariants import applies, breach, broken, holds, parse, parse_all
 from lathe.errors import InputError
+from lathe.invariants import applies, breach, broken, holds, parse, parse_all
+from lathe.invariants.expression import NotAllowed, read
 from lathe.resolve import find_recipe, read_recipe
 
 EDGEJSON = Path(__file__).parents[3] / "shared" / "data" / "edgejson"

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from lathe.data.findings.expression import (
+from lathe.errors import InputError
+from lathe.invariants.expression import (
     EACH,
     FUNCTIONS,
     Binding,
@@ -32,7 +33,6 @@ from lathe.data.findings.expression import (
     parsed,
     term,
 )
-from lathe.errors import InputError
 from lathe.records import Json
 
 TOLERANCE = 0.02
