@@ -1,6 +1,7 @@
 """Repositories of the Hugging Face Hub, fetched as files: no code of theirs is ever run.
 
     snapshot("org/name@v1", "model", ["*.safetensors", "*.json"], called="base org/name@v1")     -> folder of the files
+    dataset("hub:org/name@v1")                                                                   -> folder of the files of rows
 
 What the cache holds already is not fetched again, and is found without a network.
 """
@@ -13,9 +14,16 @@ from pathlib import Path
 from typing import Literal
 
 from lathe.errors import InputError, Unavailable
+from lathe.files import ROWS_SUFFIXES, TABLE_SUFFIXES
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?$")
 """organisation/name, or organisation/name@revision."""
+DATASET_PREFIX = "hub:"
+ROW_FILES = tuple(f"*{suffix}" for suffix in (*ROWS_SUFFIXES, *TABLE_SUFFIXES)) + tuple(
+    f"*{suffix}.gz" for suffix in ROWS_SUFFIXES
+)
+CACHED = re.compile(r"/datasets--[^/]+/snapshots/(?P<commit>[0-9a-f]{40})/")
+"""How the client's cache lays out a data set."""
 
 
 def snapshot(name: str, kind: Literal["model", "dataset"], patterns: Sequence[str], called: str) -> Path:
@@ -68,3 +76,42 @@ def snapshot(name: str, kind: Literal["model", "dataset"], patterns: Sequence[st
         raise Unavailable(f"{called}: the Hub cannot be reached and the cache does not hold it", hint=hint) from error
     except (HfHubHTTPError, OSError) as error:
         raise Unavailable(f"{called}: the Hub did not answer ({type(error).__name__})", hint=hint) from error
+
+
+def is_dataset(place: str) -> bool:
+    """Whether a place is a data set of the Hub, `hub:organisation/name`."""
+    return place.startswith(DATASET_PREFIX)
+
+
+def dataset(place: str) -> Path:
+    """The folder with a data set's files of rows: Parquet, JSON lines or CSV, read like any other; no script of theirs is run.
+
+    Raises InputError for what is no data set there, Unavailable where the Hub cannot be reached and the cache does not hold it.
+    """
+    name = place.removeprefix(DATASET_PREFIX)
+    if not NAME.match(name):
+        raise InputError(
+            f"{place!r} is no data set of the Hub",
+            hint=f"Write {DATASET_PREFIX}organisation/name, or {DATASET_PREFIX}organisation/name@revision.",
+        )
+    return rows_folder(snapshot(name, "dataset", ROW_FILES, called=place))
+
+
+def rows_folder(folder: Path) -> Path:
+    """The folder of a snapshot that holds its files of rows: itself, or the one below. Raises InputError for several."""
+    holding = sorted({path.parent for pattern in ROW_FILES for path in folder.rglob(pattern)})
+    if folder in holding or not holding:
+        return folder
+    if len(holding) > 1:
+        names = ", ".join(str(one.relative_to(folder)) for one in holding[:8])
+        raise InputError(
+            f"the data set has {len(holding)} configurations: {names}",
+            hint=f"Name one by its folder, such as {holding[0]}",
+        )
+    return holding[0]
+
+
+def commit_of(path: Path) -> str | None:
+    """The commit of a file that lies in the cache of the Hub's client; None for others."""
+    found = CACHED.search(path.as_posix())
+    return found["commit"] if found else None

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lathe.data.files.hub import fetch, is_hub, rows_folder
 from lathe.errors import InputError
+from lathe.hub import commit_of, dataset, is_dataset, rows_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROWS = [{"prompt": f"question {n}", "completion": f"answer {n}"} for n in range(40)]
@@ -39,6 +39,7 @@ def check(place: str, cache: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "lathe.cli", "check", place, "--json"],
         env=offline,
+        cwd=cache,
         capture_output=True,
         text=True,
         check=False,
@@ -55,6 +56,21 @@ def test_a_cached_data_set_is_checked_by_its_name(tmp_path: Path) -> None:
     assert report["headline"].startswith("3 of 3 test rows are in train")
 
 
+def test_a_recipe_names_a_data_set_and_the_record_its_commit(tmp_path: Path) -> None:
+    answers = [
+        {"prompt": f"Order {n}: {n % 7} lamps", "completion": json.dumps({"id": n, "lamps": n % 7})} for n in range(60)
+    ]
+    cached(tmp_path, {"train.jsonl": answers})
+    recipe = "name: orders\nbase: lathe:nano\ntask: json_extraction\ndata: {source: hub:acme/orders}\n"
+    (tmp_path / "orders.yaml").write_text(recipe)
+    done = check("orders.yaml", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (manifest,) = tmp_path.glob("runs/*/data/manifest.json")
+    (source,) = json.loads(manifest.read_text())["sources"]
+    assert (source["revision"], source["num_rows"]) == (COMMIT, 60)
+    assert commit_of(tmp_path / "rows.jsonl") is None
+
+
 def test_one_that_is_neither_cached_nor_reachable_is_unavailable(tmp_path: Path) -> None:
     done = check("hub:acme/nothing", tmp_path)
     assert done.returncode == 69
@@ -63,9 +79,9 @@ def test_one_that_is_neither_cached_nor_reachable_is_unavailable(tmp_path: Path)
 
 @pytest.mark.parametrize("place", ["hub:orders", "hub:", "hub:a/b/c", "hub:../x"])
 def test_a_name_that_no_data_set_can_have_is_refused(place: str) -> None:
-    assert is_hub(place)
+    assert is_dataset(place)
     with pytest.raises(InputError, match="no data set of the Hub"):
-        fetch(place)
+        dataset(place)
 
 
 def test_several_configurations_are_named(tmp_path: Path) -> None:

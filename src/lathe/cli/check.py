@@ -21,8 +21,8 @@ SUSPECTS = 5
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
     """What is wrong with the rows of files, or of a recipe."""
     from lathe.data.check import Looking, check_file, check_run, labels_in
-    from lathe.data.files.hub import fetch, is_hub
     from lathe.data.preparing.source import read_schemas
+    from lathe.hub import dataset, is_dataset
     from lathe.records import SchemaSpec
 
     listener = screen.listener(brief=True)
@@ -38,7 +38,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         schemas = read_schemas(SchemaSpec.model_validate({"from": folder})) if folder is not None else {}
         sample = None if args.all else Looking.sample
         looking = Looking(schemas=schemas, labels=labels_in(schemas), show=args.show, sample=sample)
-        places = [fetch(name) if is_hub(name) else Path(name) for name in args.recipe]
+        places = [dataset(name) if is_dataset(name) else Path(name) for name in args.recipe]
         report = check_file(places, tokenizer_folder=args.base, looking=looking, progress=listener)
     listener.close()
     if screen.as_json:

@@ -32,7 +32,10 @@ class Split(Written):
 class DataSpec(Written):
     """Where the rows come from: one source that is split, or separate files for each side."""
 
-    source: str | None = Field(None, description="`lathe:NAME` for a generated corpus, else a file or folder of rows")
+    source: str | None = Field(
+        None,
+        description="`lathe:NAME` for a generated corpus, `hub:ORG/NAME` for a data set of the Hub, else a file or folder of rows",
+    )
     rows: Count = Field(2000, description="rows to generate; only for a generated corpus")
     seed: int = Field(0, description="seed of the generated corpus")
     split: Split = Field(default_factory=lambda: Split())
@@ -75,7 +78,9 @@ class SchemaSpec(Written):
 
     in_prompt: bool = Field(True, description="whether the model is shown the schema")
     from_: str | None = Field(
-        None, alias="from", description="folder of *.json schemas; a generated corpus brings its own"
+        None,
+        alias="from",
+        description="folder of *.json schemas, or of a JSON list of labels; a generated corpus brings its own",
     )
     key: str = Field("schema_id", description="field of a row that names its schema (the file name without .json)")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lathe.errors import InputError
 from lathe.files import answers_of, row_files, schema_files
+from lathe.hub import dataset, is_dataset
 from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
 from lathe.resolve.base import base_files, find_base
@@ -73,7 +74,9 @@ def absolute_data(data: DataSpec, recipe_folder: Path) -> DataSpec:
 
 
 def data_path(place: str, recipe_folder: Path) -> Path:
-    """A path as the recipe says it -> absolute. `mirror:x` lies in the folder that LATHE_MIRROR names."""
+    """A path as the recipe says it -> absolute. `mirror:x` lies in the folder that LATHE_MIRROR names, `hub:x` in the cache."""
+    if is_dataset(place):
+        return dataset(place).absolute()
     if not place.startswith(MIRROR_PREFIX):
         return (recipe_folder / Path(place).expanduser()).absolute()
     mirror = os.environ.get(MIRROR_VARIABLE)

@@ -68,7 +68,7 @@ def from_here(text: str) -> str:
     key, _, value_text = text.partition("=")
     place = strict_yaml.parse(value_text).value
     is_path = key.strip() in PATH_KEYS or (key.strip() == "base" and isinstance(place, str) and Path(place).is_dir())
-    if not is_path or not isinstance(place, str) or place.startswith(("lathe:", "mirror:")):
+    if not is_path or not isinstance(place, str) or place.startswith(("lathe:", "mirror:", "hub:")):
         return text
     return f"{key}={json.dumps(str(Path(place).expanduser().absolute()), ensure_ascii=False)}"
 

@@ -10,6 +10,7 @@ from lathe import plugins
 from lathe.data.preparing.split import side_of
 from lathe.errors import DataError
 from lathe.files import answers_of, row_files, schema_files
+from lathe.hub import commit_of
 from lathe.public_sources import by_sha256
 from lathe.records import DataSpec, Json, LockedRecipe, SchemaSpec, Side, Source, TaskSetup
 from lathe.runs import file_sha256
@@ -58,7 +59,7 @@ def origins(locked: LockedRecipe) -> list[Origin]:
                 unchanged(answers, known)
             public = by_sha256(sha256)
             licence, citation = (public.licence, public.citation) if public else (None, None)
-            source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation)
+            source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation, revision=commit_of(path))
             limited = place in (data.source, data.train)
             found.append(Origin(source, path, side, *shares(data), limited))
     return found
