@@ -150,3 +150,25 @@ def write_adapter(base: Path, folder: Path, seed: int = 1, std: float = 0.1) -> 
     folder.mkdir()
     model.write_trained(net, folder)
     return folder
+
+
+def write_sentencepiece(folder: Path, space_in_front: bool) -> None:
+    """A tokenizer as those of Llama 2, Phi-3 (a space in front) and Gemma come: whole words, bytes for what is unknown."""
+    special = ["<unk>", *SPECIAL[:1], *SPECIAL[:0:-1]]
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token=special[0], fuse_unk=True))
+    blanks = normalizers.Replace(" ", "▁")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), blanks]) if space_in_front else blanks
+    if not space_in_front:
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - 256, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(text_lines(), trainer)
+    described = json.loads(tokenizer.to_str())
+    joined = list(dict.fromkeys("".join(pair) for pair in described["model"]["merges"]))
+    single = [piece for piece in described["model"]["vocab"] if piece not in joined and piece not in special]
+    pieces = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *joined, *single]
+    described["model"]["vocab"] = {piece: id for id, piece in enumerate(pieces)}
+    for added in described["added_tokens"]:
+        added["id"] = pieces.index(added["content"])
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    settings = {"bos_token": special[1], "eos_token": special[2], "unk_token": special[0]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from transformers import AutoConfig
 
-from gguf_base import LLAMA_LIKE, QWEN_LIKE, SHAPES, write_gguf_base
+from gguf_base import LLAMA_LIKE, QWEN_LIKE, SHAPES, write_gguf_base, write_sentencepiece
 from lathe.engine.fidelity import predictions, texts
 from lathe.engine.gguf import families
+from lathe.engine.gguf.read import format_of
 from lathe.engine.gguf.write import write
 from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base
@@ -52,8 +53,37 @@ def test_a_file_says_what_the_model_says(family: str, tmp_path: Path) -> None:
     assert all(check.ok for check in checks), checks
     assert checks[0].measured["equal"] == checks[0].measured["texts"] == 300
     ours = predictions.log_probabilities(model, answer)
-    assert all(int(one.argmax()) == next(iter(file)) for one, file in zip(ours, files, strict=True))
+    same = [int(one.argmax()) == next(iter(file)) for one, file in zip(ours, files, strict=True)]
+    assert sum(same) >= len(same) - 1  # random weights have near-ties, which half precision may turn over
     assert max(predictions.divergence(one, file) for one, file in zip(ours, files, strict=True)) < 1e-4
+
+
+@pytest.mark.parametrize("space_in_front", [True, False])
+def test_a_sentencepiece_tokenizer_gives_the_same_ids(space_in_front: bool, tmp_path: Path) -> None:
+    base = write_gguf_base(tmp_path / "base")
+    write_sentencepiece(base, space_in_front)
+    tok = tokenizer.load(base)
+    write(load_base(base), tok, tmp_path / "model.gguf", "F16", "tiny")
+    with LlamaServer(tmp_path / "model.gguf", 512, threads=1) as server:
+        checks = texts.check_texts(tok, server)
+    assert all(check.ok for check in checks), checks
+
+
+@pytest.mark.parametrize("format", ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0"])
+def test_a_smaller_format_strays_further_and_says_which_it_is(format: str, tmp_path: Path) -> None:
+    base = write_gguf_base(tmp_path / "base")
+    model, tok, path = load_base(base), tokenizer.load(base), tmp_path / "model.gguf"
+    write(model, tok, path, format, "tiny")
+    assert format_of(path) == format
+    ids = render.prompts(tok, [(Message(role="user", content="order 12 total Größe naïve " * 3),)])[0]
+    answer = [predictions.Place(ids[:end], ids[end], last=False) for end in range(10, len(ids) - 1, 4)]
+    with LlamaServer(path, 512, threads=1) as server:
+        files = [server.next_token(place.before, 40) for place in answer]
+    ours = predictions.log_probabilities(model, answer)
+    kl = sum(predictions.divergence(one, file) for one, file in zip(ours, files, strict=True)) / len(files)
+    most = {"F16": 1e-4, "BF16": 1e-2, "Q8_0": 1e-2, "Q5_1": 0.2, "Q4_0": 1.0}
+    assert kl < most[format]
+    assert kl > {"Q5_1": most["F16"], "Q4_0": most["F16"]}.get(format, -1e-6)
 
 
 def test_a_family_that_llama_cpp_lacks_is_named() -> None:

@@ -96,7 +96,9 @@ def _read_off(tok: Tokenizer) -> Pieces:
     before_reply = between[len(after_user) :]
     after_reply_before_user = longer[longer.index(reply) + len(reply) : longer.index(again)]
     front = alone[: alone.index(user)]
-    before_user = _common_end(front, after_reply_before_user)
+    before_user = after_reply_before_user.removeprefix(after_user)  # most templates end all turns alike
+    if not front.endswith(before_user):
+        before_user = _common_end(front, after_reply_before_user)
     after_reply = after_reply_before_user[: len(after_reply_before_user) - len(before_user)]
     around = {"user": (before_user, after_user), "assistant": (before_reply, after_reply)}
     begin_alone = front[: len(front) - len(before_user)]
@@ -106,7 +108,9 @@ def _read_off(tok: Tokenizer) -> Pieces:
         return Pieces(begin_alone, begin_alone, around, opening)
     before = instructed[: instructed.index(system)]
     after = instructed[instructed.index(system) + len(system) : instructed.index(user)]
-    begin = _common_begin(before, begin_alone)
+    # A template that writes a system text of its own opens both alike, so the user's header tells where the system's begins.
+    header = before_user.replace("user", "system")
+    begin = before.removesuffix(header) if before.endswith(header) else _common_begin(before, begin_alone)
     around = {"system": (before[len(begin) :], after[: len(after) - len(before_user)]), **around}
     return Pieces(begin, begin_alone, around, opening)
 
