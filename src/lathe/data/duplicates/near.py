@@ -11,8 +11,8 @@ stands in thousands of rows, is never rare, and costs nothing. Unlike MinHash it
 Boilerplate does not make two texts alike: a shingle that stands in more than 1 % of the texts (and more than 20) is left out of
 the sets, or a long instruction in front of every question would make all of them duplicates of one another.
 
-Measured by bench/near_duplicates.py on 1,500 rows of lathe:edge_json and 700 planted copies with changed words: recall 230 of 230
-and precision 230 of 230 against brute force; none of the corpus' own rows, all from the same templates, is taken for another's.
+Measured by bench/near_duplicates.py on 20,000 rows of lathe:edge_json and 1,400 planted copies with changed words: 447 of 447 found
+and none wrong, against brute force; none of the corpus' own rows, all from the same templates, is taken for another's.
 """
 
 from __future__ import annotations
