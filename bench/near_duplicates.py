@@ -3,9 +3,9 @@
     python bench/near_duplicates.py
 
 Recall against brute force: every training row is compared with every held-out row, by counting all shingles that they share.
-Planted: copies of held-out rows with some
-words changed, put into train; a copy must be found exactly where its Jaccard is 0.7 or more. False alarms: rows of the generated
-corpus, all made from the same few templates with other values, that are taken for near-duplicates of one another.
+Planted: copies of held-out rows with some words changed, put into train; a copy must be found exactly where its Jaccard is 0.7 or
+more. False alarms: rows of the generated corpus, all made from the same few templates with other values, that are taken for
+near-duplicates of one another.
 """
 
 from __future__ import annotations
