@@ -68,3 +68,25 @@ def test_a_probe_says_how_fast_the_machine_is(lathe, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["fp32"] > 1e8
     assert (tmp_path / "lathe" / "probe.json").is_file()
+
+
+def test_a_recipe_is_written_for_another_trainer_with_its_rows(lathe, tmp_path: Path) -> None:
+    import lathe as package
+
+    base = Path(package.__file__).parent / "assets" / "nano"
+    words = ("export-config", "demo", "--smoke", "--to", "trl", "--out", "there")
+    refused = lathe(*words)
+    assert refused.returncode == 2
+    assert "lathe:nano is known to Lathe alone" in refused.stderr
+    done = lathe(*words, "--set", f"base={base}", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["configuration"] == "there/trl.yaml"
+    row = json.loads((tmp_path / "there" / "train.jsonl").read_text().split("\n")[0])
+    assert row["prompt"][-1]["role"] == "user"
+    assert row["completion"][0]["role"] == "assistant"
+    again = lathe(*words, "--set", f"base={base}")
+    assert "is there already" in again.stderr
+    back = lathe("new", "there/trl.yaml", "--out", "back.yaml", "--json")
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout)["facts"]["steps"] == 10

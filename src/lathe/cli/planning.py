@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,38 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
         screen.document(said)
     else:
         tables.bare(screen, said)
+    return Exit.DONE
+
+
+def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
+    """A recipe as another trainer's configuration, with the prepared rows beside it."""
+    from lathe.plan import foreign
+    from lathe.records import Example
+    from lathe.runs import commit_text, read_rows
+
+    run = verbs.start(args, screen)
+    record = _planned(run, screen)
+    recipe = run.locked.recipe
+    if not (run.locked.base_revision or recipe.base.startswith("lathe:")):
+        recipe = recipe.model_copy(update={"base": run.locked.base_folder})
+    folder = args.out or Path(f"{recipe.name}-{args.to}")
+    path = folder / f"{args.to}.yaml"
+    if path.exists():
+        raise InputError(f"{path} is there already", hint="Name another folder with --out, or move that one away.")
+    sides = {side: read_rows(run.folder.rows(side), Example) for side in ("train", "validation")}
+    files = {side: f"{side}.jsonl" for side, rows in sides.items() if rows}
+    for rows in sides.values():
+        foreign.refuse_answered(rows, args.to)
+    made = foreign.exported(recipe, record, args.to, files["train"], files.get("validation"))
+    for side, name in files.items():
+        lines = [json.dumps(foreign.row(example, args.to), ensure_ascii=False) for example in sides[side]]
+        commit_text(folder / name, "\n".join(lines) + "\n")
+    commit_text(path, made.text)
+    if screen.as_json:
+        written = [str(path), *(str(folder / name) for name in files.values())]
+        screen.document({"configuration": str(path), "files": written, "without": dict(made.without)})
+    else:
+        tables.exported(screen, path, [f"{len(sides[side]):,} rows in {name}" for side, name in files.items()], made)
     return Exit.DONE
 
 

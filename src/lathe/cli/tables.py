@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from lathe.cli.show import VERDICT_COLOUR, Screen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.text import Text
 
     from lathe.plan.fit import Fitted
+    from lathe.plan.foreign import Exported
     from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
@@ -175,6 +178,15 @@ def fitted(screen: Screen, found: Mapping[str, Fitted | None]) -> None:
                 f"      then the peak is {figures.size(one.peak_bytes.low)} to {figures.size(one.peak_bytes.high)}",
                 "dim",
             )
+
+
+def exported(screen: Screen, path: Path, rows: Sequence[str], made: Exported) -> None:
+    """What was written for another trainer, and what that trainer is not told."""
+    screen.line(f"  wrote   {path}, {', '.join(rows)}")
+    screen.line()
+    screen.line("  without counterpart, or not quite:", "dim")
+    for key, why in made.without.items():
+        screen.line(f"  {key:20} {why}")
 
 
 def probe(screen: Screen, found: Mapping[str, Any]) -> None:

@@ -81,6 +81,8 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "dataset_dir": "paths stand in the recipe", "gradient_checkpointing_kwargs": "packs bound the memory",
     "special_tokens": "the base's own are used", "disable_tqdm": "the screen decides", "save_only_model": "checkpoints continue",
     "peft_type": "LoRA", "task_type": "a causal model", "bias": "biases stay as they are", "save_safetensors": "always",
+    "use_peft": "said by the rank", "completion_only_loss": "prompts never carry loss",
+    "adam_beta2": "AdamW's second moment decays at 0.95", "adam_epsilon": "AdamW's epsilon is 1e-8",
     "dataset_text_field": "columns are named in data.fields", "dataset_num_proc": "rows are held in memory",
 }  # fmt: skip
 """Keys without effect on what is learned, and why."""

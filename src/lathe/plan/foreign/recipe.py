@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,12 +165,14 @@ def _train(told: Told, way: Course) -> dict[str, str]:
     said["learning_rate"] = f"{told.number('learning_rate') or 5e-5:.10f}".rstrip("0")
     warmup = told.number("warmup_share")
     if warmup is None and way.warmup is not None and way.steps:
-        warmup = way.warmup / way.steps
+        # Rounded down, for a share of the steps is rounded up to whole ones.
+        warmup = math.floor(1e6 * way.warmup / way.steps) / 1e6
     said["warmup_share"] = f"{min(warmup or 0.0, 0.99):.6g}"
     said["schedule"] = SCHEDULES[str(told.values.get("schedule", "linear")).lower()]
     said["weight_decay"] = f"{told.number('weight_decay') or 0:g}"
-    if told.number("clip_norm"):
-        said["clip_norm"] = f"{told.number('clip_norm'):g}"
+    clip = told.number("clip_norm")
+    if clip is not None:
+        said["clip_norm"] = f"{clip:g}" if clip else "null      # off, as there"
     limit_tokens = told.whole("max_tokens")
     if limit_tokens is not None:
         said |= {
