@@ -25,6 +25,7 @@ PATTERN = re.compile(r"[!?*+@]\([^()\s]*\)")
 FOR_ARGUMENTS = re.compile(r"\bfor\s+(\w+)\s*(?:;|\s)\s*do\b")
 NEGATED = re.compile(r"(?:(?<=^)|(?<=[;&|\n(]))\s*!\s+(?=(?:while|until|for|if|case)\b|[({])")
 CONTINUED = re.compile(r"^([^#\n]*?(?<!\\)(?:\\\\)*)\\\n", re.MULTILINE)
+LONE_DOLLAR = re.compile(r"(?<!\\)\$(?=[\s/,.;|)]|$)")
 ENDING = re.compile(r"\\\s*$")
 Node = Any
 """A node of tree-sitter, which has no types to import where it is not installed."""
@@ -67,6 +68,7 @@ def parse(text: str) -> Tree:
     if not root.has_error:
         return Tree(root, "")
     mended = PATTERN.sub("*", PATTERN.sub("*", BRACE_LIST.sub(_spelled_out, text)))
+    mended = LONE_DOLLAR.sub(r"\\$", mended)
     mended = ENDING.sub("", FOR_ARGUMENTS.sub(r'for \1 in "$@"; do', mended))
     if mended != text:
         second = _parser().parse(mended.encode("utf-8", "replace")).root_node

@@ -31,7 +31,7 @@ MODELS: Mapping[str, str] = {
     "sed": "-n --quiet; -i --in-place; -e= --expression=; -f= --file=; -r -E --regexp-extended; -s --separate; -z --null-data; -u",
     "xargs": "-0 --null; -n= --max-args=; -I= --replace=; -P= --max-procs=; -d= --delimiter=; -r --no-run-if-empty; -t --verbose; "
              "-p --interactive; -L= --max-lines=; -a= --arg-file=; -s= --max-chars=; -E=; -x --exit; -i; -l; -J=",
-    "tar": "-c --create; -x --extract --get; -t --list; -r --append; -u --update; -z --gzip; -j --bzip2; -J --xz; -v --verbose; "
+    "tar": "-c --create; -x --get --extract; -t --list; -r --append; -u --update; -z --gzip; -j --bzip2; -J --xz; -v --verbose; "
            "-f= --file=; -C= --directory=; -p --preserve-permissions; -P --absolute-names; -T= --files-from=; -X= --exclude-from=; "
            "--exclude=; --remove-files; --checkpoint; --checkpoint-action=; --to-command=; -I= --use-compress-program=; --delete; -O --to-stdout; "
            "--strip-components=; --wildcards; -k --keep-old-files; -h --dereference; -W --verify; --rsh-command=; --overwrite",

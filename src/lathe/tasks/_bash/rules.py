@@ -1,0 +1,57 @@
+"""Rules that need no model: the command of the most similar training row, with this row's values put in."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from lathe import tfidf
+from lathe.contracts import Baseline
+from lathe.records import Example, TaskSetup
+
+Rule = Callable[[Example], str]
+VALUE = re.compile(r"'[^']+'|\"[^\"]+\"|(?<![\w.])[\w*-]*[./*\d][\w./*-]*\w|\*\.\w+|\d+")
+"""What looks like a value in a sentence: something quoted, a path, a pattern, a number."""
+
+
+def values(text: str) -> list[str]:
+    """The values of a sentence in order, without quotes."""
+    return [found.strip("'\"").rstrip(".") for found in VALUE.findall(text)]
+
+
+def fit_majority(training: Sequence[Example], _: TaskSetup) -> Rule:
+    """The most frequent command of the training rows; nothing where there are none."""
+    counts = Counter(example.completion for example in training)
+    answer = counts.most_common(1)[0][0] if counts else ""
+    return lambda example: answer
+
+
+def fit_nearest(training: Sequence[Example], setup: TaskSetup) -> Rule:
+    """The command of the most similar training row; each of that row's values in it gives way to the one at its place here."""
+    if not training:
+        return fit_majority(training, setup)
+    find = tfidf.nearest([VALUE.sub("VALUE", example.input) for example in training])
+
+    def answer(example: Example) -> str:
+        like = training[find(VALUE.sub("VALUE", example.input))]
+        command = like.completion
+        pairs = [pair for pair in zip(values(like.input), values(example.input)) if pair[0] in command]
+        for place, (old, _) in enumerate(pairs):
+            command = command.replace(old, f"\0{place}\0", 1)
+        for place, (_, new) in enumerate(pairs):
+            command = command.replace(f"\0{place}\0", new)
+        return command.strip()
+
+    return answer
+
+
+BASELINES = (
+    Baseline(
+        "nearest_with_values",
+        "The command of the training row whose sentence is most alike once values (quoted texts, paths, patterns, numbers) are "
+        "left out; its values give way, one after the other, to those of the sentence asked.",
+        fit_nearest,
+    ),
+    Baseline("majority", "The most frequent command of the training rows, whatever was asked.", fit_majority),
+)
