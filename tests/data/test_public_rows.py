@@ -9,7 +9,7 @@ import pytest
 
 from lathe.data import prepare
 from lathe.records import Manifest
-from lathe.resolve import find_recipe, lock, read_recipe
+from lathe.resolve import find_recipe, lock, parse_recipe, read_recipe
 from lathe.runs import RunFolder
 
 MIRROR = Path(os.environ.get("LATHE_MIRROR") or Path(__file__).parents[3] / "shared" / "data")
@@ -39,6 +39,20 @@ def test_the_72_rows_of_version_2_with_broken_arithmetic_are_found(
 ) -> None:
     manifest = prepared(tmp_path, monkeypatch, "data.source=mirror:edgejson/train_v2_broken.jsonl")
     assert [(finding.id, finding.count) for finding in manifest.findings] == [("invariant", 72)]
+
+
+@pytest.mark.skipif(not (MIRROR / "nl2bash").is_dir(), reason="no mirror of NL2Bash: LATHE_MIRROR names none")
+def test_all_pairs_of_nl2bash_are_read_with_licence_and_citation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATHE_MIRROR", str(MIRROR))
+    recipe = parse_recipe("name: a\nbase: lathe:nano\ntask: bash\ndata: {source: mirror:nl2bash/open.nl}", "bash.yaml")
+    locked = lock(recipe, tmp_path, "")
+    assert [Path(file.path).name for file in locked.data_files] == ["open.nl", "open.cm"]
+    manifest = prepare(RunFolder(tmp_path), locked, "", lambda _: None)
+    (source,) = manifest.sources
+    assert (source.num_rows, manifest.rejected, source.licence) == (8752, 0, "MIT")
+    assert "NL2Bash" in (source.citation or "")
 
 
 def test_without_the_schema_in_the_prompt_the_split_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@
 
 Every row is looked at for itself (answers cut, mock, refused; secrets), all rows together (leaks, contradictions,
 near-duplicates), and every row's tokens (loss mask, lengths). On a sample it is measured how far rules without a model get, and
-which labels look wrong. No torch is needed. 10,000 rows of 700 bytes take about 15 s of one core.
+which labels look wrong. No torch is needed. 10,000 rows of 700 bytes take about 8 s of one core.
 """
 
 from __future__ import annotations

@@ -91,9 +91,10 @@ def data_path(place: str, recipe_folder: Path) -> Path:
 def check_mirror(data: DataSpec, recipe_folder: Path, files: tuple[FileHash, ...]) -> None:
     """Raises InputError where a file of the mirror is not the public file that Lathe knows at its place."""
     found = {file.path: file.sha256 for file in files}
-    for place in origins(data):
-        public = by_place(place.removeprefix(MIRROR_PREFIX)) if place.startswith(MIRROR_PREFIX) else None
-        path = data_path(place, recipe_folder) if public is not None else None
+    inside = [Path(place.removeprefix(MIRROR_PREFIX)) for place in origins(data) if place.startswith(MIRROR_PREFIX)]
+    for one in (part for path in inside for part in (path, answers_of(path)) if part is not None):
+        public = by_place(one.as_posix())
+        path = data_path(f"{MIRROR_PREFIX}{one.as_posix()}", recipe_folder) if public is not None else None
         if public is not None and found[str(path)] != public.sha256:
             raise InputError(
                 f"{path} is not the file that is known as {public.name}: its sha256 begins {found[str(path)][:12]}, "
