@@ -192,6 +192,12 @@ def program_of(word: str) -> str:
     return SAME.get(name, name)
 
 
+def is_program(word: str) -> bool:
+    """Whether a word that begins a text is the name of a program that is known here."""
+    name = program_of(word)
+    return bool(name) and (name in RULES or name in LAUNCHERS or name in OUTPUTS or name in READS)
+
+
 def level_of(name: str) -> int:
     """The level of a program by itself."""
     if name in READS or name in ("<", ">", ">>"):

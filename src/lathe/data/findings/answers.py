@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from lathe.data.conversations.conversation import Conversation
-from lathe.data.findings import quality, secrets
+from lathe.data.findings import commands, quality, secrets
 from lathe.data.findings.quality import Leaves
 
 WRITTEN = ("answer_cut", "answer_mock", "answer_refusal", "answer_clarifying", "answer_unfinished", "placeholder")
@@ -40,6 +40,8 @@ def look(conversation: Conversation, asked: str, leaves: Leaves) -> Iterator[tup
         yield "answer_clarifying", ""
     elif quality.unfinished(text):
         yield "answer_unfinished", f"ends with {secrets.redacted(text)[-40:]!r}"
+    if danger := commands.dangerous(text):
+        yield "command_dangerous", danger
     if forgotten := quality.placeholder(text, leaves, asked):
         yield "placeholder", forgotten
     kinds = list(dict.fromkeys(kind for turn in conversation.turns for kind in secrets.found_kinds(turn.text())))

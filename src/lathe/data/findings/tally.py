@@ -97,6 +97,12 @@ FINDINGS: dict[str, Said] = {
         "{n} of {rows} rows hold a key or a password",
         "Revoke them and take them out; a model learns them by heart.",
     ),
+    "command_dangerous": Said(
+        "warning",
+        "{n} dangerous command{s}",
+        "{n} of {rows} answers are shell commands that destroy or betray",
+        "A model writes what it was shown. Take them out, or keep them knowing it; `lathe risk` judges one by itself.",
+    ),
     "answer_mock": Said(
         "error",
         "{n} mock answer{s}",
