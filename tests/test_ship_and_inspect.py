@@ -87,8 +87,8 @@ def test_a_right_file_is_released_and_nothing_is_wrong_with_it(taught: tuple[Run
     assert not bundle.withheld
     (file,) = bundle.shipped
     assert file.path == "bundle/gguf_f16"
-    assert file.checks["equal"] == 20  # ten fixed chats and ten prompts
-    assert file.checks["same"] >= 0.99
+    assert file.checks["chat_ids.equal"] == 20  # ten fixed chats and ten prompts
+    assert file.checks["next_tokens.same"] >= 0.99
     path = run.path / file.path / str(file.gguf)
     assert not run.withheld.exists()
     found = inspect_model.inspect(Path(recipe.base_folder), ROWS, adapter=run.adapter, gguf=path, threads=1)

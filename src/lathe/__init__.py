@@ -24,6 +24,7 @@ PUBLIC = {
     "demo": ("lathe.pipeline", "demo"),
     "check": ("lathe.data.check", "check_file"),
     "new": ("lathe.data.new", "propose"),
+    "inspect": ("lathe.inspect_model", "inspect"),
     "doctor": ("lathe.doctor", "examine"),
     "pretrain": ("lathe.pretrain", "pretrain"),
     "schema": ("lathe.resolve", "json_schema"),

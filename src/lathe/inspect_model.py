@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lathe import plugins, stats
 from lathe.contracts import GenerateSettings, Model, Progress, Request
-from lathe.errors import InputError
+from lathe.errors import InputError, Unavailable
 from lathe.records import Example, Inspection, ModelCheck
 from lathe.text import render
 from lathe.text.tokenizer import Tokenizer
@@ -48,6 +48,7 @@ def inspect(
         raise InputError(
             "there is nothing to inspect", hint="Name an adapter folder with --adapter, or a file with --gguf."
         )
+    _needs("adapter" if gguf is None else "gguf_f16")
     from lathe.engine.fidelity import adapter_folder, gguf_file
     from lathe.model_folder import check_base
 
@@ -80,6 +81,13 @@ def inspect(
         checks=(*checks, *compare_answers(right)),
         seconds=time.monotonic() - begun,
     )
+
+
+def _needs(export: str) -> None:
+    """Raises Unavailable where a package is missing that the same kind of export needs."""
+    ability = plugins.load("exports", export).ability()
+    if not ability.ok:
+        raise Unavailable(f"inspecting needs packages that are {ability.detail}", hint=ability.remedy)
 
 
 def _tell(progress: Progress, part: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from lathe.cli.show import Screen
 from lathe.errors import Exit
 
 if TYPE_CHECKING:
-    from lathe.records import Example
+    from lathe.records import Bundle, Example, ShippedFile
 
 
 def verify(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -79,3 +80,31 @@ def _examples(path: Path) -> list[Example]:
             "holds no question with its answer", file=str(path), hint="Rows need a prompt and a completion."
         )
     return examples
+
+
+def formats(screen: Screen, bundle: Bundle) -> None:
+    """A table of the GGUF files, released or not: what each costs and what it still can do."""
+    from lathe.report import figures
+
+    def told(shipped: ShippedFile, name: str, words: Callable[[float], str]) -> str:
+        number = shipped.checks.get(name)
+        return figures.NOT_MEASURED if number is None else words(number)
+
+    rows = [
+        [
+            shipped.path,
+            figures.size(sum(file.num_bytes for file in shipped.files)),
+            told(shipped, "next_tokens.same", figures.percent),
+            told(shipped, "task.score", figures.score),
+            f"[{told(shipped, 'task.low', figures.score)}, {told(shipped, 'task.high', figures.score)}]",
+            told(shipped, "task.tokens_per_second", figures.count),
+            told(shipped, "task.peak_bytes", figures.size),
+            "withheld" if shipped.failed else "released",
+        ]
+        for shipped in (*bundle.shipped, *bundle.withheld)
+        if shipped.gguf is not None
+    ]
+    if rows:
+        screen.line()
+        columns = ["file", "size", "same next token", "score", "interval", "tokens/s", "memory", ""]
+        screen.table(columns, rows, right=(1, 2, 3, 5, 6))

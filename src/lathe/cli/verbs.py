@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lathe.cli import tables
+from lathe.cli import fidelity, tables
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -104,6 +104,9 @@ def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: st
         tables.verdict(screen, decision)
         if smoke:
             screen.say("  This was a smoke run: every part works. Its scores and its verdict mean nothing.")
+    bundle = _bundle(run)
+    if bundle is not None and not screen.quiet and until in (None, "ship", "report"):
+        fidelity.formats(screen, bundle)
     if until in (None, "report") and run.folder.report_html.is_file():
         screen.line()
         screen.line(f"  report  {run.folder.report_html}")

@@ -12,7 +12,6 @@ Nothing of the base folder is used here: what the server says is what a user of 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import urllib.error
 import urllib.request
@@ -69,8 +68,7 @@ class LlamaServer:
         settings.ui = settings.endpoint_slots = settings.warmup = settings.fit_params = False
         settings.cache_ram_mib = BOUNDED_CACHE
         settings.verbosity = -1
-        chosen = threads or (1 if path.stat().st_size < SMALL_FILE else os.cpu_count() or 1)
-        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = chosen
+        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads or suited_threads(path)
         try:
             self._server: Any = xllamacpp.Server(settings)
         except Exception as error:  # the package raises bare exceptions of its own
@@ -159,6 +157,15 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return str(json.load(error)["error"]["message"])
     except (ValueError, KeyError, TypeError, OSError):
         return f"HTTP {error.code}"
+
+
+def suited_threads(path: Path) -> int:
+    """CPU threads for a file: one for a small model, else all cores that this process may use."""
+    if path.stat().st_size < SMALL_FILE:
+        return 1
+    from lathe.engine.devices import usable_threads
+
+    return usable_threads()
 
 
 def check_gguf(path: Path) -> None:

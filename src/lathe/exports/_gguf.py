@@ -71,4 +71,4 @@ class Gguf(Exporter):
 
 def measured(checks: Sequence[ModelCheck]) -> dict[str, object]:
     """All numbers of some checks, one flat mapping, for tables."""
-    return {name: value for check in checks for name, value in check.measured.items()}
+    return {name: value for check in checks for name, value in check.numbers().items()}

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from lathe.records.base import Json, Record
 from lathe.records.recipe import FileHash
-from lathe.records.results import Finding
 
 
 class ModelCheck(Record):
@@ -20,9 +19,9 @@ class ModelCheck(Record):
     fix: str | None = Field(None, description="what to do where it is not ok")
     measured: dict[str, Json] = Field(default_factory=dict, description="quantity -> number")
 
-    def finding(self) -> Finding:
-        """The check as a reason why a file is not released."""
-        return Finding(id=self.id, message=self.message, next_action=self.fix)
+    def numbers(self) -> dict[str, Json]:
+        """What was measured, each quantity under the check's name, so that those of many checks go into one table."""
+        return {f"{self.id}.{name}": value for name, value in self.measured.items()}
 
 
 class Inspection(Record):

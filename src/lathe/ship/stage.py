@@ -80,7 +80,7 @@ def _measured_again(run: RunFolder, shipped: ShippedFile, model: Model, again: A
 
 def _with(shipped: ShippedFile, check: ModelCheck) -> ShippedFile:
     return shipped.model_copy(
-        update={"checked": (*shipped.checked, check), "checks": {**shipped.checks, **check.measured}}
+        update={"checked": (*shipped.checked, check), "checks": {**shipped.checks, **check.numbers()}}
     )
 
 
