@@ -129,3 +129,15 @@ def test_dora_adds_one_magnitude_for_each_output() -> None:
     model = shapes(SMOLLM2_135M)
     plain, dora = of(model, Adapter(8, QKVO)), of(model, Adapter(8, QKVO, dora=True))
     assert dora.trainable - plain.trainable == 30 * (576 + 192 + 192 + 576)
+
+
+def test_targets_without_a_layer_are_passed_over_and_named_as_long_as_one_matches() -> None:
+    """phi3 joins q, k and v in one matrix: of these four names peft finds o_proj alone."""
+    config = {"model_type": "phi3", "num_hidden_layers": 2, "pad_token_id": 0}
+    names = ("q_proj", "k_proj", "v_proj", "o_proj")
+    said = configuration.look(config, Adapter(8, names))
+    assert said["parameters_trainable"] == configuration.look(config, Adapter(8, ("o_proj",)))["parameters_trainable"]
+    assert said["targets_without_layer"] == ["q_proj", "k_proj", "v_proj"]
+    assert "targets_without_layer" not in configuration.look(config, Adapter(8, ("qkv_proj",)))
+    with pytest.raises(InputError, match="matches no layer"):
+        configuration.look(config, Adapter(8, ("q_proj", "k_proj")))

@@ -129,6 +129,8 @@ def bare(screen: Screen, said: Mapping[str, Any]) -> None:
     ]
     rows += [[f"weights in {storage}", figures.size(size)] for storage, size in said["weight_bytes"].items()]
     screen.table([f"parameters, counted {said['counted']}", ""], rows, right=(1,))
+    if "targets_without_layer" in said:
+        screen.line(f"  no layer is called {', '.join(said['targets_without_layer'])}", "yellow")
     if "padded" in said:
         padded = said["padded"]
         terms = [[term["name"], figures.size(term["num_bytes"]), term["formula"]] for term in padded["memory"]]

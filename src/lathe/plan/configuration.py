@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lathe.errors import InputError
 from lathe.plan import memory, meta
 from lathe.plan.architecture import DEFAULTS, Shapes, shapes
-from lathe.plan.parameters import Adapter, of, saves_known
+from lathe.plan.parameters import Adapter, of, saves_known, without_layer
 from lathe.records import Parameters
 
 STORAGES: tuple[memory.Storage, ...] = ("fp32", "bf16", "nf4")
@@ -57,8 +58,15 @@ def look(
 ) -> dict[str, Any]:
     """What `lathe plan --config config.json --json` prints.
 
+    Targets that match no layer are passed over, as peft does, and named; where none matches it is an error.
     padded: rows and positions of a batch; adds what a trainer that pads and scores every position would need for it, an estimate.
     """
+    missing: tuple[str, ...] = ()
+    if adapter is not None and config.get("model_type") in DEFAULTS:
+        missing = without_layer(shapes(config), adapter.targets)
+        if 0 < len(missing) < len(adapter.targets):
+            kept = tuple(target for target in adapter.targets if target not in missing)
+            adapter = replace(adapter, targets=kept)
     counted, how = counts(config, adapter)
     said: dict[str, Any] = {
         "parameters_total": counted.total,
@@ -66,6 +74,8 @@ def look(
         "parameters_by_group": counted.by_group,
         "counted": how,
     }
+    if missing:
+        said["targets_without_layer"] = list(missing)
     if config.get("model_type") not in DEFAULTS:
         if padded:
             raise InputError(f"memory is known for these architectures only: {', '.join(DEFAULTS)}")

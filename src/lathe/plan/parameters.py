@@ -113,6 +113,14 @@ def adapted(model: Shapes, targets: Targets) -> list[Linear]:
     return [linear for linear in everything if any(_matches(linear.name, target) for target in targets)]
 
 
+def without_layer(model: Shapes, targets: Targets) -> tuple[str, ...]:
+    """Those targets that match no layer; peft passes over them as long as another one matches."""
+    if targets == "all-linear" or list(targets) == ["all-linear"]:
+        return ()
+    everything = _everything(model)
+    return tuple(target for target in targets if not any(_matches(linear.name, target) for linear in everything))
+
+
 def _everything(model: Shapes) -> list[Linear]:
     """Every linear layer, then embedding and head."""
     layers = [_placed(linear, number) for number in range(model.num_layers) for linear in model.layer]
