@@ -124,7 +124,14 @@ def linear(texts: Sequence[str], labels: Sequence[str], width: int = WIDTH) -> C
         weights_DL = matrix_ND.T @ np.linalg.solve(_ridged(matrix_ND @ matrix_ND.T), wanted_NL)
     else:
         weights_DL = np.linalg.solve(_ridged(matrix_ND.T @ matrix_ND), matrix_ND.T @ wanted_NL)
-    return lambda text: known[int((weighted(counted([text]), rarity_F, width)[0] @ weights_DL).argmax())]
+    return lambda text: known[int(_times(counted([text]), rarity_F, weights_DL).argmax())]
+
+
+def _times(found: Counted, rarity_F: NDArray[np.float64], matrix_DX: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The row of one text times a matrix, by the few columns that the text has."""
+    row_D = weighted(found, rarity_F, len(matrix_DX))[0]
+    there = np.flatnonzero(row_D)
+    return row_D[there] @ matrix_DX[there]
 
 
 def _ridged(square: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -136,5 +143,5 @@ def nearest(texts: Sequence[str], width: int = WIDTH) -> Callable[[str], int]:
     """The number of the text that is most alike, by cosine; of equals the first. One text or more."""
     found = counted(texts)
     rarity_F = rarity(found)
-    matrix_ND = weighted(found, rarity_F, width)
-    return lambda text: int((matrix_ND @ weighted(counted([text]), rarity_F, width)[0]).argmax())
+    matrix_DN = np.ascontiguousarray(weighted(found, rarity_F, width).T)
+    return lambda text: int(_times(counted([text]), rarity_F, matrix_DN).argmax())

@@ -105,6 +105,29 @@ def read(text: str, wanted: Container) -> Reading:
     return Reading(other) if other is not None else Reading(problem=problem)
 
 
+def read_all(text: str) -> tuple[list[Json], str]:
+    """Every object and array of a text, in order, under the same strictness; and one of PROBLEMS, empty where all was read.
+
+    Text between them is allowed. Reading ends at the first that is broken: what follows is a part of it. Never raises.
+    """
+    found: list[Json] = []
+    position = 0
+    while opening := _OPENING.search(text, position):
+        try:
+            value, position = _DECODER.raw_decode(text, opening.start())
+        except json.JSONDecodeError as error:
+            ended = error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip())
+            return found, "cut off" if ended else "broken JSON"
+        except _Unacceptable as error:
+            return found, error.problem
+        except RecursionError:
+            return found, "broken JSON"
+        if too_deep(value):
+            return found, "broken JSON"
+        found.append(value)
+    return found, "" if found else "no JSON"
+
+
 def read_exactly(text: str) -> Json:
     """A text that is JSON and nothing else, under the same strictness. Raises ValueError with what is wrong."""
     try:

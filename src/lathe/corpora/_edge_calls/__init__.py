@@ -1,0 +1,1 @@
+"""Functions, values and sentences of `edge_calls`."""
