@@ -9,6 +9,7 @@ from lathe.shell.calls import judge as judge_call
 from lathe.shell.interpret import Script
 from lathe.shell.marks import HOLE, fields
 from lathe.shell.places import Place, place
+from lathe.shell.statements import begin
 
 
 def words(command: str) -> list[str]:
@@ -21,7 +22,7 @@ def words(command: str) -> list[str]:
             return judge_call(shell, argv, stdin) if argv[0] in ("read", "printf") else ""
         return judge_call(shell, argv, stdin)
 
-    Script(note).script(command)
+    begin(note).script(command)
     return seen[-1]
 
 

@@ -192,3 +192,12 @@ def test_every_text_gets_a_judgement(text: str) -> None:
 )
 def test_large_and_hostile_texts_end_soon(text: str) -> None:
     assert judge(text).level in (0, 1, 2, 3, 4, "U")
+
+
+def test_a_wrapped_command_is_judged_no_better_than_bare(evasions: ModuleType) -> None:
+    rng = random.Random(2)
+    for seed in rng.sample(evasions.SEEDS, 8):
+        bare = judge(seed.command).severity
+        for name, wrap in (evasions.WRAPPERS | evasions.HELD_OUT).items():
+            wrapped = wrap(seed.command, rng)
+            assert wrapped is None or judge(wrapped).severity >= bare, (name, wrapped)

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lathe.shell import marks, options
-from lathe.shell.marks import HOLE, UNKNOWN, is_known, plain
+from lathe.shell.marks import UNKNOWN, is_known, plain
 from lathe.shell.places import Place, place, resolved
 from lathe.shell.verdict import Finding, quoted
 
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from lathe.shell.interpret import Script
 
 VERSIONED = re.compile(r"(python|pypy|pip|ruby|perl|node|php|lua|bash|zsh|ksh|gcc|java|psql)[\d.-]+$")
-FAMILY = {
-    "mkfs": "mkfs",
-    "mke2fs": "mkfs",
-    "newfs": "mkfs",
-    "fsck": "fsck",
-    "vim": "vim",
-    "nc": "nc",
-    "ncat": "nc",
-    "netcat": "nc",
-}
 SAME = {
     "mke2fs": "mkfs", "mkdosfs": "mkfs", "mkntfs": "mkfs", "ncat": "nc", "netcat": "nc", "nodejs": "node", "gawk": "awk", "mawk": "awk", "nawk": "awk",
     "pip3": "pip", "nvim": "vim", "view": "vim", "vi": "vim", "ex": "vim", "rvim": "vim", "pypy": "python", "gfind": "find", "gsed": "sed", "gtar": "tar",
@@ -47,7 +37,6 @@ SAME = {
     "tofu": "terraform", "mariadb": "mysql", "egrep": "grep", "fgrep": "grep", "zgrep": "grep", "rgrep": "grep", "doas": "sudo", "pfexec": "sudo",
     "batch": "at", "toybox": "busybox", "pnpm": "npm", "yarn": "npm", "mongo": "mongosh", "unlink": "rm", "remsh": "ssh",
 }  # fmt: skip
-WRITERS = "mkdir touch cp mv ln tee sed patch zip gzip bzip2 xz split make cmake git tar install"
 READS = frozenset(
     "[ [[ : true false test echo printf cat head tail less more most ls dir vdir pwd cd pushd popd dirs which whereis type whence hash file stat "
     "wc sort uniq cut paste join comm tr rev tac nl fold fmt column expand od xxd hexdump strings grep awk find locate mlocate tree du df "
@@ -292,13 +281,3 @@ def _perhaps_a_launcher(call: Call) -> None:
 
 def _requoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Words as ssh, eval and watch join them into code."""
-    return " ".join(words)
-
-
-def known_or_hole(text: str) -> str:
-    """The text where all of it is known, else one unknown."""
-    return text if is_known(text) else HOLE

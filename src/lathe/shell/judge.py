@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
-from lathe.shell import calls, gate, rules
-from lathe.shell.interpret import Script, TooMuch
+from lathe.shell import calls, gate, rules, statements
+from lathe.shell.interpret import TooMuch
 from lathe.shell.verdict import UNANALYSABLE, Finding, Risk
 
 LONGEST = 65536
@@ -24,7 +24,7 @@ def judge(command: str) -> Risk:
     if len(command) > LONGEST:
         return _risk([], "longer than is analysed", command)
     text, suspicious = gate.cleaned(command)
-    script = Script(calls.judge)
+    script = statements.begin(calls.judge)
     fault = ""
     try:
         script.script(text)

@@ -165,7 +165,8 @@ def _expansion(node: Node, shell: Shell, quoted: bool) -> str:
     if not rest:
         return HOLE
     name = rest[0].text.decode()
-    value = shell.variable(name.split("[")[0] if name.endswith(("[@]", "[*]")) else name)
+    name, _, index = name.partition("[")
+    value = _element(shell.variable(name), index.rstrip("]")) if index else shell.variable(name)
     if prefix == "#":
         return NOT_EMPTY
     if prefix == "!":
@@ -177,6 +178,12 @@ def _expansion(node: Node, shell: Shell, quoted: bool) -> str:
     elif operator:
         value = _changed(value, operator, [child.text.decode() for child in words])
     return _split(value, shell, quoted) if BREAK not in value else value
+
+
+def _element(array: str, index: str) -> str:
+    """`${a[1]}`: one field of an array, all of them where the index is not a number or too large."""
+    fields = array.split(BREAK)
+    return fields[int(index)] if index.isdecimal() and int(index) < len(fields) else array
 
 
 def _conditional(name: str, value: str, operator: str, words: list[Node], shell: Shell) -> str:

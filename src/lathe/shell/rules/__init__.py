@@ -2,7 +2,10 @@
 
 from lathe.shell.rules import (
     accounts,
+    archives,
+    carriers,
     cloud,
+    decoding,
     disks,
     files,
     finding,
@@ -12,12 +15,17 @@ from lathe.shell.rules import (
     network,
     outputs,
     packages,
+    permissions,
+    reading,
     system,
 )
 
 __all__ = (
     "accounts",
+    "archives",
+    "carriers",
     "cloud",
+    "decoding",
     "disks",
     "files",
     "finding",
@@ -27,5 +35,7 @@ __all__ = (
     "network",
     "outputs",
     "packages",
+    "permissions",
+    "reading",
     "system",
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lathe.shell.calls import Call, rule
 from lathe.shell.places import Place
-from lathe.shell.rules.files import WHERE
+from lathe.shell.rules.kinds_of_file import WHERE, is_credential
 from lathe.shell.rules.phrases import Phrase, register
 from lathe.shell.verdict import Finding
 
@@ -165,8 +165,6 @@ def cloud(call: Call) -> Iterator[Finding]:
         and {"cp", "sync", "mv", "put", "copy", "upload", "pipe"} & set(words)
         and len(words) > 2
     ):
-        from lathe.shell.rules.files import is_credential
-
         for word in words:
             if is_credential(call.path(word)):
                 yield Finding(4, "exfiltration", "sends a credential to a cloud")

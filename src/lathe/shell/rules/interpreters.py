@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from lathe.shell import marks
 from lathe.shell.calls import Call, launcher, rule
 from lathe.shell.marks import HOLE, UNKNOWN, is_known
-from lathe.shell.rules.files import deletion, is_credential, written
+from lathe.shell.rules.files import deletion, written
+from lathe.shell.rules.kinds_of_file import is_credential
+from lathe.shell.rules.outputs import filtered
 from lathe.shell.verdict import Finding, quoted
 
 TEXT = re.compile(
@@ -99,8 +101,6 @@ def awk(call: Call) -> str:
             call.shell.found(4, "remote_shell", "ties a program to the network")
     for target in re.findall(r">>?\s*\"([^\"]+)\"", program):
         call.shell.findings.extend(written(call, target))
-    from lathe.shell.rules.outputs import filtered
-
     return filtered(call)
 
 

@@ -9,7 +9,8 @@ from lathe.shell import marks
 from lathe.shell.calls import Call, output, rule
 from lathe.shell.marks import FETCHED, HOLE, of_found
 from lathe.shell.places import Place
-from lathe.shell.rules.files import is_credential, sent, written
+from lathe.shell.rules.files import sent, written
+from lathe.shell.rules.kinds_of_file import is_credential
 from lathe.shell.verdict import Finding, quoted
 
 LOCAL = re.compile(r"(?:https?://)?(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0)(?:[:/]|$)")
