@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lathe.doctor import examine, machine, probes
+from lathe.doctor import conflicts, examine, extras, gpus, machine, probes
+from lathe.doctor.conflicts import Installed
 from lathe.errors import InputError
 from lathe.records import DoctorReport
 
@@ -98,14 +101,14 @@ def test_an_unknown_ability_is_answered_with_the_nearest() -> None:
 
 
 def test_what_the_gpu_tool_says_is_read() -> None:
-    assert machine.gpu("NVIDIA H200, 143771, 143000, 570.124.06, 9.0") == {
+    assert gpus.listed("NVIDIA H200, 143771, 143000, 570.124.06, 9.0") == {
         "name": "NVIDIA H200",
         "memory_bytes": 143771 << 20,
         "free_bytes": 143000 << 20,
         "driver": "570.124.06",
         "compute_capability": "9.0",
     }
-    assert machine.gpu("GB10, [N/A], [N/A], 580.1, 12.1")["memory_bytes"] is None
+    assert gpus.listed("GB10, [N/A], [N/A], 580.1, 12.1")["memory_bytes"] is None
 
 
 def test_gpus_are_read_from_the_tool_and_a_failing_tool_is_no_gpu(
@@ -115,8 +118,115 @@ def test_gpus_are_read_from_the_tool_and_a_failing_tool_is_no_gpu(
     monkeypatch.setenv("PATH", str(tmp_path))
     tool.write_text("#!/bin/sh\necho 'NVIDIA T4, 15360, 15000, 550.1, 7.5'\n")
     tool.chmod(0o755)
-    assert [gpu["name"] for gpu in machine.gpus()] == ["NVIDIA T4"]
+    assert [gpu["name"] for gpu in gpus.by_tool()] == ["NVIDIA T4"]
     tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed' >&2\nexit 9\n")
-    assert machine.gpus() == []
+    assert gpus.by_tool() == []
     tool.unlink()
-    assert machine.gpus() == []
+    assert gpus.by_tool() == []
+
+
+FAKE_NVML = """
+class NVMLError(Exception): pass
+class Memory: total, free = 24 << 30, 20 << 30
+class Held: pid, usedGpuMemory = PID, 4 << 30
+nvmlInit = nvmlShutdown = lambda: None
+nvmlSystemGetDriverVersion = lambda: b"570.1"
+nvmlSystemGetCudaDriverVersion = lambda: 12080
+nvmlDeviceGetCount = lambda: 1
+nvmlDeviceGetHandleByIndex = lambda index: index
+nvmlDeviceGetMemoryInfo = lambda handle: Memory
+nvmlDeviceGetName = lambda handle: "NVIDIA L4"
+nvmlDeviceGetCudaComputeCapability = lambda handle: (8, 9)
+nvmlDeviceGetComputeRunningProcesses = lambda handle: [Held]
+"""
+
+
+@pytest.fixture
+def nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver with one card, on which this process holds 4 GiB."""
+    (tmp_path / "pynvml.py").write_text(FAKE_NVML.replace("PID", str(os.getpid())))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+
+
+@pytest.mark.usefixtures("nvml")
+def test_nvml_tells_each_card_and_who_holds_its_memory() -> None:
+    [card] = gpus.found()
+    assert (card["name"], card["memory_bytes"], card["free_bytes"]) == ("NVIDIA L4", 24 << 30, 20 << 30)
+    assert (card["driver"], card["compute_capability"]) == ("570.1", "8.9")
+    [holder] = card["processes"]
+    assert (holder["pid"], holder["bytes"]) == (os.getpid(), 4 << 30)
+    assert holder["name"]
+    assert gpus.driver_cuda() == "12.8"
+
+
+@pytest.mark.usefixtures("nvml")
+@pytest.mark.parametrize(
+    ("built", "ok", "said"),
+    [
+        ("'12.4'", True, "torch for 12.4"),
+        ("'13.0'", False, "the driver serves CUDA 12.8, torch was built for CUDA 13.0"),
+        ("None", False, "torch is a build for the CPU"),
+    ],
+)
+def test_the_driver_is_held_against_the_cuda_that_torch_was_built_for(
+    built: str, ok: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "torch"
+    folder.mkdir()
+    (folder / "version.py").write_text(f"__version__ = '2.13'\ncuda: Optional[str] = {built}\n")
+    monkeypatch.setattr(probes, "find_spec", lambda name: SimpleNamespace(origin=str(folder / "__init__.py")))
+    seen = probes.gpu(Path())
+    assert seen.ok is ok
+    assert said in seen.detail
+
+
+def test_a_conflict_names_the_version_and_both_demands() -> None:
+    here = {
+        one.name: one
+        for one in (
+            Installed("trl", "1.16", ("transformers>=4.56", "peft", "rich; extra == 'shown'")),
+            Installed("peft", "0.21", ("transformers<4.50",)),
+            Installed("transformers", "4.40"),
+            Installed("stranger", "1.0", ("transformers==3.0",)),
+        )
+    }
+    assert conflicts.conflicts(here, ["trl"]) == [
+        "transformers 4.40 is installed; peft 0.21 asks for <4.50, trl 1.16 asks for >=4.56"
+    ]
+    del here["peft"]
+    assert conflicts.conflicts(here, ["trl"])[0] == "peft is not installed; trl 1.16 for any"
+    assert conflicts.conflicts(here, ["stranger"]) == ["transformers 4.40 is installed; stranger 1.0 asks for ==3.0"]
+
+
+def test_this_environment_is_judged_as_it_is() -> None:
+    report = examine(("packages",), "")
+    assert named(report, "packages").ok, named(report, "packages").detail
+
+
+def test_each_extra_does_one_thing_or_says_how_to_install_it() -> None:
+    for name, package in (("parquet", "pyarrow"), ("gguf-file", "gguf"), ("4-bit", "bitsandbytes")):
+        seen = extras.PROBES[name](Path())
+        assert seen.ok == (find_spec(package) is not None), seen
+        assert seen.ok or seen.remedy.startswith("pip install 'lathe-slm[")
+
+
+def test_an_installed_extra_that_fails_is_not_ok() -> None:
+    def broken() -> str:
+        raise OSError("libparquet.so: cannot open shared object file")
+
+    seen = extras.tried("parquet", "json", "hub", broken)(Path())
+    assert not seen.ok
+    assert "libparquet.so" in seen.detail
+
+
+def test_the_hub_is_not_asked_when_it_is_switched_off_and_a_token_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setattr(extras.socket, "create_connection", None)
+    seen = extras.hub(Path())
+    assert not seen.ok
+    assert "a token is there" in seen.detail
+    assert "hf_secret" not in seen.model_dump_json()

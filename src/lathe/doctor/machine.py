@@ -6,12 +6,12 @@ import contextlib
 import os
 import platform
 import shutil
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
+from lathe.doctor import gpus
 from lathe.records import Json
 
 FEATURES = {
@@ -42,7 +42,7 @@ def describe(folder: Path) -> dict[str, Json]:
         "memory_bytes": memory.total if limit is None else min(memory.total, limit),
         "free_bytes": free,
         "disk_free_bytes": disk_free(folder),
-        "gpus": gpus(),
+        "gpus": gpus.found(),
         "python": platform.python_version(),
         "packages": packages(),
         "largest_processes": largest_processes(),
@@ -119,37 +119,6 @@ def disk_free(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def gpus() -> list[Json]:
-    """NVIDIA GPUs as the driver's own tool lists them; empty where there is none."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
-    fields = ("name", "memory.total", "memory.free", "driver_version", "compute_cap")
-    command = [tool, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [gpu(line) for line in said.strip().split("\n") if line.count(",") == len(fields) - 1]
-
-
-def gpu(line: str) -> Json:
-    """`NVIDIA H200, 143771, 143000, 570.1, 9.0` -> name, bytes, free bytes, driver, compute capability."""
-    name, total, free, driver, capability = (part.strip() for part in line.split(","))
-    return {
-        "name": name,
-        "memory_bytes": mebibytes(total),
-        "free_bytes": mebibytes(free),
-        "driver": driver,
-        "compute_capability": capability,
-    }
-
-
-def mebibytes(text: str) -> int | None:
-    """MiB as text -> bytes; None where the tool does not know."""
-    return int(float(text)) << 20 if text.replace(".", "", 1).isdigit() else None
 
 
 def packages() -> dict[str, str]:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lathe import plugins
+from lathe.doctor import extras, gpus
 from lathe.errors import LatheError
 from lathe.records import Capability
 
@@ -122,7 +123,47 @@ def shell(_: Path) -> Capability:
     from lathe.shell.judge import judge
 
     ok = judge("rm -rf /").level == 4
-    return Capability(name="shell", ok=ok, detail="commands are parsed and judged" if ok else "a command was judged wrong")
+    return Capability(
+        name="shell", ok=ok, detail="commands are parsed and judged" if ok else "a command was judged wrong"
+    )
+
+
+def gpu(_: Path) -> Capability:
+    """The driver's GPUs, and whether the torch that is here was built for what the driver serves."""
+    cards = gpus.found()
+    if not cards:
+        return Capability(
+            name="gpu", ok=False, detail="no NVIDIA GPU answers", remedy="Not needed: everything works on the CPU."
+        )
+    names = ", ".join(str(card["name"]) for card in cards)
+    serves, spec = gpus.driver_cuda(), find_spec("torch")
+    built = gpus.built_cuda(Path(spec.origin).parent) if spec is not None and spec.origin else None
+    if spec is not None and built is None:
+        remedy = "Install a build for CUDA: see https://pytorch.org/get-started"
+        return Capability(name="gpu", ok=False, detail=f"{names}, but torch is a build for the CPU", remedy=remedy)
+    if serves and built and int(built.split(".")[0]) > int(serves.split(".")[0]):
+        detail = f"{names}: the driver serves CUDA {serves}, torch was built for CUDA {built}"
+        remedy = f"Update the driver, or install a torch for CUDA {serves.split('.')[0]}"
+        return Capability(name="gpu", ok=False, detail=detail, remedy=remedy)
+    return Capability(
+        name="gpu", ok=True, detail=f"{names}; driver for CUDA {serves or 'unknown'}, torch for {built or 'none'}"
+    )
+
+
+def packages(_: Path) -> Capability:
+    """Whether the packages of every trainer that is installed accept each other's versions."""
+    from lathe.doctor import conflicts
+
+    here = conflicts.installed()
+    environments = {name: needs for name, needs in conflicts.TRAINERS.items() if needs[0] in here}
+    for trainer, needs in environments.items():
+        found = conflicts.conflicts(here, needs)
+        if found:
+            more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+            remedy = "Give each trainer an environment of its own where their demands differ."
+            return Capability(name="packages", ok=False, detail=f"{trainer}: {found[0]}{more}", remedy=remedy)
+    names = ", ".join(environments) or "the core"
+    return Capability(name="packages", ok=True, detail=f"no demands differ in the environment of {names}")
 
 
 PROBES: dict[str, Callable[[Path], Capability]] = {
@@ -131,6 +172,9 @@ PROBES: dict[str, Callable[[Path], Capability]] = {
     "torch": torch,
     "compiler": compiler,
     "shell": shell,
+    "gpu": gpu,
+    "packages": packages,
+    **extras.PROBES,
 }
 METHOD_NEEDS = {"lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes")}
 """Packages that a method needs beside torch."""
