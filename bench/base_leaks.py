@@ -122,6 +122,7 @@ def documents(recipe: PretrainRecipe, limit: int | None) -> Iterator[structured_
                         index,
                         longest=phase.longest_characters,
                         drill_share=phase.drill_share,
+                        lookup_share=phase.lookup_share,
                     )
                     yield made
                     characters += len(made.text)

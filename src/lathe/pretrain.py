@@ -144,12 +144,14 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, documents: Document
 class PretrainingCorpus(Protocol):
     """What a corpus needs besides rows to be pretrained on."""
 
-    def documents(self, seed: int, start: int, longest: int, drill_share: float) -> Iterator[Any]:
+    def documents(
+        self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float
+    ) -> Iterator[Any]:
         """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
 
 
 def document_source(corpus: str) -> Documents:
-    """(seed, first index, longest characters, drill share) -> documents without end, of a pretraining corpus. Raises
+    """(seed, first index, longest characters, drill share, lookup share) -> documents without end, of a pretraining corpus. Raises
     InputError."""
     found: Any = plugins.load("corpora", corpus)
     if found.task:
@@ -198,7 +200,7 @@ def card(record: PretrainRecord) -> str:
         for length in lengths
     ]
     phases = "\n".join(
-        f"| {p.tokens:,} | {p.window:,} | {p.step_tokens:,} | {p.drill_share:.2f} | {p.stretch:.2f} |"
+        f"| {p.tokens:,} | {p.window:,} | {p.step_tokens:,} | {p.drill_share:.2f} | {p.lookup_share:.2f} | {p.stretch:.2f} |"
         for p in record.recipe.phases
     )
     return f"""---
@@ -220,8 +222,8 @@ nothing about the world. Do not ask it for facts.
 - training: {record.tokens:,} tokens, {record.steps:,} steps, {record.seconds:,.0f} seconds ({record.tokens / max(record.seconds, 1e-9):,.0f} tokens a second), Muon {record.recipe.muon_learning_rate} and
   AdamW {record.recipe.adamw_learning_rate}
 
-| tokens | window | tokens a step | share of copying drills | share of stretched windows |
-|---|---|---|---|---|
+| tokens | window | tokens a step | share of copying drills | share of lookup drills | share of stretched windows |
+|---|---|---|---|---|---|
 {phases}
 
 ## Measured

@@ -52,6 +52,24 @@ def test_every_family_appears_and_about_half_of_the_documents_are_chats() -> Non
     assert 0.4 < chats < 0.7
 
 
+@given(SEEDS)
+def test_a_lookup_gives_each_asked_label_the_value_that_its_text_gives(seed: int) -> None:
+    made = document(seed, 0, longest=900, lookup_share=1.0)
+    assert made.family == "lookup"
+    values = [made.text[start:end].strip().strip('"') for start, end, weight in made.weights if weight == ANSWER]
+    question = made.text[: next(start for start, _, weight in made.weights if weight == ANSWER)].lower()
+    assert values
+    # Letters apart: a sentence begins with a capital, whatever the value that it begins with.
+    assert all(value.removesuffix("<|im_end|>").lower() in question for value in values)
+
+
+def test_documents_that_drill_no_lookups_do_not_depend_on_the_share_of_lookups() -> None:
+    plain, mixed = (list(generate(3, 60, lookup_share=share)) for share in (0.0, 0.5))
+    kept = [(one, other) for one, other in zip(plain, mixed, strict=True) if other.family != "lookup"]
+    assert 15 < len(kept) < 45
+    assert all(one == other for one, other in kept)
+
+
 def test_documents_grow_with_the_room_and_may_fill_a_long_window() -> None:
     short, long = (
         max(len(d.text) for d in generate(2, 150, longest=longest, drill_share=0.4)) for longest in (1100, 18_000)

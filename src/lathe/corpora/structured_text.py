@@ -21,6 +21,7 @@ from random import Random
 from lathe.contracts import Corpus
 from lathe.corpora._structured_text.draft import SEPARATOR, Draft
 from lathe.corpora._structured_text.drills import DRILLS
+from lathe.corpora._structured_text.lookups import lookup
 from lathe.corpora._structured_text.tasks import TASKS
 from lathe.records import Row
 
@@ -39,12 +40,18 @@ class Document:
     """The drill or task that made it."""
 
 
-def document(seed: int, index: int, *, longest: int = 1500, drill_share: float = 0.15) -> Document:
+def document(
+    seed: int, index: int, *, longest: int = 1500, drill_share: float = 0.15, lookup_share: float = 0.0
+) -> Document:
     """Document `index` of the corpus: a pure function of its arguments.
 
     `longest` is the room in characters (three to a token, roughly) that a document may fill; sizes are spread evenly
-    in their logarithm from 150 characters upwards. `drill_share` is the share of documents that only drill copying.
+    in their logarithm from 150 characters upwards. `lookup_share` is the share of documents that drill finding values
+    by their labels; of the others, `drill_share` only drill copying.
     """
+    apart = Random(f"{NAME}/{seed}/{index}/lookup")
+    if apart.random() < lookup_share:
+        return _finished(lookup(apart, longest), "lookup")
     rng = Random(f"{NAME}/{seed}/{index}")
     room = int(150 * (longest / 150) ** rng.random()) if rng.random() < 0.7 else longest
     makers = DRILLS if rng.random() < drill_share else TASKS
@@ -53,11 +60,17 @@ def document(seed: int, index: int, *, longest: int = 1500, drill_share: float =
 
 
 def generate(
-    seed: int, n: int, *, longest: int = 1500, drill_share: float = 0.15, start: int = 0
+    seed: int,
+    n: int,
+    *,
+    longest: int = 1500,
+    drill_share: float = 0.15,
+    lookup_share: float = 0.0,
+    start: int = 0,
 ) -> Iterator[Document]:
-    """Documents `start` to `start + n - 1`; document i depends on the seed, i and the two settings only."""
+    """Documents `start` to `start + n - 1`; document i depends on the seed, i and the three settings only."""
     for index in range(start, start + n):
-        yield document(seed, index, longest=longest, drill_share=drill_share)
+        yield document(seed, index, longest=longest, drill_share=drill_share, lookup_share=lookup_share)
 
 
 def _finished(draft: Draft, family: str) -> Document:
@@ -76,7 +89,7 @@ def _finished(draft: Draft, family: str) -> Document:
 class StructuredText(Corpus):
     """The pretraining corpus of `lathe:nano`."""
 
-    version = "1"
+    version = "2"
     licence = "Apache-2.0"
     task = ""
 
@@ -85,9 +98,14 @@ class StructuredText(Corpus):
         for made in generate(seed, n):
             yield {"text": made.text, "weights": [list(stretch) for stretch in made.weights], "family": made.family}
 
-    def documents(self, seed: int, start: int, longest: int, drill_share: float) -> Iterator[Document]:
+    def documents(
+        self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float
+    ) -> Iterator[Document]:
         """Documents `start`, `start + 1` and so on, without end."""
-        return (document(seed, index, longest=longest, drill_share=drill_share) for index in count(start))
+        return (
+            document(seed, index, longest=longest, drill_share=drill_share, lookup_share=lookup_share)
+            for index in count(start)
+        )
 
 
 CORPUS = StructuredText()

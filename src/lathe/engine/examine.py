@@ -39,7 +39,7 @@ class Examiner:
     def __init__(
         self, recipe: PretrainRecipe, documents: Documents, tokenizer: Tokenizer, num_tokens: int = 60_000
     ) -> None:
-        stream = documents(recipe.seed + _HELD_OUT_SEED, 0, 1500, 0.15)
+        stream = documents(recipe.seed + _HELD_OUT_SEED, 0, 1500, 0.15, 0.1)
         self.texts: list[WeightedText] = []
 
         def kept() -> Iterator[WeightedText]:

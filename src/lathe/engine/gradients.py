@@ -159,7 +159,7 @@ def _serve(line: Connection, config: LlamaConfig, weights: dict[str, Tensor], su
     """A worker process: window lengths and parts in, losses out, until the line is closed."""
     torch.set_num_threads(1)
     worker = Worker(config, weights, sums)
-    with contextlib.suppress(EOFError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         while True:
             order = line.recv()
             if isinstance(order, int):

@@ -135,7 +135,7 @@ def pretrain(recipe: PretrainRecipe, documents: Documents, folder: Path, progres
 def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.exists():
-        stream = documents(recipe.seed, 0, 1500, 0.15)
+        stream = documents(recipe.seed, 0, 1500, 0.15, 0.0)
         tokenizer = train_tokenizer(
             (document.text for document, _ in zip(stream, range(recipe.tokenizer_documents), strict=False)),
             recipe.network.vocabulary,
@@ -161,7 +161,8 @@ def _run_chunk(
 ) -> Position:
     began = time.monotonic()
     seed = recipe.seed + 1000 * (position.phase + 1)
-    stream = documents(seed, position.chunk * _DOCUMENTS_A_CHUNK, phase.longest_characters, phase.drill_share)
+    first = position.chunk * _DOCUMENTS_A_CHUNK
+    stream = documents(seed, first, phase.longest_characters, phase.drill_share, phase.lookup_share)
     wanted = min(recipe.chunk_tokens, phase.tokens - position.phase_tokens)
     order_seed = seed * 100_003 + position.chunk
     chunk = make_chunk(stream, tokenizer, window=phase.window, tokens=wanted, pad=_PAD_ID, seed=order_seed)

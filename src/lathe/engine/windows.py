@@ -37,8 +37,8 @@ class WeightedText(Protocol):
         """Stretches that cover it: first character, character after the last, loss weight."""
 
 
-Documents = Callable[[int, int, int, float], Iterator[WeightedText]]
-"""(seed, first index, longest characters, drill share) -> documents without end."""
+Documents = Callable[[int, int, int, float, float], Iterator[WeightedText]]
+"""(seed, first index, longest characters, drill share, lookup share) -> documents without end."""
 
 
 @dataclass(frozen=True)

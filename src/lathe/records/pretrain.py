@@ -60,6 +60,9 @@ class Phase(Written):
         description="room of a document in characters, about 2.3 a token; longer ones than the window are left out",
     )
     drill_share: float = Field(0.15, ge=0, le=1, description="share of documents that only drill copying")
+    lookup_share: float = Field(
+        0.0, ge=0, le=1, description="share of documents that drill finding short values by their labels"
+    )
     stretch: float = Field(
         0.0,
         ge=0,
