@@ -47,7 +47,7 @@ def failed(model: Model, path: Path, rows: list[Example] = ROWS) -> list[str]:
 
 def test_a_right_file_passes_every_check_with_its_numbers(tuned: Model, file: Path) -> None:
     checks = {check.id: check for check in check_gguf_file(tuned, file, ROWS, "F16", threads=1)}
-    assert list(checks) == ["token_ids", "chat_ids", "one_bos", "stop_tokens", "next_tokens", "adapter_in_file"]
+    assert list(checks) == ["token_ids", "chat_ids", "one_bos", "stop_tokens", "memory", "next_tokens", "adapter_in_file"]
     assert all(check.ok for check in checks.values()), checks
     assert checks["chat_ids"].measured["chats"] == 10 + len(ROWS)
     assert checks["next_tokens"].measured["positions"] > 50
@@ -129,3 +129,17 @@ def test_a_file_that_is_none_is_refused_before_llama_cpp_sees_it(tmp_path: Path)
     path.write_bytes(b"GGUF" + b"\xff" * 100)
     with pytest.raises(InputError, match=r"llama\.cpp cannot load"):
         LlamaServer(path, 128)
+
+
+def test_a_file_that_breaks_llama_cpp_becomes_an_error_and_leaves_no_process(file: Path) -> None:
+    server = LlamaServer(file, 256, threads=1)
+    child = server._child
+    child.kill()
+    with pytest.raises(InputError, match="ended with code"):
+        server.tokenize("a")
+    server.close()
+    assert child.poll() is not None
+    with LlamaServer(file, 256, threads=1) as server:
+        assert server.resident_bytes() > 1_000_000
+        child = server._child
+    assert child.poll() is not None

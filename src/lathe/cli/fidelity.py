@@ -98,7 +98,7 @@ def formats(screen: Screen, bundle: Bundle) -> None:
             told(shipped, "task.score", figures.score),
             f"[{told(shipped, 'task.low', figures.score)}, {told(shipped, 'task.high', figures.score)}]",
             told(shipped, "task.tokens_per_second", figures.count),
-            told(shipped, "task.peak_bytes", figures.size),
+            told(shipped, "memory.bytes", figures.size),
             "withheld" if shipped.failed else "released",
         ]
         for shipped in (*bundle.shipped, *bundle.withheld)

@@ -1,24 +1,33 @@
-"""llama.cpp as it is used: a GGUF file behind its own server, on loopback, in this process.
+"""llama.cpp as it is used: a GGUF file behind its own server, on loopback, in a child process.
 
     with LlamaServer(Path("model-q8_0.gguf"), context=2048) as server:
         text = server.render(messages)              # by the chat template that stands in the file
         ids = server.tokenize(text)                 # by the tokenizer that stands in the file
         server.complete(ids, max_new_tokens=64)     # until one of the file's own end tokens
 
-Nothing of the base folder is used here: what the server says is what a user of the file gets. The server listens on a free port of
-127.0.0.1 and takes no request without a token that is drawn for it. Needs the package xllamacpp; up in 0.2 s for a small model.
+Nothing of the base folder is used here: what the server says is what a user of the file gets. A file that breaks llama.cpp ends the
+child and becomes an error here. The server listens on a free port of 127.0.0.1 and takes no request without a token that is drawn
+for it. Needs the package xllamacpp; up in half a second for a small model.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import secrets
+import subprocess
+import sys
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+import psutil
 
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import Message
@@ -32,8 +41,8 @@ SECONDS = 600.0
 """Longest wait for one answer."""
 FORCING = 1e4
 """Added to a token's logit, this leaves no other."""
-BOUNDED_CACHE = 0
-"""MiB of finished prompts that llama.cpp would keep besides the one under way; by default that is 8 GiB."""
+GRACE_SECONDS = 2.0
+"""How long a child that broke off an answer may take to be seen as gone."""
 
 
 @dataclass(frozen=True)
@@ -51,28 +60,44 @@ class LlamaServer:
 
     def __init__(self, path: Path, context: int, threads: int | None = None) -> None:
         check_gguf(path)
-        try:
-            import xllamacpp
-        except ImportError as missing:
-            raise Unavailable(
-                f"running a GGUF file needs the package {PACKAGE}", hint=f"Install it with: {INSTALL}"
-            ) from missing
+        if find_spec(PACKAGE) is None:
+            raise Unavailable(f"running a GGUF file needs the package {PACKAGE}", hint=f"Install it with: {INSTALL}")
         self._letter: int | None = None
+        self._path = path
         self._token = secrets.token_urlsafe(32)
-        settings = xllamacpp.CommonParams()
-        settings.model.path = str(path)
-        settings.n_ctx = context
-        settings.n_parallel = 1
-        settings.hostnames = ["127.0.0.1"]
-        settings.api_keys = [self._token]
-        settings.ui = settings.endpoint_slots = settings.warmup = settings.fit_params = False
-        settings.cache_ram_mib = BOUNDED_CACHE
-        settings.verbosity = -1
-        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads or suited_threads(path)
-        try:
-            self._server: Any = xllamacpp.Server(settings)
-        except Exception as error:  # the package raises bare exceptions of its own
-            raise InputError(f"llama.cpp cannot load {path}: {error}") from error
+        self._child = _started()
+        weakref.finalize(self, _end, self._child)
+        asked = {
+            "path": str(path),
+            "context": context,
+            "threads": threads or suited_threads(path),
+            "token": self._token,
+        }
+        self._address = self._first_words(asked)
+
+    def _first_words(self, asked: Mapping[str, object]) -> str:
+        """Where the child listens. Raises InputError where it cannot load the file."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        with contextlib.suppress(OSError):  # where the child is gone, its answer below says how
+            self._child.stdin.write(json.dumps(asked).encode() + b"\n")
+            self._child.stdin.flush()
+        for line in self._child.stdout:
+            with contextlib.suppress(ValueError, TypeError):
+                said = json.loads(line)
+                if "address" in said:
+                    return str(said["address"])
+                self.close()
+                raise InputError(f"llama.cpp cannot load {self._path}: {said['error']}")
+        raise self._ended()
+
+    def _ended(self) -> InputError:
+        """The error for a child that is gone."""
+        code = self._child.wait()
+        return InputError(
+            f"llama.cpp ended with code {code} while it worked on {self._path}",
+            hint="The file is damaged, or memory ran out. Write or fetch it again.",
+        )
 
     def __enter__(self) -> LlamaServer:
         return self
@@ -82,7 +107,11 @@ class LlamaServer:
 
     def close(self) -> None:
         """Stops the server and frees the model."""
-        self._server = None
+        _end(self._child)
+
+    def resident_bytes(self) -> int:
+        """Memory that the loaded file takes now: all of its process, with the cache of a whole context."""
+        return int(psutil.Process(self._child.pid).memory_info().rss)
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt as the file's chat template writes it, up to where the assistant begins. Raises InputError where it fails."""
@@ -132,18 +161,19 @@ class LlamaServer:
         return self._post("/completion", asked)
 
     def _post(self, path: str, body: Mapping[str, object]) -> Mapping[str, Any]:
-        if self._server is None:
-            raise ValueError("the server is closed")
+        if self._child.poll() is not None:
+            raise self._ended()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        request = urllib.request.Request(
-            self._server.listening_address + path, json.dumps(body).encode(), headers, method="POST"
-        )
+        request = urllib.request.Request(self._address + path, json.dumps(body).encode(), headers, method="POST")
         try:
             with _NO_PROXY.open(request, timeout=SECONDS) as answer:
                 said = json.load(answer)
         except urllib.error.HTTPError as error:
             raise InputError(f"llama.cpp refused {path}: {_reason(error)}") from error
         except (OSError, ValueError) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(GRACE_SECONDS)
+                raise self._ended() from error
             raise LatheError(f"llama.cpp did not answer {path}: {error}") from error
         return dict(said)
 
@@ -157,6 +187,30 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return str(json.load(error)["error"]["message"])
     except (ValueError, KeyError, TypeError, OSError):
         return f"HTTP {error.code}"
+
+
+def _started() -> subprocess.Popen[bytes]:
+    """The child, which ends when this process does."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
+    return subprocess.Popen(
+        # -P: a file in the current folder must not pass for a module of the child.
+        [sys.executable, "-P", "-m", "lathe.engine.llama_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        # Ctrl-C goes to a whole group; who asks a run to stop must not make its file look broken.
+        start_new_session=True,
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def suited_threads(path: Path) -> int:

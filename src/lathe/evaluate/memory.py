@@ -1,17 +1,21 @@
-"""The most memory that this process held while a block ran."""
+"""The most memory that this process and its children held while a block ran."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from types import TracebackType
 
 import psutil
 
 EVERY_SECONDS = 0.05
+LOOKS_BETWEEN_CHILDREN = 20
 
 
 class PeakMemory:
-    """Resident bytes of the process, looked at twenty times a second: `with PeakMemory() as peak: ...`, then `peak.num_bytes`.
+    """Resident bytes, looked at twenty times a second: `with PeakMemory() as peak: ...`, then `peak.num_bytes`.
+
+    A runtime may work in a child, so children count; who they are is looked up once a second.
 
     The operating system's own high-water mark cannot be used, since it still holds the peak of whatever ran before.
     """
@@ -33,10 +37,17 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        process = psutil.Process()
+        me, processes, looks = psutil.Process(), [psutil.Process()], 0
         while not self._stop.wait(EVERY_SECONDS):
-            self._look(process)
-        self._look(process)
+            if looks % LOOKS_BETWEEN_CHILDREN == 0:
+                processes = [me, *me.children(recursive=True)]
+            self._look(*processes)
+            looks += 1
+        self._look(*processes)
 
-    def _look(self, process: psutil.Process) -> None:
-        self.num_bytes = max(self.num_bytes, process.memory_info().rss)
+    def _look(self, *processes: psutil.Process) -> None:
+        held = 0
+        for process in processes:
+            with contextlib.suppress(psutil.Error):  # a child may be gone by now
+                held += process.memory_info().rss
+        self.num_bytes = max(self.num_bytes, held)

@@ -46,7 +46,6 @@ def task_check(
         "high": score.high if score else None,
         "same_texts": same,
         "tokens_per_second": value(report, "tokens_per_second"),
-        "peak_bytes": report.peak_bytes,
     }
     said = f"{primary} {_number(measured['score'])} [{_number(measured['low'])}, {_number(measured['high'])}] on {report.n} rows"
     if same is not None:

@@ -38,11 +38,22 @@ def check_gguf_file(
     with LlamaServer(path, context, threads) as server:
         found = texts.check_texts(tok, server, [example.messages for example in examples[: predictions.MOST_ANSWERS]])
         if not examples:
-            return found
+            return [*found, _memory(server, context)]
         base = load_base(model.base_folder)
         tuned = load_merged(model) if model.adapter_folder else base
         seen = predictions.look(predictions.places(encoded), tuned, base, server)
+        found.append(_memory(server, context))
     if model.adapter_folder:
         return found + predictions.check_predictions(seen, format)
     ending = predictions.check_ending(predictions.endings_of_file(seen))
     return [*found, *predictions.check_difference(seen, format), *ending]
+
+
+def _memory(server: LlamaServer, context: int) -> ModelCheck:
+    num_bytes = server.resident_bytes()
+    return ModelCheck(
+        id="memory",
+        ok=True,
+        message=f"llama.cpp takes {num_bytes / 1e6:,.0f} MB for it with a context of {context:,} tokens",
+        measured={"bytes": num_bytes, "context": context},
+    )
