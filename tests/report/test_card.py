@@ -103,3 +103,13 @@ def test_a_run_without_measurements_makes_no_claims(make_run: Make) -> None:
     found = card(gather(run, locked))
     assert "model-index" not in found
     assert "## Results" not in found
+
+
+def test_a_file_that_was_held_back_is_named_with_its_reason(make_run: Make) -> None:
+    run, locked = make_run()
+    bundle = run.load(run.bundle_record, r.Bundle)
+    check = r.ModelCheck(id="chat_ids", ok=False, message="4 of 10 rendered chats differ")
+    held = bundle.shipped[0].model_copy(update={"kind": "gguf_q4_0", "checked": (check,)})
+    run.commit(run.bundle_record, bundle.model_copy(update={"withheld": (held,)}))
+    # What a check quotes comes from the file: it stays text.
+    assert re.search(r"- `gguf_q4_0` was held back: 4 of 10 rendered chats differ", body((run, locked)))

@@ -156,6 +156,11 @@ def _use(story: Story) -> Iterator[str]:
             total = figures.size(sum(file.num_bytes for file in shipped.files))
             rows.append([text(shipped.kind), code(shipped.path), total, checks])
         yield from _table(["shipped", "path", "size", "checked"], rows)
+    held_back = story.bundle.withheld if story.bundle is not None else ()
+    for held in held_back:
+        yield f"- {code(held.kind)} was held back: {'; '.join(text(check.message) for check in held.failed)}."
+    if held_back:
+        yield ""
 
 
 def _data(story: Story) -> Iterator[str]:
