@@ -218,7 +218,10 @@ def judge(shell: Script, argv: list[str], stdin: str) -> str:
 
 def _known(call: Call, head: str) -> str:
     name, shell = call.name, call.shell
-    content = shell.state.files.get(call.path(head)) if "/" in head else None
+    written = shell.state.files
+    content = written.get(call.path(head)) if "/" in head else None
+    if content is None and written and "/" not in head:
+        content = next((text for path, text in written.items() if path.endswith(f"/bin/{head}")), None)
     if content is not None:
         return shell.execute(content, call.stdin)
     level = level_of(name)
@@ -228,6 +231,8 @@ def _known(call: Call, head: str) -> str:
         shell.findings.extend(judged(call))
     if call.elevated and name not in MAY_NAME_SHELLS and NAMES_SHELL.search(call.words_of()):
         shell.found(3, "privilege", f"lets {quoted(name)} start a shell with all privileges")
+    if call.words[:1] in (["completion"], ["completions"], ["shellenv"]):
+        return ""  # made to be evaluated by the shell
     if name in LAUNCHERS:
         return LAUNCHERS[name](call)
     if name in OUTPUTS:

@@ -130,6 +130,8 @@ class Script:
         number = path.removeprefix(HEREDOC)
         if number != path and number.isdecimal() and int(number) < len(self._heredocs):
             return self._heredoc(self._heredocs[int(number)])
+        if path == "/dev/null":
+            return ""
         return self.state.files.get(resolved(path, self.state.cwd), marks.LOCAL) if path else HOLE
 
     def write_file(self, path: str, text: str, *, append: bool = False) -> None:

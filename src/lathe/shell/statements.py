@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from lathe.shell.state import WATCHED
 
 MOST_ITEMS = 12
 """Items of a loop that are gone through one by one."""
+TEXTS = re.compile(r"'[^']*'|\"[^\"]*\"")
+ENDLESS = re.compile(r"(?:while|until)\s+(?:true|:|false|\[\[? 1 \]\]?|\(\(1\)\))\s*[;\n]|for\s*\(\([^;]*;\s*;")
+"""The beginning of a loop that ends only from inside."""
 REDIRECTS = ("file_redirect", "herestring_redirect", "heredoc_redirect")
 
 
@@ -117,11 +121,8 @@ def each(shell: Script, node: Node, stdin: str) -> str:
 
 def while_loop(shell: Script, node: Node, stdin: str) -> str:
     """The body once; whether it ends is read from its condition."""
-    condition = node.named_children[0].text.decode().strip()
-    text = node.text.decode()
-    endless = condition in ("true", ":", "[ 1 ]", "((1))", "1", "[[ 1 ]]", "false") and not any(
-        word in text for word in ("wait", "sleep", "break", "read")
-    )
+    text = TEXTS.sub("", node.text.decode())
+    endless = ENDLESS.match(text) is not None and not any(word in text for word in ("wait", "sleep", "break", "read"))
     shell.endless += endless
     try:
         return branches(shell, node, stdin)
@@ -299,6 +300,7 @@ STATEMENTS: Mapping[str, Callable[[Script, Node, str], str]] = {
     "if_statement": branches,
     "case_statement": branches,
     "while_statement": while_loop,
+    "c_style_for_statement": while_loop,
     "for_statement": for_loop,
     "function_definition": function_definition,
     "variable_assignment": assignment,

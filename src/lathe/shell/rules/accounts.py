@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lathe.shell.calls import Call, rule
-from lathe.shell.rules.phrases import Phrase, register
+from lathe.shell.rules.phrases import NEVER, Phrase, register
 from lathe.shell.verdict import Finding
 
 NOW_ROOT = r"sudo|wheel|root|admin|docker|disk|shadow|lxd|adm"
@@ -15,6 +15,8 @@ NOW_ROOT = r"sudo|wheel|root|admin|docker|disk|shadow|lxd|adm"
 @rule("useradd", "usermod", "adduser", "gpasswd", "addgroup")
 def user_changed(call: Call) -> Iterator[Finding]:
     words = call.words
+    if any(re.fullmatch(NEVER, word) for word in words):
+        return
     rooted = any(word in ("0",) and before in ("-u", "--uid", "-g", "-ou") for before, word in zip(words, words[1:]))
     grouped = any(re.search(rf"(?:^|,|=)(?:{NOW_ROOT})(?:,|$)", word) for word in words)
     yield Finding(
@@ -86,6 +88,8 @@ register(
         Phrase("chpasswd newusers vipw vigr visudo groupadd groupmod chsh pwconv pwunconv grpconv dscl", "", 3, "accounts", "changes accounts", unless=r"-c|-cf|--check|-l"),
         Phrase("chpasswd newusers", "", 4, "accounts", "sets passwords of users"),
         Phrase("gpg gpg2", "", 3, "overwrite", "deletes keys", options=r"--delete-(?:secret-)?keys?|--delete-secret-and-public-key"),
+        Phrase("security", r"find-generic-password|find-internet-password|dump-keychain|export", 3, "credentials", "shows keys and passwords"),
+        Phrase("systemd-run", "", 3, "scheduled_persistence", "has code run later or again and again", options=r"--on-\w+(?:=.*)?|--timer-property.*"),
         Phrase("ssh-copy-id", "", 3, "login_persistence", "lets a key log in on another machine"),
         Phrase("systemctl", r"enable|mask|link|edit|set-default|unmask|preset|add-wants", 3, "scheduled_persistence", "changes what starts with the machine"),
         Phrase("systemctl", r"disable", 3, "shutdown", "changes what starts with the machine"),

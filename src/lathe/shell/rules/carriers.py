@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lathe.shell import marks
 from lathe.shell.calls import Call, launcher
 from lathe.shell.marks import HOLE, is_known
-from lathe.shell.rules.launchers import after_options, run
+from lathe.shell.rules.launchers import SSH_VALUED, after_options, run
 
 
 @launcher("xargs")
@@ -63,7 +63,7 @@ def code_in_words(call: Call) -> str:
     if name == "sshpass":
         return run(call, after_options(call.words, ["-p", "-f", "-d", "-P"]))
     valued = {
-        "watch": "-n -p --interval", "ssh": "-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w", "script": "-c -T -I -O -B -m -o",
+        "watch": "-n -p --interval", "ssh": " ".join(SSH_VALUED), "script": "-c -T -I -O -B -m -o",
         "flock": "-w -E -c", "hyperfine": "-w -r -n -N -p -m -M", "at": "-q -f -t", "screen": "-S -t -h -c -p -s -X",
         "tmux": "-L -S -f -c",
     }.get(name, "").split()  # fmt: skip

@@ -117,7 +117,7 @@ def cloud(call: Call) -> Iterator[Finding]:
     for at, word in enumerate(words[:5]):
         if (
             re.fullmatch(
-                rf"(?:{DESTROY}|rb|deprovision|undefine|unregister)(?:-[\w-]+)?|[\w:]+:(?:{DESTROY})|\w+-(?:{DESTROY})",
+                rf"(?:{DESTROY}|rb|deprovision|undefine|unregister)(?:-[\w-]+)?|[\w:]+:(?:{DESTROY}|reset)|\w+-(?:{DESTROY})",
                 word,
             )
             and at < 5
@@ -175,6 +175,7 @@ def cloud(call: Call) -> Iterator[Finding]:
 register(
     [
         Phrase("docker", r"(?:system|volume|image|container|network|builder|buildx) prune", 3, "container", "deletes everything that is not in use"),
+        Phrase("docker", r"system reset", 4, "container", "deletes all containers, images and volumes"),
         Phrase("docker", r"system prune|volume prune", 4, "container", "deletes everything that is not in use", options=r"-\w*a\w*|--all|--volumes"),
         Phrase("docker", r"(?:rm|rmi|kill|stop) (?:.* )?(?:value|\x00)?", 2, "container", "removes containers or images"),
         Phrase("docker", r"volume rm|swarm leave|stack rm|service rm|secret rm|config rm|node rm|context rm", 3, "container", "removes volumes or services"),

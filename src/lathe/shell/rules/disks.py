@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lathe.shell.calls import Call, rule
@@ -22,6 +23,12 @@ def copy_blocks(call: Call) -> Iterator[Finding]:
     target = values.get("of")
     if target is not None:
         yield from written(call, target)
+        if (
+            values.get("if") in ("/dev/zero", "/dev/urandom", "/dev/random")
+            and "count" not in values
+            and call.place(target) < Place.DEVICE
+        ):
+            yield Finding(3, "exhaustion", "writes without end until the disk is full", "say count=")
         content = call.shell.read_file(values["if"]) if "if" in values else call.stdin
         call.shell.write_file(target, content)
     if call.place(values.get("if", "x")) == Place.DEVICE:
@@ -95,8 +102,12 @@ def _partitioned(call: Call, devices: list[str], words: set[str]) -> Iterator[Fi
                 "format",
                 f"changes the partitions of {quoted(devices[0])}",
             )
-    elif words & changing or any(word.split("=")[0] in changing for word in words):
-        soft = call.name in ("fsck", "tune2fs", "badblocks") and "-w" not in words
+    elif (
+        words & changing
+        or (call.name == "badblocks" and any(re.fullmatch(r"-\w*w\w*", word) for word in words))
+        or any(word.split("=")[0] in changing for word in words)
+    ):
+        soft = call.name in ("fsck", "tune2fs")
         yield Finding(
             2 if soft else 4,
             "format",

@@ -9,6 +9,7 @@ from lathe.shell.calls import Call, launcher, rule
 from lathe.shell.marks import EACH, JUNK, SOME
 from lathe.shell.places import GLOB
 from lathe.shell.rules.files import deletion, written
+from lathe.shell.rules.kinds_of_file import is_credential
 from lathe.shell.verdict import Finding
 
 NARROWING = {"-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename", "-regex", "-iregex", "-user", "-group", "-perm", "-size", "-mtime", "-atime",
@@ -48,6 +49,9 @@ def results(call: Call) -> list[str]:
     filters = [word for at, word in enumerate(words) if word in NARROWING and not _says_nothing(words, at)]
     if names and not negated and all(JUNK_NAME.match(name.strip("/").rsplit("/", 1)[-1]) for name in names):
         return [f"{start}/{JUNK}" for start in starts(call)]
+    secrets = [name for name in names if is_credential(name)]
+    if secrets and not negated:
+        return [f"{start}/{name}" for start in starts(call) for name in secrets]
     only_not_named = negated and all(word in ("-name", "-iname", "-regex", "-iregex") for word in filters)
     if filters and not only_not_named:
         return [f"{start}/{SOME}" for start in starts(call)]

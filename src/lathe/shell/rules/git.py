@@ -41,6 +41,8 @@ def git(call: Call) -> Iterator[Finding]:
     if verb == "config":
         pairs = dict(zip(operands, operands[1:]))
         for name, value in pairs.items():
+            if name.lower() == "http.sslverify" and value in ("false", "0"):
+                yield Finding(3, "network_identity", "trusts every machine that answers")
             setting = RUNS.match(f"{name}={value}")
             if setting and value.split()[0].rsplit("/", 1)[-1] not in EDITORS:
                 _setting(call, value)
@@ -107,8 +109,10 @@ def _lost(verb: str, options: set[str], letters: str, operands: list[str]) -> st
         return "drops stashed work"
     elif verb == "branch" and ("D" in letters or ("--delete" in options and forced) or ("d" in letters and forced)):
         return "deletes branches that are not merged"
-    elif verb in ("checkout", "restore") and (
-        operands[-1:] in (["."], ["*"], [":/"]) or (verb == "checkout" and forced)
+    elif (
+        verb in ("checkout", "restore")
+        and ("--staged" not in options or "--worktree" in options)
+        and (operands[-1:] in (["."], ["*"], [":/"]) or (verb == "checkout" and forced))
     ):
         return "throws work away that is not committed"
     elif verb == "update-ref" and ("d" in letters or "--delete" in options):

@@ -85,6 +85,24 @@ def interpreter(call: Call) -> str:
     return marks.origin(call.stdin, *codes)
 
 
+@rule("powershell", "pwsh")
+def encoded(call: Call) -> Iterator[Finding]:
+    if any(re.fullmatch(r"-e(?:nc\w*|c)?", word, re.IGNORECASE) for word in call.words):
+        yield Finding(3, "obfuscated", "runs code that was hidden in an encoding")
+
+
+EMPTIES = re.compile(
+    r"(?:artisan|manage\.py|rails|rake)\s+(?:\S+\s+)*?(?:migrate:(?:fresh|reset)|db:(?:drop|reset|wipe)\S*|flush|reset_db)(?=\s|$)"
+)
+
+
+@rule("php", "python", "ruby", "bundle", "node")
+def framework(call: Call) -> Iterator[Finding]:
+    """Commands of web frameworks that empty their database."""
+    if EMPTIES.search(call.words_of()):
+        yield Finding(3, "database", "drops or empties a database", "make a dump first")
+
+
 @launcher("awk")
 def awk(call: Call) -> str:
     """awk's system(), its pipes to commands and its redirections."""

@@ -27,6 +27,8 @@ PREFIXES: dict[str, tuple[str, int]] = {
     "else": ("", 0), "!": ("", 0), "{": ("", 0), "start-stop-daemon": ("", 0), "daemonize": ("-c -e -o -p -l -u", 0), "entr": ("", 0),
     "sg": ("", 1), "cpulimit": ("-l -e -p", 0), "schedtool": ("-n -e -p", 0),
 }  # fmt: skip
+SSH_VALUED = "-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w".split()
+"""Options of ssh that take a value."""
 PRIVILEGED = {"pkexec", "nsenter", "gosu", "su-exec"}
 
 

@@ -11,6 +11,7 @@ from lathe.shell.marks import FETCHED, HOLE, of_found
 from lathe.shell.places import Place
 from lathe.shell.rules.files import sent, written
 from lathe.shell.rules.kinds_of_file import is_credential
+from lathe.shell.rules.launchers import SSH_VALUED, after_options
 from lathe.shell.verdict import Finding, quoted
 
 LOCAL = re.compile(r"(?:https?://)?(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0)(?:[:/]|$)")
@@ -60,8 +61,9 @@ def curl(call: Call) -> Iterator[Finding]:
     if any(method in ("DELETE",) for method in arguments.values("request")):
         yield Finding(2, "", "asks another machine to delete something")
     for name in arguments.values("output"):
-        yield from written(call, name)
-        call.shell.write_file(name, FETCHED)
+        if name != "-":
+            yield from written(call, name)
+            call.shell.write_file(name, FETCHED)
     if "remote-name" in arguments:
         for url in call.operands:
             call.shell.write_file(url.split("?")[0].rsplit("/", 1)[-1], FETCHED)
@@ -113,7 +115,11 @@ def wget(call: Call) -> Iterator[Finding]:
     "telnet",
 )
 def fetched(call: Call) -> str:
-    return "" if call.name in ("curl", "wget") and call.arguments.any("output", "remote-name") else FETCHED
+    into_file = call.arguments.any("output", "remote-name") and call.arguments.value("output") not in (
+        "-",
+        "/dev/stdout",
+    )
+    return "" if call.name in ("curl", "wget") and into_file else FETCHED
 
 
 @output("nc", "socat")
@@ -178,6 +184,21 @@ def sending(call: Call) -> Iterator[Finding]:
             yield Finding(3, "privilege", "has ssh run a command here")
             with call.shell.subshell():
                 call.shell.execute(word.split("=", 1)[1])
+
+
+@rule("ssh", "ztcp", "zmodload")
+def opened(call: Call) -> Iterator[Finding]:
+    """Ways from another machine into this one."""
+    if call.name == "ssh" and "R" in _letters(call) and "f" in _letters(call):
+        yield Finding(3, "remote_shell", "keeps a way open from another machine into this one")
+    elif call.name == "ztcp" or any("net/tcp" in word for word in call.words):
+        yield Finding(3, "remote_shell", "opens a connection to another machine in the shell")
+
+
+def _letters(call: Call) -> str:
+    """The option letters of ssh, as far as they stand before the host."""
+    own = call.words[: len(call.words) - len(after_options(call.words, SSH_VALUED))]
+    return "".join(word[1] if f"-{word[1]}" in SSH_VALUED else word[1:] for word in own if re.match(r"-\w", word))
 
 
 @rule("dig", "nslookup", "host", "ping")

@@ -108,7 +108,8 @@ def other_packages(call: Call) -> Iterator[Finding]:
         yield Finding(2 if official else 3, "untrusted_install", "installs from an address or an unusual registry")
     if re.search(r"^(?:unpublish|owner add|yank|deprecate)\b", text):
         yield Finding(3, "package_removal", "takes a published package away")
-    if call.name in ("deno", "npx", "bunx", "go") and re.search(r"\brun\b.*https?://", text):
+    runner = call.name in ("npx", "bunx", "uvx") or (call.name in ("deno", "go", "pipx") and "run" in call.words)
+    if runner and re.search(r"https?://", text):
         yield Finding(3, "remote_code", "runs code that comes from the network unseen")
 
 

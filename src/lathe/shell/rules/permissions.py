@@ -11,6 +11,9 @@ from lathe.shell.places import Place
 from lathe.shell.rules.kinds_of_file import WHERE, is_credential
 from lathe.shell.verdict import Finding, quoted
 
+HOMES = ("/home", "/Users", "/root")
+"""The homes of all, or that of root."""
+
 
 def is_setuid(mode: str) -> bool:
     """Whether a program of this mode runs as its owner; setgid is the common way to share a folder and does not count."""
@@ -44,7 +47,8 @@ def mode_changed(call: Call) -> Iterator[Finding]:
         bare, mark = of_found(path)
         where = call.place(path)
         wide = (
-            where in (Place.ROOT, Place.SYSTEM)
+            where in (Place.ROOT, Place.SYSTEM, Place.DEVICE)
+            or (call.path(bare) in HOMES and mark not in (SOME, JUNK))
             or (where == Place.HOME and _opens_widely(mode))
             or is_credential(call.path(bare))
         )
@@ -85,7 +89,8 @@ def owner_changed(call: Call) -> Iterator[Finding]:
     for path in call.operands if by_reference else call.operands[1:]:
         bare, mark = of_found(path)
         where = call.place(path)
-        system = where in (Place.ROOT, Place.SYSTEM)
+        homes = call.path(bare) in HOMES and mark not in (SOME, JUNK)
+        system = where in (Place.ROOT, Place.SYSTEM, Place.DEVICE) or homes
         if system and ("recursive" in call.arguments or where == Place.ROOT or mark):
             yield Finding(
                 3 if mark in (SOME, JUNK) else 4, "permissions", f"changes the owner of {WHERE[where]}: {quoted(bare)}"

@@ -37,7 +37,8 @@ def _read_by(call: Call) -> list[str]:
 
 
 SECRET_WORD = re.compile(
-    r"passw(?:or)?d|secret|token|api_?-?key|credential|private_?key|AKIA|aws_|BEGIN.*PRIVATE", re.IGNORECASE
+    r"(?:\b|_)pass(?:\b|_)|passw(?:or)?d|secret|token|api_?-?key|credential|private_?key|AKIA|aws_|BEGIN.*PRIVATE",
+    re.IGNORECASE,
 )
 
 
