@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lathe.plan.findings import does_not_fit
+from lathe.plan.findings import detectable_gain, does_not_fit
 from lathe.records import Plan
 
 PlanOf = Callable[..., Plan]
@@ -93,3 +93,20 @@ def test_a_cache_that_does_not_fit_is_named(plan_of: PlanOf) -> None:
     (one,) = does_not_fit(made.model_copy(update={"evaluate_memory": terms}))
     assert one.id == "evaluation_does_not_fit"
     assert "key-value cache with 100.00 GB" in one.message
+
+
+def test_a_gain_that_the_test_rows_would_likely_miss_is_named(plan_of: PlanOf) -> None:
+    """80 rows show 16 points four times in five; 157 show ten."""
+    gates = {"gates": [{"metric": "json_exact", "better_than": "base", "by": 0.02}]}
+    (one,) = [one for one in plan_of(**QUIET, **gates, test_rows=80).findings if one.id == "gain_unseen"]
+    assert "less than 16 points" in one.message
+    assert "157 test rows" in one.fix
+    assert detectable_gain(157, 0.95) <= 0.1 < detectable_gain(156, 0.95)
+    assert "gain_unseen" not in {one.id for one in plan_of(**QUIET, **gates, test_rows=157).findings}
+
+
+def test_a_margin_that_nobody_can_show_on_so_few_rows_is_out_of_reach(plan_of: PlanOf) -> None:
+    gates = {"gates": [{"metric": "json_exact", "better_than": "rule", "by": 0.7}]}
+    found = {one.id: one for one in plan_of(**QUIET, **gates, test_rows=8).findings}
+    assert "even a model that wins all 8 test rows" in found["gate_out_of_reach"].message
+    assert "gain_unseen" not in found

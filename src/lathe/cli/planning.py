@@ -74,7 +74,7 @@ def _machines(asked: str | None) -> tuple[Any, tuple[str, ...]]:
 
 
 def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
-    from lathe.plan import configuration
+    from lathe.plan import configuration, remote
     from lathe.plan.parameters import Adapter
 
     adapter = None
@@ -84,7 +84,12 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
         adapter = Adapter(args.lora_rank, targets, args.dora, saved)
     elif args.lora_targets or args.dora or args.modules_to_save:
         raise InputError("adapters need a rank", hint="Add --lora-rank, such as --lora-rank 16.")
-    said = configuration.look(configuration.read(args.config), adapter, args.padded, args.precision)
+    name = args.config.as_posix()
+    remotely = remote.is_name(args.config)
+    config = remote.config(name) if remotely else configuration.read(args.config)
+    said = configuration.look(config, adapter, args.padded, args.precision)
+    if remotely:
+        said["stored"] = remote.stored(name).dump()
     if screen.as_json:
         screen.document(said)
     else:

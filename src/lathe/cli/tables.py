@@ -128,6 +128,10 @@ def bare(screen: Screen, said: Mapping[str, Any]) -> None:
         ["trainable", figures.count(said["parameters_trainable"])],
     ]
     rows += [[f"weights in {storage}", figures.size(size)] for storage, size in said["weight_bytes"].items()]
+    if "stored" in said:
+        stored = said["stored"]
+        formats = ", ".join(f"{figures.count(count)} in {dtype}" for dtype, count in stored["by_dtype"].items())
+        rows.append([f"weight files: {formats}", figures.size(stored["num_bytes"])])
     screen.table([f"parameters, counted {said['counted']}", ""], rows, right=(1,))
     if "targets_without_layer" in said:
         screen.line(f"  no layer is called {', '.join(said['targets_without_layer'])}", "yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -14,6 +15,10 @@ from lathe.records import MemoryTerm, Plan, PlanFinding, Recipe, Schedule
 from lathe.schedule.steps import StepPlan
 
 FEW_STEPS = 10
+POWER, DIFFERING = 0.8, 0.2
+"""How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
+LARGE_GAIN = 0.1
+"""A gain that is worth a remark where it would likely be missed."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,7 @@ def _measurement(facts: Facts) -> Iterator[PlanFinding]:
                 "more test rows make a decision possible",
             )
         yield from _gates(facts)
+        yield from _gains(facts)
     if evaluate.max_new_tokens is not None and evaluate.max_new_tokens < facts.longest_answer:
         yield found(
             "answers_cut",
@@ -204,6 +210,41 @@ def _gates(facts: Facts) -> Iterator[PlanFinding]:
                 f"bound is {best:.3f}",
                 f"use {needed} test rows or more, or judge: value",
             )
+
+
+def _gains(facts: Facts) -> Iterator[PlanFinding]:
+    """Gates over another arm that so few rows cannot show, and gains that they would likely miss."""
+    rows, confidence = facts.test_rows, facts.recipe.evaluate.confidence
+    for gate in facts.recipe.gates:
+        if gate.better_than is None or gate.judge not in ("bound", "lower_bound"):
+            continue
+        if stats.tango(rows, 0, rows, confidence).low <= gate.by:
+            yield found(
+                "gate_out_of_reach",
+                f"the gate {gate.metric} better_than {gate.better_than} by {gate.by:g} cannot be passed: even a model that wins "
+                f"all {rows} test rows is not shown to be that much better",
+                "use more test rows, or a smaller margin",
+            )
+            continue
+        gain = detectable_gain(rows, confidence)
+        if gain > LARGE_GAIN:
+            yield found(
+                "gain_unseen",
+                f"with {rows} test rows the gate {gate.metric} better_than {gate.better_than} likely misses a gain of less than "
+                f"{100 * (gate.by + gain):.0f} points",
+                f"{_rows_for(LARGE_GAIN, confidence)} test rows would likely show {100 * LARGE_GAIN:.0f} points",
+            )
+
+
+def detectable_gain(rows: int, confidence: float) -> float:
+    """Difference of two shares, measured on the same rows, that is shown four times in five where the arms differ on one row in
+    five: (z(confidence) + z(0.8)) sqrt(0.2 / n), Connor 1987, Biometrics 43:207, in its first-order form."""
+    return (stats.critical(confidence) + stats.normal_quantile(POWER)) * math.sqrt(DIFFERING / rows)
+
+
+def _rows_for(gain: float, confidence: float) -> int:
+    """Rows at which `detectable_gain` is so small."""
+    return math.ceil(DIFFERING * ((stats.critical(confidence) + stats.normal_quantile(POWER)) / gain) ** 2)
 
 
 def _widest(rows: int, confidence: float) -> float:
