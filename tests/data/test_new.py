@@ -59,6 +59,33 @@ def test_the_proposed_recipe_reads_and_prepares_the_rows(
     assert ("schema_id" in text) == ("schema_id" in rows[0])
 
 
+CALLS = [
+    {
+        "messages": [
+            {"role": "user", "content": f"Wake me in {n} minutes"},
+            {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "set_timer", "arguments": json.dumps({"minutes": n})}}]},
+        ],
+        "tools": [{"type": "function", "function": {"name": "set_timer", "description": "Rings.", "parameters": {"type": "object", "properties": {"minutes": {"type": "integer"}}, "required": ["minutes"]}}}],
+    }
+    for n in range(80)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "task"),
+    [
+        (CALLS, "function_calling"),
+        ([{"text": f"Where is parcel {n}?", "category": ("delivery", "refund")[n % 2]} for n in range(80)], "intent"),
+        ([{"nl": f"show the first {n} lines of a.txt", "cmd": f"head -n {n} a.txt"} for n in range(80)], "bash"),
+    ],
+    ids=["function_calling", "intent", "bash"],
+)
+def test_the_task_is_told_by_the_kind_of_answers(tmp_path: Path, rows: list[dict[str, Any]], task: str) -> None:
+    recipe, manifest = prepared(propose([write(tmp_path / "rows.jsonl", rows)], tmp_path), tmp_path)
+    assert recipe.task == task
+    assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
+
+
 def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
     rows = renamed("prompt", "completion")
     for name, part in (("train", rows[:50]), ("test", rows[50:])):
@@ -87,8 +114,8 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([{"prompt": "Say hello", "completion": "Hello there"}] * 5, "no task reads enough of the rows"),
-        ([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}] * 5, "no task reads enough of the rows"),
+        ([{"prompt": "Say hello", "completion": f"Hello to the {n} of you, and welcome to the house."} for n in range(40)], "bash reads 0 %"),
+        ([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": f"It is the {n} of the day."}]} for n in range(40)], "bash reads 0 %"),
         ([{"text": "Once upon a time"}] * 5, "no task reads enough of the rows"),
         ([{"colour": "red"}] * 5, "layout of the rows is not known"),
     ],

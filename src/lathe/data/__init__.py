@@ -3,6 +3,7 @@
 stage            what a run does with its rows
 check            `lathe check`: what is wrong with a file of rows, without a recipe
 new              `lathe new`: a recipe for a person's own rows
+choosing         the task that they are for
 
 files/           files -> rows, each with its place
 conversations/   rows of every layout -> conversations -> tokens

@@ -2,7 +2,7 @@
 
     propose([Path("my.jsonl")], Path("."))   ->  the text of my.yaml
 
-The layout is told from the rows, the task by trying: the one that reads most of the first rows. Nothing is written here.
+The layout is told from the rows, the task by trying (lathe.data.choosing). Nothing is written here.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
+from lathe.data.choosing import choose
 from lathe.data.conversations import row_files
 from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
-from lathe.data.conversations.readers import convert
 from lathe.data.files import tables
 from lathe.data.files.read import Placed, read_file
-from lathe.data.preparing.origin_rows import placed
-from lathe.errors import DataError, TaskMismatch
-from lathe.records import Row, TaskSetup
+from lathe.errors import DataError
+from lathe.records import Row
 
-ASKED = ("prompt", "question", "text", "input", "instruction")
-"""Parts of a layout that a task can read as its input, best first."""
-ANSWERED = ("completion", "output", "answer", "label")
-ENOUGH = 0.95
-"""Share of the first rows that a task must read."""
 WANTED_TEST_ROWS = 200
 PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./ -]*$")
 
@@ -75,53 +68,6 @@ def look(found: row_files.Found) -> Seen:
             "holds no row that can be read", file=str(found.path), hint=f"See why: lathe check {found.path}"
         )
     return Seen(found, first, count, unread)
-
-
-def choose(rows: Sequence[Row], layout: Layout) -> tuple[str, dict[str, str]]:
-    """The task that reads most of the rows, and the columns of its fields. Raises DataError where none reads enough of them."""
-    asked = [layout.columns[part] for part in ASKED if part in layout.columns]
-    # In Alpaca's layout the instruction says what to do and the input what to do it with.
-    if (
-        layout.name == "alpaca"
-        and "input" in layout.columns
-        and sum(bool(row.get(layout.columns["input"])) for row in rows) * 2 < len(rows)
-    ):
-        asked.remove(layout.columns["input"])
-    answered = [layout.columns[part] for part in ANSWERED if part in layout.columns]
-    fields = {"input": asked[0], "target": answered[0]} if asked and answered else {}
-    if not fields:
-        rows = conversations(rows, layout)
-    told = {name: readable(name, rows, fields) for name in plugins.names("tasks")}
-    best = max(told, key=lambda name: told[name])
-    if told[best] < ENOUGH:
-        shares = ", ".join(f"{name} reads {100 * share:.0f} %" for name, share in told.items())
-        columns = ", ".join(f"{field}: {column}" for field, column in fields.items())
-        hint = f"A task's own words for a row: lathe run with `data: {{fields: {{{columns}}}}}`." if fields else None
-        raise DataError(f"no task reads enough of the rows (layout {layout.said()}): {shares}", hint=hint)
-    return best, {field: column for field, column in fields.items() if field != column}
-
-
-def conversations(rows: Sequence[Row], layout: Layout) -> list[Row]:
-    """Rows of a conversation layout as a run reads them; those that hold none are left out."""
-    found = []
-    for row in rows:
-        with suppress(DataError):
-            item = placed("", 0, convert(row, layout))
-            found += [item.row] if isinstance(item, Placed) else []
-    return found
-
-
-def readable(task: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float:
-    """Share of the rows that a task reads with that mapping of columns."""
-    setup = TaskSetup(fields=dict(fields))
-    read = 0
-    for row in rows:
-        try:
-            plugins.load("tasks", task).example(row, setup)
-        except TaskMismatch:
-            continue
-        read += 1
-    return read / max(1, len(rows))
 
 
 def written(

@@ -25,7 +25,7 @@ from lathe.data.files.read import read_file
 from lathe.data.preparing.source import CORPUS_PREFIX, Origin
 from lathe.errors import DataError
 from lathe.files import TABLE_SUFFIXES
-from lathe.records import DataSpec, RejectedRow, Row
+from lathe.records import DataSpec, Json, RejectedRow, Row
 
 Items = Iterator[Placed | RejectedRow]
 
@@ -115,11 +115,18 @@ def placed(file: str, line: int, conversation: Conversation) -> Placed | Rejecte
         **learned.meta,
         **({"id": learned.id} if learned.id is not None else {}),
         "input": learned.input,
-        "target": learned.completion if learned.target is None else learned.target,
+        "target": answer_of(learned),
         "messages": [{"role": turn.role, "content": turn.text()} for turn in learned.turns[:-1]],
         **({"tools": list(learned.tools)} if learned.tools else {}),
     }
     return Placed(file, line, row, system)
+
+
+def answer_of(conversation: Conversation) -> Json:
+    """The answer as a value: the calls of tools, the JSON value that it is, or its text."""
+    if conversation.turns[-1].tool_calls:
+        return list(conversation.turns[-1].tool_calls)
+    return conversation.completion if conversation.target is None else conversation.target
 
 
 def up_to_answer(conversation: Conversation) -> Conversation | None:
