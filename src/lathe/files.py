@@ -14,6 +14,8 @@ ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arr
 TABLE_SUFFIXES = (".parquet", ".arrow")
 ANSWERS_OF = {".nl": ".cm"}
 """Files of texts, one a line, whose answers stand in the same lines of a file beside them (NL2Bash: sentences and commands)."""
+POSSIBLE_ANSWERS = "possible_answer"
+"""Folder beside a file of questions that holds their answers under the same file name (BFCL)."""
 SAVED_BY_DATASETS = ("state.json", "dataset_info.json")
 """Files that tell a folder made by `save_to_disk` of the package datasets; its rows are in data-*.arrow."""
 KINDS = (
@@ -69,9 +71,12 @@ def row_files(path: Path) -> list[Path]:
 
 
 def answers_of(path: Path) -> Path | None:
-    """The file that holds the answers to a file of texts; None for files whose rows are whole."""
+    """The file that holds the answers to a file of texts or questions; None for files whose rows are whole."""
     suffix = ANSWERS_OF.get(path.suffix)
-    return path.with_suffix(suffix) if suffix is not None else None
+    if suffix is not None:
+        return path.with_suffix(suffix)
+    possible = path.parent / POSSIBLE_ANSWERS / path.name
+    return possible if possible.is_file() else None
 
 
 def schema_files(folder: Path) -> dict[str, Path]:

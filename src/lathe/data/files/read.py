@@ -4,7 +4,7 @@
         item  ->  Placed(file, line, row)  or  RejectedRow(file, line, reason)
 
 Formats: JSON lines, one JSON array, CSV (.csv), TSV (.tsv), each also gzipped; and texts with their answers in two files (.nl, .cm,
-as in NL2Bash). Lines end at the byte \\n and nowhere else, so
+as in NL2Bash; questions and a folder possible_answer, as in BFCL). Lines end at the byte \\n and nowhere else, so
 that a line number here is the one that an editor shows, whatever characters a text holds.
 """
 
@@ -21,8 +21,9 @@ from lathe.data.files.csv_rows import csv_rows
 from lathe.data.files.json_rows import ARRAY, array_rows, line_rows
 from lathe.data.files.pairs import pair_rows
 from lathe.data.files.placed import Placed, rejected
+from lathe.data.files.possible_answers import joined
 from lathe.errors import DataError
-from lathe.files import answers_of, regular
+from lathe.files import ANSWERS_OF, answers_of, regular
 from lathe.records import RejectedRow
 
 __all__ = ["Placed", "read_file", "read_lines", "rejected"]
@@ -67,12 +68,21 @@ def read_file(path: Path, name: str | None = None) -> Iterator[Placed | Rejected
     """
     regular(path)
     said = name or str(path)
-    if (answers := answers_of(path)) is not None:
-        regular(answers)
-        with open(path, "rb") as texts, open(answers, "rb") as written:
-            one, other = read_lines(texts, texts, said, False), read_lines(written, written, str(answers), False)
-            yield from pair_rows(one, other, said, answers.name)
+    answers = answers_of(path)
+    if answers is None:
+        yield from _rows(path, said)
         return
+    regular(answers)
+    if path.suffix not in ANSWERS_OF:
+        yield from joined(_rows(path, said), _rows(answers, str(answers)), answers.name)
+        return
+    with open(path, "rb") as texts, open(answers, "rb") as written:
+        one, other = read_lines(texts, texts, said, False), read_lines(written, written, str(answers), False)
+        yield from pair_rows(one, other, said, answers.name)
+
+
+def _rows(path: Path, said: str) -> Iterator[Placed | RejectedRow]:
+    """Rows of a file by itself."""
     with open(path, "rb") as raw:
         head = raw.read(512)
         raw.seek(0)

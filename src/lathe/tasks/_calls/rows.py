@@ -68,8 +68,8 @@ def _bfcl(row: Row) -> tuple[list[Function], list[GoldCall]]:
         raise TaskMismatch(
             f"function_calling expects the field 'ground_truth' beside BFCL's question and function; the row has "
             f"{', '.join(map(repr, row))}",
-            hint="Join the file of possible answers to its questions by id (data: {fields: ...} maps other names); "
-            "where nothing is to be called, the ground truth is [].",
+            hint="Put the answers, under the same file name, into a folder possible_answer beside the questions: they are joined "
+            "by id. Where nothing is to be called, the ground_truth is [].",
         )
     try:
         return _functions(row["function"]), gold.of_bfcl(row["ground_truth"])
