@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe
-from test_parameters import SMOLLM2_135M
+from test_parameters import QWEN25_7B, SMOLLM2_135M
 
 from lathe.plan.fit import fit
 from lathe.records import Plan
@@ -72,3 +72,15 @@ def test_a_gpu_is_searched_in_its_own_terms(plan_of: PlanOf, free: int) -> None:
     found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, free, "cuda")
     assert found is not None
     assert not any("precision" in line for line in found.sets)  # auto is bf16 there already
+
+
+def test_a_base_in_four_bits_is_tried_before_the_rank_where_the_trainer_has_one(plan_of: PlanOf) -> None:
+    """The native trainer has none, so there only the rank is left."""
+    parts = {**PARTS, "method": {"rank": 64}}
+    made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
+    room = 18 * 10**9
+    other = fit(locked_recipe(**parts, trainer="trl"), QWEN25_7B, made, room, "cuda")
+    assert other is not None
+    assert "method.kind=qlora" in other.sets
+    native = fit(locked_recipe(**parts), QWEN25_7B, made, room, "cuda")
+    assert native is None or "method.kind=qlora" not in native.sets
