@@ -11,7 +11,8 @@ and by nothing else: its place is drawn, and the other wishes are of the same ki
 
 The shortcut that this closes: where a message holds one wish, its words alone name the intent, and a linear model over words
 solves the set (0.9 and more). Here the words of two or three wishes stand side by side, and which action goes with which thing,
-and which of them is meant, only the sentence tells: linear 0.28, nearest neighbour 0.13, majority 0.01 of 500 rows, from 1,500.
+and which of them is meant, only the sentence tells. On the 628 test rows of recipes/edge-intent.yaml: linear 0.35, nearest neighbour
+0.16, majority 0.02.
 """
 
 from __future__ import annotations
