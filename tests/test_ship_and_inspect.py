@@ -183,9 +183,24 @@ def test_the_verb_says_each_fault_with_its_fix(
     assert document["rows"] == 10
 
 
-def test_nothing_to_inspect_is_bad_usage(taught: tuple[RunFolder, LockedRecipe]) -> None:
-    with pytest.raises(InputError, match="nothing to inspect"):
-        inspect_model.inspect(Path(taught[1].base_folder), ROWS)
+@pytest.mark.parametrize(
+    ("base", "more", "said"),
+    [
+        ("base", [], "nothing to inspect"),
+        ("base", ["--gguf", "rows.jsonl"], "no GGUF file"),
+        ("base", ["--adapter", "none"], "is not a folder"),
+        ("none", ["--adapter", "none"], "none is not a folder"),
+    ],
+)
+def test_what_cannot_be_inspected_is_bad_usage(
+    base: str, more: list[str], said: str, taught: tuple[RunFolder, LockedRecipe], tmp_path: Path,
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    folder = taught[1].base_folder if base == "base" else base
+    assert main(["inspect", "--base", folder, "--test", "rows.jsonl", *more]) == 2
+    assert said in capfd.readouterr().err
 
 
 def test_the_runtime_answers_as_the_file_does(taught: tuple[RunFolder, LockedRecipe]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from lathe import ship as shipping
 from lathe import train as training
 from lathe import verify
+from lathe.cli.main import main
 from lathe.errors import InputError
-from lathe.records import LockedRecipe
+from lathe.records import LockedRecipe, RunRecord
 from lathe.resolve.base import base_files
 from lathe.runs import RunFolder
 from tiny_base import write_base
@@ -29,6 +31,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, LockedR
     training.train(run, recipe, "inputs", quiet)
     shipping.ship(run, recipe, "inputs", quiet)
     run.commit(run.lock_record, recipe)
+    run.commit(run.run_record, RunRecord(id="run", name="small", created="2026-11-20T08:15:00Z", lathe_version="0"))
     run.journal("stage done", stage="ship")
     verify.seal(run)
     return run, recipe
@@ -94,6 +97,22 @@ def test_the_journal_may_go_on_and_new_files_are_told_apart(sealed: tuple[RunFol
     finally:
         run.journal_file.write_bytes(before)
         (run.path / "notes.txt").unlink()
+
+
+def test_the_verb_says_yes_or_names_the_file(
+    sealed: tuple[RunFolder, LockedRecipe], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = sealed
+    assert main(["verify", str(run.path)]) == 0
+    assert "all as they were written" in capfd.readouterr().out
+    path = run.bundle / "merged" / "model.safetensors"
+    flip(path, 100, 1)
+    try:
+        assert main(["verify", str(run.path), "--json"]) == 1
+        (damage,) = json.loads(capfd.readouterr().out)["damaged"]
+        assert damage["path"] == "bundle/merged/model.safetensors"
+    finally:
+        flip(path, 100, 1)
 
 
 def test_a_run_without_digests_is_not_called_whole(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from lathe import plugins, stats
 from lathe.contracts import GenerateSettings, Model, Progress, Request
 from lathe.errors import InputError, Unavailable
+from lathe.model_folder import check_base
 from lathe.records import Example, Inspection, ModelCheck
 from lathe.text import render
 from lathe.text.tokenizer import Tokenizer
@@ -49,10 +50,9 @@ def inspect(
             "there is nothing to inspect", hint="Name an adapter folder with --adapter, or a file with --gguf."
         )
     _needs("adapter" if gguf is None else "gguf_f16")
-    from lathe.engine.fidelity import adapter_folder, gguf_file
-    from lathe.model_folder import check_base
-
     check_base(base)
+    from lathe.engine.fidelity import adapter_folder, gguf_file
+
     begun, model = time.monotonic(), Model(base, adapter)
     tok = adapter_folder.tokenizer_of(model)
     checks = adapter_folder.check_template(model)
