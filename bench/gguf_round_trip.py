@@ -4,7 +4,7 @@
     python bench/gguf_round_trip.py BASE [ADAPTER] --formats F16,Q4_0 --prompts 200
 
 Writes the model (with the adapter merged in) in each format, asks llama.cpp for token ids, rendered chats, bos and end tokens, and
-at positions of right answers of generated rows for its next tokens; the model itself gives its own. Exit code 1 where a check fails.
+at positions of right answers of generated rows for its next tokens; the model itself gives its own. Exit code 1 where one fails.
 """
 
 from __future__ import annotations

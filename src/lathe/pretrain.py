@@ -144,9 +144,7 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, documents: Document
 class PretrainingCorpus(Protocol):
     """What a corpus needs besides rows to be pretrained on."""
 
-    def documents(
-        self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float
-    ) -> Iterator[Any]:
+    def documents(self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float) -> Iterator[Any]:
         """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
 
 

@@ -47,7 +47,15 @@ def failed(model: Model, path: Path, rows: list[Example] = ROWS) -> list[str]:
 
 def test_a_right_file_passes_every_check_with_its_numbers(tuned: Model, file: Path) -> None:
     checks = {check.id: check for check in check_gguf_file(tuned, file, ROWS, "F16", threads=1)}
-    assert list(checks) == ["token_ids", "chat_ids", "one_bos", "stop_tokens", "memory", "next_tokens", "adapter_in_file"]
+    assert list(checks) == [
+        "token_ids",
+        "chat_ids",
+        "one_bos",
+        "stop_tokens",
+        "memory",
+        "next_tokens",
+        "adapter_in_file",
+    ]
     assert all(check.ok for check in checks.values()), checks
     assert checks["chat_ids"].measured["chats"] == 10 + len(ROWS)
     assert checks["next_tokens"].measured["positions"] > 50
