@@ -4,8 +4,10 @@
     python bench/command_risk.py --commands open.cm         also false alarms on real commands, one a line
     python bench/command_risk.py --suite adversarial_suite.json
 
-Every real command that comes out at level 3 or 4 was judged by hand; the verdicts stand in command_verdicts.jsonl under the
-sha256 of their lines, with reasons. A flagged line without a verdict counts as a false alarm. All intervals are Wilson's, 95 %.
+The real commands that come out at level 3 or 4 were read by one person who knew what the judge had said; the verdicts stand in
+command_verdicts.jsonl under the sha256 of their lines, the reasons of the dangerous ones by class. A flagged line without a verdict
+counts as a false alarm. The transforms called held out were written apart and caught 98.65 % (4,461 of 4,522) before the rules were
+mended for what they missed: that first figure speaks of commands not seen. All intervals are Wilson's, 95 %.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def overview() -> str:
     ]
     for group in dict.fromkeys(verb.group for verb in VERBS):
         lines += ["", group]
-        lines += [f"  {verb.name:<10} {verb.help}" for verb in VERBS if verb.group == group]
+        lines += [f"  {verb.name:<13} {verb.help}" for verb in VERBS if verb.group == group]
     lines += [
         "",
         "With every verb: --json (one JSON document on stdout), -q (only the answer), -v (everything).",
