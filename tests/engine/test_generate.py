@@ -124,25 +124,25 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
             assert torch.allclose(found[slot], expected, atol=2e-5)
         tokens = torch.tensor([20 + taken, 90 + taken, 200 + taken])
         rows = [np.append(ids, token) for ids, token in zip(rows, tokens.numpy(), strict=True)]
-        last = decoder.extend(tokens[:, None])[:, 0]
+        last = decoder.extend(tokens[:, None].tolist())
         decoder.keep(torch.ones(3, dtype=torch.long))
 
 
 def test_several_tokens_at_once_give_the_hidden_states_of_one_at_a_time_and_dropped_guesses_leave_no_trace(
     net: PreTrainedModel,
 ) -> None:
-    tokens_NM = torch.tensor([[20, 90, 200], [7, 7, 7]])
+    rows = [[20, 90, 200], [7, 7]]
     together, single = reserved(net, slots=2, capacity=48), reserved(net, slots=2, capacity=48)
     for decoder in (together, single):
         for slot, length in enumerate((5, 31)):
             decoder.prefill(slot, np.arange(3, 3 + length))
-    together.extend(torch.tensor([[11, 12, 13, 14], [15, 16, 17, 18]]))
+    together.extend([[11, 12, 13, 14], [15]])
     together.keep(torch.tensor([0, 0]))
-    found_NMD = together.extend(tokens_NM)
-    for place in range(3):
-        expected_ND = single.extend(tokens_NM[:, place : place + 1])[:, 0]
+    found_TD = together.extend(rows)
+    for place in range(2):
+        expected_ND = single.extend([[row[place]] for row in rows])
         single.keep(torch.tensor([1, 1]))
-        assert torch.allclose(found_NMD[:, place], expected_ND, atol=2e-5)
+        assert torch.allclose(found_TD[[place, 3 + place]], expected_ND, atol=2e-5)
 
 
 @pytest.mark.parametrize("most_guesses", [0, 1, 7])
@@ -163,7 +163,7 @@ def test_a_guess_is_what_followed_the_same_tokens_last_time(ids: list[int], most
 def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
     plain = Decoder.extend
-    monkeypatch.setattr(Decoder, "extend", lambda self, tokens: passes.append(tokens.shape[1]) or plain(self, tokens))
+    monkeypatch.setattr(Decoder, "extend", lambda self, rows: passes.append(len(rows)) or plain(self, rows))
     net = model.load_base(tiny_base)
     (answer,) = generate(net, [Prompt([5, 6, 7], 200)], token_budget=400, stop_ids=frozenset())
     assert len(answer.ids) == 200, "a small random network soon runs in circles"

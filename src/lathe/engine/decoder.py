@@ -3,18 +3,19 @@
     decoder = Decoder(model)
     decoder.reserve(slots=16, capacity=900)
     last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
-    hidden_NMD = decoder.extend(tokens_NM)                        # M more tokens in each of the first N slots
+    hidden_TD = decoder.extend([[17], [4, 9, 2]])                 # more tokens in each of the first N slots
     decoder.keep(added_N)                                         # how many of them stay
 
 It computes what transformers computes, in the same order of operations, without building modules, masks and caches for every token;
 a test holds it to transformers' logits. Slots are rows of the cache; the first N are in use.
 
-Shapes: L layers, S slots, C capacity (tokens of a slot), N slots in use, M new tokens of a slot, T tokens, K key-value
-heads, G query heads to each of them, H = K x G heads, W head width, D hidden width.
+Shapes: L layers (last: positions that are looked at), S slots, C capacity (tokens of a slot), N slots in use, M new tokens of a
+slot at most, T tokens, K key-value heads, G query heads to each, H = K x G heads, R = G x M, W head width, D hidden width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,35 +110,45 @@ class Decoder:
         return functional.rms_norm(hidden_TD[-1], (hidden_TD.shape[1],), self.norm, self.epsilon)
 
     @torch.inference_mode()
-    def extend(self, tokens_NM: Tensor) -> Tensor:
-        """Appends M tokens to each of the first N slots; the normed hidden states after each of them, shape (N, M, D).
+    def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Appends some tokens to each of the first N slots; the normed hidden states after all of them, shape (T, D), row
+        after row.
 
-        The slots grow only by what `keep` then says: a guess that turns out wrong is overwritten by the next call.
+        The slots grow only by what `keep` then says: a guess that turns out wrong is overwritten by the next call. Only
+        attention is padded to the longest row; what costs most, the products with weights, sees the T tokens alone.
         """
-        count, more = tokens_NM.shape
-        rows_N1, before_N = torch.arange(count, device=self.device)[:, None], self.lengths_S[:count]
-        places_NM = before_N[:, None] + torch.arange(more, device=self.device)
-        longest = int(before_N.max()) + more
-        hidden_TD = functional.embedding(tokens_NM.flatten(), self.embedding)
-        cos_TW, sin_TW = self.cos_CW[places_NM.flatten()], self.sin_CW[places_NM.flatten()]
-        unseen_NM = torch.arange(longest, device=self.device) > places_NM[:, :, None]
-        unseen_N1MT = unseen_NM[:, None].repeat(1, 1, self.heads // self.key_heads, 1)  # query heads of a group in turn
-        hide = bool(unseen_N1MT.any())
+        count, more = len(rows), max(map(len, rows))
+        lengths_N = torch.tensor([len(row) for row in rows], device=self.device)
+        slot_T = torch.repeat_interleave(torch.arange(count, device=self.device), lengths_N)
+        column_T = torch.cat([torch.arange(len(row), device=self.device) for row in rows])
+        before_N = self.lengths_S[:count]
+        place_T = before_N[slot_T] + column_T
+        longest = int((before_N + lengths_N).max())
+        tokens_T = torch.tensor([token for row in rows for token in row], device=self.device)
+        hidden_TD = functional.embedding(tokens_T, self.embedding)
+        cos_TW, sin_TW = self.cos_CW[place_T], self.sin_CW[place_T]
+        last_NM = before_N[:, None] + torch.arange(more, device=self.device)
+        unseen_NML = torch.arange(longest, device=self.device) > last_NM[:, :, None]
+        unseen_N1RL = unseen_NML[:, None].repeat(
+            1, 1, self.heads // self.key_heads, 1
+        )  # query heads of a group in turn
+        hide = bool(unseen_N1RL.any())
+        query_NMHW = hidden_TD.new_zeros(count, more, self.heads, self.width)
         for index, layer in enumerate(self.layers):
             query_THW, key_TKW, value_TKW = self._project(layer, hidden_TD, cos_TW[:, None], sin_TW[:, None])
             keys_NKCW, values_NKCW = self.keys_LSKCW[index, :count], self.values_LSKCW[index, :count]
-            keys_NKCW[rows_N1, :, places_NM] = key_TKW.view(count, more, self.key_heads, self.width)
-            values_NKCW[rows_N1, :, places_NM] = value_TKW.view(count, more, self.key_heads, self.width)
-            query_NMKGW = query_THW.view(count, more, self.key_heads, -1, self.width)
+            keys_NKCW[slot_T, :, place_T] = key_TKW
+            values_NKCW[slot_T, :, place_T] = value_TKW
+            query_NMHW[slot_T, column_T] = query_THW
+            query_NMKGW = query_NMHW.view(count, more, self.key_heads, -1, self.width)
             query_NKRW = query_NMKGW.permute(0, 2, 3, 1, 4).reshape(count, self.key_heads, -1, self.width)
-            scores_NKRT = (query_NKRW @ keys_NKCW[:, :, :longest].transpose(2, 3)) * self.width**-0.5
+            scores_NKRL = (query_NKRW @ keys_NKCW[:, :, :longest].transpose(2, 3)) * self.width**-0.5
             if hide:
-                scores_NKRT = scores_NKRT.masked_fill(unseen_N1MT, float("-inf"))
-            attended_NKRW = torch.softmax(scores_NKRT, dim=-1) @ values_NKCW[:, :, :longest]
-            attended_NKGMW = attended_NKRW.view(count, self.key_heads, -1, more, self.width)
-            hidden_TD = self._rest(layer, hidden_TD, attended_NKGMW.permute(0, 3, 1, 2, 4).reshape(count * more, -1))
-        normed_TD = functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), self.norm, self.epsilon)
-        return normed_TD.view(count, more, -1)
+                scores_NKRL = scores_NKRL.masked_fill(unseen_N1RL, float("-inf"))
+            attended_NKRW = torch.softmax(scores_NKRL, dim=-1) @ values_NKCW[:, :, :longest]
+            attended_NMKGW = attended_NKRW.view(count, self.key_heads, -1, more, self.width).permute(0, 3, 1, 2, 4)
+            hidden_TD = self._rest(layer, hidden_TD, attended_NMKGW[slot_T, column_T].flatten(1))
+        return functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), self.norm, self.epsilon)
 
     def keep(self, added_N: Tensor) -> None:
         """Says how many of the tokens that `extend` appended to each of the first N slots stay."""

@@ -32,7 +32,7 @@ SIMILAR = 0.6
 MOST_SLOTS = 64
 """More answers at once gain nothing on a CPU and delay the first."""
 MOST_GUESSES = 7
-"""Tokens guessed ahead at most: a pass over eight is still far cheaper than two passes."""
+"""Tokens guessed ahead at most."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,22 @@ class _Writing:
     seconds: float
     lookup: Lookup
     ids: list[int] = field(default_factory=list)
+    trust: int = 2
+    """Guesses that are worth their place in the next pass."""
 
     @property
     def room(self) -> int:
         """Tokens that may still be written."""
         return self.limit - len(self.ids)
+
+    def guess(self, most: int) -> list[int]:
+        """Tokens that may come next: twice as many after guesses that were all right, few after wrong ones."""
+        return self.lookup.guess(min(most, self.trust, self.room - 1))
+
+    def learn(self, guessed: int, right: int) -> None:
+        """Takes in how many of the guesses were right."""
+        if guessed:
+            self.trust = 2 * guessed if right == guessed else right + 1
 
     def write(self, tokens: Sequence[int], stop_ids: frozenset[int]) -> None:
         """Adds tokens, up to the first that ends the answer."""
@@ -169,14 +180,16 @@ def _write_on(
 ) -> None:
     """One pass: each answer's last token and the guesses after it; each answer grows by the guesses that were right and
     one token more."""
-    rows = [[entry.ids[-1], *entry.lookup.guess(min(guesses, entry.room - 1))] for entry in writing]
-    tokens_NM = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    for slot, row in enumerate(rows):
-        tokens_NM[slot, : len(row)] = torch.tensor(row)
-    best_NM = _greedy(decoder, decoder.extend(tokens_NM.to(decoder.device))).tolist()
-    added = [1 + _right(row[1:], best) for row, best in zip(rows, best_NM, strict=True)]
-    for entry, best, count in zip(writing, best_NM, added, strict=True):
-        entry.write(best[:count], stop_ids)
+    rows = [[entry.ids[-1], *entry.guess(guesses)] for entry in writing]
+    best_T = _greedy(decoder, decoder.extend(rows)).tolist()
+    added, start = [], 0
+    for entry, row in zip(writing, rows, strict=True):
+        best = best_T[start : start + len(row)]
+        right = _right(row[1:], best)
+        entry.learn(len(row) - 1, right)
+        entry.write(best[: right + 1], stop_ids)
+        added.append(right + 1)
+        start += len(row)
     decoder.keep(torch.tensor(added, device=decoder.device))
 
 

@@ -7,6 +7,8 @@ Shapes: N slots in use, D hidden width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -36,10 +38,12 @@ class ReferenceDecoder:
         return self._forward(slot, torch.as_tensor(ids, device=self.device))
 
     @torch.inference_mode()
-    def extend(self, tokens_NM: Tensor) -> Tensor:
-        """Appends one token (M = 1) to each of the first N slots; the hidden states after it, shape (N, 1, D)."""
-        assert tokens_NM.shape[1] == 1
-        return torch.stack([self._forward(slot, token_1) for slot, token_1 in enumerate(tokens_NM)])[:, None]
+    def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Appends one token to each of the first N slots; the hidden states after them, shape (N, D)."""
+        assert all(len(row) == 1 for row in rows)
+        return torch.stack(
+            [self._forward(slot, torch.tensor(row, device=self.device)) for slot, row in enumerate(rows)]
+        )
 
     def keep(self, added_N: Tensor) -> None:
         """Every token stays: none was a guess."""

@@ -106,13 +106,11 @@ def _by_decoder(
 
 def _after_first(decoder: Decoder, labels: Sequence[Sequence[int]]) -> list[float]:
     """The log-probability of each label's tokens after its first, one label a slot."""
-    inputs_NM = torch.zeros(len(labels), max(map(len, labels)) - 1, dtype=torch.long, device=decoder.device)
-    if inputs_NM.shape[1] == 0:
+    rows = [label[:-1] for label in labels]
+    if not any(rows):
         return [0.0] * len(labels)
-    for slot, label in enumerate(labels):
-        inputs_NM[slot, : len(label) - 1] = torch.as_tensor(label[:-1])
-    hidden_NMD = decoder.extend(inputs_NM)
-    return [_sum(decoder.logits(hidden_NMD[slot, : len(label) - 1]), label[1:]) for slot, label in enumerate(labels)]
+    parts_TD = decoder.extend(rows).split([len(row) for row in rows])
+    return [_sum(decoder.logits(part_TD), label[1:]) for part_TD, label in zip(parts_TD, labels, strict=True)]
 
 
 def _sum(logits_TV: Tensor, tokens_T: Sequence[int]) -> float:
