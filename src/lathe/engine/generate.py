@@ -204,16 +204,16 @@ def _read(
     """Reads a prompt into a slot, taking over what it shares with any prompt that stands in the cache; its first new token."""
     shared = 0
     if isinstance(decoder, Decoder):
-        source = max(range(len(held)), key=lambda place: _common(held[place], prompt_N))
-        shared = _common(held[source], prompt_N)
+        source = max(range(len(held)), key=lambda place: common_length(held[place], prompt_N))
+        shared = common_length(held[source], prompt_N)
         if shared and source != slot:
             decoder.copy_prefix(source, slot, shared)
     held[slot] = prompt_N
     return int(_greedy(decoder, decoder.prefill(slot, prompt_N, shared)[None]))
 
 
-def _common(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> int:
-    """Length of the common beginning, at least one token short of the second."""
+def common_length(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> int:
+    """Length of the common beginning, at least one token short of the second: its last is read for its hidden state."""
     length = min(len(first_N), len(second_N) - 1)
     differ = np.flatnonzero(first_N[:length] != second_N[:length])
     return int(differ[0]) if len(differ) else length

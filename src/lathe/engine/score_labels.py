@@ -22,6 +22,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.generate import common_length
 from lathe.errors import InputError
 
 MOST_SLOTS = 64
@@ -90,7 +91,7 @@ def _by_decoder(
     # Neighbours begin alike, and labels of like length waste no padding.
     for place in sorted(range(len(prompts)), key=lambda place: tuple(prompts[place])):
         prompt_T = np.asarray(prompts[place], dtype=np.int64)
-        last_D = decoder.prefill(0, prompt_T, _shared(held_T, prompt_T))
+        last_D = decoder.prefill(0, prompt_T, common_length(held_T, prompt_T))
         held_T = prompt_T
         first_V = torch.log_softmax(decoder.logits(last_D[None]).float(), dim=-1)[0]
         for slot in range(1, slots):
@@ -117,13 +118,6 @@ def _sum(logits_TV: Tensor, tokens_T: Sequence[int]) -> float:
     """The log-probability of T tokens, each from its own row of logits."""
     wanted_T1 = torch.as_tensor(tokens_T, dtype=torch.long, device=logits_TV.device)[:, None]
     return float(torch.log_softmax(logits_TV.float(), dim=-1).gather(1, wanted_T1).double().sum())
-
-
-def _shared(held_T: NDArray[np.int64], prompt_T: NDArray[np.int64]) -> int:
-    """Tokens of the prompt that stand in the slot already; its last one is read again, for its hidden state."""
-    length = min(len(held_T), len(prompt_T) - 1)
-    differ = np.flatnonzero(held_T[:length] != prompt_T[:length])
-    return int(differ[0]) if len(differ) else length
 
 
 @torch.inference_mode()

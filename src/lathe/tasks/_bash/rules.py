@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lathe import tfidf
 from lathe.contracts import Baseline
 from lathe.records import Example, TaskSetup
+from lathe.tasks._majority import Rule, fit_majority
 
-Rule = Callable[[Example], str]
 VALUE = re.compile(r"'[^']+'|\"[^\"]+\"|(?<![\w.])[\w*-]*[./*\d][\w./*-]*\w|\*\.\w+|\d+")
 """What looks like a value in a sentence: something quoted, a path, a pattern, a number."""
 
@@ -18,13 +17,6 @@ VALUE = re.compile(r"'[^']+'|\"[^\"]+\"|(?<![\w.])[\w*-]*[./*\d][\w./*-]*\w|\*\.
 def values(text: str) -> list[str]:
     """The values of a sentence in order, without quotes."""
     return [found.strip("'\"").rstrip(".") for found in VALUE.findall(text)]
-
-
-def fit_majority(training: Sequence[Example], _: TaskSetup) -> Rule:
-    """The most frequent command of the training rows; nothing where there are none."""
-    counts = Counter(example.completion for example in training)
-    answer = counts.most_common(1)[0][0] if counts else ""
-    return lambda example: answer
 
 
 def fit_nearest(training: Sequence[Example], setup: TaskSetup) -> Rule:

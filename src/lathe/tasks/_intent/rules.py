@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lathe import tfidf
 from lathe.contracts import Baseline
 from lathe.records import Example, TaskSetup
-
-Rule = Callable[[Example], str]
-
-
-def fit_majority(training: Sequence[Example], _: TaskSetup) -> Rule:
-    """The most frequent label of the training rows; nothing where there are none."""
-    counts = Counter(example.completion for example in training)
-    answer = counts.most_common(1)[0][0] if counts else ""
-    return lambda example: answer
+from lathe.tasks._majority import Rule, fit_majority
 
 
 def fit_nearest(training: Sequence[Example], setup: TaskSetup) -> Rule:
