@@ -59,7 +59,7 @@ class Answer:
 
 
 @dataclass
-class _Writing:
+class Writing:
     """An answer under way, in one slot."""
 
     index: int
@@ -140,57 +140,100 @@ def _generate_group(
     stop_ids: frozenset[int],
     most_guesses: int,
 ) -> Iterator[Answer]:
-    """Answers of one group: slots 0 .. len(writing) - 1 of the cache are always the ones in use."""
-    guesses = most_guesses if isinstance(decoder, Decoder) else 0
-    capacity = max(prompts[index].need for index in group) + guesses
-    slots = min(max(1, token_budget // capacity), len(group), MOST_SLOTS)
-    decoder.reserve(slots, capacity)
-    held: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * slots
+    """Answers of one group."""
+    capacity = max(prompts[index].need for index in group) + guesses_of(decoder, most_guesses)
+    count = min(max(1, token_budget // capacity), len(group), MOST_SLOTS)
+    slots = Slots(decoder, count, capacity, stop_ids, most_guesses)
     waiting = list(reversed(group))
-    writing: list[_Writing] = []
-    while waiting or writing:
-        while waiting and len(writing) < slots:
-            index, slot = waiting.pop(), len(writing)
-            begun = time.perf_counter()
-            prompt = prompts[index]
-            first = _read(decoder, held, slot, np.asarray(prompt.ids, dtype=np.int64))
-            entry = _Writing(index, prompt.max_new_tokens, time.perf_counter() - begun, Lookup(prompt.ids))
-            entry.write([first], stop_ids)
-            writing.append(entry)
-        for slot in reversed(range(len(writing))):
-            entry, finish = writing[slot], _finish(writing[slot], stop_ids)
-            if finish is None:
-                continue
-            yield Answer(entry.index, entry.ids[:-1] if finish == "stop" else entry.ids, finish, entry.seconds)
-            last = len(writing) - 1
-            if slot != last:
-                decoder.move(last, slot)
-                held[slot], writing[slot] = held[last], writing[last]
-            writing.pop()
-        if writing:
-            begun = time.perf_counter()
-            _write_on(decoder, writing, guesses, stop_ids)
-            share = (time.perf_counter() - begun) / len(writing)
-            for entry in writing:
-                entry.seconds += share
+    while waiting or slots.writing:
+        while waiting and slots.free:
+            slots.begin(waiting[-1], prompts[waiting.pop()])
+        yield from slots.finished()
+        if slots.writing:
+            slots.write_on()
 
 
-def _write_on(
-    decoder: Decoder | ReferenceDecoder, writing: Sequence[_Writing], guesses: int, stop_ids: frozenset[int]
-) -> None:
-    """One pass: each answer's last token and the guesses after it; each answer grows by the guesses that were right and
-    one token more."""
-    rows = [[entry.ids[-1], *entry.guess(guesses)] for entry in writing]
-    best_T = _greedy(decoder, decoder.extend(rows)).tolist()
-    added, start = [], 0
-    for entry, row in zip(writing, rows, strict=True):
-        best = best_T[start : start + len(row)]
-        right = _right(row[1:], best)
-        entry.learn(len(row) - 1, right)
-        entry.write(best[: right + 1], stop_ids)
-        added.append(right + 1)
-        start += len(row)
-    decoder.keep(torch.tensor(added, device=decoder.device))
+def guesses_of(decoder: Decoder | ReferenceDecoder, most: int = MOST_GUESSES) -> int:
+    """Tokens that the decoder can check ahead in one pass, `most` at most: so much room a slot needs beyond its answer."""
+    return most if isinstance(decoder, Decoder) else 0
+
+
+class Slots:
+    """The answers under way: one in each of the first slots of a decoder's cache, the others free.
+
+    capacity: tokens of a slot: prompt, answer and guesses. What is asked of `begin` must fit.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder | ReferenceDecoder,
+        count: int,
+        capacity: int,
+        stop_ids: frozenset[int],
+        most_guesses: int = MOST_GUESSES,
+    ) -> None:
+        decoder.reserve(count, capacity)
+        self.writing: list[Writing] = []
+        """Answer by slot."""
+        self._decoder = decoder
+        self._stop_ids = stop_ids
+        self._guesses = guesses_of(decoder, most_guesses)
+        self._held: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * count
+
+    @property
+    def free(self) -> int:
+        """Slots without an answer."""
+        return len(self._held) - len(self.writing)
+
+    def begin(self, index: int, prompt: Prompt) -> None:
+        """Reads a prompt into a free slot and writes its first token."""
+        begun = time.perf_counter()
+        first = _read(self._decoder, self._held, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
+        entry = Writing(index, prompt.max_new_tokens, time.perf_counter() - begun, Lookup(prompt.ids))
+        entry.write([first], self._stop_ids)
+        self.writing.append(entry)
+
+    def finished(self) -> Iterator[Answer]:
+        """The answers that have come to their end; their slots are free then."""
+        for slot in reversed(range(len(self.writing))):
+            entry, finish = self.writing[slot], _finish(self.writing[slot], self._stop_ids)
+            if finish is not None:
+                yield Answer(entry.index, entry.ids[:-1] if finish == "stop" else entry.ids, finish, entry.seconds)
+                self._free(slot)
+
+    def drop(self, index: int) -> None:
+        """Breaks off the answer to a prompt, if it is under way."""
+        for slot, entry in enumerate(self.writing):
+            if entry.index == index:
+                self._free(slot)
+                return
+
+    def _free(self, slot: int) -> None:
+        """The last answer moves into the slot, so that those in use stay the first ones."""
+        last = len(self.writing) - 1
+        if slot != last:
+            self._decoder.move(last, slot)
+            self._held[slot], self.writing[slot] = self._held[last], self.writing[last]
+        self.writing.pop()
+
+    def write_on(self) -> None:
+        """One pass: each answer's last token and the guesses after it; each answer grows by the guesses that were right and
+        one token more."""
+        begun = time.perf_counter()
+        rows = [[entry.ids[-1], *entry.guess(self._guesses)] for entry in self.writing]
+        best_T = _greedy(self._decoder, self._decoder.extend(rows)).tolist()
+        added, start = [], 0
+        for entry, row in zip(self.writing, rows, strict=True):
+            best = best_T[start : start + len(row)]
+            right = _right(row[1:], best)
+            entry.learn(len(row) - 1, right)
+            entry.write(best[: right + 1], self._stop_ids)
+            added.append(right + 1)
+            start += len(row)
+        self._decoder.keep(torch.tensor(added, device=self._decoder.device))
+        share = (time.perf_counter() - begun) / len(self.writing)
+        for entry in self.writing:
+            entry.seconds += share
 
 
 def _right(guess: Sequence[int], best: Sequence[int]) -> int:
@@ -224,7 +267,7 @@ def _greedy(decoder: Decoder | ReferenceDecoder, hidden: Tensor) -> Tensor:
     return decoder.logits(hidden).argmax(dim=-1)
 
 
-def _finish(entry: _Writing, stop_ids: frozenset[int]) -> Literal["stop", "length"] | None:
+def _finish(entry: Writing, stop_ids: frozenset[int]) -> Literal["stop", "length"] | None:
     if entry.ids[-1] in stop_ids:
         return "stop"
     return "length" if len(entry.ids) >= entry.limit else None
