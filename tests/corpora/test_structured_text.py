@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from lathe.corpora._structured_text import drills, fields, renderings, tasks, words
 from lathe.corpora._structured_text.draft import ANSWER, SEPARATOR
+from lathe.corpora._structured_text.facts import Fact, invent
 from lathe.corpora.structured_text import CORPUS, document, generate
 
 SEEDS = st.integers(0, 10**9)
@@ -52,15 +54,41 @@ def test_every_family_appears_and_about_half_of_the_documents_are_chats() -> Non
     assert 0.4 < chats < 0.7
 
 
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict | list):
+        return [leaf for part in (value.values() if isinstance(value, dict) else value) for leaf in _leaves(part)]
+    return [value]
+
+
 @given(SEEDS)
-def test_a_lookup_gives_each_asked_label_the_value_that_its_text_gives(seed: int) -> None:
+def test_a_lookup_asks_for_strings_that_its_text_gives_letter_for_letter_unless_they_have_another_notation(
+    seed: int,
+) -> None:
     made = document(seed, 0, longest=900, lookup_share=1.0)
     assert made.family == "lookup"
-    values = [made.text[start:end].strip().strip('"') for start, end, weight in made.weights if weight == ANSWER]
-    question = made.text[: next(start for start, _, weight in made.weights if weight == ANSWER)].lower()
-    assert values
-    # Letters apart: a sentence begins with a capital, whatever the value that it begins with.
-    assert all(value.removesuffix("<|im_end|>").lower() in question for value in values)
+    question, _, answer = made.text.partition("<|im_start|>assistant\n")
+    if not answer.startswith("{"):
+        return
+    text, choices = question.lower(), set(re.findall(r'"([^"]+)"(?=[|,}\] ])', question))
+    rewritten = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d")
+    strings = [leaf for leaf in _leaves(json.loads(answer.split("<|im_end|>")[0])) if isinstance(leaf, str)]
+    assert all(leaf.lower() in text for leaf in strings if not rewritten.fullmatch(leaf) and leaf not in choices)
+
+
+@given(SEEDS)
+def test_facts_of_one_set_have_different_labels_and_the_text_calls_no_two_of_them_the_same(seed: int) -> None:
+    facts = [item for item in invent(Random(seed), 9, 0) if isinstance(item, Fact)]
+    assert len({fact.label for fact in facts}) == len({fact.spoken for fact in facts}) == 9
+
+
+@given(SEEDS)
+def test_clock_times_mean_their_target(seed: int) -> None:
+    value = fields.scalar(fields.Field(("x",), "time"), Random(seed))
+    hour, minute = map(int, value.target.split(":"))
+    for shown in value.surfaces[1:]:
+        spoken, spoken_minute, half = re.fullmatch(r"(\d+)[:.h](\d\d)\s?([ap]?)\.?m?\.?", shown.lower()).groups()
+        assert int(spoken_minute) == minute
+        assert (int(spoken) % 12 + (12 if half == "p" else 0) if half else int(spoken)) == hour
 
 
 def test_documents_that_drill_no_lookups_do_not_depend_on_the_share_of_lookups() -> None:
@@ -116,7 +144,7 @@ def test_spelled_dates_mean_their_target() -> None:
         when = date.fromisoformat(value.target)
         for shown in value.surfaces:
             assert str(when.year) in shown
-            assert re.search(rf"\b0?{when.day}\b", shown)
+            assert re.search(rf"\b0?{when.day}(st|nd|rd|th)?\b", shown)
 
 
 @given(SEEDS)

@@ -19,6 +19,7 @@ from lathe.corpora._structured_text import fields, words
 from lathe.corpora._structured_text.draft import ANSWER, CUE, FREE, Draft
 from lathe.corpora._structured_text.renderings import dump
 
+_PLAIN_KINDS = tuple(kind for kind in fields.STRING_KINDS if kind != "choice")
 _PRINTABLE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:#+=@%&*!?$~^<>[]{}()|'\"\\,; "
 
 
@@ -33,7 +34,7 @@ def random_string(rng: Random, longest: int) -> str:
         lambda: words.coined(rng).capitalize(),
         lambda: words.any_word(rng),
         lambda: str(rng.randint(0, 99999)),
-        lambda: fields.scalar(fields.Field(("x",), rng.choice(fields.STRING_KINDS[:-5])), rng).target,
+        lambda: fields.scalar(fields.Field(("x",), rng.choice(_PLAIN_KINDS)), rng).target,
     )
     if shape < 0.5:
         makers = (rng.choice(makers[:4]),)
@@ -198,7 +199,8 @@ def normalise(rng: Random, room: int) -> Draft:
     draft = Draft()
     arrow = rng.choice((" -> ", " => ", "\t", " = ", " becomes "))
     kinds = rng.sample(
-        ("date", "money", "integer", "boolean", "percent", "decimal", "null", "choice"), rng.randint(1, 4)
+        ("date", "date", "time", "money", "integer", "boolean", "percent", "decimal", "null", "choice"),
+        rng.randint(1, 4),
     )
     key_styles = rng.sample(("snake", "camel", "pascal", "kebab"), 2)
     while draft.length < min(room * 0.8, 700):

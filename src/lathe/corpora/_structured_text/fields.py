@@ -43,6 +43,11 @@ CURRENCIES = {
     "CAD": "C$",
     "PLN": "zł ",
 }
+CURRENCY_WORDS = {"USD": "dollars", "EUR": "euros", "GBP": "pounds", "JPY": "yen", "INR": "rupees", "CHF": "francs"}
+SMALL_NUMBERS = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen twenty
+""".split()  # noqa: SIM905 - a word list is read as text
 _HEX = "0123456789abcdef"
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DIGITS = "0123456789"
@@ -71,12 +76,11 @@ STRING_KINDS = (
     "version",
     "choice",
     "choice",
-    "time",
     "coined",
     "title",
 )
 NUMBER_KINDS = ("integer", "integer", "decimal", "decimal", "money", "percent", "coordinate")
-OTHER_KINDS = ("boolean", "date", "date", "datetime", "null")
+OTHER_KINDS = ("boolean", "date", "date", "datetime", "time", "null")
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,8 @@ def _number(kind: str, rng: Random) -> Value:
         whole = rng.choice(
             (rng.randint(0, 20), rng.randint(0, 999), rng.randint(1000, 99999), rng.randint(10**5, 10**8))
         )
-        return Value(whole, (str(whole), *(_grouped(whole, 0, rng) if whole > 999 else ())))
+        spelled = (SMALL_NUMBERS[whole],) if whole <= 20 else ()
+        return Value(whole, (str(whole), *(_grouped(whole, 0, rng) if whole > 999 else spelled)))
     if kind == "percent":
         drawn = round(rng.uniform(0, 100), rng.choice((0, 1, 2)))
         share = int(drawn) if drawn == int(drawn) else drawn
@@ -239,27 +244,48 @@ def _number(kind: str, rng: Random) -> Value:
     if kind == "money":
         currency = rng.choice(tuple(CURRENCIES))
         shown = f"{number:,.2f}"
-        return Value(number, (*plain, f"{CURRENCIES[currency]}{shown}", f"{shown} {currency}", f"{currency} {shown}"))
+        spoken = (f"{shown} {CURRENCY_WORDS[currency]}",) if currency in CURRENCY_WORDS else ()
+        signed = f"{CURRENCIES[currency]}{shown}"
+        return Value(number, (*plain, signed, signed, f"{shown} {currency}", f"{currency} {shown}", *spoken))
     return Value(number, plain)
 
 
 def _date(rng: Random) -> tuple[str, tuple[str, ...]]:
     year, month, day = rng.randint(1960, 2039), rng.randint(1, 12), rng.randint(1, 28)
     name = MONTHS[month - 1]
+    ordinal = f"{day}{'th' if 10 < day < 14 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
     iso = f"{year}-{month:02d}-{day:02d}"
     return iso, (
         iso,
         f"{day} {name} {year}",
+        f"{day} {name} {year}",
+        f"{name} {day}, {year}",
         f"{name} {day}, {year}",
         f"{day} {name[:3]} {year}",
+        f"{name[:3]} {day}, {year}",
         f"{year}/{month:02d}/{day:02d}",
         f"{day:02d}.{month:02d}.{year}",
-        f"{name[:3]} {day}, {year}",
+        f"the {ordinal} of {name} {year}",
+    )
+
+
+def _clock(rng: Random) -> tuple[str, tuple[str, ...]]:
+    """Hours and minutes, and how people write them."""
+    hour, minute = rng.randint(0, 23), rng.choice((rng.randint(0, 59), rng.choice(range(0, 60, 5))))
+    half, twelve = "pm" if hour > 11 else "am", (hour - 1) % 12 + 1
+    clock = f"{hour:02d}:{minute:02d}"
+    return clock, (
+        clock,
+        f"{twelve}:{minute:02d} {half}",
+        f"{twelve}:{minute:02d} {half}",
+        f"{twelve}:{minute:02d} {half.upper()}",
+        f"{twelve}.{minute:02d} {half[0]}.m.",
+        f"{hour}h{minute:02d}",
     )
 
 
 def _time(rng: Random) -> str:
-    clock = f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}"
+    clock, _ = _clock(rng)
     return clock if rng.random() < 0.5 else f"{clock}:{rng.randint(0, 59):02d}"
 
 
@@ -312,8 +338,6 @@ def _string(kind: str, rng: Random) -> str:
         )
     if kind == "version":
         return rng.choice(("", "v")) + ".".join(str(rng.randint(0, 20)) for _ in range(rng.randint(2, 4)))
-    if kind == "time":
-        return _time(rng)
     return _code(rng)
 
 
@@ -343,6 +367,9 @@ def scalar(field_: Field, rng: Random) -> Value:
     if kind == "date":
         iso, surfaces = _date(rng)
         return Value(iso, surfaces)
+    if kind == "time":
+        clock, surfaces = _clock(rng)
+        return Value(clock, surfaces)
     if kind == "datetime":
         iso, surfaces = _date(rng)
         clock = _time(rng)
@@ -415,3 +442,17 @@ def target(record: Record, style: str) -> dict[str, Any]:
         else:
             answer[name] = value.target
     return answer
+
+
+def other_words(label: tuple[str, ...], rng: Random) -> tuple[str, ...]:
+    """The label worded differently: a word left out, added or bent, or the words turned round with "of"."""
+    draw = rng.random()
+    if draw < 0.2:
+        place = rng.randrange(len(label))
+        return (*label[:place], label[place] + rng.choice(("s", "ed", "ing", "er")), *label[place + 1 :])
+    if len(label) == 1 or draw < 0.45:
+        return (words.word(rng), *label) if rng.random() < 0.5 else (*label, words.word(rng))
+    if draw < 0.8:
+        gone = rng.randrange(len(label))
+        return label[:gone] + label[gone + 1 :]
+    return (label[-1], "of", *label[:-1])

@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from lathe.corpora._structured_text import words
-from lathe.corpora._structured_text.fields import Field, Record, Value, key, target
+from lathe.corpora._structured_text.fields import Field, Record, Value, key, other_words, target
 
 _LABEL_STYLES = (
     "title",
@@ -74,22 +74,12 @@ def reworded(record: Record, rng: Random) -> dict[Field, Any]:
             if field.kind == "rows"
             else value
         )
-        label = _reworded(field.label, rng) if rng.random() < 0.5 else field.label
+        label = other_words(field.label, rng) if rng.random() < 0.5 else field.label
         if label != field.label and label not in taken:
             taken.add(label)
             field = replace(field, label=label)
         changed[field] = inner
     return changed
-
-
-def _reworded(label: tuple[str, ...], rng: Random) -> tuple[str, ...]:
-    draw = rng.random()
-    if len(label) == 1 or draw < 0.25:
-        return (words.word(rng), *label) if rng.random() < 0.5 else (*label, words.word(rng))
-    if draw < 0.7:
-        gone = rng.randrange(len(label))
-        return label[:gone] + label[gone + 1 :]
-    return (label[-1], "of", *label[:-1])
 
 
 def columns(record: Record, rng: Random, plain: bool) -> str:
