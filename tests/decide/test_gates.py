@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 from reports import arms, recipe, report, right, verdict
 
+from lathe import stats
 from lathe.decide.gates import careful, hold
 from lathe.records import GateResult, GateSpec
 
@@ -127,3 +129,23 @@ def test_models_no_better_than_the_base_are_passed_less_often_than_the_budget_al
         draws = np.random.default_rng(6).multinomial(n, [rate / 2, rate / 2, 1 - rate], (400, 20))
         wrong = [any(passed(int(w), int(lost), n, look) for look, (w, lost, _) in enumerate(row, 1)) for row in draws]
         assert np.mean(wrong) <= 0.05
+
+
+def test_twenty_models_no_better_than_the_base_are_deployed_less_often_than_the_budget_allows() -> None:
+    """The paired gate, 300 times over: twenty tuned models, all on the rows of one base, none of them better than it."""
+
+    @cache
+    def deployed(wins: int, losses: int, n: int, look: int) -> bool:
+        return careful(wins, losses, n, 1 - stats.spent(0.05, look)).low > 0
+
+    draw = np.random.default_rng(11)
+    for n, rate, change in ((50, 0.5, 0.4), (240, 0.3, 0.2), (1000, 0.02, 0.02)):
+        wrong = 0
+        for _ in range(300):
+            base = draw.random(n) < rate
+            wins = draw.binomial((~base).sum(), change * rate, size=20)
+            losses = draw.binomial(base.sum(), change * (1 - rate), size=20)
+            wrong += any(
+                deployed(int(w), int(b), n, look) for look, (w, b) in enumerate(zip(wins, losses, strict=True), 1)
+            )
+        assert wrong / 300 <= 0.05

@@ -154,8 +154,14 @@ def test_rows_needed_is_the_first_number_that_decides() -> None:
 # ------------------------------------------------------------------------------------------ simulated coverage
 
 
-@pytest.mark.parametrize("n", [20, 100, 500, 3000])
-@pytest.mark.parametrize(("win", "loss"), [(0.3, 0.1), (0.25, 0.25), (0.45, 0.05)])
+@pytest.mark.parametrize(
+    ("n", "win", "loss"),
+    [
+        *((n, *rates) for n in (20, 100, 500, 3000) for rates in ((0.3, 0.1), (0.25, 0.25), (0.45, 0.05))),
+        *((n, 0.07, 0.03) for n in (100, 500, 3000)),
+        *((n, 0.02, 0.01) for n in (500, 3000)),
+    ],
+)
 def test_the_paired_interval_covers_as_often_as_it_says(n: int, win: float, loss: float) -> None:
     """Measured at 95 %: 0.94 to 0.97. With fewer than some three discordant items it covers more often, never less."""
     size = 4000 if n <= 100 else 800
