@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
+    from lathe.errors import LatheError
     from lathe.records import Example, Json, Message, Prediction, Row, ShippedFile, TaskSetup, TrainJob, TrainResult
 
 
@@ -195,6 +196,42 @@ class Session(ABC):
         """Frees the model."""
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What an answer under way has grown by. new_tokens: of the whole answer so far."""
+
+    text: str
+    new_tokens: int
+
+
+Heard = Callable[["Piece | Prediction | LatheError"], None]
+"""Called by a thread of the runtime, and may neither block nor raise: any number of pieces, then once the whole answer or why
+there is none."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a service holds. at_once: answers under way side by side; tokens: of a prompt and its answer together, at most."""
+
+    at_once: int
+    tokens: int
+
+
+class Service(ABC):
+    """A loaded model that is asked at any time, from any thread."""
+
+    @abstractmethod
+    def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
+        """Takes a request, which must fit the room, and returns what breaks its answer off: nothing is heard of it after a while.
+
+        A request without messages is continued from its `prompt_ids`. pieces: whether to tell the text as it is written.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees the model; answers under way end with an error."""
+
+
 class Runtime(ABC):
     """Runs a model."""
 
@@ -205,6 +242,10 @@ class Runtime(ABC):
     @abstractmethod
     def open(self, model: Model, threads: int | None = None) -> Session:
         """Loads. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
+
+    @abstractmethod
+    def serve(self, model: Model, room: Room, threads: int | None = None) -> Service:
+        """Loads, to be asked by many at a time. Raises as `open` does."""
 
 
 # -------------------------------------------------------------------------------------------------- exports

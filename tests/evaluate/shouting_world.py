@@ -19,7 +19,9 @@ from lathe.contracts import (
     Metric,
     Model,
     Request,
+    Room,
     Runtime,
+    Service,
     Session,
     Task,
 )
@@ -94,6 +96,9 @@ class Script(Runtime):
     def open(self, model: Model, threads: int | None = None) -> Session:
         self.models.append(model)
         return ScriptSession(self)
+
+    def serve(self, model: Model, room: Room, threads: int | None = None) -> Service:
+        raise NotImplementedError
 
 
 @dataclass

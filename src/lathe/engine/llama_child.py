@@ -1,6 +1,6 @@
 """llama.cpp's server in a process of its own: what a file makes it do ends there, and its memory is the file's.
 
-    echo '{"path": "model.gguf", "context": 2048, "threads": 1, "token": "..."}' | python -m lathe.engine.llama_child
+    echo '{"path": "model.gguf", "context": 2048, "threads": 1, "at_once": 1, "token": "..."}' | python -m lathe.engine.llama_child
 
 Writes one JSON line, {"address": ...} or {"error": ...}, and serves until its standard input ends, as it does with the parent.
 """
@@ -23,7 +23,7 @@ def serve(asked: dict[str, Any]) -> int:
     settings = xllamacpp.CommonParams()
     settings.model.path = asked["path"]
     settings.n_ctx = asked["context"]
-    settings.n_parallel = 1
+    settings.n_parallel = asked["at_once"]
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = asked["threads"]
     settings.hostnames = ["127.0.0.1"]
     settings.api_keys = [asked["token"]]

@@ -21,14 +21,15 @@ import sys
 import urllib.error
 import urllib.request
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import psutil
 
+from lathe.contracts import Piece
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import Message
 
@@ -41,6 +42,8 @@ SECONDS = 600.0
 """Longest wait for one answer."""
 FORCING = 1e4
 """Added to a token's logit, this leaves no other."""
+EVENT = b"data: "
+"""Begins each line of an answer that is streamed."""
 GRACE_SECONDS = 2.0
 """How long a child that broke off an answer may take to be seen as gone."""
 
@@ -55,10 +58,22 @@ class Completion:
     seconds: float
 
 
-class LlamaServer:
-    """One loaded file. context: most tokens of prompt and answer together. threads: None = one for a small file, else all cores."""
+@dataclass(frozen=True)
+class Streamed:
+    """A greedy answer that was told in pieces. new_tokens: without the token that ended it. text: a broken character at its end, as
+    the limit of tokens can leave one, is left out."""
 
-    def __init__(self, path: Path, context: int, threads: int | None = None) -> None:
+    text: str
+    new_tokens: int
+    finish: Literal["stop", "length"]
+    seconds: float
+
+
+class LlamaServer:
+    """One loaded file. context: most tokens of prompt and answer together. threads: None = one for a small file, else all cores.
+    at_once: answers under way side by side, each with a context of its own."""
+
+    def __init__(self, path: Path, context: int, threads: int | None = None, at_once: int = 1) -> None:
         check_gguf(path)
         if find_spec(PACKAGE) is None:
             raise Unavailable(f"running a GGUF file needs the package {PACKAGE}", hint=f"Install it with: {INSTALL}")
@@ -69,7 +84,8 @@ class LlamaServer:
         weakref.finalize(self, _end, self._child)
         asked = {
             "path": str(path),
-            "context": context,
+            "context": context * at_once,
+            "at_once": at_once,
             "threads": threads or suited_threads(path),
             "token": self._token,
         }
@@ -135,10 +151,27 @@ class LlamaServer:
     def complete(self, ids: Sequence[int], max_new_tokens: int) -> Completion:
         """The greedy answer to prompt ids, ended by the file's own end tokens."""
         said = self._complete(ids, n_predict=max_new_tokens)
-        finish: Literal["stop", "length"] = "length" if said["stop_type"] == "limit" else "stop"
         tokens = [int(id) for id in said["tokens"]]
-        seconds = (said["timings"]["prompt_ms"] + said["timings"]["predicted_ms"]) / 1000
-        return Completion(tokens[:-1] if said["stop_type"] == "eos" else tokens, str(said["content"]), finish, seconds)
+        ids = tokens[:-1] if said["stop_type"] == "eos" else tokens
+        return Completion(ids, str(said["content"]), _finish(said), _seconds(said))
+
+    def stream(self, ids: Sequence[int], max_new_tokens: int) -> Generator[Piece | Streamed]:
+        """As `complete`, told while it is written; the last is the whole. To break the answer off, close the generator."""
+        asked = self._greedily(ids, n_predict=max_new_tokens, stream=True)
+        text = ""
+        with self._answer("/completion", asked) as lines:
+            for line in lines:
+                if not line.startswith(EVENT):
+                    continue
+                said = json.loads(line[len(EVENT) :])
+                if "error" in said:
+                    raise LatheError(f"llama.cpp broke off an answer: {said['error'].get('message')}")
+                text += said["content"]
+                count = said["tokens_predicted"]
+                if said["content"]:
+                    yield Piece(said["content"], count)
+                if said["stop"]:
+                    yield Streamed(text, count - (said["stop_type"] == "eos"), _finish(said), _seconds(said))
 
     def stops_at(self, ids: Sequence[int], token: int) -> bool:
         """Whether an answer to the prompt really ends where it comes to `token`: it is made to write nothing else."""
@@ -157,17 +190,25 @@ class LlamaServer:
         return {int(one["id"]): float(one["logprob"]) for one in found}
 
     def _complete(self, ids: Sequence[int], **options: object) -> Mapping[str, Any]:
-        asked = {"prompt": list(ids), "temperature": 0.0, "cache_prompt": True, "return_tokens": True, **options}
-        return self._post("/completion", asked)
+        return self._post("/completion", self._greedily(ids, **options))
+
+    def _greedily(self, ids: Sequence[int], **options: object) -> dict[str, object]:
+        return {"prompt": list(ids), "temperature": 0.0, "cache_prompt": True, "return_tokens": True, **options}
 
     def _post(self, path: str, body: Mapping[str, object]) -> Mapping[str, Any]:
+        with self._answer(path, body) as answer:
+            return dict(json.load(answer))
+
+    @contextlib.contextmanager
+    def _answer(self, path: str, body: Mapping[str, object]) -> Iterator[IO[bytes]]:
+        """What the child answers, as a stream. Faults while it is read are re-worded as well."""
         if self._child.poll() is not None:
             raise self._ended()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
         request = urllib.request.Request(self._address + path, json.dumps(body).encode(), headers, method="POST")
         try:
             with _NO_PROXY.open(request, timeout=SECONDS) as answer:
-                said = json.load(answer)
+                yield answer
         except urllib.error.HTTPError as error:
             raise InputError(f"llama.cpp refused {path}: {_reason(error)}") from error
         except (OSError, ValueError) as error:
@@ -175,7 +216,15 @@ class LlamaServer:
                 self._child.wait(GRACE_SECONDS)
                 raise self._ended() from error
             raise LatheError(f"llama.cpp did not answer {path}: {error}") from error
-        return dict(said)
+
+
+def _finish(said: Mapping[str, Any]) -> Literal["stop", "length"]:
+    return "length" if said["stop_type"] == "limit" else "stop"
+
+
+def _seconds(said: Mapping[str, Any]) -> float:
+    """Time that the answer took, prompt and all, without what it waited for."""
+    return float(said["timings"]["prompt_ms"] + said["timings"]["predicted_ms"]) / 1000
 
 
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -8,9 +8,10 @@ Found as the runtime `fake`, it answers every prompt with the text of its last t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from lathe.contracts import Ability, GenerateSettings, Model, Request, Runtime, Session
+from lathe.contracts import Ability, GenerateSettings, Heard, Model, Piece, Request, Room, Runtime, Service, Session
 from lathe.records import Prediction
 
 Rule = Callable[[Request], str | None]
@@ -39,6 +40,24 @@ class FakeSession(Session):
         """Nothing to free."""
 
 
+class FakeService(Service):
+    """Answers at once, word by word."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._session = FakeSession(rule)
+
+    def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
+        (answer,) = self._session.generate([request], GenerateSettings())
+        words = re.findall(r"\s*\S+|\s+$", answer.text) if pieces else []
+        for count, word in enumerate(words, start=1):
+            heard(Piece(word, count))
+        heard(answer)
+        return lambda: None
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
 class Fake(Runtime):
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -49,6 +68,10 @@ class Fake(Runtime):
     def open(self, model: Model, threads: int | None = None) -> FakeSession:
         """The same session for every model: nothing is loaded."""
         return FakeSession(self._rule)
+
+    def serve(self, model: Model, room: Room, threads: int | None = None) -> FakeService:
+        """As `open`."""
+        return FakeService(self._rule)
 
 
 def answering(rule: Rule) -> Fake:

@@ -1,22 +1,26 @@
 """Answers of a GGUF file through llama.cpp, as any user of the file gets them: by its own template, tokenizer and end tokens.
 
-`prompt_ids` and `stop_ids` are not used: what is measured is the file, and a wrong template in it has to show in the score.
+`prompt_ids` and `stop_ids` are not used where there are messages: what is measured is the file, and a wrong template in it has to
+show in the score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.util import find_spec
+from threading import Event
 from typing import TYPE_CHECKING
 
-from lathe.contracts import Ability, GenerateSettings, Model, Request, Runtime, Session
-from lathe.errors import InputError
+from lathe.contracts import Ability, GenerateSettings, Heard, Model, Piece, Request, Room, Runtime, Service, Session
+from lathe.errors import InputError, LatheError
 from lathe.records import Prediction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lathe.engine.llama_server import LlamaServer
+    from lathe.engine.llama_server import Completion, LlamaServer, Streamed
 
 
 class LlamaCppSession(Session):
@@ -39,19 +43,62 @@ class LlamaCppSession(Session):
         for request in sorted(requests, key=lambda request: rendered[request.id]):
             ids = server.tokenize(rendered[request.id])
             answer = server.complete(ids, request.max_new_tokens)
-            yield Prediction(
-                id=request.id,
-                text=answer.text,
-                finish=answer.finish,
-                prompt_tokens=len(ids),
-                new_tokens=len(answer.ids),
-                seconds=answer.seconds,
-            )
+            yield _prediction(request, ids, answer, len(answer.ids))
 
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+
+class LlamaCppService(Service):
+    """A file that is loaded once; each answer under way has a thread that listens to it."""
+
+    def __init__(self, path: Path, room: Room, threads: int | None) -> None:
+        from lathe.engine.llama_server import LlamaServer
+
+        self._server = LlamaServer(path, room.tokens, threads, room.at_once)
+        self._listeners = ThreadPoolExecutor(room.at_once, "answers")
+
+    def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
+        dropped = Event()
+        self._listeners.submit(self._listen, request, heard, pieces, dropped)
+        return dropped.set
+
+    def _listen(self, request: Request, heard: Heard, pieces: bool, dropped: Event) -> None:
+        try:
+            if not dropped.is_set():
+                self._answer(request, heard, pieces, dropped)
+        except LatheError as error:
+            heard(error)
+
+    def _answer(self, request: Request, heard: Heard, pieces: bool, dropped: Event) -> None:
+        """Closing the stream early is what makes llama.cpp stop."""
+        server = self._server
+        ids = server.tokenize(server.render(request.messages)) if request.messages else request.prompt_ids
+        with closing(server.stream(ids, request.max_new_tokens)) as stream:
+            for said in stream:
+                if dropped.is_set():
+                    return
+                if not isinstance(said, Piece):
+                    heard(_prediction(request, ids, said, said.new_tokens))
+                elif pieces:
+                    heard(said)
+
+    def close(self) -> None:
+        self._server.close()
+        self._listeners.shutdown()
+
+
+def _prediction(request: Request, ids: Sequence[int], answer: Completion | Streamed, new_tokens: int) -> Prediction:
+    return Prediction(
+        id=request.id,
+        text=answer.text,
+        finish=answer.finish,
+        prompt_tokens=len(ids),
+        new_tokens=new_tokens,
+        seconds=answer.seconds,
+    )
 
 
 class LlamaCpp(Runtime):
@@ -62,14 +109,22 @@ class LlamaCpp(Runtime):
 
     def open(self, model: Model, threads: int | None = None) -> LlamaCppSession:
         """Raises InputError where the model names no GGUF file."""
-        from lathe.engine.llama_server import check_gguf
+        return LlamaCppSession(_file_of(model), threads)
 
-        if model.gguf_file is None:
-            raise InputError(
-                "the runtime llama_cpp runs a GGUF file, and none was named", hint="Ship one: ship: [gguf_q8_0]."
-            )
-        check_gguf(model.gguf_file)
-        return LlamaCppSession(model.gguf_file, threads)
+    def serve(self, model: Model, room: Room, threads: int | None = None) -> LlamaCppService:
+        """Raises InputError where the model names no GGUF file, or one that llama.cpp cannot load."""
+        return LlamaCppService(_file_of(model), room, threads)
+
+
+def _file_of(model: Model) -> Path:
+    from lathe.engine.llama_server import check_gguf
+
+    if model.gguf_file is None:
+        raise InputError(
+            "the runtime llama_cpp runs a GGUF file, and none was named", hint="Ship one: ship: [gguf_q8_0]."
+        )
+    check_gguf(model.gguf_file)
+    return model.gguf_file
 
 
 RUNTIME = LlamaCpp()

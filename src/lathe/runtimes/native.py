@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lathe.contracts import Ability, GenerateSettings, Model, Request, Runtime, Session
+from lathe.contracts import Ability, GenerateSettings, Heard, Model, Request, Room, Runtime, Service, Session
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from lathe.engine.live import Live
     from lathe.records import Prediction
     from lathe.text.tokenizer import Tokenizer
 
@@ -48,18 +49,44 @@ class NativeSession(Session):
         self._model = None
 
 
+class NativeService(Service):
+    """A loaded model and the thread that owns it."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
+        return self._live.begin(request, heard, pieces)
+
+    def close(self) -> None:
+        self._live.close()
+
+
 class Native(Runtime):
     def ability(self) -> Ability:
         return Ability.with_packages("torch", "transformers", "peft", "safetensors")
 
     def open(self, model: Model, threads: int | None = None) -> NativeSession:
         """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
-        from lathe.engine import devices
-        from lathe.engine.model import load_merged
-        from lathe.text import tokenizer
+        loaded, tok = _loaded(model)
+        return NativeSession(loaded, tok, threads)
 
-        loaded = load_merged(model).to(devices.pick_device())
-        return NativeSession(loaded, tokenizer.load(model.base_folder), threads)
+    def serve(self, model: Model, room: Room, threads: int | None = None) -> NativeService:
+        """As `open`. The tokenizer's own stop tokens end an answer."""
+        from lathe.engine.live import Live
+
+        loaded, tok = _loaded(model)
+        return NativeService(
+            Live(loaded, tok, at_once=room.at_once, tokens=room.tokens, stop_ids=tok.stop_ids, threads=threads)
+        )
+
+
+def _loaded(model: Model) -> tuple[PreTrainedModel, Tokenizer]:
+    from lathe.engine import devices
+    from lathe.engine.model import load_merged
+    from lathe.text import tokenizer
+
+    return load_merged(model).to(devices.pick_device()), tokenizer.load(model.base_folder)
 
 
 RUNTIME = Native()
