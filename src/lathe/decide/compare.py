@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lathe import pooled, stats
 from lathe.errors import InputError
-from lathe.records import EvalReport, PairedDifference
+from lathe.records import EvalReport, ItemScore, PairedDifference
 
 
 def unlike(first: EvalReport, second: EvalReport) -> str | None:
@@ -24,8 +22,9 @@ def unlike(first: EvalReport, second: EvalReport) -> str | None:
 def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float) -> PairedDifference:
     """First arm minus second in one metric, over the items that both have a value for.
 
-    Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap, of an F1 over the whole set. `difference` is
-    None where nothing was measured on both; the bounds are None where too few items have a value.
+    Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap, of an F1 over the whole set. Items of one
+    document go together: counts are divided by their design effect, and documents are resampled whole. `difference` is None where
+    nothing was measured on both; the bounds are None where too few items have a value.
     Raises InputError where rows, items or scorer differ.
     """
     reason = unlike(first, second)
@@ -38,26 +37,29 @@ def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float
         return _of_ratios(first, second, metric, confidence)
     if pooled.is_pooled(kind):
         return _of_pooled(first, second, metric, kind, confidence)
-    pairs = _both(_values(first, metric), _values(second, metric))
-    n, wins, losses = len(pairs), sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
-    low, high, p_value, method = None, None, None, ""
+    pairs = gaps(first, second, metric)
+    n, wins, losses = len(pairs), sum(gap > 0 for gap, _ in pairs), sum(gap < 0 for gap, _ in pairs)
+    differences, origins = [gap for gap, _ in pairs], [item.origin() for _, item in pairs]
+    low, high, p_value, method, each = None, None, None, "", 1.0
     if n and kind == "proportion":
-        low, high = stats.tango(wins, losses, n, confidence)
-        p_value, method = stats.mcnemar(wins, losses), "tango and exact mcnemar"
-    elif n >= stats.FEWEST:
-        low, high, p_value = stats.bootstrap_mean([a - b for a, b in pairs], confidence)
+        each = stats.design_effect(differences, origins, confidence)
+        low, high = stats.tango(wins / each, losses / each, n / each, confidence)
+        p_value, method = stats.mcnemar(wins / each, losses / each), "tango and exact mcnemar"
+    elif found := stats.bootstrap_clustered(differences, origins, confidence):
+        low, high, p_value = found
         method = "paired bootstrap"
     return PairedDifference(
         metric=metric,
         first=first.arm,
         second=second.arm,
-        difference=sum(a - b for a, b in pairs) / n if n else None,
+        difference=sum(differences) / n if n else None,
         low=low,
         high=high,
         p_value=p_value,
         n=n,
         wins=wins,
         losses=losses,
+        design_effect=each,
         method=method,
     )
 
@@ -118,7 +120,7 @@ def _of_pooled(
     ]
     found = pooled.difference([a for a, _ in pairs], [b for _, b in pairs], average, confidence) if pairs else None
     bounds = found.bounds if found else None
-    values = _both(_values(first, metric), _values(second, metric))
+    differences = [gap for gap, _ in gaps(first, second, metric)]
     return PairedDifference(
         metric=metric,
         first=first.arm,
@@ -128,21 +130,18 @@ def _of_pooled(
         high=bounds.high if bounds else None,
         p_value=bounds.p_value if bounds else None,
         n=len(pairs),
-        wins=sum(a > b for a, b in values),
-        losses=sum(a < b for a, b in values),
+        wins=sum(gap > 0 for gap in differences),
+        losses=sum(gap < 0 for gap in differences),
         method="paired bootstrap" if bounds else "",
     )
 
 
-def _both(first: Sequence[float | None], second: Sequence[float | None]) -> list[tuple[float, float]]:
-    """The pairs that both arms have a value for."""
-    return [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+def gaps(first: EvalReport, second: EvalReport, metric: str) -> list[tuple[float, ItemScore]]:
+    """First minus second and the item, for each item that both arms have a value for."""
+    both = ((a, a.values.get(metric), b.values.get(metric)) for a, b in zip(first.items, second.items, strict=True))
+    return [(one - other, item) for item, one, other in both if one is not None and other is not None]
 
 
 def _kind(report: EvalReport, metric: str) -> str:
     score = report.score(metric)
     return score.kind if score else ""
-
-
-def _values(report: EvalReport, metric: str) -> Sequence[float | None]:
-    return [item.values.get(metric) for item in report.items]

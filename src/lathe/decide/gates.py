@@ -8,7 +8,7 @@ thirty-one do not show a rate of 0.98 (Clopper-Pearson: 0.89), and the gate then
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lathe import pooled, stats
@@ -48,21 +48,34 @@ def judged(report: EvalReport, metric: str, confidence: float) -> Judged | None:
             return None
         low, high, _ = bounds
         return Judged(value, low, high, shrinking(value, low, high, n), n)
-    measured = [v for item in report.items if (v := item.values.get(metric)) is not None]
+    pairs = [(v, item.origin()) for item in report.items if (v := item.values.get(metric)) is not None]
+    measured, origins = [v for v, _ in pairs], [origin for _, origin in pairs]
     if score.kind == "proportion":
-        low, high = stats.clopper_pearson(sum(measured), n, confidence)
-        return Judged(value, low, high, lambda m: stats.clopper_pearson(value * m, m, confidence), n)
+        each = stats.design_effect(measured, origins, confidence)
+
+        def with_rows(m: float) -> stats.Bounds:
+            return stats.clopper_pearson(value * m / each, m / each, confidence)
+
+        return Judged(value, *with_rows(n), with_rows, n)
     if score.kind == "mean" and min(measured) >= 0 and max(measured) <= 1:
-        low, high = stats.bounded_mean(measured, confidence)
+        low, high = _bounded(measured, origins, confidence)
     elif n < stats.FEWEST:
         return None
     elif score.kind == "ratio":
-        pairs = [(item.values.get("new_tokens"), item.values.get("latency_seconds")) for item in report.items]
-        above, below = zip(*((a, b) for a, b in pairs if a and b), strict=True)
+        both = [(item.values.get("new_tokens"), item.values.get("latency_seconds")) for item in report.items]
+        above, below = zip(*((a, b) for a, b in both if a and b), strict=True)
         low, high = stats.bootstrap_ratio(above, below, confidence)
     else:
         low, high, _ = stats.bootstrap_mean(measured, confidence)
     return Judged(value, low, high, shrinking(value, low, high, n), n)
+
+
+def _bounded(values: Sequence[float], origins: Sequence[str], confidence: float) -> stats.Bounds:
+    """The bounds of a mean of scores from 0 to 1; wider where items of one document go together."""
+    found, together = stats.bounded_mean(values, confidence), stats.bootstrap_clustered(values, origins, confidence)
+    if together is None or len(set(origins)) == len(origins):
+        return found
+    return stats.Bounds(min(found.low, together.low), max(found.high, together.high))
 
 
 def shrinking(value: float, low: float, high: float, n: int) -> Callable[[int], stats.Bounds]:
@@ -134,20 +147,19 @@ def paired_gain(
         return None
     value, n = difference.difference, difference.n
     if yes_or_no:
-        wins, losses = difference.wins / n, difference.losses / n
-        found = Judged(
-            value,
-            *careful(difference.wins, difference.losses, n, confidence),
-            lambda m: careful(wins * m, losses * m, m, confidence),
-            n,
-        )
+        wins, losses, each = difference.wins / n, difference.losses / n, difference.design_effect
+
+        def with_rows(m: float) -> stats.Bounds:
+            return careful(wins * m / each, losses * m / each, m / each, confidence)
+
+        found = Judged(value, *with_rows(n), with_rows, n)
     else:
         low, high = difference.low, difference.high
         found = Judged(value, low, high, shrinking(value, low, high, n), n)
     return found if higher_is_better else found.turned()
 
 
-def careful(wins: float, losses: float, n: int, confidence: float) -> stats.Bounds:
+def careful(wins: float, losses: float, n: float, confidence: float) -> stats.Bounds:
     """Tango's interval, reaching to zero where exact McNemar sees no difference at the same confidence."""
     low, high = stats.tango(wins, losses, n, confidence)
     if stats.mcnemar(wins, losses) >= 1 - confidence:

@@ -6,6 +6,7 @@ Wilson for yes/no metrics, bootstrap for means; gates are held against the more 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ def _item(task: Task, setup: TaskSetup, example: Example, prediction: Prediction
     }
     reason = verdict.reason if answered else NO_ANSWER
     counts = {metric: dict(by_class) for metric, by_class in verdict.counts.items()}
-    return ItemScore(id=example.id, values=values, reason=reason, meta=example.meta, counts=counts)
+    document = hashlib.sha256(example.input.encode()).hexdigest()[:16]
+    return ItemScore(id=example.id, values=values, reason=reason, meta=example.meta, document=document, counts=counts)
 
 
 def scores(
@@ -65,7 +67,7 @@ def scores(
     """All numbers of an arm: the task's metrics, then what every arm is measured by."""
     return (
         *(metric_score(metric, scored, confidence) for metric in metrics),
-        *(_score(q.name, q.kind, False, values_of(scored, q.name), confidence) for q in QUANTITIES),
+        *(_score(q.name, q.kind, False, scored, confidence) for q in QUANTITIES),
         _tokens_per_second(scored, confidence),
         _single("peak_bytes", peak_bytes),
     )
@@ -75,31 +77,27 @@ def metric_score(metric: Metric, scored: Sequence[ItemScore], confidence: float)
     """One metric of the task over a set of items."""
     if pooled.is_pooled(metric.kind):
         return _pooled(metric.name, metric.kind, scored, confidence)
-    return _score(metric.name, metric.kind, metric.higher_is_better, values_of(scored, metric.name), confidence)
-
-
-def values_of(scored: Sequence[ItemScore], name: str) -> list[float | None]:
-    """The value of one metric for each item; None where it was not measured."""
-    return [item.values.get(name) for item in scored]
+    return _score(metric.name, metric.kind, metric.higher_is_better, scored, confidence)
 
 
 def _score(
     name: str,
     kind: Literal["proportion", "mean", "amount"],
     higher_is_better: bool,
-    values: Sequence[float | None],
+    scored: Sequence[ItemScore],
     confidence: float,
 ) -> Score:
-    measured = [value for value in values if value is not None]
+    found = [(value, item.origin()) for item in scored if (value := item.values.get(name)) is not None]
+    measured, origins = [value for value, _ in found], [origin for _, origin in found]
     n = len(measured)
-    bounds, method = _bounds(kind, measured, confidence)
+    bounds, method = _bounds(kind, measured, origins, confidence)
     return Score(
         metric=name,
         value=sum(measured) / n if n else None,
         low=bounds.low if bounds else None,
         high=bounds.high if bounds else None,
         n=n,
-        not_measured=len(values) - n,
+        not_measured=len(scored) - n,
         method=method,
         kind=kind,
         higher_is_better=higher_is_better,
@@ -123,14 +121,15 @@ def _pooled(name: str, kind: pooled.Average, scored: Sequence[ItemScore], confid
     )
 
 
-def _bounds(kind: str, measured: Sequence[float], confidence: float) -> tuple[stats.Bounds | None, str]:
-    """The interval and its method; a few numbers say too little about the mean of many."""
+def _bounds(
+    kind: str, measured: Sequence[float], origins: Sequence[str], confidence: float
+) -> tuple[stats.Bounds | None, str]:
+    """The interval and its method; a few numbers say too little about the mean of many. Items of one document go together."""
     if kind == "proportion" and measured:
-        return stats.wilson(sum(measured), len(measured), confidence), "wilson"
-    if len(measured) < stats.FEWEST:
-        return None, ""
-    found = stats.bootstrap_mean(measured, confidence)
-    return stats.Bounds(found.low, found.high), "bootstrap"
+        each = stats.design_effect(measured, origins, confidence)
+        return stats.wilson(sum(measured) / each, len(measured) / each, confidence), "wilson"
+    found = stats.bootstrap_clustered(measured, origins, confidence)
+    return (stats.Bounds(found.low, found.high), "bootstrap") if found else (None, "")
 
 
 def _tokens_per_second(scored: Sequence[ItemScore], confidence: float) -> Score:

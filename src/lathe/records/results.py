@@ -83,9 +83,16 @@ class ItemScore(Record):
     values: dict[str, float | None] = Field(description="metric -> value; None = not measured")
     reason: str = Field("", description="why it is not right, in a word or two; empty where the primary metric is 1")
     meta: dict[str, str] = Field(default_factory=dict)
+    document: str = Field(
+        "", description="hash of the input: items with the same one succeed and fail together; empty = stands alone"
+    )
     counts: dict[str, dict[str, tuple[int, int, int]]] = Field(
         default_factory=dict, description="metric that is an F1 over the set -> class -> (matched, gold, said)"
     )
+
+    def origin(self) -> str:
+        """What the item goes together with: its document, else itself."""
+        return self.document or self.id
 
 
 class Score(Record):
@@ -156,6 +163,10 @@ class PairedDifference(Record):
     n: int
     wins: int = Field(0, description="items that only the first got right (or got higher)")
     losses: int = 0
+    design_effect: float = Field(
+        1.0,
+        description="items that weigh as much as one, where several come from one document; counts are divided by it",
+    )
     method: str = ""
 
 

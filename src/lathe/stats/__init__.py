@@ -6,14 +6,14 @@
     mcnemar(7, 1)                    -> 0.0703                          do they differ at all?
     detectable(213, 0.3, 0.95)       -> 0.104                           what difference would be found, mostly?
     bootstrap_mean(f1, 0.95)         -> Bootstrap(low, high, p_value)   any mean, or a mean of paired differences
-    design_effect(values, documents) -> 2.4                             items of one document that weigh as much as one
+    design_effect(values, docs, 0.95) -> 2.4                            items of one document that weigh as much as one
 
 All intervals are two-sided. What is random takes a seed and gives the same bounds for the same values for ever.
 Coverage is simulated in tests/stats/, at n from 20 to 3,000.
 """
 
 from lathe.stats.budget import MOST_ROWS, holm, rows_needed, spent
-from lathe.stats.groups import Stratum, bootstrap_clustered, design_effect, stratified, tango_clustered
+from lathe.stats.groups import Stratum, bootstrap_clustered, design_effect, stratified
 from lathe.stats.means import (
     FEWEST,
     Bootstrap,
@@ -30,6 +30,5 @@ from lathe.stats.rates import clopper_pearson, wilson
 __all__ = [
     "FEWEST", "MOST_ROWS", "Bootstrap", "Bounds", "Statistic", "Stratum", "beta_cdf", "beta_quantile", "bootstrap",
     "bootstrap_clustered", "bootstrap_mean", "bootstrap_ratio", "bounded_mean", "clopper_pearson", "critical", "design_effect",
-    "detectable", "holm", "mcnemar", "normal_quantile", "rows_needed", "spent", "stratified", "student_quantile", "tango",
-    "tango_clustered", "wilson",
+    "detectable", "holm", "mcnemar", "normal_quantile", "rows_needed", "spent", "stratified", "student_quantile", "tango", "wilson",
 ]  # fmt: skip

@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from lathe.stats.means import FEWEST, Bootstrap, bootstrap
-from lathe.stats.pairs import tango
+from lathe.stats.means import FEWEST, Bootstrap, bootstrap, bootstrap_mean
 from lathe.stats.quantiles import Bounds, critical, student_quantile
 
 
@@ -25,38 +24,27 @@ class Stratum(NamedTuple):
     bounds: Bounds
 
 
-def design_effect(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
-    """How many items weigh as much as one independent item, from 1 to the mean size of a cluster and beyond.
+def design_effect(values: Sequence[float], clusters: Sequence[Hashable], confidence: float) -> float:
+    """How many items weigh as much as one independent item: 1 where each stands alone, the size of the clusters where they agree.
 
-    values: shape (n,); clusters: shape (n,), what each item comes from. The variance of the mean with clusters, K / (K - 1) times
-    the squared sums of residuals by cluster, over its variance without them. Where nothing varies there is nothing to tell it
-    from, and each cluster counts as one item. Rao and Scott (1992), Biometrics 48:577.
+    values: shape (n,); clusters: shape (n,), what each item comes from. The variance of the mean with K clusters, K / (K - 1) times
+    the squared sums of residuals by cluster, over its variance without them; counts divided by it go into an interval of rates.
+    Rao and Scott (1992), Biometrics 48:577. It is itself estimated from K clusters, so Student's t with K - 1 degrees takes
+    the place of z. Where nothing varies there is nothing to tell it from, and each cluster counts as one item.
     """
-    n = len(values)
+    n, k = len(values), len(set(clusters))
+    if k == n:
+        return 1.0
     mean = sum(values) / n
+    alone = sum((value - mean) ** 2 for value in values) * n / (n - 1)
+    if k == 1 or alone == 0:
+        return n / k
     sums: dict[Hashable, float] = defaultdict(float)
     for value, cluster in zip(values, clusters, strict=True):
         sums[cluster] += value - mean
-    k = len(sums)
-    alone = sum((value - mean) ** 2 for value in values) * n / max(n - 1, 1)
-    if k == 1 or alone == 0:
-        return n / k
-    return max(1.0, k / (k - 1) * sum(part * part for part in sums.values()) / alone)
-
-
-def tango_clustered(differences: Sequence[float], clusters: Sequence[Hashable], confidence: float) -> Bounds:
-    """Tango's interval of two rates on the same items, where items of a cluster go together.
-
-    differences: shape (n,), 1 where only the first arm is right, -1 where only the second. All counts are divided by the design
-    effect (Rao and Scott 1992), which is itself estimated from K clusters: Student's t with K - 1 degrees takes the place of z.
-    """
-    k = len(set(clusters))
-    if k == 1:
-        return Bounds(-1.0, 1.0)
-    wider = (student_quantile((1 + confidence) / 2, k - 1) / critical(confidence)) ** 2 if k < len(clusters) else 1.0
-    each = design_effect(differences, clusters) * wider
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    return tango(wins / each, losses / each, len(differences) / each, confidence)
+    together = k / (k - 1) * sum(part * part for part in sums.values())
+    wider = student_quantile((1 + confidence) / 2, k - 1) / critical(confidence)
+    return max(1.0, together / alone) * wider**2
 
 
 def bootstrap_clustered(
@@ -73,6 +61,8 @@ def bootstrap_clustered(
         sizes[cluster] += 1
     if len(sums) < FEWEST:
         return None
+    if len(sums) == len(values):
+        return bootstrap_mean(values, confidence, seed)
     return bootstrap([list(sums.values()), list(sizes.values())], lambda s: s[0] / s[1], confidence, seed)
 
 

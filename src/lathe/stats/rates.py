@@ -7,7 +7,7 @@ import math
 from lathe.stats.quantiles import Bounds, beta_quantile, critical
 
 
-def wilson(k: float, n: int, confidence: float) -> Bounds:
+def wilson(k: float, n: float, confidence: float) -> Bounds:
     """Interval of a rate: k right of n, for reading. Its coverage is near `confidence` on average over rates.
 
     Wilson (1927), JASA 22:209; recommended by Brown, Cai and DasGupta (2001), Statistical Science 16:101.
@@ -18,7 +18,7 @@ def wilson(k: float, n: int, confidence: float) -> Bounds:
     return Bounds(0.0 if k <= 0 else centre - half, 1.0 if k >= n else centre + half)
 
 
-def clopper_pearson(k: float, n: int, confidence: float) -> Bounds:
+def clopper_pearson(k: float, n: float, confidence: float) -> Bounds:
     """Interval of a rate, for judging: covers with at least `confidence` whatever the rate is.
 
     Clopper and Pearson (1934), Biometrika 26:404, as beta quantiles; k may be a fraction in forecasts of more rows.
