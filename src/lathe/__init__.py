@@ -4,6 +4,9 @@
     run = lathe.run("recipe.yaml")          # the whole chain; the same as `lathe run recipe.yaml`
     run.ask("Order 17 from Mira: two lamps")  # {"base": ..., "tuned": ...}
 
+    model = lathe.load("runs/2026-11-20T081500-tickets-3f9c1a")
+    model.extract("Order 17 from Mira: two lamps")  # {"order_id": 17, "customer": "Mira", ...}
+
 Each verb of the command line is a function here; those that work on a run are methods of `lathe.Run`.
 """
 
@@ -15,12 +18,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run as Run
+    from lathe.pipeline import load as load
     from lathe.pipeline import run as run
     from lathe.pretrain import pretrain as pretrain
 
 PUBLIC = {
     "Run": ("lathe.pipeline", "Run"),
     "run": ("lathe.pipeline", "run"),
+    "load": ("lathe.pipeline", "load"),
     "demo": ("lathe.pipeline", "demo"),
     "check": ("lathe.data.check", "check_file"),
     "new": ("lathe.data.new", "propose"),

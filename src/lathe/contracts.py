@@ -18,11 +18,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from lathe.errors import LatheError
     from lathe.records import Example, Json, Message, Prediction, Row, ShippedFile, TaskSetup, TrainJob, TrainResult
+    from lathe.records.check import AnswerKind
 
 
 # ---------------------------------------------------------------------------------------------------- tasks
@@ -72,6 +74,9 @@ class Baseline:
     fit: Callable[[Sequence[Example], TaskSetup], Callable[[Example], str]]
 
 
+_NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
 class Task(ABC):
     """Knows what a right answer is. Pure functions: no file, clock, environment or unseeded randomness."""
 
@@ -84,6 +89,8 @@ class Task(ABC):
     """Keys of `Example.meta` by which results are reported."""
     baselines: ClassVar[tuple[Baseline, ...]]
     worked: ClassVar[tuple[Worked, ...]]
+    answers: ClassVar[AnswerKind] = "text"
+    """What `value` reads in an answer: its words, a JSON value, or one of a set of labels."""
 
     @abstractmethod
     def example(self, row: Row, setup: TaskSetup) -> Example:
@@ -92,6 +99,28 @@ class Task(ABC):
     @abstractmethod
     def score(self, example: Example, text: str, setup: TaskSetup) -> ItemVerdict:
         """Judges one answer. Never raises on any text; the gold completion scores best on every metric."""
+
+    def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
+        """What an answer says, as `score` reads it; None where it says nothing that can be read. Never raises on any text."""
+        return text.strip() or None
+
+    def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
+        """A target that `example` accepts, for a question whose right answer nobody knows."""
+        return "unknown"
+
+    def question(
+        self, text: str, setup: TaskSetup, schema: str | None = None, fields: Mapping[str, Json] = _NOTHING
+    ) -> Example:
+        """An item to ask with, prompted as a row is. schema: its name; fields: what else a row of the task has.
+
+        Raises TaskMismatch where a field is missing.
+        """
+        row = {
+            **{setup.fields.get(name, name): value for name, value in fields.items()},
+            setup.fields.get("input", "input"): text,
+            setup.fields.get("target", "target"): self.stand_in(setup, schema),
+        }
+        return self.example(row if schema is None else {**row, setup.schema_key: schema}, setup)
 
     @abstractmethod
     def worked_setup(self) -> TaskSetup:

@@ -36,6 +36,7 @@ from lathe.records import (
 from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, stage_inputs
 
 if TYPE_CHECKING:
+    from lathe.ask import Specialist
     from lathe.contracts import Progress
     from lathe.records import Status, Verification
 
@@ -362,6 +363,12 @@ class Run:
         return status.status(self.folder)
 
     def _both_sides(self, arm: str, progress: Progress) -> None:
+    def specialist(self) -> Specialist:
+        """The tuned model, loaded once, to be asked often. Raises InputError where there is none yet."""
+        from lathe import ask
+
+        return ask.Specialist(ask.Questions(self.folder, self.locked))
+
         """Arms without training are chosen on validation and compared on test."""
         if arm == "base-few" and self.locked.recipe.evaluate.few_shot == 0:
             return
@@ -413,3 +420,8 @@ def run(recipe: str | Path, *sets: str, root: Path = Path("runs"), new: bool = F
 def demo(root: Path = Path("runs")) -> Run:
     """Runs the shipped demo: the bundled base on a generated task."""
     return run("demo", root=root)
+def load(run: str | Path) -> Specialist:
+    """The tuned model of a run folder: an object with `generate`, `extract` and `classify`. Raises InputError, Unavailable."""
+    return Run.open(run).specialist()
+
+

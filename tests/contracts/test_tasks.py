@@ -113,6 +113,36 @@ def test_an_example_ends_with_the_users_turn_and_has_all_slices(name: str) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_question_is_prompted_as_a_row_is(name: str) -> None:
+    task, setup, _, worked = worked_example(name)
+    asked = [(setup, dict(worked.row))]
+    for corpus in (plugins.load("corpora", corpus) for corpus in plugins.names("corpora")):
+        if corpus.task == name:
+            asked += [(TaskSetup(schemas=dict(corpus.schemas())), dict(row)) for row in corpus.rows(3, 30)]
+    for known, row in asked:
+        example = task.example(row, known)
+        fields = {field: value for field, value in row.items() if field not in ("input", "target", known.schema_key)}
+        schema = row.get(known.schema_key)
+        assert task.question(example.input, known, schema, fields).messages == example.messages
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_value_of_a_right_answer_is_what_it_says(name: str) -> None:
+    task, setup, example, _ = worked_example(name)
+    for known, row in [(setup, example), *corpus_examples(name)]:
+        right = json.loads(row.completion) if task.answers == "json" else row.completion
+        assert task.value(row.completion, row, known) == right
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(text=st.text(max_size=200) | st.text(alphabet='{}[]",:01truefalsnN \n\\', max_size=200))
+def test_the_value_of_any_text_is_of_the_tasks_kind_or_nothing(name: str, text: str) -> None:
+    task, setup, example, _ = worked_example(name)
+    kinds = {"json": (dict, list), "label": (str,), "text": (str,)}[task.answers]
+    assert isinstance(task.value(text, example, setup), (*kinds, type(None)))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_row_without_the_right_fields_is_refused_with_the_way_out(name: str) -> None:
     task = plugins.load("tasks", name)
     with pytest.raises(TaskMismatch) as caught:

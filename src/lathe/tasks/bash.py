@@ -14,7 +14,7 @@ form, and how dangerous an answer is says a lint (`lathe risk`), which is no bou
 from __future__ import annotations
 
 from lathe.contracts import ItemVerdict, Task
-from lathe.records import Example, Message, Row, TaskSetup
+from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.shell import gate
 from lathe.shell.canonical import canonical, programs
 from lathe.shell.judge import is_valid, judge
@@ -78,6 +78,10 @@ class Bash(Task):
             },
             reason="" if right else _reason(command, gold, valid=valid, sentence=sentence, harmless=harmless),
         )
+
+    def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
+        """The command, taken out of a code fence. Nothing has judged it: see `lathe risk`."""
+        return answers.unfenced(text)[0] or None
 
     def worked_setup(self) -> TaskSetup:
         """Nothing is needed."""

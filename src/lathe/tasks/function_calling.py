@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 
 from lathe.contracts import ItemVerdict, Metric, Task
-from lathe.records import Example, Message, Row, TaskSetup
+from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._calls import rows
 from lathe.tasks._calls.answers import NOT_A_CALL, calls_in
 from lathe.tasks._calls.functions import prompt, signatures
@@ -77,6 +77,7 @@ class FunctionCalling(Task):
     slices = ("kind",)
     baselines = BASELINES
     worked = WORKED
+    answers = "json"
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row; its gold calls must fit the functions. `kind` follows from the row as in BFCL's categories."""
@@ -111,6 +112,14 @@ class FunctionCalling(Task):
             },
             reason=fault,
         )
+
+    def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
+        """The calls of the answer, each with name and arguments; [] where it says that nothing is to be called."""
+        found = calls_in(text)
+        return None if found.problem else [{"name": call.name, "arguments": call.arguments} for call in found.calls]
+
+    def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
+        return []
 
     def worked_setup(self) -> TaskSetup:
         """Nothing: rows bring their own functions."""

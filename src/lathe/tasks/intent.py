@@ -64,6 +64,7 @@ class Intent(Task):
     slices = ("label", "form")
     baselines = BASELINES
     worked = WORKED
+    answers = "label"
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row; its label must be one of the set, where there is one."""
@@ -99,6 +100,15 @@ class Intent(Task):
             reason="" if right else _reason(said, labels),
             counts={"intent_macro_f1": counts},
         )
+
+    def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
+        """The label, where it is one of the set; without a set whatever was said."""
+        said, labels = text.strip(), labels_of(setup.schemas.get(example.meta.get("schema", "")))
+        return said if said and (said in labels or not labels) else None
+
+    def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
+        named = schema or next(iter(setup.schemas), "")  # a single set is every row's
+        return next(iter(labels_of(setup.schemas.get(named))), "unknown")
 
     def worked_setup(self) -> TaskSetup:
         """Four labels, shown in the prompt."""

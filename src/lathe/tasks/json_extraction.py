@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 
 from lathe.contracts import Baseline, ItemVerdict, Task
-from lathe.records import Example, Message, Row, TaskSetup
+from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._json import conformity, reading, rows, rules, slmbench, values
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
@@ -52,6 +52,7 @@ class JsonExtraction(Task):
     slices = ("complexity", "schema", "style")
     baselines = BASELINES
     worked = WORKED
+    answers = "json"
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row; the completion has the schema's order of keys where there is a schema."""
@@ -97,6 +98,15 @@ class JsonExtraction(Task):
             },
             reason=fault,
         )
+
+    def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
+        """The object of the answer, or the list where the schema asks for one."""
+        schema = setup.schemas.get(example.meta.get("schema", ""))
+        wants_list = isinstance(schema, dict) and schema.get("type") == "array"
+        return reading.read(text, "array" if wants_list else "object").value
+
+    def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
+        return {}
 
     def worked_setup(self) -> TaskSetup:
         """One schema, `ticket`, shown in the prompt."""

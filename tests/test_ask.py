@@ -1,0 +1,131 @@
+"""A tuned model that is loaded is asked with the prompt of its measurement, and its answers are read as they were scored."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+import lathe
+from lathe.ask import Specialist
+from lathe.errors import InputError
+from lathe.pipeline import Run
+from lathe.records import EvalReport, Example, Prediction
+from lathe.runs import read_rows
+from tiny_run import quiet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RECIPE = """\
+name: {name}
+base: {base}
+task: {task}
+data: {{source: rows.jsonl, split: {{validation: 0.2, test: 0.3}}}}
+schema: {{in_prompt: false, {schema}}}
+method: {{kind: lora, rank: 8}}
+train: {{epochs: {epochs}, examples_per_step: 8, token_budget: 2000, learning_rate: 0.03, threads: 1}}
+evaluate: {{few_shot: 0, max_new_tokens: 40}}
+"""
+COLOURS = {"red": "alpha", "blue": "beta"}
+
+
+def finished(folder: Path, base: Path, task: str, rows: list[dict[str, object]], epochs: int, schema: str = "") -> Run:
+    """A run that is trained and measured, of short rows that two layers can learn."""
+    folder.mkdir()
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "r.yaml").write_text(RECIPE.format(name=task, base=base, task=task, epochs=epochs, schema=schema))
+    run = Run.start(folder / "r.yaml", root=folder / "runs")
+    for stage in (run.prepare, run.plan, run.train):
+        stage(quiet)
+    run.evaluate("tuned", progress=quiet)
+    return run
+
+
+@pytest.fixture(scope="module")
+def labels(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    rng = random.Random(0)
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "colours.json").write_text(json.dumps(sorted(COLOURS.values())))
+    rows = [
+        {"input": f"{word} {rng.randint(0, 99)}", "target": COLOURS[word]} for word in rng.choices([*COLOURS], k=60)
+    ]
+    return finished(folder / "run", tiny_base, "intent", rows, 20, f"from: {folder / 'labels'}")
+
+
+@pytest.fixture(scope="module")
+def objects(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    rng = random.Random(0)
+    rows = [{"input": f"{word} {rng.randint(0, 99)}", "target": {"is": word}} for word in rng.choices([*COLOURS], k=60)]
+    return finished(tmp_path_factory.mktemp("runs") / "run", tiny_base, "json_extraction", rows, 50)
+
+
+def loaded(run: Run) -> Specialist:
+    return lathe.load(run.folder.path)
+
+
+def test_it_answers_the_test_rows_with_the_very_texts_of_the_measurement(labels: Run, objects: Run) -> None:
+    for run in (labels, objects):
+        measured = {one.id: one for one in read_rows(run.folder.predictions("tuned"), Prediction)}
+        rows = read_rows(run.folder.rows("test"), Example)
+        answers = loaded(run).answers([row.input for row in rows])
+        assert [(answer.text, answer.finish) for answer in answers] == [
+            (measured[row.id].text, measured[row.id].finish) for row in rows
+        ]
+
+
+def test_a_label_is_one_of_the_set_or_nothing(labels: Run) -> None:
+    model = loaded(labels)
+    said = [model.classify(f"{word} {number}") for word in COLOURS for number in (3, 14)]
+    assert said == ["alpha", "alpha", "beta", "beta"]
+    assert {answer.value for answer in model.answers(["zzzzz", "?"])} <= {"alpha", "beta", None}
+
+
+def test_json_comes_as_a_value(objects: Run) -> None:
+    model = loaded(objects)
+    assert model.extract("red 7") == {"is": "red"}
+    assert json.loads(model.generate("blue 7")) == {"is": "blue"}
+
+
+def test_the_wrong_method_says_which_is_right(labels: Run, objects: Run) -> None:
+    with pytest.raises(InputError) as caught:
+        loaded(labels).extract("red 7")
+    assert caught.value.hint == "Call classify instead."
+    with pytest.raises(InputError, match="whose answers are of the kind json"):
+        loaded(objects).classify("red 7")
+
+
+def test_a_text_that_leaves_no_room_for_an_answer_is_refused_with_its_length(labels: Run) -> None:
+    with pytest.raises(InputError, match="the model reads 512 with its answer"):
+        loaded(labels).generate("red " * 200)
+
+
+def test_the_answer_may_be_as_long_as_it_was_when_it_was_measured(labels: Run) -> None:
+    report = labels.folder.load(labels.folder.eval_report("tuned"), EvalReport)
+    assert labels.specialist()._questions.max_new_tokens == report.max_new_tokens == 40
+
+
+def test_a_schema_that_is_not_there_is_named(labels: Run) -> None:
+    with pytest.raises(InputError, match="no schema 'shapes'"):
+        loaded(labels).generate("red 7", schema="shapes")
+
+
+def test_base_and_tuned_model_are_asked_the_same(labels: Run) -> None:
+    answers = labels.ask("red 7")
+    assert (answers["tuned"], answers["schema"]) == ("alpha", "colours")
+    assert answers["base"] != answers["tuned"]
+
+
+def test_a_run_without_a_model_says_how_to_go_on(tiny_base: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"input": "red 1", "target": {"is": "red"}}\n' * 9)
+    (tmp_path / "r.yaml").write_text(
+        RECIPE.format(name="early", base=tiny_base, task="json_extraction", epochs=1, schema="")
+    )
+    run = Run.start(tmp_path / "r.yaml", root=tmp_path / "runs")
+    with pytest.raises(InputError) as caught:
+        loaded(run)
+    assert str(run.folder.path) in (caught.value.hint or "")
+    with pytest.raises(InputError, match="no run folder"):
+        lathe.load(tmp_path)
