@@ -115,6 +115,7 @@ def test_equal_arms_are_never_decided_by_more_rows() -> None:
 
 def test_models_no_better_than_the_base_are_passed_less_often_than_the_budget_allows() -> None:
     """The paired gate under its null hypothesis, twenty looks each, at several disagreement rates."""
+    from functools import cache
 
     from lathe.stats import spent
 
