@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class NativeSession(Session):
     """A loaded model and its tokenizer."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Tokenizer, threads: int | None) -> None:
+    def __init__(self, source: Model, model: PreTrainedModel, tokenizer: Tokenizer, threads: int | None) -> None:
+        self._source = source
         self._model: PreTrainedModel | None = model
         self._tokenizer = tokenizer
         self._threads = threads
@@ -26,16 +27,20 @@ class NativeSession(Session):
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
         from lathe.engine import devices
-        from lathe.engine.generate import Prompt, generate
+        from lathe.engine.generate import Prompt
+        from lathe.engine.generate_in_processes import generate_in_processes, processes
         from lathe.records import Prediction
 
         if self._model is None:
             raise ValueError("the session is closed")
         prompts = [Prompt(request.prompt_ids, request.max_new_tokens) for request in requests]
         stop_ids = settings.stop_ids or self._tokenizer.stop_ids
-        asked = settings.threads or self._threads
-        with devices.threads(devices.decoding_threads(asked, self._model.num_parameters())):
-            for answer in generate(self._model, prompts, token_budget=settings.token_budget, stop_ids=stop_ids):
+        asked, num_parameters = settings.threads or self._threads, self._model.num_parameters()
+        count = processes(len(prompts), asked or devices.usable_threads(), num_parameters)
+        with devices.threads(1 if count > 1 else devices.decoding_threads(asked, num_parameters)):
+            for answer in generate_in_processes(
+                self._model, self._source, prompts, count, token_budget=settings.token_budget, stop_ids=stop_ids
+            ):
                 yield Prediction(
                     id=requests[answer.index].id,
                     text=self._tokenizer.decode(answer.ids),
@@ -69,7 +74,7 @@ class Native(Runtime):
     def open(self, model: Model, threads: int | None = None) -> NativeSession:
         """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
         loaded, tok = _loaded(model)
-        return NativeSession(loaded, tok, threads)
+        return NativeSession(model, loaded, tok, threads)
 
     def serve(self, model: Model, room: Room, threads: int | None = None) -> NativeService:
         """As `open`. The tokenizer's own stop tokens end an answer."""

@@ -1,0 +1,114 @@
+"""Answers of a small model by several processes of one thread each: this one and helpers that load the same folders.
+
+    for answer in generate_in_processes(loaded, model, prompts, 2, token_budget=16384, stop_ids=frozenset({2})):
+        answer.index, answer.ids, answer.finish
+
+A product of a small model is over before a second thread is awake, so threads do not help it; processes that never wait for
+one another do. Which prompts a process answers is fixed beforehand, so the answers do not depend on who was faster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+
+import torch
+from transformers import PreTrainedModel
+
+from lathe.contracts import Model
+from lathe.engine import devices
+from lathe.engine.generate import Answer, Prompt, generate
+from lathe.engine.model import load_merged
+from lathe.errors import LatheError
+
+FEWEST_PROMPTS = 64
+"""Prompts for each process: fewer are answered before another process has loaded torch (3 to 5 s)."""
+
+
+def processes(num_prompts: int, threads: int, num_parameters: int) -> int:
+    """How many processes share `num_prompts`: one a thread for a small model on the CPU, 1 for every other."""
+    if num_parameters >= devices.SMALL_MODEL or devices.pick_device().type != "cpu":
+        return 1
+    return max(1, min(threads, num_prompts // FEWEST_PROMPTS))
+
+
+def generate_in_processes(
+    loaded: PreTrainedModel,
+    model: Model,
+    prompts: Sequence[Prompt],
+    count: int,
+    *,
+    token_budget: int,
+    stop_ids: frozenset[int],
+) -> Iterator[Answer]:
+    """As `generate`, by `count` processes; `loaded` is `model` in this one.
+
+    Raises as `generate`, and LatheError where a helper ends before its answers are there.
+    """
+    mine, *others = shared(prompts, count)
+    with contextlib.ExitStack() as helpers:
+        waiting = {helpers.enter_context(_helper(model)): share for share in others}
+        for line, share in waiting.items():
+            line.send(([prompts[index] for index in share], token_budget, stop_ids))
+        own = [prompts[index] for index in mine]
+        for answer in generate(loaded, own, token_budget=token_budget, stop_ids=stop_ids):
+            yield replace(answer, index=mine[answer.index])
+            yield from _arrived(waiting, timeout=0)
+        while waiting:
+            yield from _arrived(waiting, timeout=None)
+
+
+def shared(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
+    """Indices of the prompts for each process: in the order of their need, dealt out in turn."""
+    order = sorted(range(len(prompts)), key=lambda index: (-prompts[index].need, tuple(prompts[index].ids), index))
+    return [order[start::count] for start in range(count)]
+
+
+def _arrived(waiting: dict[Connection, list[int]], timeout: float | None) -> Iterator[Answer]:
+    """What helpers have sent, one answer a helper; a helper that has no more leaves `waiting`. timeout: seconds, None = until
+    something comes."""
+    for line in wait(list(waiting), timeout):
+        try:
+            told = line.recv()
+        except EOFError as error:
+            raise LatheError("a helper process of the generation ended; its message stands above") from error
+        if isinstance(told, LatheError):
+            raise told
+        if told is None:
+            del waiting[line]
+        else:
+            yield replace(told, index=waiting[line][told.index])
+
+
+@contextlib.contextmanager
+def _helper(model: Model) -> Iterator[Connection]:
+    """A process that answers what the line brings, until the block ends."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, model), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.terminate()
+        process.join()
+
+
+def _serve(line: Connection, model: Model) -> None:
+    """A helper's life: load, then prompts in, answers out, None after the last."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is told, and ends this one
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        prompts, token_budget, stop_ids = line.recv()
+        try:
+            for answer in generate(load_merged(model), prompts, token_budget=token_budget, stop_ids=stop_ids):
+                line.send(answer)
+        except LatheError as error:
+            line.send(error)
+        line.send(None)
