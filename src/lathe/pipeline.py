@@ -366,8 +366,9 @@ class Run:
     def specialist(self) -> Specialist:
         """The tuned model, loaded once, to be asked often. Raises InputError where there is none yet."""
         from lathe import ask
+        from lathe.questions import Questions
 
-        return ask.Specialist(ask.Questions(self.folder, self.locked))
+        return ask.Specialist(Questions(self.folder, self.locked))
 
         """Arms without training are chosen on validation and compared on test."""
         if arm == "base-few" and self.locked.recipe.evaluate.few_shot == 0:
