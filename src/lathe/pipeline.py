@@ -24,6 +24,7 @@ from lathe.records import (
     DoctorReport,
     EvalReport,
     LockedRecipe,
+    FileHash,
     Manifest,
     Plan,
     Recipe,
@@ -49,7 +50,8 @@ S = TypeVar("S", bound=StageRecord)
 
 @dataclass(frozen=True)
 class Stage:
-    """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them; after: earlier stages."""
+    """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them, `base:sizes` for the same
+    with only the size of the weights; after: earlier stages."""
 
     name: str
     reads: tuple[str, ...]
@@ -61,7 +63,7 @@ GENERATION = ("base", "evaluate.max_new_tokens", "evaluate.token_budget", "evalu
 STAGES: tuple[Stage, ...] = (
     Stage("doctor", ("trainer", "method.kind", "ship")),
     Stage("prepare", ("data", "schema", "task")),
-    Stage("plan", ("base", "method", "train", "evaluate", "seed"), ("prepare",)),
+    Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed"), ("prepare",)),
     Stage("base-zero", GENERATION, ("prepare",)),
     Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
     Stage("rule", ("evaluate.confidence",), ("prepare",)),
@@ -90,11 +92,16 @@ def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
         "base": [[Path(file.path).name, file.sha256] for file in locked.base_files],
         "data": [[Path(file.path).name, file.sha256] for file in locked.data_files],
     }
+        "base:sizes": [
+            *([file.path, file.sha256] for file in locked.base_files if not file.path.endswith(".safetensors")),
+            ["weights", locked.weight_bytes],
+        ],
     hashes: dict[str, str] = {}
     for stage in STAGES:
         parts: dict[str, Any] = {"stage": stage.name, "packages": locked.packages}
         for name in stage.reads:
-            parts[name] = {"recipe": part(recipe, name), "files": files[name]} if name in files else part(recipe, name)
+            said = part(recipe, name.partition(":")[0])
+            parts[name] = {"recipe": said, "files": files[name]} if name in files else said
         parts["after"] = {earlier: hashes[earlier] for earlier in stage.after}
         hashes[stage.name] = stage_inputs(parts)
     return hashes
@@ -120,11 +127,14 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
 # ------------------------------------------------------------------------------------- the run
 
 
-def _locked(recipe: Recipe, folder: Path) -> LockedRecipe:
-    """The recipe with everything fixed; its hash is over all that was fixed."""
+def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: bool) -> LockedRecipe:
+    """The recipe with everything fixed; its hash is over all that was fixed. run: where it was locked before."""
     from lathe import resolve
 
-    locked = resolve.lock(recipe, folder, inputs="")
+    known: tuple[FileHash, ...] = ()
+    if run is not None and not weights and run.lock_record.is_file():
+        known = run.load(run.lock_record, LockedRecipe).base_files
+    locked = resolve.lock(recipe, folder, inputs="", weights=weights, known=known)
     return locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
 
 
@@ -151,27 +161,30 @@ class Run:
         smoke: bool = False,
     ) -> Run:
         """Opens the newest run of this recipe's name under `root`, or makes one.
+        weights: bool = True,
 
         recipe: a file, the name of a shipped recipe, or a run folder, which is opened with the recipe that it was locked with.
         Raises RecipeError, InputError, Unavailable, Refused, and RunInUse where another process works in the run.
         """
+        weights: whether the base's weights are needed; else they are neither fetched nor read, which is enough for a plan.
         from lathe import resolve
 
         if RunFolder(Path(recipe)).run_record.is_file():
-            return cls._reopened(Path(recipe), sets)
+            return cls._reopened(Path(recipe), sets, weights=weights)
         path = resolve.find_recipe(str(recipe))
         read = resolve.read_recipe(path, sets)
         if smoke:
             read = smoke_recipe(read)
-        locked = _locked(read, path.parent)
-        folder = (None if new else newest(root, read.name, smoke=smoke)) or cls._make(root, read, path, smoke)
+        found = None if new else newest(root, read.name, smoke=smoke)
+        locked = _locked(read, path.parent, found, weights=weights)
+        folder = found or cls._make(root, read, path, smoke)
         with folder.lock():
             commit_text(folder.recipe, path.read_text(encoding="utf-8"))
             folder.commit(folder.lock_record, locked)
         return cls(folder, locked)
 
     @classmethod
-    def _reopened(cls, path: Path, sets: tuple[str, ...]) -> Run:
+    def _reopened(cls, path: Path, sets: tuple[str, ...], *, weights: bool) -> Run:
         """A run as it was locked, with `sets` changed. Its recipe's paths were made absolute when it was locked."""
         from lathe import resolve
 
@@ -179,7 +192,8 @@ class Run:
         if not sets:
             return run
         text = json.dumps(run.locked.recipe.model_dump(mode="json", by_alias=True))
-        locked = _locked(resolve.parse_recipe(text, str(run.folder.lock_record), sets), path)
+        recipe = resolve.parse_recipe(text, str(run.folder.lock_record), sets)
+        locked = _locked(recipe, path, run.folder, weights=weights)
         with run.folder.lock():
             run.folder.commit(run.folder.lock_record, locked)
         return cls(run.folder, locked)

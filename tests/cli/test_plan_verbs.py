@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+
+from small_folder import with_header
 
 CONFIG = {
     "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
@@ -90,3 +93,66 @@ def test_a_recipe_is_written_for_another_trainer_with_its_rows(lathe, tmp_path: 
     back = lathe("new", "there/trl.yaml", "--out", "back.yaml", "--json")
     assert back.returncode == 0, back.stderr
     assert json.loads(back.stdout)["facts"]["steps"] == 10
+
+
+SEVEN = {
+    "model_type": "qwen2", "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+    "num_attention_heads": 28, "num_key_value_heads": 4, "tie_word_embeddings": False, "max_position_embeddings": 32768,
+}  # fmt: skip
+NANO = Path(__file__).parents[2] / "src" / "lathe" / "assets" / "nano"
+
+
+def seven_billion(folder: Path) -> Path:
+    """A base of 7.6 billion parameters without its weights, and a recipe for it."""
+    base = folder / "base"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps(SEVEN))
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(NANO / name, base / name)
+    rows = [{"input": f"Order {number} of {number % 9} cups", "target": {"order": number}} for number in range(200)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "seven.yaml").write_text(
+        "name: seven\nbase: ./base\ntask: json_extraction\ndata: {source: rows.jsonl}\nschema: {in_prompt: false}\n"
+    )
+    return base
+
+
+def test_a_plan_needs_no_weights_and_reads_none(lathe, tmp_path: Path) -> None:
+    base = seven_billion(tmp_path)
+    told = json.loads(lathe("plan", "seven.yaml", "--json").stdout)
+    assert told["plan"]["parameters"]["total"] == 7_615_616_512
+    assert told["plan"]["stored_bytes"] == 2 * 7_615_616_512
+    refused = lathe("train", "seven.yaml")
+    assert refused.returncode == 2
+    assert "holds no *.safetensors" in refused.stderr
+    # 15 GB that take no room; to hash them would take longer than the test may.
+    count = 7_615_616_512
+    header = json.dumps({"all": {"dtype": "BF16", "shape": [count], "data_offsets": [0, 2 * count]}})
+    with open(base / "model.safetensors", "wb") as file:
+        file.write(with_header(header, 0))
+        file.truncate(8 + len(header) + 2 * count)
+    again = json.loads(lathe("plan", "seven.yaml", "--json").stdout)
+    assert again["run"] == told["run"]
+    locked = json.loads((tmp_path / again["run"] / "recipe.lock.json").read_text())
+    assert locked["unread_weight_bytes"] == again["plan"]["stored_bytes"] > 2 * count
+    assert [file["path"] for file in locked["base_files"]] == [
+        "chat_template.jinja",
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
+def test_a_plan_of_a_run_that_was_locked_with_its_weights_keeps_their_digests_and_repeats_nothing(
+    lathe, tmp_path: Path
+) -> None:
+    words = ("demo", "--set", "data.rows=200", "--json")
+    prepared = json.loads(lathe("prepare", *words).stdout)
+    lock = tmp_path / prepared["run"] / "recipe.lock.json"
+    before = json.loads(lock.read_text())
+    lathe("plan", *words)
+    assert json.loads(lock.read_text()) == before
+    planned = (tmp_path / prepared["run"] / "plan.json").read_text()
+    assert any("model.safetensors" in file["path"] for file in before["base_files"])
+    assert "done before" in lathe("plan", *words[:-1]).stderr
+    assert (tmp_path / prepared["run"] / "plan.json").read_text() == planned

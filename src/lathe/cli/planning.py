@@ -24,7 +24,7 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     if args.recipe is None:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
     catalogue, names = _machines(args.on)
-    run = verbs.start(args, screen)
+    run = verbs.start(args, screen, weights=False)
     record = _planned(run, screen)
     there: tuple[MachineForecast, ...] = ()
     fitted: dict[str, Fitted | None] = {}
@@ -103,7 +103,7 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.records import Example
     from lathe.runs import commit_text, read_rows
 
-    run = verbs.start(args, screen)
+    run = verbs.start(args, screen, weights=False)
     record = _planned(run, screen)
     recipe = run.locked.recipe
     if not (run.locked.base_revision or recipe.base.startswith("lathe:")):

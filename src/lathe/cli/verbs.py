@@ -39,11 +39,11 @@ def stage(args: argparse.Namespace, screen: Screen) -> Exit:
     return _chain(args, screen, UNTIL.get(args.verb, args.verb))
 
 
-def start(args: argparse.Namespace, screen: Screen) -> Run:
-    """The run that a verb works on, new or continued, named on the screen."""
+def start(args: argparse.Namespace, screen: Screen, *, weights: bool = True) -> Run:
+    """The run that a verb works on, new or continued, named on the screen. weights: whether the verb needs the base's."""
     from lathe.pipeline import Run
 
-    run = Run.start(args.recipe, tuple(args.sets), root=args.runs, new=args.new, smoke=args.smoke)
+    run = Run.start(args.recipe, tuple(args.sets), root=args.runs, new=args.new, smoke=args.smoke, weights=weights)
     screen.folder = run.folder
     recipe = run.locked.recipe
     screen.say()

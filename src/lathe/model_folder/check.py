@@ -17,8 +17,11 @@ INDEX = "model.safetensors.index.json"
 """Says which of several files holds which weight."""
 
 
-def check_model(folder: Path) -> dict[str, Json]:
-    """The folder's config.json. Raises InputError where it is no model, Refused where it could execute something."""
+def check_model(folder: Path, *, weights: bool = True) -> dict[str, Json]:
+    """The folder's config.json. weights: whether they must be there; where they are, they are judged either way.
+
+    Raises InputError where it is no model, Refused where it could execute something.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected one with config.json and *.safetensors")
     refuse_executables(folder)
@@ -27,17 +30,18 @@ def check_model(folder: Path) -> dict[str, Json]:
     if not isinstance(config.get("model_type"), str):
         raise InputError(f"{path} names no model_type", hint="Is this the folder of a transformers model?")
     check_sizes(path, config)
-    check_index(folder)
-    check_weights(folder, config)
+    if weights or any(folder.glob("*.safetensors")):
+        check_index(folder)
+        check_weights(folder, config)
     for name, largest in LARGEST_FILES.items():
         if (folder / name).is_file() and (folder / name).stat().st_size > largest:
             raise InputError(f"{folder / name} is larger than {largest:,} bytes", hint="Is this the file of a model?")
     return config
 
 
-def check_base(folder: Path) -> dict[str, Json]:
-    """A model that brings its tokenizer, which every run starts from. Returns and raises as `check_model`."""
-    config = check_model(folder)
+def check_base(folder: Path, *, weights: bool = True) -> dict[str, Json]:
+    """A model that brings its tokenizer, which every run starts from. Takes, returns and raises as `check_model`."""
+    config = check_model(folder, weights=weights)
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"{folder} holds no tokenizer.json", hint="Save the fast tokenizer into the folder.")
     return config

@@ -32,6 +32,8 @@ from lathe.text.tokens import TokenSet, of_file
 ARMS_ON = {"validation": 2, "test": 3}
 """Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
 
+STORED_BYTES = 2
+"""Of a parameter in a base whose weights are not here yet: nearly all are published in bf16."""
 SAMPLE_TOKENS = 512
 """Budget of the pack on which the native trainer holds the fused step against the reference."""
 PADDED_ROWS = 8
@@ -76,8 +78,9 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     tokens = of_file(tok, run.rows("train"), run.tokens, locked.recipe.train, told)
     answers = {side: _answers(tok, read_rows(run.rows(side), Example)) for side in ARMS_ON if run.rows(side).is_file()}
     machine = Machine(psutil.virtual_memory().available, rates.known(), rates.computes_bf16(), rates.probed())
-    stored = sum(file.num_bytes for file in locked.base_files if file.path.endswith(".safetensors"))
-    record = forecast(locked, read_config(base), tokens, answers, stored, machine, inputs)
+    config = read_config(base)
+    stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, locked.recipe.method.targets).total
+    record = forecast(locked, config, tokens, answers, stored, machine, inputs)
     record = record.model_copy(update={"seconds": time.monotonic() - begun})
     run.commit(run.plan, record)
     return record

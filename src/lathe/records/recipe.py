@@ -195,6 +195,15 @@ class LockedRecipe(StageRecord):
     recipe: Recipe = Field(description="the recipe with all defaults filled in")
     base_folder: str = Field(description="folder that the base was resolved to")
     base_files: tuple[FileHash, ...] = Field((), description="weights, configuration and tokenizer files of the base")
+    unread_weight_bytes: int = Field(
+        0, description="bytes of the base's weight files that were not read, since only a plan was asked for"
+    )
     base_revision: str | None = Field(None, description="commit of a Hub id; None for a folder")
     data_files: tuple[FileHash, ...] = Field((), description="data files and schema files, as found")
     packages: dict[str, str] = Field(default_factory=dict, description="versions of lathe and of what decides results")
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the base's weight files, read or not; 0 where they are not there yet."""
+        read = sum(file.num_bytes for file in self.base_files if file.path.endswith(".safetensors"))
+        return read + self.unread_weight_bytes

@@ -18,8 +18,9 @@ from lathe.model_folder import check_base
 from lathe.records import FileHash
 from lathe.runs import file_sha256
 
-ALLOWED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
-"""Files that a base consists of; nothing else is fetched, hashed or opened."""
+WEIGHTS = "*.safetensors"
+DESCRIBING = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+"""Files that a base consists of beside its weights. Nothing else is fetched, hashed or opened."""
 
 
 class Base(NamedTuple):
@@ -30,14 +31,17 @@ class Base(NamedTuple):
     """commit of a Hub id; None for a folder"""
 
 
-def find_base(base: str, recipe_folder: Path) -> Base:
-    """The folder of a base, checked. Raises InputError, Unavailable and Refused."""
-    found = locate(base, recipe_folder)
-    check_base(found.folder)
+def find_base(base: str, recipe_folder: Path, *, weights: bool = True) -> Base:
+    """The folder of a base, checked. weights: whether they are needed; else they are not fetched, and may be missing.
+
+    Raises InputError, Unavailable and Refused.
+    """
+    found = locate(base, recipe_folder, weights=weights)
+    check_base(found.folder, weights=weights)
     return found
 
 
-def locate(base: str, recipe_folder: Path) -> Base:
+def locate(base: str, recipe_folder: Path, *, weights: bool = True) -> Base:
     """The folder of a base, not yet checked."""
     if base.startswith("lathe:"):
         return Base(bundled(base), None)
@@ -45,7 +49,7 @@ def locate(base: str, recipe_folder: Path) -> Base:
     if folder.is_dir():
         return Base(folder, None)
     if hub.NAME.match(base):
-        return fetch(base)
+        return fetch(base, weights=weights)
     raise InputError(
         f"base {base!r} is no folder ({folder}), no bundled model and no Hub id",
         hint="Expected lathe:nano, a folder of safetensors, or a Hub id such as HuggingFaceTB/SmolLM2-135M.",
@@ -66,13 +70,20 @@ def bundled(base: str) -> Path:
     raise InputError(f"there is no bundled model {base}", hint=hint)
 
 
-def fetch(base: str) -> Base:
+def fetch(base: str, *, weights: bool = True) -> Base:
     """Fetches a base from the Hub, or takes it from the cache. Raises Unavailable and InputError."""
-    folder = hub.snapshot(base, "model", ALLOWED, called=f"base {base}")
+    patterns = (WEIGHTS, *DESCRIBING) if weights else DESCRIBING
+    folder = hub.snapshot(base, "model", patterns, called=f"base {base}")
     return Base(folder, folder.name)
 
 
-def base_files(folder: Path) -> tuple[FileHash, ...]:
-    """The files that a base consists of, with their hashes."""
-    found = sorted({path for pattern in ALLOWED for path in folder.glob(pattern) if path.is_file()})
+def base_files(folder: Path, *, weights: bool = True) -> tuple[FileHash, ...]:
+    """The files that a base consists of, with their hashes; on request without the weights, which can take many seconds."""
+    patterns = (WEIGHTS, *DESCRIBING) if weights else DESCRIBING
+    found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     return tuple(FileHash(path=path.name, sha256=file_sha256(path), num_bytes=path.stat().st_size) for path in found)
+
+
+def weight_sizes(folder: Path) -> dict[str, int]:
+    """Bytes of each file of weights, by name; no byte of it is read."""
+    return {path.name: path.stat().st_size for path in sorted(folder.glob(WEIGHTS))}

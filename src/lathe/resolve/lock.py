@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lathe.files import answers_of, row_files, schema_files
 from lathe.hub import dataset, is_dataset
 from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
-from lathe.resolve.base import base_files, find_base
+from lathe.resolve.base import base_files, find_base, weight_sizes
 from lathe.runs import file_sha256
 
 MIRROR_PREFIX = "mirror:"
@@ -31,9 +32,13 @@ PACKAGES = {
 """Packages whose version can change a result, by the name that the record shows."""
 
 
-def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
+def lock(
+    recipe: Recipe, recipe_folder: Path, inputs: str, *, weights: bool = True, known: Sequence[FileHash] = ()
+) -> LockedRecipe:
     """Resolves paths (relative to the recipe), the base and all hashes.
 
+    weights: whether the base's weights are needed; a plan is content with their sizes, and hashing 15 GB takes 10 s. known: what an
+    earlier lock of this run says of its base: hashes of weights that are not read again stand while the sizes are the same.
     Raises InputError and DataError for what is not there, Refused for a base with executable content, Unavailable for a
     Hub id that cannot be reached.
     """
@@ -45,12 +50,19 @@ def lock(recipe: Recipe, recipe_folder: Path, inputs: str) -> LockedRecipe:
     rows = tuple(hashed(part) for path in files for part in (path, answers_of(path)) if part is not None)
     check_mirror(recipe.data, recipe_folder, rows)
     schemas = schema_files(Path(schema.from_)).values() if schema.from_ is not None else ()
-    base = find_base(recipe.base, recipe_folder)
+    base = find_base(recipe.base, recipe_folder, weights=weights)
+    unread = {} if weights else weight_sizes(base.folder)
+    stand = tuple(file for file in known if unread.get(file.path) == file.num_bytes)
+    if len(stand) == len(unread):
+        unread = {}
+    else:
+        stand = ()
     return LockedRecipe(
         inputs=inputs,
         recipe=recipe.model_copy(update={"data": data, "schema_": schema}),
         base_folder=str(base.folder),
-        base_files=base_files(base.folder),
+        base_files=tuple(sorted((*stand, *base_files(base.folder, weights=weights)), key=lambda file: file.path)),
+        unread_weight_bytes=sum(unread.values()),
         base_revision=base.revision,
         data_files=(*rows, *(hashed(path) for path in schemas)),
         packages=packages(),
