@@ -18,12 +18,15 @@ from lathe.data.baselines.learnability import Labelled, folds_of, kind_of, label
 from lathe.data.baselines.rules import Item
 from lathe.data.findings.secrets import redacted
 from lathe.records.data import Suspect
-from lathe.tfidf import WIDTH, sketch
+from lathe.tfidf import sketch
 
 MOST = 50
 LEAST_ROWS = 30
 """Fewer rows teach no model."""
 SHOWN_CHARACTERS = 200
+COLUMNS = 1024
+"""Of the sketch. 4,000 rows of BANKING77 with 3 % of wrong labels: the worst 6 % hold 0.87 of them after 0.4 s, with 4,096 columns 0.88
+after 3.9 s (mean of two draws, one core)."""
 
 
 def suspect_labels(places: Sequence[str], items: Sequence[Item]) -> tuple[Suspect, ...]:
@@ -31,7 +34,7 @@ def suspect_labels(places: Sequence[str], items: Sequence[Item]) -> tuple[Suspec
     if len(items) < LEAST_ROWS or kind_of([item.answer for item in items]) != "label":
         return ()
     texts = [item.input for item in items]
-    return doubted(places, items, labelled(items, sketch(texts, WIDTH), folds_of(texts)))
+    return doubted(places, items, labelled(items, sketch(texts, COLUMNS), folds_of(texts)))
 
 
 def doubted(places: Sequence[str], items: Sequence[Item], model: Labelled) -> tuple[Suspect, ...]:
