@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run as Run
+    from lathe.pipeline import compare as compare
     from lathe.pipeline import load as load
     from lathe.pipeline import run as run
     from lathe.pretrain import pretrain as pretrain
@@ -27,6 +28,7 @@ PUBLIC = {
     "run": ("lathe.pipeline", "run"),
     "load": ("lathe.pipeline", "load"),
     "demo": ("lathe.pipeline", "demo"),
+    "compare": ("lathe.pipeline", "compare"),
     "check": ("lathe.data.check", "check_file"),
     "new": ("lathe.data.new", "propose"),
     "inspect": ("lathe.inspect_model", "inspect"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,12 @@ from lathe import __version__
 from lathe.errors import InputError
 from lathe.records import (
     Bundle,
+    Comparison,
     Decision,
     DoctorReport,
     EvalReport,
-    LockedRecipe,
     FileHash,
+    LockedRecipe,
     Manifest,
     Plan,
     Recipe,
@@ -39,6 +40,7 @@ from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, s
 if TYPE_CHECKING:
     from lathe.ask import Specialist
     from lathe.contracts import Progress
+    from lathe.decide import Entry
     from lathe.records import Status, Verification
 
 
@@ -90,12 +92,12 @@ def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
     recipe = locked.recipe.model_dump(mode="json", by_alias=True)
     files = {
         "base": [[Path(file.path).name, file.sha256] for file in locked.base_files],
-        "data": [[Path(file.path).name, file.sha256] for file in locked.data_files],
-    }
         "base:sizes": [
             *([file.path, file.sha256] for file in locked.base_files if not file.path.endswith(".safetensors")),
             ["weights", locked.weight_bytes],
         ],
+        "data": [[Path(file.path).name, file.sha256] for file in locked.data_files],
+    }
     hashes: dict[str, str] = {}
     for stage in STAGES:
         parts: dict[str, Any] = {"stage": stage.name, "packages": locked.packages}
@@ -159,14 +161,14 @@ class Run:
         root: Path = Path("runs"),
         new: bool = False,
         smoke: bool = False,
+        weights: bool = True,
     ) -> Run:
         """Opens the newest run of this recipe's name under `root`, or makes one.
-        weights: bool = True,
 
         recipe: a file, the name of a shipped recipe, or a run folder, which is opened with the recipe that it was locked with.
+        weights: whether the base's weights are needed; else they are neither fetched nor read, which is enough for a plan.
         Raises RecipeError, InputError, Unavailable, Refused, and RunInUse where another process works in the run.
         """
-        weights: whether the base's weights are needed; else they are neither fetched nor read, which is enough for a plan.
         from lathe import resolve
 
         if RunFolder(Path(recipe)).run_record.is_file():
@@ -364,6 +366,13 @@ class Run:
 
         return ask.ask(self.folder, self.locked, text, schema)
 
+    def specialist(self) -> Specialist:
+        """The tuned model, loaded once, to be asked often. Raises InputError where there is none yet."""
+        from lathe import ask
+        from lathe.questions import Questions
+
+        return ask.Specialist(Questions(self.folder, self.locked))
+
     def verify(self) -> Verification:
         """Every file of the run, and base and data behind it, held against its digest."""
         from lathe import verify
@@ -377,13 +386,6 @@ class Run:
         return status.status(self.folder)
 
     def _both_sides(self, arm: str, progress: Progress) -> None:
-    def specialist(self) -> Specialist:
-        """The tuned model, loaded once, to be asked often. Raises InputError where there is none yet."""
-        from lathe import ask
-        from lathe.questions import Questions
-
-        return ask.Specialist(Questions(self.folder, self.locked))
-
         """Arms without training are chosen on validation and compared on test."""
         if arm == "base-few" and self.locked.recipe.evaluate.few_shot == 0:
             return
@@ -432,11 +434,41 @@ def run(recipe: str | Path, *sets: str, root: Path = Path("runs"), new: bool = F
     return started
 
 
-def demo(root: Path = Path("runs")) -> Run:
-    """Runs the shipped demo: the bundled base on a generated task."""
-    return run("demo", root=root)
 def load(run: str | Path) -> Specialist:
     """The tuned model of a run folder: an object with `generate`, `extract` and `classify`. Raises InputError, Unavailable."""
     return Run.open(run).specialist()
 
 
+def compare(
+    arms: Sequence[str | Path], *, metric: str | None = None, by: str | None = None, confidence: float = 0.95
+) -> Comparison:
+    """Arms of runs on the same items, each held against the first by a paired test.
+
+    arms: RUN or RUN:ARM; the tuned one where none is named. metric: the task's primary one where it is None. by: a slice whose
+    values are compared as well. Raises InputError where an arm was not measured, or two were not measured alike.
+    """
+    from lathe import decide
+
+    if len(arms) < 2:
+        raise InputError(f"got {len(arms)} arm, expected two or more", hint="lathe compare RUN RUN, or RUN RUN:base-few.")
+    entries = [_entry(str(arm)) for arm in arms]
+    return decide.side_by_side(entries, metric or decide.primary(entries[0].locked), by, confidence)
+
+
+def _entry(name: str) -> Entry:
+    """RUN or RUN:ARM with its report, which must be of the run's present recipe."""
+    from lathe import decide
+
+    path, arm = (name, "tuned") if Path(name).is_dir() or ":" not in name else name.rsplit(":", 1)
+    run = Run.open(path)
+    report = run.folder.load(run.folder.eval_report(arm), EvalReport)
+    if arm in run.hashes and report.inputs != run.hashes[arm]:
+        raise InputError(
+            f"{name} was measured before the recipe of its run was changed", hint=f"lathe evaluate {path} measures it again."
+        )
+    return decide.Entry(name, report, run.locked)
+
+
+def demo(root: Path = Path("runs")) -> Run:
+    """Runs the shipped demo: the bundled base on a generated task."""
+    return run("demo", root=root)

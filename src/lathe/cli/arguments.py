@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, fidelity, planning, risk, verbs
+from lathe.cli import check, compare, fidelity, planning, risk, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -125,6 +125,11 @@ VERBS: tuple[Verb, ...] = (
          (arg("run", metavar="RUN", help="a run folder"), arg("text", metavar="TEXT", help="the text; - reads it from stdin"),
           arg("--schema", metavar="NAME", default=None, help="schema of the answer; else that of the most similar training row")),
          "Looking", 'lathe ask runs/2026-11-20T081500-demo-3f9c1a "..."'),
+    Verb("compare", "arms of one or more runs on the same items, each held against the first by a paired test", compare.compare,
+         (arg("arms", metavar="RUN[:ARM]", nargs="+", help="a run folder: its tuned model; or RUN:base-few, RUN:rule ..."),
+          arg("--metric", metavar="NAME", default=None, help="what is compared (default: the task's primary metric)"),
+          arg("--by", metavar="SLICE", default=None, help="also by the values of a slice, and over them at equal weight")),
+         "Looking", "lathe compare runs/A runs/B runs/B:base-few"),
     Verb("status", "running, stalled, stopped or done; step, loss, time left, memory", verbs.status, (RUN, RUNS), "Looking"),
     Verb("ls", "the runs that are here", verbs.ls, (RUNS,), "Looking"),
     Verb("risk", "how dangerous a shell command is, judged without running it; a lint, not a boundary", risk.risk,

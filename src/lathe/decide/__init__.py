@@ -4,11 +4,12 @@
     deploy    every gate holds on its judged bound
     iterate   all else; each finding says with numbers what stands in the way and what to do next
 
-`judge` is the pure core, `decide` the shell around it. `paired` compares any two arms item by item.
+`judge` is the pure core, `decide` the shell around it. `paired` compares any two arms item by item, `side_by_side` any number.
 """
 
 from lathe.decide.compare import paired
-from lathe.decide.stage import decide, judge_again
+from lathe.decide.side_by_side import Entry, side_by_side
+from lathe.decide.stage import decide, judge_again, primary
 from lathe.decide.verdict import Evidence, judge
 
-__all__ = ["Evidence", "decide", "judge", "judge_again", "paired"]
+__all__ = ["Entry", "Evidence", "decide", "judge", "judge_again", "paired", "primary", "side_by_side"]

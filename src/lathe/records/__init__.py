@@ -1,6 +1,7 @@
 """The nouns of Lathe: frozen values without any I/O. Import them from here."""
 
 from lathe.records.base import Interval, Json, Record, StageRecord, Written, canonical, digest
+from lathe.records.comparison import ComparedArm, ComparedPair, Comparison, SeedSpread, SliceDifference
 from lathe.records.data import (
     DataFinding,
     Example,
@@ -45,11 +46,12 @@ from lathe.records.results import (
 from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile, Status
 
 __all__ = [
-    "Arm", "Bundle", "Capability", "Damage", "DataFinding", "DataSpec", "Decision", "Digests", "DoctorReport", "EvalReport",
-    "EvaluateSpec", "Example", "FileHash", "Finding", "Finish", "GateResult", "GateSpec", "Generation", "Inspection", "Interval",
-    "ItemScore", "Json", "LockedRecipe", "MachineForecast", "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck",
-    "PairedDifference", "Parameters", "Plan", "PlanFinding", "Prediction", "RateSource", "Recipe", "Record",
-    "RejectedRow", "ReportRecord", "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "ShippedFile", "Side",
-    "SideCount", "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec",
-    "Verification", "Written", "canonical", "digest",
+    "Arm", "Bundle", "Capability", "ComparedArm", "ComparedPair", "Comparison", "Damage", "DataFinding", "DataSpec",
+    "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
+    "GateResult", "GateSpec", "Generation", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe",
+    "MachineForecast", "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters",
+    "Plan", "PlanFinding", "Prediction", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row",
+    "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount",
+    "SliceDifference", "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult",
+    "TrainSpec", "Verification", "Written", "canonical", "digest",
 ]  # fmt: skip

@@ -1,0 +1,85 @@
+"""The verb `compare`: arms side by side, each held against the first."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lathe.cli.show import Screen
+from lathe.errors import Exit
+
+if TYPE_CHECKING:
+    from lathe.records import ComparedPair, Comparison
+
+
+def compare(args: argparse.Namespace, screen: Screen) -> Exit:
+    """One table: each arm's value with its interval, and what it gained over the first."""
+    import lathe
+
+    found: Comparison = lathe.compare(args.arms, metric=args.metric, by=args.by)
+    if screen.as_json:
+        screen.document(found.dump())
+    else:
+        _show(screen, found)
+    return Exit.DONE
+
+
+def _show(screen: Screen, found: Comparison) -> None:
+    from lathe.report import figures
+
+    pairs = {pair.name: pair for pair in found.pairs}
+    rows = []
+    for arm in found.arms:
+        value = figures.quantity(found.metric, arm.score.value if arm.score else None)
+        interval = figures.quantity_bounds(found.metric, arm.score) if arm.score else ""
+        rows.append([arm.name, f"{value} {interval}".strip(), *_gained(pairs.get(arm.name), found.confidence)])
+    screen.line()
+    screen.table(
+        [
+            figures.counted(found.n, "item"),
+            found.metric,
+            "less the first",
+            "only this : only the first right",
+            "p (Holm)",
+            "",
+        ],
+        rows,
+    )
+    for pair in found.pairs:
+        for part in pair.slices:
+            where = "all values alike" if part.value is None else part.value or "unstated"
+            name = f"  {pair.name} · {where} ({figures.counted(part.n, 'item')})"
+            screen.line(f"{name}: {figures.signed(part.difference)} {figures.bounds(part, signed=True)}")
+    for spread in found.seeds:
+        screen.line(
+            f"  {len(spread.names)} seeds of one recipe: {found.metric} {figures.score(spread.low)} to "
+            f"{figures.score(spread.high)}, standard deviation {figures.score(spread.standard_deviation)}"
+        )
+
+
+def _gained(pair: ComparedPair | None, confidence: float) -> list[str]:
+    """The cells of an arm that say how it stands to the first; the first has none."""
+    from lathe.report import figures
+
+    if pair is None:
+        return ["", "", "", ""]
+    gap = pair.difference
+    return [
+        f"{figures.signed(gap.difference)} {figures.bounds(gap, signed=True)}".strip(),
+        f"{gap.wins} : {gap.losses}",
+        figures.p_value(pair.adjusted),
+        _judged(pair, confidence),
+    ]
+
+
+def _judged(pair: ComparedPair, confidence: float) -> str:
+    """Whether anything is decided; where not, what would have been found."""
+    from lathe.report import figures
+
+    gap = pair.difference
+    if gap.low is None or gap.high is None or gap.difference is None:
+        return "not measured" if gap.difference is None else "too few items"
+    if (pair.adjusted is not None and pair.adjusted >= 0.05) or gap.low <= 0 <= gap.high:
+        enough = f"; {figures.score(pair.detectable)} would be found" if pair.detectable is not None else ""
+        return f"not decided{enough}"
+    return "higher" if gap.difference > 0 else "lower"

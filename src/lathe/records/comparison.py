@@ -1,0 +1,68 @@
+"""Arms of one or more runs, side by side on the same items."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lathe.records.base import Record
+from lathe.records.results import Arm, PairedDifference, Score
+
+
+class ComparedArm(Record):
+    """One arm of a comparison."""
+
+    name: str = Field(description="RUN or RUN:ARM, as it was named")
+    arm: Arm
+    base: str
+    seed: int
+    score: Score | None
+
+
+class SliceDifference(Record):
+    """A paired difference within one value of a slice."""
+
+    value: str | None = Field(
+        description="value of the slice; None = the mean over all values, each of the same weight"
+    )
+    difference: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+class ComparedPair(Record):
+    """An arm held against the reference."""
+
+    name: str
+    difference: PairedDifference = Field(description="this arm minus the reference")
+    adjusted: float | None = Field(None, description="p-value after Holm over all pairs of the comparison")
+    detectable: float | None = Field(
+        None,
+        description="difference of two rates that four of five tests on these items would find, at the share of items on which "
+        "the arms differ; None where none is, or the metric is no rate",
+    )
+    slices: tuple[SliceDifference, ...] = ()
+
+
+class SeedSpread(Record):
+    """Tuned arms that differ by the seed of training alone."""
+
+    names: tuple[str, ...]
+    mean: float
+    low: float
+    high: float
+    standard_deviation: float
+
+
+class Comparison(Record):
+    """Arms on the same items, each held against the first."""
+
+    metric: str
+    reference: str
+    n: int
+    test_hash: str
+    scorer: str
+    confidence: float
+    arms: tuple[ComparedArm, ...]
+    pairs: tuple[ComparedPair, ...]
+    seeds: tuple[SeedSpread, ...] = ()
