@@ -26,9 +26,10 @@ from lathe import invariants, plugins
 from lathe.data.baselines import learnability, suspects
 from lathe.data.baselines.learnability import folds_of, labelled, measure
 from lathe.data.baselines.rules import Item
-from lathe.data.check import Looking, check_file
+from lathe.data.check import Looking, bundled, check_file
 from lathe.data.conversations.row_files import FileRows, Found
-from lathe.data.findings.census import Census
+from lathe.data.findings.census import Census, Stand
+from lathe.data.findings.single_rows import SingleRows, Terms
 from lathe.data.preparing.split import normalised, side_of
 from lathe.records import RejectedRow
 from lathe.resolve import find_recipe, read_recipe
@@ -69,8 +70,9 @@ def interactions(folder: Path) -> None:
         item[1] for item in FileRows(Found(inside / "interactions_20251001.jsonl")) if not isinstance(item, RejectedRow)
     ]
     census = Census()
-    for line, row in enumerate(rows):
-        census.add(row, side_of(normalised(row.input), 0.1, 0.1), "all", line)
+    sides = [side_of(normalised(row.input), 0.1, 0.1) for row in rows]
+    seen = SingleRows(Terms(bundled())).seen(rows)
+    census.add(seen, [Stand(side, "all", line) for line, side in enumerate(sides)])
     census.note_overlaps("text")
     leaks = census.tally.count("test_in_train") + census.tally.count("validation_in_train")
     census.close()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from lathe.data.conversations.masks import MaskProof, faults, tokenizer_findings
+from lathe.data.conversations.masks import MaskProof, faults, mask_of, tokenizer_findings
 from lathe.records import Example, Message
 from lathe.text.coloured import coloured, pieces
 from lathe.text.render import Encoded, encode_all
@@ -55,7 +55,8 @@ def example(asked: str, answer: str) -> Example:
 
 def proof(tok: Tokenizer, examples: list[Example], max_tokens: int | None = None) -> MaskProof:
     found = MaskProof(tok, max_tokens)
-    found.add(encode_all(tok, examples), [f"rows.jsonl:{number}" for number in range(1, len(examples) + 1)])
+    for number, row in enumerate(encode_all(tok, examples), start=1):
+        found.add(mask_of(row, tok, max_tokens), f"rows.jsonl:{number}")
     return found
 
 

@@ -12,39 +12,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
-from lathe import invariants, plugins
+from lathe import plugins
 from lathe.contracts import Progress
 from lathe.data.baselines import suspects
 from lathe.data.baselines.learnability import kind_of, measure
 from lathe.data.baselines.rules import Item, Rule
-from lathe.data.baselines.task_rules import as_rule, json_rules, misfits
+from lathe.data.baselines.task_rules import as_rule, json_rules
 from lathe.data.conversations.conversation import Conversation, Turn
-from lathe.data.conversations.encoding import tokens_of
 from lathe.data.conversations.masks import MaskProof
 from lathe.data.conversations.row_files import FileRows, Reading, find
 from lathe.data.findings.answers import WRITTEN
-from lathe.data.findings.census import LEAST_ROWS, Census
+from lathe.data.findings.census import LEAST_ROWS, Census, Stand
+from lathe.data.findings.single_rows import Seen, Terms
 from lathe.data.findings.tally import Tally, note_suspects, ordered
+from lathe.data.lookers import Lookers
 from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
 from lathe.records.data import Suspect
 from lathe.runs import RunFolder, read_rows
 from lathe.text.coloured import coloured
-from lathe.text.render import Encoded
-from lathe.text.tokenizer import Tokenizer, load
 
 BUNDLED = "lathe:nano"
 SAMPLE = 4000
 """Rows on which rules are learned: a score to about one percent, in a few seconds."""
 JSON_SAMPLE = 1000
 """The same for JSON answers, whose rules take milliseconds a row."""
-BATCH = 256
+CHUNK = 256
+"""Rows that are looked at at once."""
 SOLVED = 0.9
 USUAL_LENGTH = 1024
 HEADLINES = 3
@@ -56,7 +55,8 @@ class Looking:
 
     max_tokens: length at which rows would be cut; None = the base's context. rules: invariants by the schema that their answers
     have, `*` for all. schemas: JSON Schemas by the name that rows use. labels: all that there may be; None = not declared.
-    sample: rows that rules without a model learn from; None = all. show: how many rows to give back token by token.
+    sample: rows that rules without a model learn from; None = all. show: how many rows to give back token by token. processes: how
+    many may look at rows; None = as many as there are cores.
     """
 
     max_tokens: int | None = None
@@ -65,6 +65,7 @@ class Looking:
     labels: Sequence[str] | None = None
     sample: int | None = SAMPLE
     show: int = 0
+    processes: int | None = None
 
 
 def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
@@ -94,9 +95,8 @@ def check_file(
     found, passed_over = find([given] if isinstance(given, Path) else given)
     names = ", ".join(path.name for path in passed_over)
     notes = [f"left out, for others are named for sides: {names}"] if passed_over else []
-    checking = Checking(load(tokenizer_folder or bundled()), looking or Looking(), progress)
+    checking = Checking(tokenizer_folder or bundled(), looking or Looking(), progress)
     with checking:
-        census = checking.census
         for one in found:
             rows = FileRows(one, reading)
             for item in rows:
@@ -105,7 +105,7 @@ def check_file(
                 else:
                     checking.add(item[1], one.side, str(one.path), item[0])
             checking.files.append(rows.record())
-        if not len(census):
+        if not any(file.rows for file in checking.files):
             raise DataError("no row can be used", file=str(found[0].path), hint=checking.first_rejection)
         name, long_rows = (str(tokenizer_folder), "cut_elsewhere") if tokenizer_folder else (BUNDLED, "long_row")
         return checking.report(name, start, notes=notes, long_rows=long_rows)
@@ -116,7 +116,7 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
     start = time.monotonic()
     recipe = locked.recipe
     looking = Looking(max_tokens=recipe.train.max_tokens, rules=recipe.data.invariants, show=show)
-    checking = Checking(load(Path(locked.base_folder)), looking, progress)
+    checking = Checking(Path(locked.base_folder), looking, progress)
     task, setup = plugins.load("tasks", recipe.task), run.load(run.setup, TaskSetup)
     sides: tuple[Side, ...] = ("train", "validation", "test")
     with checking:
@@ -145,19 +145,30 @@ def conversation_of(example: Example) -> Conversation:
     )  # fmt: skip
 
 
-class Checking:
-    """One check while it goes on. Rows are tokenised in a thread beside, which waits for no lock of Python's most of the time."""
+@dataclass
+class Chunk:
+    """Rows on their way, where each stands, and those in between that cannot be used."""
 
-    def __init__(self, tok: Tokenizer, looking: Looking, progress: Progress) -> None:
-        self.census = Census(invariants.parse_all(looking.rules), looking.sample, misfits(looking.schemas))
+    rows: list[Conversation] = field(default_factory=list)
+    stands: list[Stand] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+
+
+class Checking:
+    """One check while it goes on. Rows are looked at in chunks: here, or by processes beside this one where there are many."""
+
+    def __init__(self, tokenizer: Path, looking: Looking, progress: Progress) -> None:
+        """tokenizer: folder of the base."""
+        terms = Terms(tokenizer, looking.max_tokens, looking.rules, looking.schemas, looking.sample)
+        self.census = Census(looking.sample)
         self.files: list[CheckedFile] = []
         self.first_rejection: str | None = None
-        self._tok, self._looking, self._progress = tok, looking, progress
-        self._proof = MaskProof(tok, looking.max_tokens)
+        self._looking, self._progress = looking, progress
+        self._lookers: Lookers[Chunk] = Lookers(terms, looking.processes)
+        self._tok = self._lookers.own.tok
+        self._proof = MaskProof(self._tok, looking.max_tokens)
         self._shown: list[MaskedRow] = []
-        self._waiting: list[tuple[Conversation, str]] = []
-        self._beside = ThreadPoolExecutor(1)
-        self._tokenising: Future[list[tuple[str, Encoded | str]]] | None = None
+        self._chunk = Chunk()
 
     def __enter__(self) -> Checking:
         return self
@@ -165,35 +176,40 @@ class Checking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._beside.shutdown(cancel_futures=True)
+        self._lookers.close()
         self.census.close()
 
     def add(self, conversation: Conversation, side: Side | None, file: str, line: int) -> None:
         """Takes one row."""
-        self._waiting.append((conversation, self.census.add(conversation, side, file, line)))
-        if len(self._waiting) == BATCH:
-            self._tokenise()
-            self._progress({"stage": "check", "done": len(self.census), "total": 0, "unit": "rows"})
+        self._chunk.rows.append(conversation)
+        self._chunk.stands.append(Stand(side, file, line))
+        if len(self._chunk.rows) == CHUNK:
+            self._look()
 
     def reject(self, row: RejectedRow) -> None:
         """Counts one row that cannot be used."""
         self.first_rejection = self.first_rejection or f"The first reason, in line {row.line}: {row.reason}"
-        self.census.tally.note("rejected_row", f"{row.file}:{row.line}", row.reason)
+        self._chunk.rejected.append(row)
 
-    def _tokenise(self) -> None:
-        """Hands the rows that wait to the thread, and proves those that it has done."""
-        before, waiting = self._tokenising, self._waiting
-        self._tokenising, self._waiting = self._beside.submit(tokens_of, self._tok, waiting), []
-        self._prove(before.result() if before is not None else [])
+    def _look(self) -> None:
+        """Has the rows that wait looked at, and takes what was seen of those before them."""
+        rows, chunk, self._chunk = self._chunk.rows, replace(self._chunk, rows=[]), Chunk()
+        for seen, taken in self._lookers.hand(rows, chunk, self._looking.show - len(self._shown)):
+            self._take(seen, taken)
 
-    def _prove(self, done: Sequence[tuple[str, Encoded | str]]) -> None:
-        for place, row in done:
-            if isinstance(row, str):
-                self.census.tally.note("rejected_row", place, row)
-                continue
-            self._proof.add([row], [place])
-            if len(self._shown) < self._looking.show:
-                self._shown.append(coloured(self._tok, row, place))
+    def _take(self, seen: Seen, chunk: Chunk) -> None:
+        for rejected in chunk.rejected:
+            self.census.tally.note("rejected_row", f"{rejected.file}:{rejected.line}", rejected.reason)
+        first = self.census.add(seen, chunk.stands)
+        for row, mask in seen.masks:
+            place = self.census.place(first + row)
+            if isinstance(mask, str):
+                self.census.tally.note("rejected_row", place, mask)
+            else:
+                self._proof.add(mask, place)
+        for row, tokens in seen.tokens[: self._looking.show - len(self._shown)]:
+            self._shown.append(coloured(self._tok, tokens, self.census.place(first + row)))
+        self._progress({"stage": "check", "done": len(self.census), "total": 0, "unit": "rows"})
 
     def report(
         self,
@@ -209,9 +225,9 @@ class Checking:
         tokenizer: how it is called. start: monotonic seconds at the beginning. rules: those that a task declares. long_rows: the
         finding that rows longer than other trainers allow are noted under; None = Lathe itself trains on them.
         """
-        self._tokenise()
-        assert self._tokenising is not None, "the last rows were just handed over"
-        self._prove(self._tokenising.result())
+        self._look()
+        for seen, chunk in self._lookers.rest():
+            self._take(seen, chunk)
         census, looking = self.census, self._looking
         numbers, items = census.sample.rows()
         kind: AnswerKind = kind_of([item.answer for item in items]) if items else "text"

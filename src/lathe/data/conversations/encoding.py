@@ -6,6 +6,7 @@ tokens_of(tok, [(conversation, "rows.jsonl:17")])   ->  [("rows.jsonl:17", Encod
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from lathe.errors import InputError
 from lathe.text.render import Encoded, encode_all
 from lathe.text.tokenizer import Tokenizer
 
+Place = TypeVar("Place")
+"""What tells a row from others: a text, or its number."""
 
-def encoded(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> Iterator[tuple[str, Encoded]]:
+
+def encoded(tok: Tokenizer, rows: Sequence[tuple[Conversation, Place]]) -> Iterator[tuple[Place, Encoded]]:
     """(place, tokens) of every answer that is trained: several of a conversation with several; a plain text is one."""
     answers = [
         (place, answer_example(before, answer, identity_of(conversation), conversation))
@@ -29,13 +33,13 @@ def encoded(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> Iterato
             yield place, plain_text(tok, conversation.completion)
 
 
-def tokens_of(tok: Tokenizer, rows: Sequence[tuple[Conversation, str]]) -> list[tuple[str, Encoded | str]]:
+def tokens_of(tok: Tokenizer, rows: Sequence[tuple[Conversation, Place]]) -> list[tuple[Place, Encoded | str]]:
     """(place, tokens) of rows, or the reason why a row has none."""
     try:
         return list(encoded(tok, rows))
     except InputError:
         pass  # one row spoils a batch; each by itself tells which
-    found: list[tuple[str, Encoded | str]] = []
+    found: list[tuple[Place, Encoded | str]] = []
     for conversation, place in rows:
         try:
             found += encoded(tok, [(conversation, place)])

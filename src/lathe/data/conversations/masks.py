@@ -1,7 +1,7 @@
 """What a model would really be trained on: the loss mask of every row, proved with the tokenizer and template that training uses.
 
     proof = MaskProof(tok, max_tokens=2048)
-    proof.add(encode_all(tok, examples), places)      # batch after batch; two numbers a row are kept
+    proof.add(mask_of(encode(tok, example), tok, 2048), "rows.jsonl:17")      # row after row; two numbers of each are kept
     proof.findings()   proof.lengths("nano")
 
 Per row: something is supervised, the end token is, nothing is cut at the sequence length, no second beginning-of-text token. Per
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +29,22 @@ SPECIAL_LOOK = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\
 """What a template writes that is meant to be one token."""
 
 
+@dataclass(frozen=True)
+class RowMask:
+    """What the mask of one row shows. faults: (fault, detail)."""
+
+    length: int
+    supervised: int
+    faults: tuple[tuple[str, str], ...]
+
+
+def mask_of(row: Encoded, tok: Tokenizer, max_tokens: int | None = None) -> RowMask:
+    """What a row's mask shows. max_tokens: length at which it would be cut; None = the base's context."""
+    limit = max_tokens if max_tokens is not None else tok.max_tokens
+    found = faults(row, tok.stop_ids, tok.bos_id, limit)
+    return RowMask(len(row.ids), int(row.supervised.sum()), tuple(found))
+
+
 class MaskProof:
     """Collects, over a whole set, what the masks of its rows show."""
 
@@ -40,16 +56,15 @@ class MaskProof:
         self._places: dict[str, list[str]] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, rows: Sequence[Encoded], places: Sequence[str]) -> None:
-        """Takes rows and where each stands."""
-        for row, place in zip(rows, places, strict=True):
-            self._lengths.append(len(row.ids))
-            self._supervised.append(int(row.supervised.sum()))
-            for fault, detail in faults(row, self.tok.stop_ids, self.tok.bos_id, self.max_tokens):
-                self._counts[fault] = self._counts.get(fault, 0) + 1
-                shown = self._places.setdefault(fault, [])
-                if len(shown) < SHOWN:
-                    shown.append(f"{place}: {detail}")
+    def add(self, mask: RowMask, place: str) -> None:
+        """Takes what the next row shows, and where it stands."""
+        self._lengths.append(mask.length)
+        self._supervised.append(mask.supervised)
+        for fault, detail in mask.faults:
+            self._counts[fault] = self._counts.get(fault, 0) + 1
+            shown = self._places.setdefault(fault, [])
+            if len(shown) < SHOWN:
+                shown.append(f"{place}: {detail}")
 
     def lengths(self, name: str) -> Lengths:
         """Tokens of the rows so far. name: how the tokenizer is called."""

@@ -1,15 +1,17 @@
 """Sets of 64-bit hashes, one a text, kept in a file without a name so that a million texts take no memory.
 
 sets.add(shingles(text))     the next text's
+sets.extend(hashes, [5, 3])  the next two texts', one after the other
 sets.of(3)                   the fourth text's, sorted
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,8 @@ Hashes = NDArray[np.uint64]
 Rows = NDArray[np.uint32]
 CHUNK = 1 << 18
 """Hashes read at once: 2 MB, and 25 MB while they are put in order."""
-BUFFERED = 4096
-"""Sets that wait in memory before they are written."""
+BUFFERED = 1 << 18
+"""Hashes that wait in memory before they are written: 2 MB."""
 
 
 class Sets:
@@ -34,12 +36,17 @@ class Sets:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the sets
         self._ends = array("q", [0])
         self._pending: list[Hashes] = []
+        self._written = 0
 
     def add(self, hashes: Hashes) -> None:
         """Takes the shingles of the next text."""
+        self.extend(hashes, [len(hashes)])
+
+    def extend(self, hashes: Hashes, sizes: Iterable[int]) -> None:
+        """Takes those of the next texts. sizes: how many each has."""
         self._pending.append(hashes)
-        self._ends.append(self._ends[-1] + len(hashes))
-        if len(self._pending) >= BUFFERED:
+        self._ends.extend(itertools.accumulate(sizes, initial=self._ends.pop()))
+        if self._ends[-1] - self._written >= BUFFERED:
             self._flush()
 
     def _flush(self) -> None:
@@ -48,6 +55,7 @@ class Sets:
             self._file.write(hashes.tobytes())
         self._pending.clear()
         self._file.flush()
+        self._written = self._ends[-1]
 
     def close(self) -> None:
         """Gives the file back."""

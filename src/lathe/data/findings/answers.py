@@ -1,14 +1,14 @@
 """What one row shows about itself, and what only all rows together show about the values of their answers.
 
-for id, detail in look(conversation): ...         ids of lathe.data.findings.tally.FINDINGS
-values.add(row, conversation); values.odd()       rows with a value that their text lacks, where others' texts have it
+for id, detail in look(conversation, asked, leaves): ...         ids of lathe.data.findings.tally.FINDINGS
+values.add(seen, missing); values.odd()       rows with a value that their text lacks, where others' texts have it
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.findings import commands, quality, secrets
@@ -56,6 +56,13 @@ def group_of(conversation: Conversation) -> str:
     return conversation.meta.get("schema_id", conversation.meta.get("schema", ""))
 
 
+def unread(leaves: Leaves, asked: str) -> tuple[list[str], set[str]]:
+    """(path of each value that was looked for in a row's text, paths of those that it lacks)."""
+    if len(asked) > LONGEST_SEARCHED:
+        return [], set()
+    return [path for path, _ in leaves], quality.not_found(leaves, asked)
+
+
 class Values:
     """Which fields of JSON answers can be read in their texts."""
 
@@ -63,12 +70,10 @@ class Values:
         self._seen: Counter[tuple[str, str]] = Counter()
         self._missing: dict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
 
-    def add(self, row: int, group: str, leaves: Leaves, asked: str) -> None:
-        """Looks for every value of the row's JSON answer in its text."""
-        if len(asked) > LONGEST_SEARCHED:
-            return
-        self._seen.update((group, path) for path, _ in leaves)
-        for path in quality.not_found(leaves, asked):
+    def add(self, seen: Mapping[tuple[str, str], int], missing: Iterable[tuple[int, str, str]]) -> None:
+        """Takes what `unread` told of some rows. seen: (group, path) -> values; missing: (row, group, path)."""
+        self._seen.update(seen)
+        for row, group, path in missing:
             self._missing[group, path].append(row)
 
     def odd(self) -> dict[int, list[str]]:

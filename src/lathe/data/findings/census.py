@@ -1,7 +1,7 @@
 """Rows looked at one after the other, and what all of them show together. A few numbers a row are kept, and a sample.
 
     census = Census()
-    census.add(conversation, "train", "rows.jsonl", 17)                         row after row
+    census.add(seen, [Stand("train", "rows.jsonl", 17), ...])                   chunk after chunk
     census.note_overlaps("text"); census.note_answers("text", None)             once all are there
     census.tally.findings(len(census))   ->  [DataFinding(id="test_in_train", count=20, ...), ...]
 
@@ -12,44 +12,43 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe import invariants
-from lathe.data.baselines.rules import Item
 from lathe.data.baselines.sample import Sample
-from lathe.data.conversations.conversation import Conversation
 from lathe.data.duplicates import overlaps
-from lathe.data.duplicates.near import Sets, pairs, shingles
+from lathe.data.duplicates.near import pairs
+from lathe.data.duplicates.sets import Sets
 from lathe.data.findings import quality
-from lathe.data.findings.answers import Values, group_of, look
+from lathe.data.findings.answers import Values
 from lathe.data.findings.secrets import redacted
+from lathe.data.findings.single_rows import MOST_LABELS, Seen
 from lathe.data.findings.tally import Tally
-from lathe.data.preparing.split import normalised
-from lathe.data.preparing.spool import hash64
-from lathe.records import Json, Side
+from lathe.records import Side
 from lathe.records.check import AnswerKind
 
-MOST_LABELS = 2000
 LEAST_ROWS = 30
 """Fewer rows than this say nothing about what most answers are."""
 SIDES: tuple[Side | None, ...] = (None, "train", "validation", "test")
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a row stands: the side that its file is for, the file and the line."""
+
+    side: Side | None
+    file: str
+    line: int
+
+
 class Census:
     """What is known of all rows added so far."""
 
-    def __init__(
-        self,
-        rules: Mapping[str, Sequence[invariants.Invariant]] | None = None,
-        sample: int | None = None,
-        misfit: Callable[[str, Json], str] = lambda group, target: "",
-    ) -> None:
-        """rules: invariants by group. sample: rows that rules learn from; None = all. misfit: what does not fit in a target."""
-        self._rules = rules or {}
-        self._misfit = misfit
+    def __init__(self, sample: int | None = None) -> None:
+        """sample: rows that rules learn from; None = all."""
         self._sets = Sets()
         self._values = Values()
         self._inputs, self._targets = array("Q"), array("Q")
@@ -73,38 +72,34 @@ class Census:
         """Where a row stands: file and line."""
         return f"{self._names[self._files[row]]}:{self._lines[row]}"
 
-    def add(self, conversation: Conversation, side: Side | None, file: str, line: int) -> str:
-        """Takes one row, and returns its place."""
-        row = len(self)
-        asked, answer, group = conversation.input, conversation.completion, group_of(conversation)
-        leaves = quality.leaf_values(conversation.target)
-        text = normalised(asked) or normalised(answer)
-        if not self._names or self._names[-1] != file:
-            self._names.append(file)
-        self._inputs.append(hash64(text))
-        self._targets.append(hash64(answer))
-        self._sides.append(SIDES.index(side))
-        self._files.append(len(self._names) - 1)
-        self._lines.append(line)
-        self._sets.add(shingles(text))
-        self._values.add(row, group, leaves, asked)
-        if conversation.target is None:
-            self._without_json.append(row)
-        if self.answers is not None:
-            self.answers[answer] += 1
-            self.answers = self.answers if len(self.answers) <= MOST_LABELS else None
-        if len(conversation.turns) > 1:
-            value = answer if conversation.target is None else conversation.target
-            self.sample.offer(self._inputs[row], row, Item(asked, value, group))
-        place = self.place(row)
-        for id, detail in look(conversation, asked, leaves):
-            self.tally.note(id, place, detail)
-        if misfit := self._misfit(group, conversation.target) if conversation.target is not None else "":
-            self.tally.note("schema_invalid", place, misfit)
-        broken = invariants.broken(self._rules, group, conversation.target) if self._rules else []
-        if broken:
-            self.tally.note("invariant", place, "; ".join(broken))
-        return place
+    def add(self, seen: Seen, stands: Sequence[Stand]) -> int:
+        """Takes what the next rows show, and where each stands. Returns the number of the first."""
+        first = len(self)
+        for stand in stands:
+            if not self._names or self._names[-1] != stand.file:
+                self._names.append(stand.file)
+            self._sides.append(SIDES.index(stand.side))
+            self._files.append(len(self._names) - 1)
+            self._lines.append(stand.line)
+        self._inputs.extend(seen.inputs)
+        self._targets.extend(seen.targets)
+        self._sets.extend(seen.hashes, seen.sizes)
+        self._values.add(seen.fields, ((first + row, group, path) for row, group, path in seen.unread))
+        self._without_json.extend(first + row for row in seen.without_json)
+        self._count(seen.answers)
+        for row, item in seen.items:
+            self.sample.offer(seen.inputs[row], first + row, item)
+        for row, id, detail in seen.notes:
+            self.tally.note(id, self.place(first + row), detail)
+        return first
+
+    def _count(self, answers: Counter[str] | None) -> None:
+        if self.answers is None or answers is None:
+            self.answers = None
+            return
+        self.answers.update(answers)
+        if len(self.answers) > MOST_LABELS:
+            self.answers = None
 
     # all rows together ----------------------------------------------------------------------
 

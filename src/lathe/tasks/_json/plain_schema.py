@@ -52,9 +52,13 @@ def _tests(schema: Json) -> list[Fits]:
 
 
 def _all(tests: list[Fits]) -> Fits:
-    if len(tests) == 1:
-        return tests[0]
-    return lambda value: all(test(value) for test in tests)
+    if not tests:
+        return lambda value: True
+    first, rest = tests[0], tests[1:]
+    if not rest:
+        return first
+    others = _all(rest)
+    return lambda value: first(value) and others(value)
 
 
 def _type(schema: dict[str, Json]) -> Fits:
@@ -77,7 +81,8 @@ def _required(schema: dict[str, Json]) -> Fits:
     keys = _list(schema["required"])
     if not all(isinstance(key, str) for key in keys):
         raise _NotPlain
-    return lambda value: not isinstance(value, dict) or all(key in value for key in keys)
+    wanted = frozenset(keys)
+    return lambda value: not isinstance(value, dict) or wanted <= value.keys()
 
 
 def _properties(schema: dict[str, Json]) -> Fits:
@@ -90,7 +95,11 @@ def _properties(schema: dict[str, Json]) -> Fits:
     other: Fits = (lambda value: bool(others)) if isinstance(others, bool) else _all(_tests(others))
 
     def fits(value: Json) -> bool:
-        return not isinstance(value, dict) or all(parts.get(key, other)(part) for key, part in value.items())
+        if isinstance(value, dict):
+            for key, part in value.items():  # a loop: this is asked of every object of every row
+                if not parts.get(key, other)(part):
+                    return False
+        return True
 
     return fits
 

@@ -171,12 +171,41 @@ def options(document: Json, schema: Json) -> Iterator[dict[str, Json]]:
 
 
 def ordered(document: Json, schema: Json, value: Json) -> Json:
-    """The value with the keys of each object in the schema's order; keys that it does not name follow as they came."""
-    if isinstance(value, dict):
-        known = members(document, schema)
-        keys = [key for key in known if key in value] + [key for key in value if key not in known]
-        return {key: ordered(document, known.get(key), value[key]) for key in keys}
-    if isinstance(value, list):
-        inner = item(document, schema)
-        return [ordered(document, inner, part) for part in value]
-    return value
+    """The value with the keys of each object in the schema's order; keys that it does not name follow as they came.
+
+    schema: a part of the document, or the whole.
+    """
+    return _order(document).of(schema, value)
+
+
+class _Order:
+    """The order of keys that a schema says, each part of it looked at once."""
+
+    def __init__(self, document: Json) -> None:
+        self._document = document
+        # By identity: all schemas that are asked for are parts of the document, which nobody changes.
+        self._members: dict[int, dict[str, Json]] = {}
+        self._item: dict[int, Json] = {}
+
+    def of(self, schema: Json, value: Json) -> Json:
+        """The value, which has that part of the document for a schema, in order."""
+        if isinstance(value, dict):
+            known = self._members.get(id(schema))
+            if known is None:
+                known = self._members[id(schema)] = members(self._document, schema)
+            keys = [key for key in known if key in value]
+            if len(keys) < len(value):
+                keys += [key for key in value if key not in known]
+            return {
+                key: self.of(known.get(key), part) if isinstance(part := value[key], (dict, list)) else part
+                for key in keys
+            }
+        if isinstance(value, list):
+            if id(schema) not in self._item:
+                self._item[id(schema)] = item(self._document, schema)
+            inner = self._item[id(schema)]
+            return [self.of(inner, part) for part in value]
+        return value
+
+
+_order = once_per_schema(_Order)

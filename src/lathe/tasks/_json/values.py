@@ -25,7 +25,7 @@ def too_deep(value: Json) -> bool:
     """Whether a value nests deeper than MAX_DEPTH. Walks without recursion, so any depth can be asked."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
-        level = [part for outer in level if isinstance(outer, dict | list) for part in _parts(outer)]
+        level = [part for outer in level if isinstance(outer, (dict, list)) for part in _parts(outer)]
         if not level:
             return False
     return True

@@ -1,0 +1,144 @@
+"""Chunks of rows looked at here or, where there are many, by processes beside this one; what was seen comes back in order.
+
+    with Lookers(Terms(tokenizer=folder)) as lookers:
+        for seen, mark in lookers.hand(conversations, mark): ...       chunk after chunk; what is done by then, the first first
+        for seen, mark in lookers.rest(): ...
+
+The same chunks give the same `Seen` in any number of processes. A process starts in half a second, so the first FEW chunks are
+looked at here; its memory is about 120 MB, and half as much for its chat template.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from lathe.data.conversations.conversation import Conversation
+from lathe.data.findings.single_rows import Seen, SingleRows, Terms
+from lathe.errors import LatheError
+
+Mark = TypeVar("Mark")
+FEW = 16
+"""Chunks that are looked at here before processes are worth their start."""
+AHEAD = 3
+"""Chunks for each process that may be handed over and not yet be taken back."""
+MOST = 4
+"""Processes; more would wait for this one, which reads."""
+
+
+class Lookers(Generic[Mark]):
+    """Who looks at the rows of one check."""
+
+    def __init__(self, terms: Terms, processes: int | None = None) -> None:
+        """processes: how many at most; None = as many as there are cores, 1 = this one alone. Raises as SingleRows."""
+        self.own = SingleRows(terms)
+        self._terms = terms
+        self._most = min(MOST, cores()) if processes is None else processes
+        self._handed = 0
+        self._beside: list[Process] = []
+        self._ahead: deque[tuple[Future[bytes], Mark]] = deque()
+
+    def __enter__(self) -> Lookers[Mark]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def hand(self, rows: Sequence[Conversation], mark: Mark, show: int = 0) -> Iterator[tuple[Seen, Mark]]:
+        """Hands a chunk over, and gives what was seen of chunks before it, or of it. show: as in SingleRows.seen."""
+        self._handed += 1
+        if self._handed <= FEW or self._most < 2:
+            yield self.own.seen(rows, show), mark
+            return
+        if not self._beside:
+            self._beside = [Process(self._terms) for _ in range(self._most)]
+        chosen = self._beside[self._handed % len(self._beside)]
+        self._ahead.append((chosen.ask((rows, show)), mark))
+        while len(self._ahead) > AHEAD * len(self._beside):
+            yield self._oldest()
+
+    def rest(self) -> Iterator[tuple[Seen, Mark]]:
+        """What was seen of all chunks that are not given back yet."""
+        while self._ahead:
+            yield self._oldest()
+
+    def _oldest(self) -> tuple[Seen, Mark]:
+        answer, mark = self._ahead.popleft()
+        seen = pickle.loads(answer.result())
+        if isinstance(seen, Exception):
+            raise seen
+        return seen, mark
+
+    def close(self) -> None:
+        """Ends the processes. They also end by themselves when this one does."""
+        for process in self._beside:
+            process.close()
+        self._beside = []
+
+
+class Process:
+    """One process beside this one, and the thread that talks to it; see lathe.data.looker."""
+
+    def __init__(self, terms: Terms) -> None:
+        # One thread each: there are as many processes as cores. -P: a file in the current folder must not pass for a module.
+        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
+        environment |= {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "lathe.data.looker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
+            # Ctrl-C goes to a whole group; this process is the one that says so.
+            start_new_session=True,
+        )
+        self._thread = ThreadPoolExecutor(1)
+        self._thread.submit(self._send, pickle.dumps(terms))
+
+    def ask(self, chunk: tuple[Sequence[Conversation], int]) -> Future[bytes]:
+        """Hands a chunk over; the future holds what was seen, or the error, as a pickle of our own."""
+        return self._thread.submit(self._exchange, pickle.dumps(chunk))
+
+    def _send(self, message: bytes) -> None:
+        assert self._child.stdin is not None
+        self._child.stdin.write(len(message).to_bytes(8, "little") + message)
+        self._child.stdin.flush()
+
+    def _exchange(self, message: bytes) -> bytes:
+        assert self._child.stdout is not None
+        try:
+            self._send(message)
+            size = int.from_bytes(self._child.stdout.read(8), "little")
+            answer = self._child.stdout.read(size)
+        except OSError:
+            size, answer = 0, b""
+        if not answer or len(answer) < size:
+            raise LatheError(
+                f"a process that looked at rows ended with code {self._child.wait()}",
+                hint="Most likely for want of memory: check fewer rows at once.",
+            )
+        return answer
+
+    def close(self) -> None:
+        """Ends it, whatever it does."""
+        self._child.kill()
+        self._child.wait()
+        self._thread.shutdown(cancel_futures=True)
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # what was not sent any more
+                    stream.close()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
