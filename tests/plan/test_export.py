@@ -13,7 +13,8 @@ from plan_parts import CONFIG, locked_recipe
 
 from lathe.errors import RecipeError
 from lathe.plan.foreign import TOOLS, adopt, exported, refuse_answered, row
-from lathe.records import Example, Message, Plan, Recipe
+from lathe.plan.foreign.export import WITHOUT
+from lathe.records import Example, Message, Method, Plan, Recipe, TrainSpec
 from lathe.resolve import parse_recipe
 
 PlanOf = Callable[..., Plan]
@@ -69,6 +70,34 @@ def test_a_recipe_comes_back_as_it_was(
     assert {key: getattr(back.train, key) for key in same} == {key: getattr(given_.train, key) for key in same}
     again = plan_of(lengths=[50] * ROWS, method=method, train=back.train.model_dump(), seed=7)
     assert again.schedule == plan.schedule
+
+
+OTHER = {
+    "kind": "qlora", "rank": 8, "alpha": 7.0, "dropout": 0.2, "targets": ["q_proj"], "epochs": 2.0, "max_steps": 5,
+    "examples_per_step": 8, "learning_rate": 1e-4, "warmup_share": 0.3, "schedule": "linear", "weight_decay": 0.1,
+    "clip_norm": 0.5, "token_budget": 2048, "max_tokens": 300, "truncate": True, "checkpoint_every": 7, "keep_checkpoints": 5,
+    "precision": "fp32", "threads": 1, "processes": 2,
+}  # fmt: skip
+"""Another value than the default for every key that decides training."""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_key_of_training_is_said_or_listed_as_left_out(tool, plan_of: PlanOf) -> None:
+    parts = {"method": Method, "train": TrainSpec}
+    assert set(OTHER) >= {key for kind in parts.values() for key in kind.model_fields}
+    before = yaml.safe_load(exported(recipe(), plan_of(), tool, "t", "v").text)
+    for part, kind in parts.items():
+        for key in kind.model_fields:
+            changed = {part: {key: OTHER[key]}}
+            after = yaml.safe_load(exported(recipe(**changed), plan_of(**changed), tool, "t", "v").text)
+            assert (after != before) or f"{part}.{key}" in WITHOUT, key
+
+
+@pytest.mark.parametrize("truncate", [True, False])
+def test_axolotl_is_told_not_to_leave_out_longer_rows(truncate: bool, plan_of: PlanOf, tmp_path: Path) -> None:
+    train = {"max_tokens": 400, "truncate": truncate}
+    plan = plan_of(lengths=[50] * ROWS, train=train)
+    assert there_and_back("axolotl", recipe(train=train), plan, tmp_path).train.truncate is truncate
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ WITHOUT: Mapping[str, str] = {
     "ship": "Lathe writes what was measured",
     "train.token_budget": "rows are padded to batches there; that bounds memory and changes no result",
     "train.threads": "a matter of the machine",
+    "train.processes": "a matter of the machine",
+    "train.truncate": "TRL and Unsloth cut longer rows always; without it there are none, or the plan had refused them",
     "seed": "given, but rows are shuffled by another rule, so weights differ as between two seeds",
     "train.warmup_share": "given as steps; there the first step learns at rate 0, here at a share of the peak",
 }
@@ -218,6 +220,8 @@ def _axolotl(recipe: Recipe, plan: Plan, train_file: str, validation_file: str |
         "datasets": rows(train_file),
         **({"test_datasets": rows(validation_file)} if validation_file else {}),
         "sequence_len": _limit(recipe, plan),
+        # Left out, longer rows would be dropped without a word.
+        "excess_length_strategy": "truncate" if recipe.train.truncate else "raise",
         "sample_packing": False,
         "micro_batch_size": micro,
         "gradient_accumulation_steps": accumulation,

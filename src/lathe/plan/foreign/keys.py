@@ -30,6 +30,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "weight_decay": ("weight_decay",),
     "clip_norm": ("max_grad_norm",),
     "max_tokens": ("sequence_len", "max_length", "max_seq_length", "cutoff_len", "model_max_length"),
+    "too_long": ("excess_length_strategy",),
     "padding": ("pad_to_sequence_len", "padding", "pad_to_max_length"),
     "packing": ("sample_packing", "packing"),
     "save_strategy": ("save_strategy",),

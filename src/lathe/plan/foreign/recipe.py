@@ -23,6 +23,12 @@ from lathe.records import PlanFinding
 
 LINE_BREAKS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]+")
 """What would end a comment in YAML."""
+TOO_LONG = {
+    "truncate": "true      # longer rows are cut, as there; each cut is counted",
+    "drop": "true      # longer rows are cut, and each cut is counted; there they are left out",
+    "raise": "false      # longer rows are a fault, as there",
+}
+"""`train.truncate` by what the other tool does with rows above its limit."""
 PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./-]*$")
 
 
@@ -175,10 +181,7 @@ def _train(told: Told, way: Course) -> dict[str, str]:
         said["clip_norm"] = f"{clip:g}" if clip else "null      # off, as there"
     limit_tokens = told.whole("max_tokens")
     if limit_tokens is not None:
-        said |= {
-            "max_tokens": str(limit_tokens),
-            "truncate": "true      # longer rows are cut, as there; each cut is counted",
-        }
+        said |= {"max_tokens": str(limit_tokens), "truncate": TOO_LONG[_too_long(told)]}
     every = told.whole("save_steps")
     if every:
         said["checkpoint_every"] = str(every)
@@ -189,6 +192,12 @@ def _train(told: Told, way: Course) -> dict[str, str]:
     elif str(told.values.get("dtype")) == "float32":
         said["precision"] = "fp32"
     return said
+
+
+def _too_long(told: Told) -> str:
+    """What becomes of longer rows; Axolotl leaves them out unless it is told otherwise, the others always cut."""
+    said = str(told.values.get("too_long", "drop" if told.tool == "Axolotl" else "truncate"))
+    return said if said in TOO_LONG else "drop"
 
 
 def _quoted(text: str) -> str:
