@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe import plugins
+from lathe import conformity, plugins
 from lathe.contracts import ItemVerdict
 from lathe.errors import TaskMismatch
 from lathe.records import Example, Json, TaskSetup
-from lathe.tasks._json import conformity, reading, slmbench, values
+from lathe.tasks._json import reading, slmbench, values
 from lathe.tasks._json.casting import caster
 from lathe.tasks._json.shape import ordered, shape
 from lathe.tasks.json_extraction import REASONS

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, Draft7Validator, Draft202012Validator
 
+from lathe.conformity.once import once_per_schema
+from lathe.conformity.plain_schema import plainly_fits
 from lathe.records import Json
-from lathe.tasks._json.once import once_per_schema
-from lathe.tasks._json.plain_schema import plainly_fits
 
 ORDER: Json = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

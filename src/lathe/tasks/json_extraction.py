@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 
+from lathe import conformity
 from lathe.contracts import Baseline, ItemVerdict, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
-from lathe.tasks._json import conformity, reading, rows, rules, slmbench, values
+from lathe.tasks._json import reading, rows, rules, slmbench, values
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
 from lathe.tasks._json.worked import WORKED, WORKED_SCHEMA

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lathe import conformity
 from lathe.records import Json
 from lathe.tasks._calls.answers import Call
 from lathe.tasks._calls.functions import Function
-from lathe.tasks._json import conformity, values
+from lathe.tasks._json import values
 
 
 @dataclass(frozen=True)

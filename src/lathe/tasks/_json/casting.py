@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from lathe.conformity.patterns import matches
 from lathe.records import Json
-from lathe.tasks._json.patterns import matches
 
 _WORDS = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")

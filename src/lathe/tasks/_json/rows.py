@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from lathe import conformity
 from lathe.errors import TaskMismatch
 from lathe.records import Json, Row, TaskSetup
-from lathe.tasks._json import conformity, reading, values
+from lathe.tasks._json import reading, values
 from lathe.tasks._rows import Fields, column_of, shown
 
 FIELDS = Fields(

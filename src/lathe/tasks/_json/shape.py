@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from lathe.conformity.once import once_per_schema
 from lathe.records import Json
-from lathe.tasks._json.once import once_per_schema
 
 FORMATS = {"date": "date", "time": "time", "date-time": "datetime", "email": "email"}
 MAX_CHARACTERS = 8000

@@ -14,8 +14,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lathe.conformity.patterns import matches
 from lathe.records import Json
-from lathe.tasks._json.patterns import matches
 
 Fits = Callable[[Json], bool]
 Maker = Callable[[dict[str, Json]], Fits]

@@ -14,10 +14,10 @@ from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.validators import extend, validator_for
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
+from lathe.conformity.once import once_per_schema
+from lathe.conformity.patterns import matches, may_take_for_ever
+from lathe.conformity.plain_schema import Fits, plainly_fits
 from lathe.records import Json, canonical
-from lathe.tasks._json.once import once_per_schema
-from lathe.tasks._json.patterns import matches, may_take_for_ever
-from lathe.tasks._json.plain_schema import Fits, plainly_fits
 
 
 def problem_with(schema: Json) -> str:
