@@ -60,7 +60,7 @@ class Specialist:
     def _only(self, answers: str, method: str) -> None:
         if self._questions.task.answers != answers:
             name, has = self._questions.locked.recipe.task, self._questions.task.answers
-            others = {"json": "extract", "label": "classify", "text": "generate"}
+            others = {"json": "extract", "label": "classify", "text": "generate", "command": "generate"}
             raise InputError(
                 f"{method} is not for the task {name}, whose answers are of the kind {has}",
                 hint=f"Call {others[has]} instead.",

@@ -89,8 +89,9 @@ class Task(ABC):
     """Keys of `Example.meta` by which results are reported."""
     baselines: ClassVar[tuple[Baseline, ...]]
     worked: ClassVar[tuple[Worked, ...]]
-    answers: ClassVar[AnswerKind] = "text"
-    """What `value` reads in an answer: its words, a JSON value, or one of a set of labels."""
+    answers: ClassVar[AnswerKind | Literal["command"]] = "text"
+    """What `value` reads in an answer: its words, a JSON value, one of a set of labels, or a shell command, which is judged for
+    risk wherever the model is served."""
 
     @abstractmethod
     def example(self, row: Row, setup: TaskSetup) -> Example:
@@ -186,12 +187,21 @@ class Trainer(ABC):
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """A server that answers as OpenAI's does. url: up to where /chat/completions begins; model: its name there."""
+
+    url: str
+    model: str
+
+
+@dataclass(frozen=True)
 class Model:
-    """What a runtime loads: a base folder and, where there is one, an adapter folder, or a GGUF file that stands for both."""
+    """What a runtime loads: a base folder and, where there is one, an adapter folder, or a GGUF file or an endpoint for both."""
 
     base_folder: Path
     adapter_folder: Path | None = None
     gguf_file: Path | None = None
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True)

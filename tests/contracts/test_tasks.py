@@ -138,7 +138,7 @@ def test_the_value_of_a_right_answer_is_what_it_says(name: str) -> None:
 @given(text=st.text(max_size=200) | st.text(alphabet='{}[]",:01truefalsnN \n\\', max_size=200))
 def test_the_value_of_any_text_is_of_the_tasks_kind_or_nothing(name: str, text: str) -> None:
     task, setup, example, _ = worked_example(name)
-    kinds = {"json": (dict, list), "label": (str,), "text": (str,)}[task.answers]
+    kinds = {"json": (dict, list), "label": (str,), "text": (str,), "command": (str,)}[task.answers]
     assert isinstance(task.value(text, example, setup), (*kinds, type(None)))
 
 

@@ -14,7 +14,6 @@ from lathe.errors import DataError, Exit, InputError
 if TYPE_CHECKING:
     from lathe.shell.verdict import Risk
 
-DANGEROUS = 3
 COLOUR = {0: "green", 1: "green", 2: "yellow", 3: "red", 4: "red", "U": "magenta"}
 
 
@@ -49,7 +48,7 @@ def _one(command: str, screen: Screen) -> Exit:
         if judged.safer:
             screen.line(f"  safer: {judged.safer}")
         screen.say("  A lint, not a boundary: run what you do not trust in a sandbox.")
-    return Exit.NO if judged.severity >= DANGEROUS else Exit.DONE
+    return Exit.NO if judged.dangerous else Exit.DONE
 
 
 def read_rows(data: bytes) -> Iterator[dict[str, Any]]:

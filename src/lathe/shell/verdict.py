@@ -69,6 +69,11 @@ class Risk:
         return 3 if isinstance(self.level, str) else self.level
 
     @property
+    def dangerous(self) -> bool:
+        """Whether a person should look before it runs: irreversible, wide, or not to be analysed."""
+        return self.severity >= 3
+
+    @property
     def kind(self) -> str | None:
         """The class of the worst finding, if there is one."""
         return (self.findings[0].kind or None) if self.findings else None

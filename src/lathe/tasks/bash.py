@@ -37,6 +37,7 @@ class Bash(Task):
 
     version = "1"
     primary = "bash_canonical"
+    answers = "command"
     metrics = METRICS
     slices = ("family", "parts")
     baselines = BASELINES
