@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.schedule.packing import pack
+from lathe.schedule.packing import deal, pack
 
 rows = st.lists(st.integers(0, 200), max_size=80)
 
@@ -49,3 +49,15 @@ def test_equal_rows_keep_their_order() -> None:
 def test_a_budget_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         pack([1], 0)
+
+
+@settings(deadline=None)
+@given(rows, st.integers(1, 6))
+def test_workers_get_every_row_once_and_no_load_exceeds_another_by_more_than_a_row(
+    lengths: list[int], count: int
+) -> None:
+    shares = deal(lengths, count)
+    assert sorted(row for share in shares for row in share) == list(range(len(lengths)))
+    loads = [sum(lengths[row] for row in share) for share in shares]
+    assert max(loads) - min(loads) <= max(lengths, default=0)
+    assert deal(lengths, 1) == [list(range(len(lengths)))]

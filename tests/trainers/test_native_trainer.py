@@ -138,6 +138,30 @@ def test_a_signal_stops_after_the_step_and_the_same_job_goes_on_to_the_same_byte
     assert [(line["step"], line["loss"]) for line in first] == [(line["step"], line["loss"]) for line in second]
 
 
+def test_two_processes_train_the_adapter_of_one_and_go_on_to_the_same_bytes_after_a_signal(job: TrainJob) -> None:
+    exact = {"method": job.method | {"dropout": 0.0}, "train": job.train | {"precision": "fp32"}}
+    job = job.model_copy(update=exact)
+    two = elsewhere(job, "two").model_copy(update={"train": job.train | {"processes": 2}})
+    alone, together = train(job), train(two)
+    assert together.first_loss == pytest.approx(alone.first_loss, rel=1e-5)
+    assert together.peak_bytes > 1.5 * alone.peak_bytes
+    found, expected = (load_file(Path(one.out_folder) / "adapter" / "adapter_model.safetensors") for one in (two, job))
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        # AdamW divides by the gradient's size, so rounding shows most where the gradient is nearly nothing.
+        assert float((found[name] - tensor).norm() / tensor.norm()) < 0.02, name
+    stopped = elsewhere(two, "stopped")
+
+    def interrupt(event: Mapping[str, Any]) -> None:
+        if event["done"] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train(stopped, interrupt)
+    train(stopped)
+    assert adapter(stopped) == adapter(two)
+
+
 def test_a_damaged_checkpoint_is_named_in_the_result_and_costs_only_time(job: TrainJob) -> None:
     train(job)
     checkpoints = Path(job.out_folder) / "checkpoints"

@@ -71,7 +71,8 @@ def shared(prompts: Sequence[Prompt], count: int) -> list[list[int]]:
 def _arrived(waiting: dict[Connection, list[int]], timeout: float | None) -> Iterator[Answer]:
     """What helpers have sent, one answer a helper; a helper that has no more leaves `waiting`. timeout: seconds, None = until
     something comes."""
-    for line in wait(list(waiting), timeout):
+    ready = wait(list(waiting), timeout)
+    for line in [line for line in waiting if line in ready]:
         try:
             told = line.recv()
         except EOFError as error:

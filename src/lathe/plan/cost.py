@@ -63,6 +63,7 @@ def speed_parts(locked: LockedRecipe) -> dict[str, object]:
         "method": [recipe.method.kind, recipe.method.rank, targets if isinstance(targets, str) else sorted(targets)],
         "precision": recipe.train.precision,
         "threads": recipe.train.threads,
+        "processes": recipe.train.processes,
         "trainer": recipe.trainer,
     }
 

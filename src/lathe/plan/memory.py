@@ -91,6 +91,10 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
             f"{setting.stored_bytes:,} bytes of files mapped while the weights are read, beyond what training needs"
         )
         terms.append(MemoryTerm(name="reading the weights", num_bytes=loading - peak, formula=formula))
+    if setting.processes > 1:
+        each = sum(term.num_bytes for term in terms if term.name not in ("optimiser", "trial"))
+        formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but the optimiser and the trial"
+        terms.append(MemoryTerm(name="helpers", num_bytes=(setting.processes - 1) * each, formula=formula))
     return tuple(terms)
 
 

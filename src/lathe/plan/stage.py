@@ -135,6 +135,7 @@ def forecast(
         stored_bytes=stored_bytes,
         quantised=recipe.method.kind == "qlora",
         step=step_kind,
+        processes=recipe.train.processes,
     )
     schedule, setting = _schedule(course, tokens, model, setting)
     terms = memory.training(model, counted, setting)

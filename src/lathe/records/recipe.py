@@ -55,6 +55,11 @@ class DataSpec(Written):
         default_factory=dict,
         description="system prompt by the role of the agent, in place of a log's own: {coder: Write code.}",
     )
+    against: tuple[str, ...] = Field(
+        (),
+        description="folders of earlier runs that the base grew out of: test rows that they were trained on are measured and shown, "
+        "and do not count for the verdict",
+    )
     max_rejected: Share = Field(
         0.0, description="share of rows that may be unusable; above it the run stops. They are always listed"
     )
@@ -117,6 +122,11 @@ class TrainSpec(Written):
     keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="number format of the computation")
     threads: Count | None = Field(None, description="CPU threads; None = all cores that this process may use")
+    processes: Count = Field(
+        1,
+        description="processes that share the rows of a step, and the threads; on a CPU two are faster than one for models "
+        "of a few million parameters",
+    )
 
 
 class EvaluateSpec(Written):
@@ -133,6 +143,19 @@ class EvaluateSpec(Written):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="error budget of the test set; each look at the same test rows spends part of it"
+    )
+
+
+class PublishSpec(Written):
+    """What only a person can say before anything is published. Training needs none of it."""
+
+    licence: str | None = Field(
+        None,
+        description="licence of the tuned model, an SPDX id or words; the base's licence says which may be. None blocks publication",
+    )
+    data_licence: str | None = Field(
+        None,
+        description="licence of the rows whose source states none; None blocks publication where there are such rows",
     )
 
 
@@ -177,6 +200,7 @@ class Recipe(Written):
     ship: tuple[str, ...] = Field(
         ("adapter",), description="what is written for a verdict of deploy or iterate: adapter, merged ..."
     )
+    publish: PublishSpec = Field(default_factory=lambda: PublishSpec())
     trainer: str = Field("native", description="which trainer runs the job")
     seed: int = Field(0, description="seed of everything random in training")
 

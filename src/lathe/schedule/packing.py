@@ -40,3 +40,18 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[list
         if left > 0:
             bisect.insort(room, (left, number))
     return packs
+
+
+def deal(lengths: Sequence[int] | NDArray[np.integer], count: int) -> list[list[int]]:
+    """Row numbers for each of `count` workers, so that they have about equally many tokens.
+
+    The longest row left goes to whoever has fewest (Graham 1969: at most 4/3 of the best possible). Deterministic; a worker's
+    rows are in their own order.
+    """
+    shares: list[list[int]] = [[] for _ in range(count)]
+    loads = [0] * count
+    for row in np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable").tolist():
+        least = loads.index(min(loads))
+        shares[least].append(row)
+        loads[least] += int(lengths[row])
+    return [sorted(share) for share in shares]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lathe.records import TrainSpec
 from lathe.schedule.order import Indices, permutation
-from lathe.schedule.packing import pack
+from lathe.schedule.packing import deal, pack
 
 _cached_permutation = lru_cache(maxsize=4)(permutation)
 
@@ -114,10 +114,13 @@ class StepPlan:
         return order[start : start + self.train.examples_per_step]
 
     def packs(self, step: int, budget: int | None = None) -> list[list[int]]:
-        """Rows of step `step` as packs, computed one after the other. budget: None = the recipe's token budget."""
+        """Rows of step `step` as packs, those of each process by themselves. budget: None = the recipe's token budget."""
         rows = self.examples(step)
-        packed = pack(self.lengths_N[rows], budget or self.train.token_budget)
-        return [[int(rows[place]) for place in one] for one in packed]
+        return [
+            [int(rows[share[place]]) for place in one]
+            for share in deal(self.lengths_N[rows], self.train.processes)
+            for one in pack(self.lengths_N[rows[share]], budget or self.train.token_budget)
+        ]
 
     @cached_property
     def times_seen(self) -> NDArray[np.int64]:

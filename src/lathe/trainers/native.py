@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lathe.contracts import Ability, Progress, Trainer
+from lathe.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from lathe.engine.devices import Precision
+    from lathe.engine.step import Step
     from lathe.records import TrainJob, TrainResult
     from lathe.schedule.steps import StepPlan
 
@@ -22,11 +29,9 @@ class Native(Trainer):
 
     def train(self, job: TrainJob, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
-        import torch
-        from torch import nn
-
         from lathe.engine import devices, loop, model, step
         from lathe.engine.fused import choice
+        from lathe.engine.step_in_processes import StepInProcesses, helpers
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.runs import commit_folder
         from lathe.schedule.steps import steps
@@ -35,17 +40,18 @@ class Native(Trainer):
         method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
         out, base_folder = Path(job.out_folder), Path(job.base_folder)
         device = devices.pick_device()
+        if train.processes > 1 and device.type != "cpu":
+            raise InputError(
+                "train.processes is for CPUs, and this machine trains on a GPU", hint="Set train.processes: 1."
+            )
+        threads = max(1, (train.threads or devices.usable_threads()) // train.processes)
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = steps(tokens.lengths, train, job.seed)
-        step.register_attention()
         devices.reset_peak(device)
-        with devices.threads(train.threads):
+        with devices.threads(threads), helpers(train.processes - 1, threads) as lines:
 
             def chosen(precision: devices.Precision) -> tuple[nn.Module, step.Step, str]:
-                # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
-                storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
-                base = model.load_base(base_folder, dtype=storage, attention=step.ATTENTION).to(device)
-                net = model.attach(base, method, job.seed)
+                net = _ready(job, precision, device)
                 return net, *choice.choose(net, sample, precision)
 
             sample = step.build_pack([tokens.row(row) for row in _sample(plan)], device)
@@ -57,8 +63,11 @@ class Native(Trainer):
             elif in_bf16 and precision != "bf16":
                 del net, take  # before the next one is loaded: the memory of one model is enough
                 net, take, kind = chosen(precision)
+            for line in lines:
+                line.send(partial(_helper, job, precision, kind))
+            shared = StepInProcesses(take, model.trainable(net), lines)
             computed = {"precision": precision, "step": kind}
-            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, take, computed, device), progress)
+            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, shared, computed, device), progress)
 
             def fill(folder: Path) -> None:
                 model.write_trained(net, folder)
@@ -79,7 +88,7 @@ class Native(Trainer):
             num_supervised=plan.over_run(tokens.supervised_lengths),
             first_loss=losses[0] if losses else None,
             last_loss=sum(tail) / len(tail) if tail else None,
-            peak_bytes=course.peak_bytes,
+            peak_bytes=course.peak_bytes + shared.helpers_peak_bytes,
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
             forecast_seconds=course.forecast_seconds,
@@ -90,6 +99,35 @@ class Native(Trainer):
             resumed=course.resumed,
             notes=tuple(course.notes),
         )
+
+
+def _ready(job: TrainJob, precision: Precision, device: torch.device) -> nn.Module:
+    """The job's base with what is to be trained."""
+    import torch
+
+    from lathe.engine import model
+    from lathe.engine.step import ATTENTION, register_attention
+    from lathe.records import Method
+
+    register_attention()
+    method = Method.model_validate(job.method)
+    # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
+    storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
+    base = model.load_base(Path(job.base_folder), dtype=storage, attention=ATTENTION).to(device)
+    return model.attach(base, method, job.seed)
+
+
+def _helper(job: TrainJob, precision: Precision, kind: str) -> tuple[Step, dict[str, nn.Parameter]]:
+    """What a helper process trains with: the kind of step that the first process has chosen."""
+    import torch
+
+    from lathe.engine import model
+    from lathe.engine.fused.stack import FusedStep
+    from lathe.engine.step import gradients
+
+    net = _ready(job, precision, torch.device("cpu"))
+    take = FusedStep(net, precision).gradients if kind == "fused" else partial(gradients, net, precision=precision)
+    return take, model.trainable(net)
 
 
 def _sample(plan: StepPlan) -> list[int]:
