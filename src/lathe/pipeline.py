@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from lathe.contracts import Progress
     from lathe.decide import Entry
     from lathe.records import Status, Verification
+    from lathe.serve import Ready
+    from lathe.serve import Settings as ServeSettings
 
 
 S = TypeVar("S", bound=StageRecord)
@@ -372,6 +374,16 @@ class Run:
         from lathe.questions import Questions
 
         return ask.Specialist(Questions(self.folder, self.locked))
+
+    def serve(self, settings: ServeSettings, ready: Callable[[Ready], None]) -> Mapping[int, int]:
+        """Serves the run's models until a signal ends it; how many requests ended with which HTTP status.
+
+        ready: hears the address and the token once requests are taken. Raises InputError, Unavailable, Refused.
+        """
+        from lathe import serve
+        from lathe.questions import Questions
+
+        return serve.serve(Questions(self.folder, self.locked), settings, ready)
 
     def verify(self) -> Verification:
         """Every file of the run, and base and data behind it, held against its digest."""

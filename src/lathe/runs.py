@@ -9,6 +9,7 @@ old content or the new, never half. The record that says "this stage is done" is
       train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
       eval/ARM/ predictions.jsonl report.json
       decision.json bundle/ withheld/ bundle.json MODEL_CARD.md report.html report.json digests.json
+      requests.jsonl
 """
 
 from __future__ import annotations
@@ -301,6 +302,11 @@ class RunFolder:
     @property
     def report_record(self) -> Path:
         return self.path / "report.json"
+
+    @property
+    def requests_log(self) -> Path:
+        """A line for each request to a server of this run."""
+        return self.path / "requests.jsonl"
 
     # records -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, compare, fidelity, planning, risk, verbs
+from lathe.cli import check, compare, fidelity, planning, risk, serving, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -59,6 +59,13 @@ def _positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"got {text}, expected a whole number above 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    """0 to 65535."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a port from 0 to 65535")
     return int(text)
 
 
@@ -130,6 +137,26 @@ VERBS: tuple[Verb, ...] = (
           arg("--metric", metavar="NAME", default=None, help="what is compared (default: the task's primary metric)"),
           arg("--by", metavar="SLICE", default=None, help="also by the values of a slice, and over them at equal weight")),
          "Looking", "lathe compare runs/A runs/B runs/B:base-few"),
+    Verb("serve", "the tuned model and its base behind an OpenAI-compatible endpoint, and a page to try them", serving.serve,
+         (arg("run", metavar="RUN", help="a run folder"),
+          arg("--file", metavar="EXPORT", default=None,
+              help="serve this shipped file through llama.cpp instead, such as gguf_q8_0"),
+          arg("--no-base", action="store_true", help="do not load the base beside the tuned model"),
+          arg("--risky", choices=("block", "annotate"), default="block",
+              help="for shell tasks: what happens to a dangerous command (default: block)"),
+          arg("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen; beyond loopback only with TLS"),
+          arg("--port", metavar="N", type=_port, default=8712, help="0 takes any free one (default: 8712)"),
+          arg("--name", metavar="NAME", dest="names", action="append", default=[],
+              help="a further name that clients may call it by (Host); may be repeated"),
+          arg("--tls-cert", metavar="PEM", type=Path, default=None, help="certificate, for TLS"),
+          arg("--tls-key", metavar="PEM", type=Path, default=None, help="its key"),
+          arg("--at-once", metavar="N", type=_positive, default=16, help="answers written side by side (default: 16)"),
+          arg("--waiting", metavar="N", type=_positive, default=64, help="requests that may wait for that (default: 64)"),
+          arg("--max-tokens", metavar="N", type=_positive, default=4096,
+              help="tokens of a prompt and its answer (default: 4096, or the model's context)"),
+          arg("--max-body", metavar="BYTES", type=_positive, default=1 << 20, help="of a request (default: 1 MiB)"),
+          arg("--seconds", metavar="N", type=_positive, default=60, help="for a request, waiting included (default: 60)")),
+         "Looking", "lathe serve runs/2026-11-20T081500-demo-3f9c1a"),
     Verb("status", "running, stalled, stopped or done; step, loss, time left, memory", verbs.status, (RUN, RUNS), "Looking"),
     Verb("ls", "the runs that are here", verbs.ls, (RUNS,), "Looking"),
     Verb("risk", "how dangerous a shell command is, judged without running it; a lint, not a boundary", risk.risk,

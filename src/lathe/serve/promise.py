@@ -1,0 +1,92 @@
+"""What was asked of an answer's form, and whether the finished answer has it. Nothing forces the model to keep it: it is looked at
+afterwards, and the client is told.
+
+    Promise(kind="json_schema", strict=True, schema={...}).problem('{"total": "4"}')
+    ->  "total: '4' is not of type 'number'"
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from lathe.records import Json
+from lathe.serve.refusal import Refusal
+
+MOST_STEPS = 100_000
+"""Parts of a schema that a reader meets when every reference is followed; one that doubles at each level has no end in practice."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """schema: None = any. strict: whether an answer that breaks the promise is withheld."""
+
+    kind: Literal["text", "json_object", "json_schema"] = "text"
+    strict: bool = False
+    schema: Json = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the form matters: asked for, or known from the run's own schema."""
+        return self.kind != "text" or self.schema is not None
+
+    def problem(self, text: str) -> str:
+        """Why a text breaks it, in one sentence; empty where it is kept."""
+        from lathe.conformity import conforms, first_misfit
+
+        try:
+            value = json.loads(text, parse_constant=_no_json)
+        except (ValueError, RecursionError) as error:
+            return f"the answer is no JSON: {error}"
+        if self.kind == "json_object" and not isinstance(value, dict):
+            return "the answer is no JSON object"
+        if self.schema is None:
+            return ""
+        fits = conforms(self.schema, value)
+        if fits is None:
+            return "the schema cannot be applied: it refers to something outside of itself, or to itself without end"
+        return "" if fits else f"the answer does not fit the schema at {first_misfit(self.schema, value)}"
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def checked_schema(schema: dict[str, Json]) -> dict[str, Json]:
+    """A client's schema. Raises Refusal 400 where it is none, or would take too long to apply."""
+    from lathe.conformity import problem_with
+
+    problem = problem_with(schema)
+    if not problem and _steps(schema, schema, {}) > MOST_STEPS:
+        problem = "its references multiply beyond what can be checked"
+    if problem:
+        raise Refusal(400, f"the schema cannot be used: {problem}", param="response_format.json_schema.schema")
+    return schema
+
+
+def _steps(part: Json, whole: Json, known: dict[str, int]) -> int:
+    """Parts met when references into the schema itself are followed, each as often as it stands there; one that leads back to
+    itself counts once. known: steps below a reference."""
+    if isinstance(part, list):
+        return 1 + sum(_steps(inner, whole, known) for inner in part)
+    if not isinstance(part, Mapping):
+        return 1
+    below = 1 + sum(_steps(inner, whole, known) for inner in part.values())
+    target = part.get("$ref")
+    if isinstance(target, str) and target.startswith("#"):
+        if target not in known:
+            known[target] = 1
+            known[target] = _steps(_at(whole, target), whole, known)
+        below += known[target]
+    return below
+
+
+def _at(whole: Json, pointer: str) -> Json:
+    """The part that a JSON pointer names; None where there is none."""
+    part = whole
+    for step in pointer.lstrip("#").split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        part = part.get(step) if isinstance(part, Mapping) else None
+    return part

@@ -1,0 +1,156 @@
+"""What comes over the wire, as OpenAI's API has it, and what may not come.
+
+    read(ChatRequest, b'{"model": "edge-json", "messages": [{"role": "user", "content": "Order 17"}]}')
+
+A key that is not here is refused by name, and so is a setting that would ask for another answer than the one that was measured:
+models are measured greedily, so temperature, penalties and several choices are no options.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lathe.records import Json, Message
+from lathe.serve.refusal import Refusal
+
+MOST_STOPS = 4
+MOST_TURNS = 256
+SHOWN_FAULTS = 3
+
+
+class Asked(BaseModel):
+    """What a client wrote: types are not guessed, an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+T = TypeVar("T", bound=Asked)
+
+
+class TextPart(Asked):
+    """A piece of a turn; pictures and sound are not taken."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Turn(Asked):
+    """One turn of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | tuple[TextPart, ...]
+    name: str | None = None
+
+    def message(self) -> Message:
+        """As the chat template takes it; `developer` is a newer name of `system`."""
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return Message(role="system" if self.role == "developer" else self.role, content=text)
+
+
+class NamedSchema(Asked):
+    """schema: None = the run's own schema of that name. strict: an answer that does not fit is refused, not only marked."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    description: str | None = None
+    json_schema: Annotated[dict[str, Json] | None, Field(alias="schema")] = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Asked):
+    """What the answer has to be. Nothing forces the model: the finished answer is held against it."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> ResponseFormat:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema stands there exactly where type is json_schema")
+        return self
+
+
+class StreamOptions(Asked):
+    include_usage: bool | None = None
+
+
+class Extras(Asked):
+    """Lathe's own. prompt: task = the text is put into the very prompt of the measurement; as_given = as it stands."""
+
+    prompt: Literal["task", "as_given"]
+
+
+class Common(Asked):
+    """What both kinds of request have. Of n, temperature and penalties only the values of greedy answers are taken."""
+
+    model: Annotated[str, Field(max_length=256)]
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    stop: str | tuple[str, ...] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int | None, Field(ge=1, le=1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=0)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    frequency_penalty: Annotated[float | None, Field(ge=0, le=0)] = None
+    presence_penalty: Annotated[float | None, Field(ge=0, le=0)] = None
+    seed: int | None = None
+    user: Annotated[str | None, Field(max_length=256)] = None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts at which an answer ends, besides the model's own end."""
+        return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
+
+    @model_validator(mode="after")
+    def _few_stops(self) -> Common:
+        if len(self.stops) > MOST_STOPS or not all(self.stops):
+            raise ValueError(f"stop takes up to {MOST_STOPS} texts that are not empty")
+        return self
+
+
+class ChatRequest(Common):
+    """POST /v1/chat/completions"""
+
+    messages: Annotated[tuple[Turn, ...], Field(min_length=1, max_length=MOST_TURNS)]
+    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
+    response_format: ResponseFormat | None = None
+    logprobs: Literal[False] | None = None
+    store: Literal[False] | None = None
+    lathe: Extras | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """Most new tokens, by the newer name first."""
+        return self.max_completion_tokens or self.max_tokens
+
+
+class CompletionRequest(Common):
+    """POST /v1/completions: the text is continued as it stands; names of special tokens in it are special tokens."""
+
+    prompt: Annotated[str, Field(min_length=1)]
+    echo: Literal[False] | None = None
+    best_of: Annotated[int | None, Field(ge=1, le=1)] = None
+
+
+def read(kind: type[T], body: bytes) -> T:
+    """The request in a body. Raises Refusal 400, which names what is wrong and never shows what was sent."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        said = "; ".join(_fault(dict(fault)) for fault in faults[:SHOWN_FAULTS])
+        first = ".".join(str(step) for step in faults[0]["loc"])
+        raise Refusal(400, f"the request cannot be used: {said}", param=first or None) from None
+    except RecursionError:
+        raise Refusal(400, "the request is nested too deeply") from None
+
+
+GREEDY = {"temperature": 0, "frequency_penalty": 0, "presence_penalty": 0}
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    key = ".".join(str(step) for step in fault["loc"])
+    if key in GREEDY:
+        return f"{key}: only 0 is taken, for answers are greedy here as they were in the measurement"
+    return f"{key}: {fault['msg']}" if key else str(fault["msg"])
