@@ -9,6 +9,7 @@ versions behind them, and the hashes of the stages before it. A stage whose reco
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lathe import __version__
+from lathe.contracts import Model
 from lathe.errors import InputError
 from lathe.records import (
     Bundle,
@@ -39,7 +41,7 @@ from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, s
 
 if TYPE_CHECKING:
     from lathe.ask import Specialist
-    from lathe.contracts import Progress
+    from lathe.contracts import Endpoint, Progress
     from lathe.decide import Entry
     from lathe.records import Status, Verification
     from lathe.serve import Ready
@@ -291,6 +293,22 @@ class Run:
             lambda inputs: evaluate.evaluate(self.folder, self.locked, arm, side, inputs, progress),
         )
 
+    def evaluate_endpoint(self, endpoint: Endpoint, progress: Progress = silent) -> EvalReport:
+        """Measures a model behind an OpenAI-compatible endpoint on the test rows, as the arm `endpoint-MODEL`. No look is counted.
+
+        Raises InputError and Unavailable as the endpoint does; asked again, it continues.
+        """
+        from lathe import evaluate
+
+        arm = endpoint_arm(endpoint)
+        inputs = stage_inputs({"base-zero": self.hashes["base-zero"], "endpoint": [endpoint.url, endpoint.model]})
+        model = Model(Path(self.locked.base_folder), endpoint=endpoint)
+        with self.folder.lock():
+            done = self.folder.done(self.folder.eval_report(arm), EvalReport, inputs)
+            return done or evaluate.evaluate(
+                self.folder, self.locked, arm, "test", inputs, progress, runtime="openai", model=model
+            )
+
     def decide(self, progress: Progress = silent) -> Decision:
         """Holds what was measured against the gates. Looking at a test set is counted here."""
         from lathe import decide
@@ -479,6 +497,11 @@ def _entry(name: str) -> Entry:
             f"{name} was measured before the recipe of its run was changed", hint=f"lathe evaluate {path} measures it again."
         )
     return decide.Entry(name, report, run.locked)
+
+
+def endpoint_arm(endpoint: Endpoint) -> str:
+    """The arm's name, which is a folder's too: `endpoint-qwen3-8b`."""
+    return f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', endpoint.model).strip('-.') or 'model'}"
 
 
 def demo(root: Path = Path("runs")) -> Run:

@@ -1,15 +1,49 @@
-"""The verb `compare`: arms side by side, each held against the first."""
+"""The verbs `evaluate` and `compare`: arms measured, and held side by side."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from lathe.cli import verbs
 from lathe.cli.show import Screen
-from lathe.errors import Exit
+from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from lathe.records import ComparedPair, Comparison
+
+
+def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
+    """All arms of the recipe, or one more: a model behind an endpoint."""
+    if (args.endpoint is None) != (args.model is None):
+        raise InputError(
+            "--endpoint and --model go together",
+            hint="--endpoint http://localhost:8000/v1 --model NAME, as the endpoint lists it",
+        )
+    return verbs.stage(args, screen) if args.endpoint is None else _endpoint(args, screen)
+
+
+def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
+    from lathe.contracts import Endpoint
+    from lathe.report import figures
+
+    run, listener = verbs.start(args, screen), screen.listener()
+    run.go(until="prepare", progress=listener)
+    report = run.evaluate_endpoint(Endpoint(args.endpoint, args.model), listener)
+    if screen.as_json:
+        screen.document({"run": str(run.folder.path), "arm": report.arm, "report": report.dump()})
+        return Exit.DONE
+    rows = [
+        [
+            score.metric,
+            f"{figures.quantity(score.metric, score.value)} {figures.quantity_bounds(score.metric, score)}".rstrip(),
+        ]
+        for score in report.scores
+    ]
+    screen.line()
+    screen.table([figures.counted(report.n, "test item"), report.arm], rows)
+    screen.say(f"  held against the tuned model: lathe compare {run.folder.path} {run.folder.path}:{report.arm}")
+    return Exit.DONE
 
 
 def compare(args: argparse.Namespace, screen: Screen) -> Exit:

@@ -47,7 +47,7 @@ class Measurement:
     progress: Progress
     runtime: str = "native"
     model: Model | None = None
-    """What answers, where it is neither the base nor the run's own adapter: an exported file."""
+    """What answers, where it is neither the base nor the run's own adapter: an exported file or an endpoint."""
 
     @property
     def examples(self) -> list[Example]:
@@ -106,6 +106,7 @@ def ask_model(asking: Measurement) -> Answers:
         recipe.evaluate.max_new_tokens,
     )
     k = recipe.evaluate.few_shot if asking.arm == "base-few" else 0
+    context = tok.max_tokens if model.endpoint is None else None
 
     def rendered(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
         return render.prompts(tok, conversations)
@@ -113,8 +114,8 @@ def ask_model(asking: Measurement) -> Answers:
     lengths = [len(one.ids) for one in encoded["train"]]
     candidates = prompts.choose_shots(rows.sides["train"], lengths, asking.task.slices, k)
     questions = [*rows.sides["validation"], *rows.sides["test"]]
-    shots = prompts.shots_that_fit(candidates, questions, rendered, limits, tok.max_tokens)
-    asked = prompts.ask(asking.examples, shots, gold[asking.side], rendered, limits, tok.max_tokens)
+    shots = prompts.shots_that_fit(candidates, questions, rendered, limits, context)
+    asked = prompts.ask(asking.examples, shots, gold[asking.side], rendered, limits, context)
     settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
     predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked))
     return Answers(
@@ -158,7 +159,8 @@ def _generate(
         raise LatheError(
             f"runtime {asking.runtime} left {len(missing)} of {len(left)} requests unanswered ({missing[0]})"
         )
-    peak_bytes = max(peak.num_bytes, before.peak_bytes or 0)
+    # What an endpoint holds is not seen from here.
+    peak_bytes = max(peak.num_bytes, before.peak_bytes or 0) if model.endpoint is None else None
     run.commit(run.generation(arm, side), Generation(inputs=inputs, peak_bytes=peak_bytes))
     return answers, peak_bytes
 
@@ -184,6 +186,7 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
             "base": sorted((Path(file.path).name, file.sha256) for file in asking.locked.base_files),
             "adapter": [(file.name, file_sha256(file)) for file in adapter],
             "gguf": file_sha256(model.gguf_file) if model.gguf_file else None,
+            "endpoint": [model.endpoint.url, model.endpoint.model] if model.endpoint else None,
             "prompts": asked.prompt_hash,
             "max_new_tokens": [request.max_new_tokens for request in asked.requests],
             "runtime": asking.runtime,

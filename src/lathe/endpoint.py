@@ -1,0 +1,166 @@
+"""One question to any OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a hosted model.
+
+    chat(Endpoint("http://localhost:8000/v1", "qwen3-8b"), messages, 256, key=None).text
+
+Greedy, one answer, no tools. What is refused for a while (too many requests, a server that is starting) is asked again, a little
+later each time; what is refused for good is an error in the server's own words. A redirect is not followed: the key would go too.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lathe.contracts import Endpoint
+from lathe.errors import InputError, LatheError, Unavailable
+from lathe.records import Finish, Message
+
+SECONDS = 300.0
+"""Longest wait for one answer."""
+TRIES = 5
+FOR_A_WHILE = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+LONGEST_PAUSE = 60.0
+MOST_BYTES = 16_000_000
+"""Longest reply that is read."""
+FINISHES: Mapping[str, Finish] = {"stop": "stop", "length": "length"}
+OTHER_NAME = "max_completion_tokens"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer. prompt_tokens and new_tokens: as the endpoint counts them, 0 where it does not say; seconds: of the last try."""
+
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    new_tokens: int
+    seconds: float
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def check(endpoint: Endpoint) -> None:
+    """Raises InputError where the address is no web address or the model has no name."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", endpoint.url):
+        raise InputError(
+            f"{endpoint.url!r} is no address of an endpoint", hint="Expected one like http://localhost:8000/v1."
+        )
+    if not endpoint.model.strip():
+        raise InputError(
+            "the endpoint's model has no name", hint="Name the model as the endpoint lists it under /models."
+        )
+
+
+def chat(
+    endpoint: Endpoint,
+    messages: Sequence[Message],
+    max_new_tokens: int,
+    key: str | None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Reply:
+    """The answer to a conversation. pause: what waits between tries, in seconds.
+
+    Raises Unavailable where nothing answers, the key is refused or the server stays busy, InputError where the request is refused.
+    """
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    body = {"model": endpoint.model, "messages": turns, "temperature": 0, "max_tokens": max_new_tokens}
+    for tried in range(1, TRIES + 1):
+        started = time.perf_counter()
+        try:
+            said = _post(endpoint, body, key)
+            return _reply(endpoint, said, time.perf_counter() - started)
+        except urllib.error.HTTPError as error:
+            reason = _reason(error)
+            if error.code == 400 and "max_tokens" in body and OTHER_NAME in reason:
+                body[OTHER_NAME] = body.pop("max_tokens")  # the newer name of the same limit
+                continue
+            if error.code not in FOR_A_WHILE or tried == TRIES:
+                _refused(endpoint, error.code, reason)
+            pause(_wait(error.headers.get("Retry-After"), tried))
+        except (OSError, http.client.HTTPException) as error:
+            if tried == TRIES:
+                raise Unavailable(
+                    f"{endpoint.url} does not answer: {getattr(error, 'reason', None) or error}",
+                    hint="Start the server or mend the address; the same command continues.",
+                ) from error
+            pause(_wait(None, tried))
+    raise LatheError(f"{endpoint.url} was asked {TRIES} times without an answer or a reason")
+
+
+def _post(endpoint: Endpoint, body: Mapping[str, Any], key: str | None) -> bytes:
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "lathe"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    address = f"{endpoint.url.rstrip('/')}/chat/completions"
+    request = urllib.request.Request(address, json.dumps(body).encode(), headers, method="POST")
+    with _OPENER.open(request, timeout=SECONDS) as answer:
+        return bytes(answer.read(MOST_BYTES))
+
+
+def _reply(endpoint: Endpoint, said: bytes, seconds: float) -> Reply:
+    try:
+        value = json.loads(said)
+        choice = value["choices"][0]
+        text, finish = choice["message"].get("content"), choice.get("finish_reason")
+        used = value.get("usage") or {}
+        counts = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
+        if not isinstance(text, str | None):
+            raise TypeError("content is no text")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise Unavailable(
+            f"{endpoint.url} answered something that is no chat completion: {said[:80].decode(errors='replace')!r}",
+            hint="The address should end before /chat/completions, mostly with /v1.",
+        ) from error
+    # An answer without text (a filter, a call of a tool) is no answer; one cut at the limit may be empty and was one.
+    ending = FINISHES.get(finish or "stop", "none") if text or finish == "length" else "none"
+    return Reply(text or "", ending, *counts, seconds)
+
+
+def _wait(asked: str | None, tried: int) -> float:
+    """Seconds until the next try: what the server asks for, else 1, 2, 4, 8."""
+    wanted = float(asked) if asked and asked.isdecimal() else float(2 ** (tried - 1))
+    return min(wanted, LONGEST_PAUSE)
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """The server's own words, on one line."""
+    text = error.read(2000).decode(errors="replace")
+    try:
+        said = json.loads(text)
+        inner = said.get("error", said.get("message", said.get("detail", text)))
+        text = str(inner["message"] if isinstance(inner, dict) else inner)
+    except (ValueError, KeyError, AttributeError):
+        pass
+    return " ".join(text.split())[:300] or f"HTTP {error.code}"
+
+
+def _refused(endpoint: Endpoint, code: int, reason: str) -> NoReturn:
+    if code in (401, 403):
+        raise Unavailable(
+            f"{endpoint.url} refused the key: {reason}", hint="Set OPENAI_API_KEY to a key that it knows."
+        )
+    if 300 <= code < 400:
+        raise Unavailable(
+            f"{endpoint.url} has moved (HTTP {code})", hint="Name the new address; it is not followed with a key."
+        )
+    if code in FOR_A_WHILE:
+        raise Unavailable(
+            f"{endpoint.url} stays busy (HTTP {code}): {reason}", hint="Wait a while; the same command continues."
+        )
+    if code == 404:
+        hint = f"Is the address right, and is {endpoint.model!r} among the models that it lists?"
+        raise Unavailable(f"{endpoint.url} does not have that (HTTP 404): {reason}", hint=hint)
+    raise InputError(f"{endpoint.url} refused the request (HTTP {code}): {reason}")

@@ -1,0 +1,58 @@
+"""A model behind an endpoint, measured on the very rows of a run; what was answered is not asked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shouting_world import WORDS, World
+
+from lathe import endpoint as endpoints
+from lathe import evaluate, plugins
+from lathe.contracts import Endpoint, Model
+from lathe.errors import Unavailable
+from lathe.pipeline import endpoint_arm
+from lathe.records import EvalReport
+from lathe.runtimes.openai import RUNTIME
+from local_endpoint import Answer, Server, said
+
+
+def measure(world: World, url: str, monkeypatch: pytest.MonkeyPatch) -> EvalReport:
+    known = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: RUNTIME if name == "openai" else known(kind, name))
+    model = Model(Path(world.locked.base_folder), endpoint=Endpoint(url, "tiny"))
+    return evaluate.evaluate(
+        world.run, world.locked, "endpoint-tiny", "test", "inputs", world.progress, runtime="openai", model=model
+    )
+
+
+def test_an_endpoint_is_measured_on_the_same_items_and_continues(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server loses its key after eight answers; the same call later asks for the other four alone."""
+    monkeypatch.setattr(endpoints, "LONGEST_PAUSE", 0.01)
+    refusing = True
+
+    def rule(number: int, body: dict[str, Any]) -> Answer:
+        if refusing and number > 8:
+            return 401, {"error": {"message": "expired"}}
+        return said(body["messages"][-1]["content"].upper())
+
+    server = Server(rule)
+    try:
+        with pytest.raises(Unavailable, match="expired"):
+            measure(world, server.url, monkeypatch)
+        kept = world.run.predictions("endpoint-tiny").read_text().count("\n")
+        refusing, before = False, len(server.asked)
+        report = measure(world, server.url, monkeypatch)
+    finally:
+        server.close()
+    assert 5 <= kept <= 8
+    assert len(server.asked) - before == len(WORDS) - kept
+    score = report.score("exact")
+    assert score is not None
+    assert (score.value, report.n, report.peak_bytes) == (1.0, len(WORDS), None)
+
+
+def test_the_arm_has_the_models_name_without_what_a_folder_cannot_have() -> None:
+    assert endpoint_arm(Endpoint("http://a/v1", "Qwen/Qwen3-8B")) == "endpoint-Qwen-Qwen3-8B"
+    assert endpoint_arm(Endpoint("http://a/v1", "../..")) == "endpoint-model"

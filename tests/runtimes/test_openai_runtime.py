@@ -1,0 +1,144 @@
+"""Any OpenAI-compatible endpoint, held against a server on this machine that answers, refuses and fails as real ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lathe import endpoint as endpoints
+from lathe import plugins
+from lathe.contracts import Endpoint, GenerateSettings, Model, Request
+from lathe.errors import InputError, LatheError, Unavailable
+from lathe.records import Message, Prediction
+from local_endpoint import Answer, Server, said
+
+Serve = Callable[[Callable[[int, dict[str, Any]], Answer]], Server]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(endpoints, "LONGEST_PAUSE", 0.01)
+    servers: list[Server] = []
+
+    def start(rule: Callable[[int, dict[str, Any]], Answer]) -> Server:
+        servers.append(Server(rule))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def requests(*texts: str) -> list[Request]:
+    return [Request(f"row-{text}", (Message(role="user", content=text),), (1, 2, 3), 5) for text in texts]
+
+
+def ask(url: str, asked: list[Request], tmp_path: Any) -> dict[str, Prediction]:
+    session = plugins.load("runtimes", "openai").open(Model(tmp_path, endpoint=Endpoint(url, "tiny")))
+    return {answer.id: answer for answer in session.generate(asked, GenerateSettings())}
+
+
+def test_every_request_is_answered_with_what_the_endpoint_counts(serve: Serve, tmp_path: Any) -> None:
+    server = serve(lambda number, body: said(body["messages"][0]["content"].upper()))
+    answers = ask(server.url, requests(*"abcdefghij"), tmp_path)
+    assert {id: answer.text for id, answer in answers.items()} == {f"row-{c}": c.upper() for c in "abcdefghij"}
+    first = answers["row-a"]
+    assert (first.finish, first.prompt_tokens, first.new_tokens) == ("stop", 7, 3)
+    assert first.seconds > 0
+    assert {(body["model"], body["max_tokens"], body["temperature"]) for body in server.asked} == {("tiny", 5, 0)}
+    assert set(server.paths) == {"/v1/chat/completions"}
+
+
+def test_cut_answers_and_answers_without_text_are_told_apart(serve: Serve, tmp_path: Any) -> None:
+    kinds = {"cut": said("half", "length"), "thought": said(None, "length"), "filtered": said(None, "content_filter")}
+    server = serve(lambda number, body: kinds[body["messages"][0]["content"]])
+    answers = ask(server.url, requests(*kinds), tmp_path)
+    assert {id: answer.finish for id, answer in answers.items()} == {
+        "row-cut": "length", "row-thought": "length", "row-filtered": "none",
+    }  # fmt: skip
+
+
+def test_a_busy_server_is_asked_again(serve: Serve, tmp_path: Any) -> None:
+    server = serve(lambda number, body: (429, {"error": {"message": "slow down"}}) if number < 4 else said("yes"))
+    assert ask(server.url, requests("a"), tmp_path)["row-a"].text == "yes"
+    assert len(server.asked) == 4
+
+
+def test_the_wait_that_a_server_asks_for_is_kept() -> None:
+    assert endpoints._wait("7", 1) == 7
+    assert [endpoints._wait(None, tried) for tried in (1, 2, 3, 4)] == [1, 2, 4, 8]
+    assert endpoints._wait("86400", 1) == endpoints.LONGEST_PAUSE
+    assert endpoints._wait("Fri, 20 Nov 2026 17:00:00 GMT", 2) == 2
+
+
+def test_a_newer_name_of_the_limit_is_understood(serve: Serve, tmp_path: Any) -> None:
+    refusal = {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}}
+    server = serve(lambda number, body: said("yes") if "max_completion_tokens" in body else (400, refusal))
+    assert ask(server.url, requests("a"), tmp_path)["row-a"].text == "yes"
+    assert server.asked[-1]["max_completion_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "says"),
+    [
+        ((401, {"error": {"message": "no such key"}}), Unavailable, "refused the key: no such key"),
+        ((404, {"detail": "Not Found"}), Unavailable, "does not have that .HTTP 404.: Not Found"),
+        ((400, {"error": {"message": "the prompt is\ntoo long"}}), InputError, "HTTP 400.: the prompt is too long"),
+        ((503, b"starting"), Unavailable, "stays busy .HTTP 503.: starting"),
+        ((200, b"<html>hello</html>"), Unavailable, "no chat completion"),
+        ((200, {"choices": []}), Unavailable, "no chat completion"),
+        ((307, b"", {"Location": "http://127.0.0.1:9/v1"}), Unavailable, "has moved"),
+    ],
+)
+def test_a_refusal_is_told_in_words(
+    serve: Serve, tmp_path: Any, answer: Answer, kind: type[LatheError], says: str
+) -> None:
+    server = serve(lambda number, body: answer)
+    with pytest.raises(kind, match=says):
+        ask(server.url, requests("a"), tmp_path)
+
+
+def test_where_nothing_listens_it_is_said(serve: Serve, tmp_path: Any) -> None:
+    server = serve(lambda number, body: said("never"))
+    server.close()
+    with pytest.raises(Unavailable, match="does not answer"):
+        ask(server.url, requests("a"), tmp_path)
+    server.close = lambda: None  # type: ignore[method-assign]
+
+
+def test_what_was_answered_before_a_failure_is_out(serve: Serve, tmp_path: Any) -> None:
+    """Evaluation appends each answer as it comes, so that the same command asks only for the rest."""
+    server = serve(lambda number, body: said("yes") if number <= 6 else (401, {"error": "expired"}))
+    session = plugins.load("runtimes", "openai").open(Model(tmp_path, endpoint=Endpoint(server.url, "tiny")))
+    answers = []
+    with pytest.raises(Unavailable, match="expired"):
+        answers += session.generate(requests(*"abcdefghijkl"), GenerateSettings())
+    # `+=` on a list keeps what a generator gave before it raised.
+    assert 3 <= len(answers) <= 6
+
+
+def test_the_key_goes_into_one_header_and_into_no_message(
+    serve: Serve, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda number, body: (403, {"error": {"message": "not yours"}}))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-a-person")
+    with pytest.raises(Unavailable) as refused:
+        ask(server.url, requests("a"), tmp_path)
+    assert server.keys == ["Bearer sk-secret-of-a-person"]
+    assert "secret" not in f"{refused.value} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "file:///etc/hosts", "http://", "http://user:word@host/v1", "http://a/v1?x=1"]
+)
+def test_what_is_no_address_is_refused_before_anything_is_sent(url: str, tmp_path: Any) -> None:
+    with pytest.raises(InputError, match="no address"):
+        plugins.load("runtimes", "openai").open(Model(tmp_path, endpoint=Endpoint(url, "tiny")))
+
+
+def test_without_an_endpoint_it_says_how_to_name_one(tmp_path: Any) -> None:
+    with pytest.raises(InputError, match="none was named"):
+        plugins.load("runtimes", "openai").open(Model(tmp_path))
