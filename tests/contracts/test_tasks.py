@@ -77,10 +77,14 @@ def test_there_are_at_least_eight_worked_examples_right_and_wrong(name: str) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gold_scores_one_on_every_metric_of_every_generated_row(name: str) -> None:
+    """But on another project's metric, which may give its best answer less: Odin has 0 where there is nothing to find."""
     task = plugins.load("tasks", name)
+    theirs = {metric.name for metric in task.metrics if metric.compatible_with}
     for setup, example in corpus_examples(name):
         verdict = task.score(example, example.completion, setup)
-        assert {value for value in verdict.values.values() if value is not None} == {1.0}
+        assert {value for metric, value in verdict.values.items() if value is not None and metric not in theirs} == {
+            1.0
+        }
         assert verdict.reason == ""
 
 

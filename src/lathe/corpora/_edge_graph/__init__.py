@@ -1,0 +1,1 @@
+"""Names, statements and questions of `edge_graph`."""
