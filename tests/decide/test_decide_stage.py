@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reports import arms, manifest, plan, recipe, report, right, trained
+from reports import METRICS, arms, manifest, plan, recipe, report, right, trained
 
 from lathe.decide import decide
 from lathe.errors import InputError
-from lathe.records import Decision, LockedRecipe, Recipe
+from lathe.evaluate import aggregate
+from lathe.records import Decision, EvalReport, LockedRecipe, Recipe
 from lathe.runs import RunFolder
 
 
@@ -62,3 +63,37 @@ def test_a_gate_may_name_any_measured_arm(run: RunFolder) -> None:
     gates[0]["better_than"] = "gguf-q8_0"
     with pytest.raises(InputError, match="gguf-q8_0"):
         decide(run, locked(recipe(gates=gates)), "abc", 1)
+
+
+def seen(measured: EvalReport, rows: int) -> EvalReport:
+    """The same report where an earlier run was trained on the first rows."""
+    known, others = measured.items[:rows], measured.items[rows:]
+    return measured.model_copy(
+        update={
+            "seen_before": tuple(item.id for item in known),
+            "clean_scores": aggregate.scores(METRICS, others, measured.peak_bytes, 0.95),
+        }
+    )
+
+
+def test_rows_that_an_earlier_run_was_trained_on_do_not_count_for_the_verdict(run: RunFolder) -> None:
+    # All that tuned gets right it has seen: 150 of the first 150 rows, 0 of the other 90.
+    case = arms(report("tuned", right(150, 240)), right(5, 240), right(90, 240, offset=120))
+    for arm, measured in case.items():
+        run.commit(run.eval_report(arm), measured)
+    assert decide(run, locked(), "abc", 1).verdict == "deploy"
+    for arm, measured in (case | {"base-few": report("base-few", right(7, 240))}).items():
+        run.commit(run.eval_report(arm), seen(measured, 150))
+    decision = decide(run, locked(), "abc", 1)
+    assert decision.verdict == "abort"
+    assert decision.line.startswith("ABORT  json_exact 0.00 [0.00, 0.04] · base 0.00 · rule 0.67")
+    said = {finding.id: finding.message for finding in decision.findings}
+    assert said["leaked_rows"] == "150 of 240 test rows trained an earlier run; the verdict rests on the other 90"
+
+
+def test_where_all_rows_were_trained_on_the_evidence_is_refused(run: RunFolder) -> None:
+    for arm in ("tuned", "base-zero", "base-few", "rule"):
+        run.commit(run.eval_report(arm), seen(run.load(run.eval_report(arm), EvalReport), 240))
+    decision = decide(run, locked(), "abc", 1)
+    assert decision.verdict == "abort"
+    assert decision.line.startswith("ABORT  evidence refused: all 240 test rows were trained on by an earlier run")

@@ -42,6 +42,20 @@ def test_validation_and_test_are_kept_in_different_files(world: World) -> None:
     assert world.run.eval_report("base-zero", "validation").is_file()
 
 
+def test_rows_that_an_earlier_run_was_trained_on_are_measured_and_scored_apart(world: World) -> None:
+    rows = read_rows_of(world)
+    manifest = world.run.load(world.run.manifest, Manifest)
+    known = tuple(row.id for row in rows[:5])
+    world.run.commit(world.run.manifest, manifest.model_copy(update={"seen_before": known}))
+    report = measure(world)
+    assert (report.n, report.score("exact").n) == (12, 12)  # type: ignore[union-attr]
+    assert report.seen_before == known
+    clean = report.clean()
+    assert (clean.n, clean.score("exact").n) == (7, 7)  # type: ignore[union-attr]
+    assert not {item.id for item in clean.items} & set(known)
+    assert measure(world, side="validation").seen_before == ()
+
+
 def test_base_and_tuned_are_asked_with_the_same_tokens(world: World) -> None:
     base = measure(world)
     asked = {request.id: request.prompt_ids for request in world.script.asked}

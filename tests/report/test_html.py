@@ -190,3 +190,15 @@ def test_losses_of_repeated_steps_count_once_and_torn_lines_not_at_all() -> None
     lines = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 2, "loss": 2.5}, {"note": "resumed"}]
     text = "\n".join(json.dumps(line) for line in lines) + '\n{"step": 3, "lo'
     assert read_losses(text) == ((1.0, 3.0), (2.0, 2.5))
+
+
+def test_scores_without_rows_that_an_earlier_run_was_trained_on_stand_beside_the_full_ones(make_run: Make) -> None:
+    run, locked = make_run()
+    for arm in ("tuned", "base-zero", "base-few", "rule"):
+        found = run.load(run.eval_report(arm), r.EvalReport)
+        clean = tuple(score.model_copy(update={"value": 0.125, "low": 0.0625, "high": 0.25}) for score in found.scores)
+        known = tuple(item.id for item in found.items[:40])
+        run.commit(run.eval_report(arm), found.model_copy(update={"seen_before": known, "clean_scores": clean}))
+    text = " ".join(Reader(page(gather(run, locked), frozenset())).words)
+    assert "40 of 240 test items stand in the training rows of a run that the base grew out of" in text
+    assert "the 200 not seen before" in text

@@ -27,8 +27,9 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
 
     listener = screen.listener(brief=True)
     if is_recipe(args.recipe[0]):
-        if len(args.recipe) > 1 or args.base is not None:
-            raise InputError("lathe check takes one recipe by itself, or any number of data files")
+        if len(args.recipe) > 1 or args.base is not None or args.against:
+            hint = "What an earlier run was trained on stands in the recipe as data.against." if args.against else None
+            raise InputError("lathe check takes one recipe by itself, or any number of data files", hint=hint)
         args.recipe = args.recipe[0]
         run = verbs.start(args, screen)
         run.go(until="prepare", progress=listener)
@@ -37,7 +38,8 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         folder = None if args.schemas is None else str(args.schemas)
         schemas = read_schemas(SchemaSpec.model_validate({"from": folder})) if folder is not None else {}
         sample = None if args.all else Looking.sample
-        looking = Looking(schemas=schemas, labels=labels_in(schemas), show=args.show, sample=sample)
+        against = tuple(args.against)
+        looking = Looking(schemas=schemas, labels=labels_in(schemas), show=args.show, sample=sample, against=against)
         places = [dataset(name) if is_dataset(name) else Path(name) for name in args.recipe]
         report = check_file(places, tokenizer_folder=args.base, looking=looking, progress=listener)
     listener.close()

@@ -47,6 +47,7 @@ def arms(screen: Screen, reports: Mapping[str, EvalReport], primary: str) -> Non
     if not shown:
         return
     others = [s.metric for s in shown[0].scores if s.metric != primary and not s.metric.startswith("slmbench_")][:2]
+    clean = [f"of the {shown[0].clean().n:,} not seen before"] if shown[0].seen_before else []
     drawable = getattr(sys.stdout, "encoding", "utf-8").lower().startswith("utf")
     rows = []
     for report in shown:
@@ -58,13 +59,20 @@ def arms(screen: Screen, reports: Mapping[str, EvalReport], primary: str) -> Non
         else:
             picture = whisker(score.low, score.value, score.high) if drawable else ""
             row += [Text(f"{figures.score(score.value)} {figures.bounds(score)}".rstrip(), style=strong), Text(picture)]
+        for _ in clean:
+            without = report.clean().score(primary)
+            row.append(
+                Text(f"{figures.score(without.value)} {figures.bounds(without)}".rstrip() if without else "", strong)
+            )
         for metric in others:
             other = report.score(metric)
             row.append(Text(figures.score(other.value) if other else figures.NOT_MEASURED, style=strong))
         rows.append(row)
     screen.line()
     n = shown[0].n
-    screen.table([f"{figures.counted(n, 'test item')}", primary, "0" + "1".rjust(WHISKER_WIDTH - 1), *others], rows)
+    screen.table(
+        [f"{figures.counted(n, 'test item')}", primary, "0" + "1".rjust(WHISKER_WIDTH - 1), *clean, *others], rows
+    )
 
 
 def verdict(screen: Screen, decision: Decision) -> None:

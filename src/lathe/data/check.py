@@ -10,6 +10,7 @@ which labels look wrong. No torch is needed. 10,000 rows of 700 bytes take about
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from lathe.data.baselines.task_rules import as_rule, json_rules
 from lathe.data.conversations.conversation import Conversation, Turn
 from lathe.data.conversations.masks import MaskProof
 from lathe.data.conversations.row_files import FileRows, Reading, find
+from lathe.data.duplicates.earlier import EarlierRows
 from lathe.data.findings.answers import WRITTEN
 from lathe.data.findings.census import LEAST_ROWS, Census, Stand
 from lathe.data.findings.single_rows import Seen, Terms
@@ -56,7 +58,7 @@ class Looking:
     max_tokens: length at which rows would be cut; None = the base's context. rules: invariants by the schema that their answers
     have, `*` for all. schemas: JSON Schemas by the name that rows use. labels: all that there may be; None = not declared.
     sample: rows that rules without a model learn from; None = all. show: how many rows to give back token by token. processes: how
-    many may look at rows; None = as many as there are cores.
+    many may look at rows; None = as many as there are cores. against: earlier runs whose training rows may be among these.
     """
 
     max_tokens: int | None = None
@@ -66,6 +68,7 @@ class Looking:
     sample: int | None = SAMPLE
     show: int = 0
     processes: int | None = None
+    against: Sequence[Path] = ()
 
 
 def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
@@ -115,7 +118,8 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
     """Checks the prepared rows of a run with the base's own tokenizer, the recipe's invariants and the task's own rules."""
     start = time.monotonic()
     recipe = locked.recipe
-    looking = Looking(max_tokens=recipe.train.max_tokens, rules=recipe.data.invariants, show=show)
+    against = tuple(map(Path, recipe.data.against))
+    looking = Looking(max_tokens=recipe.train.max_tokens, rules=recipe.data.invariants, show=show, against=against)
     checking = Checking(Path(locked.base_folder), looking, progress)
     task, setup = plugins.load("tasks", recipe.task), run.load(run.setup, TaskSetup)
     sides: tuple[Side, ...] = ("train", "validation", "test")
@@ -234,6 +238,9 @@ class Checking:
         if kind == "json" and looking.sample is not None:
             numbers, items = census.sample.rows(JSON_SAMPLE)
         census.note_overlaps(kind)
+        if looking.against:
+            with contextlib.closing(EarlierRows(looking.against)) as earlier:
+                census.note_earlier(earlier)
         census.note_answers(kind, looking.labels)
         learnability, ranked = self._learn(numbers, items, rules or (json_rules() if kind == "json" else ()))
         lengths = self._proof.lengths(tokenizer)

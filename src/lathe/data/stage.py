@@ -7,15 +7,19 @@ written last.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from lathe import invariants, plugins
 from lathe.contracts import Progress
 from lathe.data.baselines.suspects import suspect_labels
+from lathe.data.duplicates.earlier import EarlierRows
 from lathe.data.findings.tally import Tally, note_suspects
 from lathe.data.preparing import source
 from lathe.data.preparing.intake import Intake
@@ -41,16 +45,18 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(".*.tmp"):  # of a process that was killed; the run's lock keeps others out
             left_over.unlink()
-    with Spool(folder) as spool:
+    against = [Path(run) for run in locked.recipe.data.against]
+    with Spool(folder) as spool, contextlib.closing(EarlierRows(against)) as earlier:
         intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
         intake.read(locked, progress)
-        judged = judge(spool.columns(), intake.sources)
+        judged = judge(spool.columns(), intake.sources, earlier)
         refuse_empty(judged, locked)
         found = suspects(intake)
         # The old record must not vouch for files that are half new, should the process be killed from here on.
         run.manifest.unlink(missing_ok=True)
         sync_folder(folder)
         sides = write(run, spool, judged)
+        seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
     commit_rows(run.rows("rejected"), intake.rejected)
     commit_rows(run.rows("dropped"), judged.dropped)
     run.commit(run.setup, setup)
@@ -60,6 +66,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         sides=sides,
         rejected=len(intake.rejected),
         dropped_from_train=len(judged.dropped),
+        seen_before=seen_before,
         findings=(*intake.findings(), *judged.findings, *label_findings(found, len(intake.sample))),
         suspects=found,
         seconds=time.monotonic() - start,

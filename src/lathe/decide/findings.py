@@ -53,11 +53,26 @@ def refusals(
         elif name == "base-zero" and arm.prompt_hash != tuned.prompt_hash:
             message = f"tuned and base-zero were asked with different prompts ({tuned.prompt_hash[:8]} and {arm.prompt_hash[:8]})"
             yield Finding(id="refused_prompt", message=message, next_action="measure both arms again in one run")
+    if tuned.seen_before and not tuned.n:
+        message = (
+            f"all {len(tuned.seen_before):,} test rows were trained on by an earlier run, which the base grew out of"
+        )
+        yield Finding(id="refused_leak", message=message, next_action="measure on rows that no run has seen")
     for side, reports in (("test", [tuned]), ("validation", [*validation.values()])):
         for report in reports:
             if side not in manifest.sides or manifest.sides[side].sha256 != report.test_hash:
                 message = f"{report.arm} was not measured on the {side} rows of this run ({report.test_hash[:8]})"
                 yield Finding(id="refused_rows", message=message, next_action="measure all arms again in one run")
+
+
+def of_leaks(tuned: EvalReport) -> Iterator[Finding]:
+    """Test rows that are no evidence."""
+    if tuned.seen_before:
+        known, rows = len(tuned.seen_before), tuned.n + len(tuned.seen_before)
+        yield Finding(
+            id="leaked_rows",
+            message=f"{known:,} of {rows:,} test rows trained an earlier run; the verdict rests on the other {tuned.n:,}",
+        )
 
 
 def of_gates(gates: Iterable[GateResult], n: int) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def judge_again(run: RunFolder, locked: LockedRecipe, report: EvalReport) -> Dec
     """The decision that another report in the tuned arm's place would have led to; nothing is written, no look is counted."""
     decided = run.load(run.decision, Decision)
     found = evidence(run, locked)
-    changed = dataclasses.replace(found, arms={**found.arms, "tuned": report})
+    changed = dataclasses.replace(found, arms={**found.arms, "tuned": report.clean()})
     return judge(locked.recipe, changed, primary(locked), decided.looks, decided.inputs)
 
 
@@ -50,7 +50,7 @@ def evidence(run: RunFolder, locked: LockedRecipe) -> Evidence:
     arms = {arm: run.load(run.eval_report(arm), EvalReport) for arm in dict.fromkeys([*needed, *filter(None, named)])}
     held_out = {arm: run.eval_report(arm, "validation") for arm in BASES if arm in arms}
     return Evidence(
-        arms=arms,
+        arms={arm: report.clean() for arm, report in arms.items()},
         manifest=run.load(run.manifest, Manifest),
         validation={arm: run.load(path, EvalReport) for arm, path in held_out.items() if path.is_file()},
         plan=run.load(run.plan, Plan) if run.plan.is_file() else None,

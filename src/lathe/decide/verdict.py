@@ -197,6 +197,7 @@ def _findings(
     tuned = evidence.arms["tuned"]
     score = tuned.score(primary)
     against_rule = next((d for d in differences if d.second == "rule" and d.metric == primary), None)
+    yield from findings.of_leaks(tuned)
     yield from findings.of_gates(gates, tuned.n)
     if score is not None:
         yield from findings.of_rule(against_rule, evidence.arms.get("rule"), score.higher_is_better)

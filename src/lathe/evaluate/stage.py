@@ -73,6 +73,8 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
     predictions = [answers.predictions[example.id] for example in examples]
     scored = aggregate.items(task, asked.rows.setup, examples, predictions)
     confidence = asked.locked.recipe.evaluate.confidence
+    known = set(asked.rows.manifest.seen_before) if asked.side == "test" else set()
+    clean = [item for item in scored if item.id not in known]
     report = EvalReport(
         inputs=inputs,
         arm=asked.arm,
@@ -89,6 +91,8 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         peak_bytes=answers.peak_bytes,
         new_tokens=sum(prediction.new_tokens for prediction in predictions),
         items=tuple(scored),
+        seen_before=tuple(item.id for item in scored if item.id in known),
+        clean_scores=aggregate.scores(task.metrics, clean, answers.peak_bytes, confidence) if known else (),
         chosen=answers.chosen,
         few_shot_ids=answers.few_shot_ids,
         max_new_tokens=answers.max_new_tokens,

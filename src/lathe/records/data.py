@@ -105,6 +105,10 @@ class Manifest(StageRecord):
     dropped_from_train: int = Field(
         0, description="training rows dropped as duplicates or near-duplicates of other sides"
     )
+    seen_before: tuple[str, ...] = Field(
+        (),
+        description="ids of test rows that an earlier run, which the base grew out of, was trained on; the verdict leaves them out",
+    )
     findings: tuple[DataFinding, ...] = ()
     suspects: tuple[Suspect, ...] = Field(
         (), description="of answers that are labels: those that look wrong, the worst first"

@@ -135,6 +135,13 @@ class EvalReport(StageRecord):
     peak_bytes: int | None = None
     new_tokens: int = 0
     items: tuple[ItemScore, ...] = Field((), description="every item's scores, in the order of the test file")
+    seen_before: tuple[str, ...] = Field(
+        (), description="ids of items that an earlier run was trained on, which the base grew out of"
+    )
+    clean_scores: tuple[Score, ...] = Field(
+        (),
+        description="the scores over all other items, which the verdict rests on; empty where there is nothing to leave out",
+    )
     side: Side = Field("test", description="side of the split that was measured")
     chosen: str = Field("", description="arm rule: the task's baseline that scored best on validation")
     few_shot_ids: tuple[str, ...] = Field(
@@ -148,6 +155,14 @@ class EvalReport(StageRecord):
     def score(self, metric: str) -> Score | None:
         """The score of one metric, or None where this arm does not have it."""
         return next((s for s in self.scores if s.metric == metric), None)
+
+    def clean(self) -> EvalReport:
+        """The report over the items that no earlier run was trained on; without slices, which hold the others too."""
+        if not self.seen_before:
+            return self
+        known = set(self.seen_before)
+        items = tuple(item for item in self.items if item.id not in known)
+        return self.model_copy(update={"items": items, "n": len(items), "scores": self.clean_scores, "slices": {}})
 
 
 class PairedDifference(Record):

@@ -14,7 +14,7 @@ from lathe.hub import dataset, is_dataset
 from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
 from lathe.resolve.base import base_files, find_base, weight_sizes
-from lathe.runs import file_sha256
+from lathe.runs import RunFolder, file_sha256
 
 MIRROR_PREFIX = "mirror:"
 MIRROR_VARIABLE = "LATHE_MIRROR"
@@ -47,6 +47,7 @@ def lock(
     if schema.from_ is not None:
         schema = schema.model_copy(update={"from_": str(data_path(schema.from_, recipe_folder))})
     files = [path for place in origins(data) for path in row_files(Path(place))]
+    files += [trained_rows(Path(run)) for run in data.against]
     rows = tuple(hashed(part) for path in files for part in (path, answers_of(path)) if part is not None)
     check_mirror(recipe.data, recipe_folder, rows)
     schemas = schema_files(Path(schema.from_)).values() if schema.from_ is not None else ()
@@ -77,12 +78,23 @@ def origins(data: DataSpec) -> list[str]:
 
 def absolute_data(data: DataSpec, recipe_folder: Path) -> DataSpec:
     """The data part with absolute paths."""
-    changed = {}
+    changed: dict[str, object] = {"against": tuple(str(data_path(place, recipe_folder)) for place in data.against)}
     for key in ("source", "train", "validation", "test"):
         place = getattr(data, key)
         if place is not None and not place.startswith("lathe:"):
             changed[key] = str(data_path(place, recipe_folder))
     return data.model_copy(update=changed)
+
+
+def trained_rows(run: Path) -> Path:
+    """The training rows of an earlier run. Raises InputError where there are none."""
+    path = RunFolder(run).rows("train")
+    if not path.is_file():
+        raise InputError(
+            f"data.against names {run}, and {path} is not there",
+            hint="Name the folder of a run whose data were prepared.",
+        )
+    return path
 
 
 def data_path(place: str, recipe_folder: Path) -> Path:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lathe.data.baselines.sample import Sample
 from lathe.data.duplicates import overlaps
+from lathe.data.duplicates.earlier import EarlierRows, seen_before
 from lathe.data.duplicates.near import pairs
 from lathe.data.duplicates.sets import Sets
 from lathe.data.findings import quality
@@ -123,6 +124,15 @@ class Census:
         if not train.any():
             everything = np.ones(len(self), np.bool_)
             self._note_near("near_duplicate", everything, everything, [int(row) for group in groups for row in group])
+
+    def note_earlier(self, earlier: EarlierRows) -> None:
+        """Notes rows that earlier runs were trained on: those of validation and test, or all where no file is for a side."""
+        inputs, sides = np.frombuffer(self._inputs, np.uint64), np.frombuffer(self._sides, np.int8)
+        sided = bool((sides != SIDES.index(None)).any())
+        wanted = (sides != SIDES.index("train")) & ((sides != SIDES.index(None)) | (not sided))
+        found = seen_before(inputs, self._sets, wanted, earlier)
+        places = (f"{self.place(row)} ~ {there} ({alike:.2f})" for row, (there, alike) in found.items())
+        self.tally.note_all("seen_before", places, int(wanted.sum()))
 
     def _note_partners(self, id: str, partners: dict[int, int], of: int) -> None:
         self.tally.note_all(id, (f"{self.place(a)} = {self.place(b)}" for a, b in sorted(partners.items())), of)

@@ -127,6 +127,12 @@ FINDINGS: dict[str, Said] = {
         "{n} of {rows} validation prompts are nearly equal to one in train (word 5-grams overlap by 0.7 or more)",
         "Take their like out of train; `lathe prepare` does, and lists them.",
     ),
+    "seen_before": Said(
+        "warning",
+        "{n} of {rows} rows trained an earlier run",
+        "{n} of {rows} prompts that are held out, or may be, stand in the training rows of an earlier run, equal or nearly so",
+        "A model that grew out of that run knows their answers. As `data.against` in a recipe, they do not count for the verdict.",
+    ),
     "test_in_validation": Said(
         "warning",
         "{n} test row{s} in validation too",

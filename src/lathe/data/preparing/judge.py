@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.data.duplicates import overlaps
+from lathe.data.duplicates.earlier import EarlierRows, seen_before
 from lathe.data.duplicates.near import THRESHOLD, pairs
 from lathe.data.preparing.spool import SIDES, Columns
 from lathe.records import DataFinding, RejectedRow, Source
@@ -30,6 +31,8 @@ class Judged:
     dropped: tuple[RejectedRow, ...]
     rows: dict[str, int]
     findings: tuple[DataFinding, ...]
+    seen_before: NDArray[np.bool_]
+    """test rows that an earlier run was trained on"""
 
 
 class Places:
@@ -51,8 +54,8 @@ class Places:
         return f"{self[row]} ({SIDES[self.columns.sides[row]]})"
 
 
-def judge(columns: Columns, sources: Sequence[Source]) -> Judged:
-    """Judges a whole set."""
+def judge(columns: Columns, sources: Sequence[Source], earlier: EarlierRows) -> Judged:
+    """Judges a whole set. earlier: what the base may know already."""
     places = Places(columns, sources)
     groups = overlaps.equal(columns.inputs)
     train, test = columns.sides == TRAIN, columns.sides == TEST
@@ -62,6 +65,9 @@ def judge(columns: Columns, sources: Sequence[Source]) -> Judged:
     kept[list({**exact, **near})] = False
     rows: dict[str, int] = {side: int(((columns.sides == index) & kept).sum()) for index, side in enumerate(SIDES)}
     num_train = int(train.sum())
+    known = seen_before(columns.inputs, columns.sets, columns.sides != TRAIN, earlier) if len(earlier) else {}
+    marked = np.zeros(len(columns.sides), bool)
+    marked[[row for row in known if test[row]]] = True
     near_words = f"runs of five words overlap by {THRESHOLD:g} or more with a row of another side"
     findings = [
         leak_finding("exact_duplicate", "the same text stands on another side", exact, num_train, places),
@@ -69,6 +75,7 @@ def judge(columns: Columns, sources: Sequence[Source]) -> Judged:
         overlap_finding(overlaps.shared(groups, test, columns.sides == VALIDATION), places),
         repeat_finding(groups, columns, kept, places),
         conflict_finding(groups, columns, places),
+        known_finding(known, int((~train).sum()), places),
         *size_findings(rows),
     ]
     return Judged(
@@ -76,6 +83,7 @@ def judge(columns: Columns, sources: Sequence[Source]) -> Judged:
         dropped=tuple(dropped_row(row, *partner, places) for row, partner in sorted({**exact, **near}.items())),
         rows=rows,
         findings=tuple(finding for finding in findings if finding is not None),
+        seen_before=marked,
     )
 
 
@@ -154,6 +162,21 @@ def conflict_finding(groups: overlaps.Groups, columns: Columns, places: Places) 
         hint="Where only one can be right, mend the rows.",
         examples=tuple(", ".join(places[row] for row in group[:4]) for group in conflicts[:SHOWN]),
         count=len(conflicts),
+    )
+
+
+def known_finding(known: dict[int, tuple[str, float]], held_out: int, places: Places) -> DataFinding | None:
+    """Held-out rows that the base may have learned in an earlier run."""
+    if not known:
+        return None
+    shown = (f"{places.with_side(row)} ~ {there}: {alike:.2f}" for row, (there, alike) in list(known.items())[:SHOWN])
+    return DataFinding(
+        id="seen_before",
+        level="warning",
+        message=f"{len(known)} of {held_out} held-out rows stand in the training rows of an earlier run, equal or nearly so",
+        hint="They are measured and shown; the verdict rests on the others.",
+        examples=tuple(shown),
+        count=len(known),
     )
 
 
