@@ -112,7 +112,7 @@ class Application:
         refusal = self._door.refusal(scope["method"], scope["path"], scope["headers"])
         try:
             if refusal is not None:
-                await _closing(refusal)(scope, receive, sending)
+                await _reply(refusal)(scope, receive, sending)
             else:
                 await self._app(scope, receive, sending)
         finally:
@@ -147,7 +147,7 @@ class Application:
     async def _body(self, http: Request) -> bytes:
         """Raises Refusal 413 where it is too large, 408 where it comes too slowly."""
         most = self._limits.body_bytes
-        too_large = Refusal(413, f"a request may have {most:,} bytes", headers={"Connection": "close"})
+        too_large = Refusal(413, f"a request may have {most:,} bytes")
         if int(http.headers.get("content-length", 0)) > most:
             raise too_large
         body = bytearray()
@@ -158,7 +158,7 @@ class Application:
                     if len(body) > most:
                         raise too_large
         except TimeoutError:
-            raise Refusal(408, "the body did not come in time", headers={"Connection": "close"}) from None
+            raise Refusal(408, "the body did not come in time") from None
         return bytes(body)
 
     # how it is answered ----------------------------------------------------------------------
@@ -309,24 +309,24 @@ async def _page(name: str, kind: str, _: Request) -> Response:
     return Response(files("lathe.serve").joinpath("page", name).read_bytes(), media_type=kind)
 
 
-def _closing(refusal: Refusal) -> Response:
-    """For a body that nobody will read: the connection is of no use any more."""
-    return JSONResponse(refusal.body(), refusal.status, {**refusal.headers, "Connection": "close"})
+def _reply(refusal: Refusal) -> Response:
+    return JSONResponse(refusal.body(), refusal.status, dict(refusal.headers))
 
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return JSONResponse(error.body(), error.status, dict(error.headers))
+    return _reply(error)
 
 
 async def _no_route(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = {404: "there is no such page here", 405: "this page is not asked in this way"}
-    refusal = Refusal(error.status_code, words.get(error.status_code, error.detail))
-    return JSONResponse(refusal.body(), error.status_code, dict(error.headers or {}))
+    return _reply(
+        Refusal(error.status_code, words.get(error.status_code, error.detail), headers=dict(error.headers or {}))
+    )
 
 
 async def _our_bug(_: Request, error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         return Response(status_code=GONE)
-    return JSONResponse(Refusal(500, "this is a bug in Lathe; its journal has more").body(), 500)
+    return _reply(Refusal(500, "this is a bug in Lathe; its journal has more"))

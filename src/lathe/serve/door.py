@@ -42,7 +42,9 @@ class Door:
     def _framing(self, headers: Headers) -> Refusal | None:
         """Two ways to say where a body ends are how requests are smuggled past a proxy."""
         if _all(headers, b"content-length") and _all(headers, b"transfer-encoding"):
-            return Refusal(400, "Content-Length and Transfer-Encoding exclude each other")
+            return Refusal(
+                400, "Content-Length and Transfer-Encoding exclude each other", headers={"Connection": "close"}
+            )
         return None
 
     def _host(self, headers: Headers) -> Refusal | None:

@@ -115,7 +115,8 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """A connection that is closed when the head of a request takes too long: slow senders would use all of them up."""
+    """A connection that is closed where the head of a request takes too long, or a body that was refused already: slow senders
+    would use all connections up. What is left of a refused body is read and thrown away, or its sender would not see the refusal."""
 
     head_seconds = 10.0
     _deadline: asyncio.TimerHandle | None = None
@@ -133,12 +134,18 @@ class _Protocol(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self._watch()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+        unread = self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
+        if self.transport.is_closing() or not (unread or self.conn.their_state is h11.IDLE):
             self._rest()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+HEAD_SECONDS = 10.0
+
 Policy = Literal["block", "annotate"]
 
 
@@ -24,9 +26,12 @@ class Limits:
     """Of a schema that comes with a request: checking it must not take longer than answering."""
     seconds: float = 60.0
     """From the end of a request's head to the end of its answer, waiting included."""
-    head_seconds: float = 10.0
-    """For a request's first lines, and again for its body."""
     connections: int = 512
+
+    @property
+    def head_seconds(self) -> float:
+        """For a request's first lines, and again for its body."""
+        return min(HEAD_SECONDS, self.seconds)
 
 
 @dataclass(frozen=True)
