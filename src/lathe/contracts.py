@@ -14,7 +14,7 @@ instance under the entry point group `lathe.tasks`, `lathe.corpora` and so on.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,6 +77,11 @@ class Baseline:
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 
 
+Written = Callable[[Iterable[tuple["Example", str]]], Iterator[str]]
+"""Items with their answers in, the pieces of a file's text out; takes them one by one, so that any number fits into memory."""
+_NO_FILES: Mapping[str, Written] = MappingProxyType({})
+
+
 class Task(ABC):
     """Knows what a right answer is. Pure functions: no file, clock, environment or unseeded randomness."""
 
@@ -92,6 +97,8 @@ class Task(ABC):
     answers: ClassVar[AnswerKind | Literal["command"]] = "text"
     """What `value` reads in an answer: its words, a JSON value, one of a set of labels, or a shell command, which is judged for
     risk wherever the model is served."""
+    files: ClassVar[Mapping[str, Written]] = _NO_FILES
+    """Files in which the answers of an arm leave for other tools, by name; they are written beside the arm's report."""
 
     @abstractmethod
     def example(self, row: Row, setup: TaskSetup) -> Example:

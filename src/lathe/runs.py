@@ -7,7 +7,7 @@ old content or the new, never half. The record that says "this stage is done" is
       recipe.yaml recipe.lock.json run.json journal.jsonl doctor.json plan.json
       data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
       train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
-      eval/ARM/ predictions.jsonl report.json
+      eval/ARM/ predictions.jsonl report.json, and what the task writes for other tools
       decision.json bundle/ withheld/ bundle.json MODEL_CARD.md report.html report.json digests.json
       requests.jsonl
 """
@@ -269,6 +269,11 @@ class RunFolder:
 
     def eval_report(self, arm: str, side: str = "test") -> Path:
         return self.path / "eval" / arm / ("report.json" if side == "test" else f"report.{side}.json")
+
+    def answers(self, name: str, arm: str, side: str = "test") -> Path:
+        """A file in which the answers of an arm leave for other tools, by the name that the task gives it."""
+        stem, suffix = os.path.splitext(name)
+        return self.path / "eval" / arm / (name if side == "test" else f"{stem}.{side}{suffix}")
 
     @property
     def decision(self) -> Path:

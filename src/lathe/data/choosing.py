@@ -24,9 +24,9 @@ ASKED = ("prompt", "question", "text", "input", "instruction")
 """Parts of a layout that a task can read as its input, best first."""
 ANSWERED = ("completion", "output", "answer", "label")
 SUITED: Mapping[AnswerKind, Sequence[str]] = {
-    "json": ("function_calling", "json_extraction"),
+    "json": ("function_calling", "graph_extraction", "json_extraction"),
     "label": ("intent",),
-    "text": ("bash",),
+    "text": ("graph_extraction", "bash"),
 }
 """Tasks by the kind of their answers; where several read the rows, the first is meant."""
 ENOUGH = 0.95

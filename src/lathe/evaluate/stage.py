@@ -11,7 +11,7 @@ from lathe.evaluate import aggregate
 from lathe.evaluate.answers import MODEL_ARMS, Answers, Measurement, ask_model, ask_rule
 from lathe.evaluate.rows import read
 from lathe.records import Arm, EvalReport, LockedRecipe, Prediction, Side
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder, committed, read_rows
 
 
 def evaluate(
@@ -99,5 +99,9 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         findings=answers.findings,
         seconds=time.monotonic() - started,
     )
+    answered = [(example, prediction.text) for example, prediction in zip(examples, predictions, strict=True)]
+    for name, pieces in task.files.items():
+        with committed(asked.run.answers(name, asked.arm, asked.side)) as file:
+            file.writelines(piece.encode() for piece in pieces(answered))
     asked.run.commit(asked.run.eval_report(asked.arm, asked.side), report)
     return report

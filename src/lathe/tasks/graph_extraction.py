@@ -27,9 +27,12 @@ Answers leave a run as a bipartite property graph, entities on one side, relatio
 
 from __future__ import annotations
 
-from lathe.contracts import ItemVerdict, Task
+from collections.abc import Mapping
+from typing import ClassVar
+
+from lathe.contracts import ItemVerdict, Task, Written
 from lathe.records import Example, Json, Message, Row, TaskSetup
-from lathe.tasks._graph import judge, questions, rows
+from lathe.tasks._graph import cypher, graphml, judge, questions, rows
 from lathe.tasks._graph.answers import PROBLEMS
 from lathe.tasks._graph.graph import Graph, of_json, to_json
 from lathe.tasks._graph.matching import FAULTS
@@ -53,6 +56,7 @@ class GraphExtraction(Task):
     slices = ("kind",)
     baselines = BASELINES
     worked = WORKED
+    files: ClassVar[Mapping[str, Written]] = {"graph.graphml": graphml.pieces, "graph.cypher": cypher.pieces}
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row of either mode. `kind` is the question's, or `text`."""
