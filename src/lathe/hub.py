@@ -9,7 +9,7 @@ What the cache holds already is not fetched again, and is found without a networ
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ DATASET_PREFIX = "hub:"
 ROW_FILES = tuple(f"*{suffix}" for suffix in (*ROWS_SUFFIXES, *TABLE_SUFFIXES)) + tuple(
     f"*{suffix}.gz" for suffix in ROWS_SUFFIXES
 )
-CACHED = re.compile(r"/datasets--[^/]+/snapshots/(?P<commit>[0-9a-f]{40})/")
+CACHED = re.compile(r"/datasets--(?P<repo>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})/")
 """How the client's cache lays out a data set."""
 
 
@@ -78,6 +78,44 @@ def snapshot(name: str, kind: Literal["model", "dataset"], patterns: Sequence[st
         raise Unavailable(f"{called}: the Hub did not answer ({type(error).__name__})", hint=hint) from error
 
 
+def push(
+    repo: str, kind: Literal["model", "dataset"], contents: Mapping[str, Path | bytes], *, public: bool, message: str
+) -> str:
+    """Adds files, by their path there, in one commit, and returns its address. The repository is made where there is none.
+
+    Raises Unavailable where the Hub cannot be reached or does not take the token, InputError where it refuses the files.
+    """
+    from httpx2 import TransportError
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    operations = [
+        CommitOperationAdd(path_in_repo=name, path_or_fileobj=part if isinstance(part, bytes) else str(part))
+        for name, part in sorted(contents.items())
+    ]
+    api = HfApi()
+    try:
+        api.create_repo(repo, repo_type=kind, private=not public, exist_ok=True)
+        done = api.create_commit(repo, operations, commit_message=message, repo_type=kind)
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        if status in (401, 403):
+            raise Unavailable(
+                f"the Hub does not let this token write to {repo} ({status})",
+                hint="Log in with one that may: hf auth login",
+            ) from error
+        raise Unavailable(
+            f"the Hub did not take {repo} ({status})", hint="Nothing was changed here; try again."
+        ) from error
+    except ValueError as error:
+        raise InputError(f"the Hub refuses {repo}: {str(error).strip()}") from error
+    except (OSError, TransportError) as error:
+        raise Unavailable(
+            f"{repo}: the Hub cannot be reached ({type(error).__name__})", hint="Nothing was changed here; try again."
+        ) from error
+    return str(done.commit_url)
+
+
 def is_dataset(place: str) -> bool:
     """Whether a place is a data set of the Hub, `hub:organisation/name`."""
     return place.startswith(DATASET_PREFIX)
@@ -115,3 +153,9 @@ def commit_of(path: Path) -> str | None:
     """The commit of a file that lies in the cache of the Hub's client; None for others."""
     found = CACHED.search(path.as_posix())
     return found["commit"] if found else None
+
+
+def dataset_of(path: Path) -> str | None:
+    """organisation/name of the data set that a file in the client's cache belongs to; None for others."""
+    found = CACHED.search(path.as_posix())
+    return found["repo"].replace("--", "/", 1) if found else None

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from lathe.ask import Specialist
     from lathe.contracts import Endpoint, Progress
     from lathe.decide import Entry
-    from lathe.records import Status, Verification
+    from lathe.records import Publication, Status, Verification
     from lathe.serve import Ready
     from lathe.serve import Settings as ServeSettings
 
@@ -77,7 +77,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("tuned", GENERATION, ("prepare", "train")),
     Stage("decide", ("gates", "expect", "evaluate"), ("plan", "base-zero", "base-few", "rule", "train", "tuned")),
     Stage("ship", ("base", "ship"), ("train", "decide")),
-    Stage("report", ("name",), ("doctor", "plan", "decide", "ship")),
+    Stage("report", ("name", "publish"), ("doctor", "plan", "decide", "ship")),
 )
 
 ARMS = ("base-zero", "base-few", "rule", "tuned")
@@ -408,6 +408,22 @@ class Run:
         from lathe import verify
 
         return verify.verify(self.folder, self.locked)
+
+    def publish(
+        self, to: str, data: str | None = None, *, push: bool = False, public: bool = False
+    ) -> tuple[Publication, ...]:
+        """What would go to the Hub, and what stands against it; sent where `push` is said and nothing does.
+
+        to: repository of the model, owner/name; data: repository of its rows, None = they stay here. A repository that does not
+        exist yet is made private unless `public`. Raises InputError where the run is not finished, Unavailable.
+        """
+        from lathe import publish, report
+        from lathe.data.findings.secrets import found_kinds
+
+        targets = [publish.Target(to, "model"), *([] if data is None else [publish.Target(data, "dataset")])]
+        model_card, data_card = report.cards(self.folder, self.locked)
+        told = publish.Told(model_card, data_card, self.verify(), found_kinds)
+        return publish.publish(self.folder, self.locked, targets, told, push=push, public=public)
 
     def status(self) -> Status:
         """Running, stalled, stopped or done, and how far."""

@@ -8,7 +8,7 @@ old content or the new, never half. The record that says "this stage is done" is
       data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
       train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
       eval/ARM/ predictions.jsonl report.json, and what the task writes for other tools
-      decision.json bundle/ withheld/ bundle.json MODEL_CARD.md report.html report.json digests.json
+      decision.json bundle/ withheld/ bundle.json MODEL_CARD.md CARD.json report.html report.json digests.json
       requests.jsonl
 """
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Record")
 S = TypeVar("S", bound="StageRecord")
 
+CARD_EVIDENCE = "CARD.json"
+"""Named here alone, since a card links to it by this name wherever it lies."""
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -299,6 +301,11 @@ class RunFolder:
     @property
     def card(self) -> Path:
         return self.path / "MODEL_CARD.md"
+
+    @property
+    def card_evidence(self) -> Path:
+        """The entries of the records that the card's numbers are from."""
+        return self.path / CARD_EVIDENCE
 
     @property
     def report_html(self) -> Path:

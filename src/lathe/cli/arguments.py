@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, compare, fidelity, planning, risk, serving, verbs
+from lathe.cli import check, compare, fidelity, planning, publishing, risk, serving, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -172,6 +172,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("verify", "is a finished run what its records say, byte for byte? data, base, adapter, answers, shipped files",
          fidelity.verify, (arg("run", metavar="RUN", help="a run folder"),), "Looking",
          "lathe verify runs/2026-11-20T081500-demo-3f9c1a"),
+    Verb("publish", "what of a run would go to the Hub, and what stands against it; --push sends it", publishing.publish,
+         (arg("run", metavar="RUN", help="a run folder"),
+          arg("--to", metavar="OWNER/NAME", required=True, help="repository of the model"),
+          arg("--data", metavar="OWNER/NAME", default=None, help="repository of its rows (default: they stay here)"),
+          arg("--push", action="store_true", help="send it, where nothing stands against it"),
+          arg("--public", action="store_true", help="make a new repository for everybody to see (default: private)")),
+         "Looking", "lathe publish runs/2026-11-20T081500-demo-3f9c1a --to ada/demo"),
     Verb("inspect", "what is wrong with an adapter or a GGUF file that any tool made, each fault with its fix",
          fidelity.inspect,
          (arg("--base", metavar="DIR", type=Path, required=True, help="folder of the base"),

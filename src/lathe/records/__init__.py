@@ -16,6 +16,7 @@ from lathe.records.data import (
 )
 from lathe.records.fidelity import Damage, Digests, Inspection, ModelCheck, Verification
 from lathe.records.plan import MachineForecast, MemoryTerm, Parameters, Plan, PlanFinding, RateSource, Schedule
+from lathe.records.publish import Card, Publication
 from lathe.records.recipe import (
     DataSpec,
     EvaluateSpec,
@@ -23,6 +24,7 @@ from lathe.records.recipe import (
     GateSpec,
     LockedRecipe,
     Method,
+    PublishSpec,
     Recipe,
     SchemaSpec,
     Split,
@@ -46,12 +48,12 @@ from lathe.records.results import (
 from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile, Status
 
 __all__ = [
-    "Arm", "Bundle", "Capability", "ComparedArm", "ComparedPair", "Comparison", "Damage", "DataFinding", "DataSpec",
+    "Arm", "Bundle", "Capability", "Card", "ComparedArm", "ComparedPair", "Comparison", "Damage", "DataFinding", "DataSpec",
     "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
-    "GateResult", "GateSpec", "Generation", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe",
-    "MachineForecast", "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters",
-    "Plan", "PlanFinding", "Prediction", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row",
-    "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount",
-    "SliceDifference", "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult",
-    "TrainSpec", "Verification", "Written", "canonical", "digest",
+    "GateResult", "GateSpec", "Generation", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe", "MachineForecast",
+    "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
+    "Prediction", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row",
+    "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
+    "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "Verification", "Written",
+    "canonical", "digest",
 ]  # fmt: skip

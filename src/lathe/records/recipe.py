@@ -151,7 +151,7 @@ class PublishSpec(Written):
 
     licence: str | None = Field(
         None,
-        description="licence of the tuned model, an SPDX id or words; the base's licence says which may be. None blocks publication",
+        description="licence of the tuned model, SPDX id or words; the base's licence says which may be. None blocks publication",
     )
     data_licence: str | None = Field(
         None,
