@@ -282,3 +282,10 @@ def test_functions_and_answers_in_plain_and_nested_layouts_are_the_same() -> Non
     assert functions_in(plain) == functions_in(TOOLS)
     nested = {"type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
     assert calls_in(json.dumps([nested])) == calls_in(json.dumps(call("add", a=1, b=2)))
+
+
+def test_many_calls_of_one_name_are_paired_by_the_best_of_all_ways() -> None:
+    """Taking the best pair first would give the first said call to the first gold one, and leave nothing for the second."""
+    gold = [GoldCall("f", {"x": [number], "y": [0]}) for number in range(12)]
+    said = [Call("f", {"x": number + 1, "y": 1}) for number in range(12)]
+    assert match(gold, said).right == 11

@@ -39,7 +39,7 @@ REASONS = (*reading.PROBLEMS, NOT_A_CALL, NOT_OFFERED, *FAULTS)
 class FunctionCalling(Task):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     primary = "function_exact"
     metrics = (
         Metric(

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
+from lathe.tasks._assignment import best_pairs
 from lathe.tasks._calls.answers import Call
 from lathe.tasks._calls.gold import GoldCall
 from lathe.tasks._json.values import equal, kind
 
-MOST_CALLS = 8
-"""More calls than this on a side are paired in order, not by the best of all ways."""
 FAULTS = (
     "no call", "call not wanted", "wrong function", "missing call", "extra call", "missing argument", "extra argument",
     "wrong type", "wrong value",
@@ -66,7 +64,8 @@ def match(gold: Sequence[GoldCall], said: Sequence[Call]) -> Matched:
         for s, other in enumerate(said)
         if one.name == other.name
     }
-    chosen = _assigned(len(gold), len(said), {place: pair.worth for place, pair in pairs.items()})
+    worth = [[pairs[g, s].worth if (g, s) in pairs else 0 for s in range(len(said))] for g in range(len(gold))]
+    chosen = best_pairs(worth)
     met = [pairs[place] for place in chosen]
     free_gold = set(range(len(gold))) - {g for g, _ in chosen}
     free_said = set(range(len(said))) - {s for _, s in chosen}
@@ -89,34 +88,6 @@ def _pair(gold: GoldCall, said: Call) -> _Pair:
     right = sum(any(equal(one, value) for one in gold.allowed.get(name, ())) for name, value in said.arguments.items())
     wanted = sum(name not in gold.optional or name in said.arguments for name in gold.allowed)
     return _Pair(right, wanted, len(said.arguments))
-
-
-def _assigned(num_gold: int, num_said: int, worth: dict[tuple[int, int], int]) -> list[tuple[int, int]]:
-    """Pairs (gold, said), each call in one of them at most, with the greatest worth together."""
-    if num_gold > MOST_CALLS or num_said > MOST_CALLS:
-        return _in_order(worth)
-
-    @cache
-    def best(g: int, taken: int) -> tuple[int, tuple[tuple[int, int], ...]]:
-        if g == num_gold:
-            return 0, ()
-        found = best(g + 1, taken)
-        for s in range(num_said):
-            if not taken >> s & 1 and (g, s) in worth:
-                rest, pairs = best(g + 1, taken | 1 << s)
-                if rest + worth[g, s] > found[0]:
-                    found = rest + worth[g, s], ((g, s), *pairs)
-        return found
-
-    return list(best(0, 0)[1])
-
-
-def _in_order(worth: dict[tuple[int, int], int]) -> list[tuple[int, int]]:
-    chosen: list[tuple[int, int]] = []
-    for g, s in sorted(worth, key=lambda place: (-worth[place], place)):
-        if all(g != other and s != another for other, another in chosen):
-            chosen.append((g, s))
-    return chosen
 
 
 def _fault_of_names(num_gold: int, num_said: int, met: int) -> str:
