@@ -116,7 +116,7 @@ class _Server(uvicorn.Server):
 
 class _Protocol(H11Protocol):
     """A connection that is closed where the head of a request takes too long, or a body that was refused already: slow senders
-    would use all connections up. What is left of a refused body is read and thrown away, or its sender would not see the refusal."""
+    would use all connections up. What is left of a refused body is read and thrown away, so that its sender sees the refusal."""
 
     head_seconds = 10.0
     _deadline: asyncio.TimerHandle | None = None

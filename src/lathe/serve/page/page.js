@@ -83,10 +83,20 @@ async function ask({ id, section, text }, content, schema) {
       if (said.lathe) judged(section, said);
       if (said.usage) figures(section, said.usage, began, first);
     }
+    text.textContent = indented(text.textContent);
   } catch (error) {
     note(section, error.message, "bad");
   } finally {
     text.classList.remove("busy");
+  }
+}
+
+// JSON is read more easily over several lines; anything else stays as it was written.
+function indented(said) {
+  try {
+    return JSON.stringify(JSON.parse(said), null, 2);
+  } catch {
+    return said;
   }
 }
 
