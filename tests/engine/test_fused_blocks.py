@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lathe.engine.dropout import RowDropout, Rows
 from lathe.engine.fused.attention import attend, attend_backward, blocks
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.mlp import gated, gated_backward
@@ -110,10 +112,13 @@ class Two(nn.Module):
         return torch.cat((self.first(normed), self.second(normed)), dim=1)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4])
 @pytest.mark.parametrize("targets", [["first", "second"], ["second"], []])
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_a_projection_is_its_layers_with_their_adapters(targets: list[str], ordered: bool, dtype: torch.dtype) -> None:
+def test_a_projection_is_its_layers_with_their_adapters(
+    targets: list[str], ordered: bool, dtype: torch.dtype, share: float
+) -> None:
     torch.manual_seed(0)
     plain = Two(bias=not ordered).double().requires_grad_(False)
     net = get_peft_model(plain, LoraConfig(r=3, lora_alpha=5.0, target_modules=targets or ["first"])).double()
@@ -122,6 +127,10 @@ def test_a_projection_is_its_layers_with_their_adapters(targets: list[str], orde
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.normal_()
+    rows = Rows((b"one", b"two"), (0, 3, 5), num_tokens=5)
+    for number, layer in enumerate(part for part in net.modules() if isinstance(part, LoraLayer) and share):
+        layer.lora_dropout["default"] = RowDropout(share, number)
+        layer.lora_dropout["default"].rows = rows
     gain, order = drawn(6, seed=4).detach(), torch.tensor([2, 0, 1, 3, 7, 5, 4, 6])
     normed, grad = drawn(5, 6, seed=5), drawn(5, 12, seed=6).detach()
     expected = torch.cat([layer(normed * gain) for layer in layers], dim=1)
@@ -138,11 +147,11 @@ def test_a_projection_is_its_layers_with_their_adapters(targets: list[str], orde
     with torch.no_grad():
         projection.refresh()
         inputs = normed.detach().to(dtype)
-        found, inner = projection.forward(inputs)
-        back = projection.backward(grad.to(dtype), inputs, inner)
+        found, inner = projection.forward(inputs, rows)
+        back = projection.backward(grad.to(dtype), inputs, inner, rows)
         assert float((found.double() - expected).norm() / expected.norm()) < tolerance
         assert float((back.double() - normed.grad).norm() / normed.grad.norm()) < tolerance
         for twice in (1, 2):
             for matrix, gradient in zip(projection.adapters, wanted, strict=True):
                 assert float((matrix.grad - twice * gradient).norm() / gradient.norm()) < twice * tolerance
-            projection.learn(grad.to(dtype), inputs, inner)
+            projection.learn(grad.to(dtype), inputs, inner, rows)

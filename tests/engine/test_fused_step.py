@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 
 from lathe.engine import model, step
 from lathe.engine.fused import choice
@@ -78,6 +79,61 @@ def test_loss_and_every_gradient_are_the_reference_s(tmp_path: Path, tokens: Tok
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     for tensor, gradient in expected.items():
         assert float((found[tensor] - gradient).norm() / gradient.norm()) < 1e-5, tensor
+
+
+@pytest.mark.parametrize("name", ["llama, own head, biases", "qwen3"])
+def test_with_dropout_both_steps_drop_the_same_numbers(tmp_path: Path, tokens: TokenSet, name: str) -> None:
+    net = adapted(write_base(tmp_path / "base", name.split(",")[0], **BASES[name]), dropout=0.3)
+    packs, supervised = built(tokens)
+    assert choice.unfit(net) is None
+    fused = FusedStep(net)
+    losses = {}
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        losses[seed] = step.gradients(net, packs, supervised)
+        expected = taken(net)
+        torch.rand(100)  # numbers that something else drew in between change nothing
+        assert fused.gradients(packs, supervised) == pytest.approx(losses[seed], rel=1e-6)
+        found = taken(net)
+        for tensor, gradient in expected.items():
+            assert float((found[tensor] - gradient).norm() / gradient.norm()) < 1e-5, tensor
+    assert losses[1] != pytest.approx(losses[2], rel=1e-4)
+    assert choice.choose(net, packs[0], "fp32")[1] == "fused"
+
+
+def test_a_row_is_dropped_alike_in_every_split_of_the_step(tiny_base: Path, tokens: TokenSet) -> None:
+    net = adapted(tiny_base, dropout=0.2)
+    for take in (FusedStep(net).gradients, lambda *step_: step.gradients(net, *step_)):
+        found = []
+        for budget in (80, 150, 1000):
+            torch.manual_seed(5)
+            found.append((take(*built(tokens, budget)), taken(net)))
+        for loss, gradients in found[1:]:
+            assert loss == pytest.approx(found[0][0], rel=1e-6)
+            assert error(gradients, found[0][1]) < 1e-5
+
+
+def test_bf16_with_dropout_is_as_near_to_fp32_as_autocast_is(tiny_base: Path, tokens: TokenSet) -> None:
+    packs, supervised = built(tokens)
+    wide, narrow = (adapted(tiny_base, dtype, dropout=0.2) for dtype in (torch.float32, torch.bfloat16))
+    with torch.no_grad():
+        for parameter in wide.parameters():
+            if not parameter.requires_grad:
+                parameter.copy_(parameter.bfloat16())
+    step.gradients(wide, packs, supervised)
+    exact = taken(wide)
+    step.gradients(narrow, packs, supervised, "bf16")
+    autocast = error(taken(narrow), exact)
+    FusedStep(narrow, "bf16").gradients(packs, supervised)
+    assert error(taken(narrow), exact) <= 1.5 * autocast
+
+
+def test_a_dropout_of_torch_s_own_takes_the_reference(tiny_base: Path, tokens: TokenSet) -> None:
+    net = adapted(tiny_base, dropout=0.2)
+    for part in net.modules():
+        if isinstance(part, LoraLayer):
+            part.lora_dropout["default"] = torch.nn.Dropout(0.2)
+    assert "draws other numbers in every pass" in choice.choose(net, built(tokens)[0][0], "fp32")[1]
 
 
 @pytest.mark.parametrize("targets", [("q_proj",), ("v_proj", "down_proj"), ("up_proj",), ("o_proj", "k_proj")])
@@ -163,7 +219,6 @@ def test_a_fused_step_that_is_wrong_is_not_taken(
 @pytest.mark.parametrize(
     ("method", "reason"),
     [
-        ({"dropout": 0.1}, "the adapter has dropout"),
         ({"kind": "full"}, "all weights are trained"),
     ],
 )

@@ -62,7 +62,7 @@ def test_more_targets_make_wider_matrices() -> None:
         ({"model_type": "mistral", "sliding_window": None}, {}, None),
         ({"model_type": "qwen2", "sliding_window": 4096}, {}, None),
         ({}, {"method": {"kind": "full"}}, "all weights are trained"),
-        ({}, {"method": {"dropout": 0.1}}, "the adapter has dropout"),
+        ({}, {"method": {"dropout": 0.1}}, None),
         ({}, {"method": {"targets": ["q_proj", "lm_head"]}}, "other layers are trained"),
     ],
 )
@@ -99,7 +99,8 @@ def test_the_engine_takes_the_step_that_was_planned(settings: dict, tmp_path: Pa
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_torch_counts_the_same_bytes(architecture: str, precision: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_torch_counts_the_same_bytes(architecture: str, precision: str, dropout: float, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from torch.profiler import ProfilerActivity, profile
 
@@ -114,7 +115,9 @@ def test_torch_counts_the_same_bytes(architecture: str, precision: str, tmp_path
     base = write_base(tmp_path / "base", model_type=architecture, **wide)
     step.register_attention()
     storage = torch.bfloat16 if precision == "bf16" else torch.float32
-    net = model.attach(model.load_base(base, dtype=storage, attention=step.ATTENTION), Method(rank=8), 0)
+    net = model.attach(
+        model.load_base(base, dtype=storage, attention=step.ATTENTION), Method(rank=8, dropout=dropout), 0
+    )
     fused = FusedStep(net, precision)
     lengths = [300, 200, 150, 90]
     rows = [Encoded(np.full(n, 7, np.int32), np.arange(n) >= n - n // 3, n - n // 3) for n in lengths]
@@ -131,7 +134,7 @@ def test_torch_counts_the_same_bytes(architecture: str, precision: str, tmp_path
         if event.get("name") == "[memory]"
     ]
     peak = int(np.cumsum(changes).max())
-    form = Form(2 if precision == "bf16" else 4, 8, EVERY)
+    form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0)
     expected = held(
         shapes(json.loads((base / "config.json").read_text())), form, Pack(sum(lengths), scored, kept_weights(lengths))
     )

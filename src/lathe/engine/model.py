@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -24,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
 from lathe.engine.disk import os_errors
+from lathe.engine.dropout import RowDropout
 from lathe.errors import InputError, Unavailable
 from lathe.model_folder import check_adapter, check_model, is_full_model, stored_tensors
 from lathe.records import Method
@@ -96,7 +98,7 @@ def load_merged(model: Model, *, dtype: torch.dtype = torch.float32) -> PreTrain
 
 
 def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel | PeftModel:
-    """Makes the model trainable as `method` says. LoRA's A matrices are drawn from `seed` alone, B is zero.
+    """Makes the model trainable as `method` says. A matrices are drawn from `seed` alone, B is zero; dropout is `RowDropout`.
 
     Adapters are float32 whatever the dtype of the base. Raises InputError where a target matches no layer.
     """
@@ -122,6 +124,10 @@ def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel 
             raise InputError(
                 f"method.targets {targets} match no layer of the base", hint=f"Its linear layers: {', '.join(linear)}."
             ) from error
+    if method.dropout:
+        adapted = [part for part in model.modules() if isinstance(part, LoraLayer)]
+        for number, part in enumerate(adapted):
+            part.lora_dropout = nn.ModuleDict({name: RowDropout(method.dropout, number) for name in part.lora_dropout})
     return model.train()
 
 

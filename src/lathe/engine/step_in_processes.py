@@ -51,8 +51,9 @@ class StepInProcesses:
         packs = list(packs)
         mine, *others = deal([pack.bounds[-1] for pack in packs], 1 + len(self._lines))
         weights_P = _joined(self._parameters)
-        for number, (line, share) in enumerate(zip(self._lines, others, strict=True), 1):
-            line.send((weights_P, [packs[index] for index in share], supervised, torch.initial_seed() + number))
+        for line, share in zip(self._lines, others, strict=True):
+            # The same seed for all: what is dropped depends on the row, not on the process that computes it.
+            line.send((weights_P, [packs[index] for index in share], supervised, torch.initial_seed()))
         try:
             loss = self._take([packs[index] for index in mine], supervised)
         finally:  # whatever happened here, every helper's answer to this step is taken, so that the next one is not mistaken for it

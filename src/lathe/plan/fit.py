@@ -70,6 +70,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         targets=recipe.method.targets,
         stored_bytes=0 if on_gpu else plan.stored_bytes,
         quantised=recipe.method.kind == "qlora",
+        dropout=recipe.method.dropout > 0,
         device=device,
         step="reference" if on_gpu else plan.step_kind,
         pack_weights=plan.pack_weights,

@@ -36,6 +36,8 @@ class Setting:
     sample_tokens: int = 0
     """Tokens of the pack on which the fused step is held against the reference before the first step."""
     sample_supervised: int = 0
+    dropout: bool = False
+    """Whether numbers are dropped in front of the adapters."""
     processes: int = 1
     """Processes that share a step, each with the frozen weights and packs of its own."""
 

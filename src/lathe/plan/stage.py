@@ -134,6 +134,7 @@ def forecast(
         targets=recipe.method.targets,
         stored_bytes=stored_bytes,
         quantised=recipe.method.kind == "qlora",
+        dropout=recipe.method.dropout > 0,
         step=step_kind,
         processes=recipe.train.processes,
     )

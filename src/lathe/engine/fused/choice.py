@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lathe.engine.decoder import can_decode
 from lathe.engine.devices import Precision
+from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.projection import ADAPTER
 from lathe.engine.fused.stack import FusedStep
 from lathe.engine.model import causal, trainable
@@ -58,8 +59,8 @@ def unfit(net: nn.Module) -> str | None:
     for name, layer in model.named_modules():
         if not isinstance(layer, LoraLinear):
             continue
-        if not isinstance(layer.lora_dropout[ADAPTER], nn.Identity):
-            return "the adapter has dropout"
+        if not isinstance(layer.lora_dropout[ADAPTER], (nn.Identity, RowDropout)):
+            return f"the dropout of {name} draws other numbers in every pass"
         if layer.lora_variant or layer.lora_bias[ADAPTER] or layer.merged:
             return f"the adapter of {name} is more than a product of two matrices"
     held = {id(matrix) for matrix in FusedStep(net).adapters()}

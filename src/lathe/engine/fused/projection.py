@@ -11,6 +11,13 @@ arXiv 2106.09685, equation 3, differentiated).
 
 In bf16 the sum W + sB A would round small updates away, so there M holds W alone, and Y += V sB.T and dX += U A follow.
 
+With dropout an adapter reads X * D_i / (1 - p) instead of X, D_i being 0 where a number is dropped and else 1. No W can stand for
+that, and each adapter has a mask of its own, so then M holds W and A / (1 - p) alone and
+
+    V_i = (X * D_i) A_i.T,   Y_i += V_i sB_i.T,   dX += sum_i (U_i A_i) * D_i,   dA_i = U_i.T (X * D_i)
+
+with the masks drawn again in the backward pass, since drawing is cheaper than keeping (`engine.dropout`).
+
 The gain g of the norm in front is part of M: X is normalised but not scaled, W and A stand for W diag(g) and A diag(g).
 
 Shapes: T tokens; `in` and `out` features; R ranks of all adapters together, rounded up to a multiple of 16.
@@ -25,6 +32,8 @@ import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lathe.engine.dropout import RowDropout, Rows
 
 ADAPTER = "default"
 """peft's name of the only adapter there is."""
@@ -45,6 +54,12 @@ class _Part:
     up: nn.Parameter | None = None
     """B, shape (out, rank)."""
     scale: float = 0.0
+    dropout: RowDropout | None = None
+
+    @property
+    def kept_scale(self) -> float:
+        """Factor of the numbers that dropout keeps."""
+        return 1.0 if self.dropout is None else self.dropout.scale
 
 
 class Projection:
@@ -66,7 +81,9 @@ class Projection:
             if isinstance(layer, LoraLinear):
                 down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
                 held = slice(ranks, ranks := ranks + len(down))
-                part = _Part(rows, base, order, held, down, up, layer.scaling[ADAPTER])
+                dropout = layer.lora_dropout[ADAPTER]
+                dropout = dropout if isinstance(dropout, RowDropout) else None
+                part = _Part(rows, base, order, held, down, up, layer.scaling[ADAPTER], dropout)
             else:
                 part = _Part(rows, base, order, slice(ranks, ranks))
             self._parts.append(part)
@@ -74,7 +91,8 @@ class Projection:
         self._adapted = ranks > 0
         ranks = -(-ranks // _RANKS) * _RANKS
         self._gain = None if gain is None else gain.to(torch.promote_types(dtype, torch.float32))
-        self._merged = dtype != torch.bfloat16
+        self._drops = any(part.dropout is not None for part in self._parts)
+        self._merged = dtype != torch.bfloat16 and not self._drops
         self._matrix = torch.zeros(out + ranks, self.inner + ranks, dtype=dtype)
         self._bias = self._joined_bias(out + ranks)
         if not self._merged or not self._adapted:
@@ -94,48 +112,80 @@ class Projection:
                 torch.mul(_ordered(part.base.weight, part.order), 1 if self._gain is None else self._gain, out=into)
             if part.down is None or part.up is None:
                 continue
-            down, up = self._scaled(part.down), _ordered(part.up, part.order) * part.scale
+            down, up = self._scaled(part.down * part.kept_scale), _ordered(part.up, part.order) * part.scale
             inner = slice(self.inner + part.ranks.start, self.inner + part.ranks.stop)
-            self._matrix[self.out + part.ranks.start : self.out + part.ranks.stop, : self.inner] = down
+            self._down(part).copy_(down)
             self._matrix[part.rows, inner] = up.to(self._matrix.dtype)
             if self._merged:
                 into.addmm_(up.to(into.dtype), down.to(into.dtype))
 
-    def forward(self, input_TI: Tensor) -> tuple[Tensor, Tensor]:
-        """Y, shape (T, out), and V, shape (T, R), for `backward`."""
-        both = functional.linear(input_TI, self._matrix[:, : self.inner], self._bias)
-        output, inner = both[:, : self.out], both[:, self.out :]
+    def forward(self, input_TI: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Y, shape (T, out), and V, shape (T, R), for `backward`. rows: whose masks dropout takes."""
+        if self._drops:
+            bias = None if self._bias is None else self._bias[: self.out]
+            output = functional.linear(input_TI, self._matrix[: self.out, : self.inner], bias)
+            inner = input_TI.new_zeros(len(input_TI), self._matrix.shape[1] - self.inner)
+            for part in self._parts:
+                if part.down is not None:
+                    torch.mm(self._dropped(part, input_TI, rows), self._down(part).T, out=inner[:, part.ranks])
+        else:
+            both = functional.linear(input_TI, self._matrix[:, : self.inner], self._bias)
+            # A copy, since the view would keep the whole product alive until the backward pass.
+            output, inner = both[:, : self.out], both[:, self.out :].clone()
         if self._adapted and not self._merged:
             output.addmm_(inner, self._matrix[: self.out, self.inner :].T)
         return output, inner
 
-    def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor) -> Tensor:
+    def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> Tensor:
         """dX, shape (T, in); adds the adapters' gradients to `.grad`. input_TI: X; inner_TR: V."""
         both = grad_TO @ self._matrix[: self.out]
         grad_input, grad_inner = both[:, : self.inner], both[:, self.inner :]
         if self._adapted:
-            self._add_gradients(grad_TO, input_TI, grad_inner, inner_TR)
-            if not self._merged:
+            self._add_gradients(grad_TO, input_TI, grad_inner, inner_TR, rows)
+            if self._drops:
+                for part in self._parts:
+                    if part.down is not None:
+                        grad_input += self._dropped(part, grad_inner[:, part.ranks] @ self._down(part), rows)
+            elif not self._merged:
                 grad_input.addmm_(grad_inner, self._matrix[self.out :, : self.inner])
         return grad_input
 
-    def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor) -> None:
+    def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> None:
         """As `backward`, where nobody needs dX."""
         if self._adapted:
-            self._add_gradients(grad_TO, input_TI, grad_TO @ self._matrix[: self.out, self.inner :], inner_TR)
+            self._add_gradients(grad_TO, input_TI, grad_TO @ self._matrix[: self.out, self.inner :], inner_TR, rows)
 
-    def _add_gradients(self, grad_TO: Tensor, input_TI: Tensor, grad_inner_TR: Tensor, inner_TR: Tensor) -> None:
-        grad_down = (grad_inner_TR.T @ input_TI).to(torch.promote_types(input_TI.dtype, torch.float32))
+    def _add_gradients(
+        self, grad_TO: Tensor, input_TI: Tensor, grad_inner_TR: Tensor, inner_TR: Tensor, rows: Rows
+    ) -> None:
+        if self._drops:
+            grad_down = input_TI.new_empty(grad_inner_TR.shape[1], self.inner)
+            for part in self._parts:
+                dropped = self._dropped(part, input_TI, rows)
+                torch.mm(grad_inner_TR[:, part.ranks].T, dropped, out=grad_down[part.ranks])
+        else:
+            grad_down = grad_inner_TR.T @ input_TI
+        grad_down = grad_down.to(torch.promote_types(input_TI.dtype, torch.float32))
         if self._gain is not None:
             grad_down *= self._gain
         for part in self._parts:
             if part.down is None or part.up is None:
                 continue
-            _add_gradient(part.down, grad_down[part.ranks])
+            _add_gradient(part.down, grad_down[part.ranks] * part.kept_scale)
             grad_up = (grad_TO[:, part.rows].T @ inner_TR[:, part.ranks]).to(part.up.dtype).mul_(part.scale)
             if part.order is not None:
                 grad_up = torch.empty_like(grad_up).index_copy_(0, part.order, grad_up)
             _add_gradient(part.up, grad_up)
+
+    def _down(self, part: _Part) -> Tensor:
+        """A of a layer as it stands in M, shape (rank, in)."""
+        return self._matrix[self.out + part.ranks.start : self.out + part.ranks.stop, : self.inner]
+
+    def _dropped(self, part: _Part, input_TI: Tensor, rows: Rows) -> Tensor:
+        """X * D of a layer's adapter."""
+        if part.dropout is None:
+            return input_TI
+        return part.dropout.kept(rows, self.inner, input_TI.dtype).mul_(input_TI)
 
     def _scaled(self, matrix_OI: Tensor) -> Tensor:
         scaled = matrix_OI if self._gain is None else matrix_OI * self._gain

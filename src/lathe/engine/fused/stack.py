@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lathe.engine.devices import Precision
+from lathe.engine.dropout import Rows, rows_of
 from lathe.engine.fused.attention import Block, attend, attend_backward, blocks
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.mlp import gated, gated_backward
@@ -50,16 +51,20 @@ class _Piece:
     scored_S: Tensor
     targets_S: Tensor
     weights_S: Tensor
+    rows: Rows
 
 
 @dataclass(frozen=True)
 class _Places:
-    """What attention needs to know of a pack: angles and blocks, for all its rows and for those that the last layer keeps."""
+    """What attention and dropout need to know of a pack: angles, blocks and rows, for all positions and for those that the last
+    layer keeps."""
 
     turns: Tensor
     blocks: list[Block]
+    rows: Rows
     scored_turns: Tensor
     scored_blocks: list[Block]
+    scored_rows: Rows
 
 
 class FusedStep:
@@ -107,6 +112,7 @@ class FusedStep:
             scored_S=functional.pad(pack.scored_S, (0, more_scored)),
             targets_S=functional.pad(pack.targets_S, (0, more_scored)),
             weights_S=functional.pad(weights, (0, more_scored)),
+            rows=rows_of(pack, pack.bounds[-1] + more),
         )
 
     def _places(self, piece: _Piece) -> _Places:
@@ -117,8 +123,10 @@ class FusedStep:
         return _Places(
             turned,
             blocks(piece.bounds, None, self._wide),
+            piece.rows,
             turned[piece.scored_S],
             blocks(piece.bounds, attending, self._wide),
+            piece.rows.at(piece.scored_S),
         )
 
     def _piece(self, piece: _Piece) -> float:
@@ -201,11 +209,12 @@ class _Layer:
         """The stream behind the layer, shape (R, D). attending_R: rows that are kept; None = all."""
         normed, inverse = normalise(stream_TD, epsilon)
         normed = normed.to(self._narrow)
-        key_value, key_value_inner = self._key_value.forward(normed)
+        dropped = places.rows if attending_R is None else places.scored_rows
+        key_value, key_value_inner = self._key_value.forward(normed, places.rows)
         rows, stream = normed, stream_TD
         if attending_R is not None:
             rows, stream = normed[attending_R], stream_TD[attending_R]
-        query, query_inner = self._query.forward(rows)
+        query, query_inner = self._query.forward(rows, dropped)
         query, key_value = query.to(self._wide), key_value.to(self._wide)
         middle = self._key_heads * self._width
         query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width))
@@ -224,14 +233,14 @@ class _Layer:
         output_KRGW, weights = attend(query_KRGW, key_KTW, value_KTW, seen)
         attended = torch.empty(len(rows), query.shape[1], dtype=self._narrow)
         attended.view(query_RKGW.shape).copy_(output_KRGW.transpose(0, 1))
-        change, attended_inner = self._out.forward(attended)
+        change, attended_inner = self._out.forward(attended, dropped)
         stream = stream + change
 
         mlp_normed, mlp_inverse = normalise(stream, epsilon)
         mlp_normed = mlp_normed.to(self._narrow)
-        gate_up, gate_up_inner = self._gate_up.forward(mlp_normed)
+        gate_up, gate_up_inner = self._gate_up.forward(mlp_normed, dropped)
         gated_RF, opened = gated(gate_up)
-        change, gated_inner = self._down.forward(gated_RF)
+        change, gated_inner = self._down.forward(gated_RF, dropped)
         stream += change
         return stream, _Saved(
             normed, inverse, rows, query_inner, key_value_inner, head_norms, query_KRGW, key_KTW, value_KTW, weights,
@@ -242,14 +251,15 @@ class _Layer:
         self, grad_RD: Tensor, saved: _Saved, places: _Places, attending_R: Tensor | None, *, needs_input: bool
     ) -> Tensor:
         """Gradient of the stream in front of the layer, shape (T, D); meaningless where it is not needed. Overwrites grad_RD."""
-        grad_gated = self._down.backward(grad_RD.to(self._narrow), saved.gated_RF, saved.gated_inner)
+        dropped = places.rows if attending_R is None else places.scored_rows
+        grad_gated = self._down.backward(grad_RD.to(self._narrow), saved.gated_RF, saved.gated_inner, dropped)
         grad_gate_up = gated_backward(grad_gated, saved.gate_up_R2F, saved.opened_RF)
-        grad_normed = self._gate_up.backward(grad_gate_up, saved.mlp_normed_RD, saved.gate_up_inner)
+        grad_normed = self._gate_up.backward(grad_gate_up, saved.mlp_normed_RD, saved.gate_up_inner, dropped)
         add_normalise_backward(
             grad_RD, grad_normed.to(self._wide), saved.mlp_normed_RD.to(self._wide), saved.mlp_inverse_R1
         )
 
-        grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner)
+        grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner, dropped)
         grad_output = torch.empty_like(saved.query_KRGW)
         grad_output.transpose(0, 1).copy_(grad_attended.unflatten(1, (self._key_heads, self._groups, self._width)))
         seen = places.blocks if attending_R is None else places.scored_blocks
@@ -268,8 +278,8 @@ class _Layer:
                 (before_query, before_key), saved.head_norms, self._head_gains, strict=True
             ):
                 grad.copy_(add_normalise_backward(torch.zeros_like(normed), grad * gain, normed, inverse))
-        to_query = before_query.flatten(1).to(self._narrow), saved.rows_RD, saved.query_inner
-        to_key_value = before.flatten(1).to(self._narrow), saved.normed_TD, saved.key_value_inner
+        to_query = before_query.flatten(1).to(self._narrow), saved.rows_RD, saved.query_inner, dropped
+        to_key_value = before.flatten(1).to(self._narrow), saved.normed_TD, saved.key_value_inner, places.rows
         if not needs_input:
             self._query.learn(*to_query)
             self._key_value.learn(*to_key_value)
