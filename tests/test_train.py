@@ -12,8 +12,10 @@ import pytest
 from lathe import train as training
 from lathe.errors import DataError, InputError, StorageError, Unavailable
 from lathe.records import TrainResult, TrainSpec
-from lathe.runs import RunFolder
+from lathe.records.results import Doubts
+from lathe.runs import RunFolder, commit_rows
 from lathe.text.tokens import TokenSet
+from tiny_base import examples
 from tiny_run import locked, new_run, quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -132,3 +134,21 @@ def test_an_adapter_that_cannot_be_written_is_a_storage_error(
     with pytest.raises(StorageError, match="adapter"):
         training.train(run, locked(tiny_base), "inputs", quiet)
     assert not run.adapter.exists()
+
+
+def test_the_tuned_model_finds_a_wrong_answer_hard_and_secrets_are_taken_out(tiny_base: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    rows = examples(40)
+    rows[17] = rows[17].model_copy(update={"completion": "zzz top", "input": f"{rows[17].input} SECRET"})
+    commit_rows(run.rows("train"), rows)
+    chain = locked(tiny_base, train=TrainSpec(epochs=6, examples_per_step=4, learning_rate=1e-2, threads=1))
+    with pytest.raises(InputError, match=r"result\.json is not there"):
+        training.doubt(run, chain, "inputs", str, quiet)
+    training.train(run, chain, "inputs", quiet)
+    found = training.doubt(run, chain, "inputs", lambda text: text.replace("SECRET", "[hidden]"), quiet)
+    assert run.done(run.doubts, Doubts, "inputs") == found
+    assert (found.rows, found.of, len(found.worst)) == (40, 40, 40)
+    worst = found.worst[0]
+    assert (worst.place, worst.id, worst.given) == ("train.jsonl:18", "row-17", "zzz top")
+    assert worst.text.endswith("[hidden]")
+    assert worst.loss > 1.2 * found.median

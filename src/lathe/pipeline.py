@@ -37,6 +37,7 @@ from lathe.records import (
     StageRecord,
     TrainResult,
 )
+from lathe.records.results import Doubts
 from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, stage_inputs
 
 if TYPE_CHECKING:
@@ -379,6 +380,25 @@ class Run:
                 verify.seal(self.folder)
         decided = self.folder.done(self.folder.decision, Decision, self.hashes["decide"])
         return decided if until in (None, "decide", "ship", "report") else None
+
+    def doubt(self, progress: Progress = silent) -> Doubts:
+        """The training rows whose answers the tuned model itself finds hardest; a report that stands is written anew with them."""
+        from lathe import report, train, verify
+        from lathe.data.findings.secrets import redacted
+
+        inputs = self.hashes["train"]
+        with self.folder.lock():
+            done = self.folder.done(self.folder.doubts, Doubts, inputs)
+            if done is not None:
+                return done
+            finished = self.folder.digests.is_file()
+            self.folder.digests.unlink(missing_ok=True)
+            found = train.doubt(self.folder, self.locked, inputs, redacted, self._beating(progress))
+            if self.folder.report_record.is_file():
+                report.report(self.folder, self.locked, self.folder.load(self.folder.report_record, ReportRecord).inputs)
+            if finished:
+                verify.seal(self.folder)
+            return found
 
     def ask(self, text: str, schema: str | None = None) -> dict[str, str]:
         """The answers of base and tuned model to one text."""

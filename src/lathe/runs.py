@@ -260,6 +260,10 @@ class RunFolder:
         return self.train / "metrics.jsonl"
 
     @property
+    def doubts(self) -> Path:
+        return self.train / "doubts.json"
+
+    @property
     def train_result(self) -> Path:
         return self.train / "result.json"
 

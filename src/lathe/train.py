@@ -1,23 +1,32 @@
 """Stage: the training rows as tokens, the job as values, and whichever trainer the recipe names.
 
-Reads data/train.jsonl, writes train/tokens.safetensors, train/adapter/, and train/result.json last.
+Reads data/train.jsonl, writes train/tokens.safetensors, train/adapter/, and train/result.json last. `doubt` asks the tuned model
+afterwards which of its own rows it finds hard, and writes train/doubts.json.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lathe import plugins
-from lathe.contracts import Progress, Trainer
+from lathe.contracts import Model, Progress, Trainer
 from lathe.errors import Unavailable
-from lathe.records import LockedRecipe, TrainJob, TrainResult
-from lathe.runs import RunFolder
+from lathe.records import Example, LockedRecipe, TrainJob, TrainResult
+from lathe.records.results import Doubt, Doubts
+from lathe.runs import RunFolder, read_rows
 from lathe.text import tokenizer
 from lathe.text.tokens import TokenSet, of_file
+
+MOST_DOUBTED = 4000
+"""Rows that the tuned model is asked about; of more, so many evenly spread ones."""
+WORST = 50
+SHOWN_CHARACTERS = 200
 
 
 class _Dropped(Exception):
@@ -75,6 +84,52 @@ def job(run: RunFolder, locked: LockedRecipe, inputs: str) -> TrainJob:
         seed=recipe.seed,
         job_hash=inputs,
     )
+
+
+def doubt(run: RunFolder, locked: LockedRecipe, inputs: str, hide: Callable[[str], str], progress: Progress) -> Doubts:
+    """Ranks training rows by the tuned model's own loss on their answers, and commits the hardest.
+
+    hide: takes secrets out of a text. Raises InputError where the run is not trained, Unavailable where torch is missing.
+    """
+    begun = time.monotonic()
+    run.load(run.train_result, TrainResult)
+    ability = plugins.load("runtimes", "native").ability()
+    if not ability.ok:
+        raise Unavailable(f"the tuned model cannot be asked: {ability.detail}", hint=ability.remedy)
+    from lathe.engine.row_losses import row_losses
+
+    tokens = _encode(run, locked, progress)
+    chosen = np.linspace(0, len(tokens) - 1, min(MOST_DOUBTED, len(tokens))).round().astype(int).tolist()
+    losses = row_losses(
+        Model(Path(locked.base_folder), run.adapter),
+        tokens,
+        chosen,
+        token_budget=locked.recipe.train.token_budget,
+        threads=locked.recipe.train.threads,
+        progress=lambda done, total: progress({"stage": "doubt", "done": done, "total": total, "unit": "row"}),
+    )
+    path = run.rows("train")
+    examples = read_rows(path, Example)
+    record = Doubts(
+        inputs=inputs,
+        rows=len(chosen),
+        of=len(tokens),
+        median=float(np.nanmedian(losses)),
+        worst=tuple(
+            Doubt(
+                place=f"{path.name}:{chosen[row] + 1}",
+                id=examples[chosen[row]].id,
+                text=hide(examples[chosen[row]].input)[:SHOWN_CHARACTERS],
+                given=hide(examples[chosen[row]].completion)[:SHOWN_CHARACTERS],
+                loss=float(losses[row]),
+            )
+            for row in np.argsort(-losses, kind="stable")[:WORST].tolist()
+            if np.isfinite(losses[row])
+        ),
+        seconds=time.monotonic() - begun,
+    )
+    run.commit(run.doubts, record)
+    return record
 
 
 def _encode(run: RunFolder, locked: LockedRecipe, progress: Progress) -> TokenSet:

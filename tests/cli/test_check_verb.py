@@ -81,6 +81,20 @@ def test_what_is_not_there_is_named_with_exit_2(typed: Typed, words: tuple[str, 
     assert "Traceback" not in done.stderr
 
 
+def test_files_have_no_tuned_model_to_ask_and_a_recipe_names_its_earlier_runs_itself(
+    typed: Typed, tmp_path: Path
+) -> None:
+    done = typed("check", "rows.jsonl", "--doubt")
+    assert (done.returncode, "Name a run folder" in done.stderr) == (2, True)
+    (tmp_path / "recipe.yaml").write_text(
+        "name: a\nbase: lathe:nano\ntask: json_extraction\ndata: {source: rows.jsonl}\n"
+    )
+    done = typed("check", "recipe.yaml", "--against", "earlier")
+    assert (done.returncode, "data.against" in done.stderr) == (2, True)
+    done = typed("check", "rows.jsonl", "--against", "earlier")
+    assert (done.returncode, "earlier/data/train.jsonl is not there" in done.stderr) == (2, True)
+
+
 def test_a_new_recipe_is_prepared_as_it_is_and_never_written_over(typed: Typed, tmp_path: Path) -> None:
     assert typed("new", "rows.jsonl").returncode == 0
     assert "source: rows.jsonl" in (tmp_path / "rows.yaml").read_text()

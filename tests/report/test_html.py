@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lathe import records as r
+from lathe.records.results import Doubt, Doubts
 from lathe.report import report
 from lathe.report.html import MOST_FAILURES, chosen, page
 from lathe.report.story import gather, read_losses
@@ -199,6 +200,22 @@ def test_scores_without_rows_that_an_earlier_run_was_trained_on_stand_beside_the
         clean = tuple(score.model_copy(update={"value": 0.125, "low": 0.0625, "high": 0.25}) for score in found.scores)
         known = tuple(item.id for item in found.items[:40])
         run.commit(run.eval_report(arm), found.model_copy(update={"seen_before": known, "clean_scores": clean}))
-    text = " ".join(Reader(page(gather(run, locked), frozenset())).words)
+    text = " ".join(Reader(page(gather(run, locked))).words)
     assert "40 of 240 test items stand in the training rows of a run that the base grew out of" in text
     assert "the 200 not seen before" in text
+
+
+def test_answers_that_the_tuned_model_doubts_are_shown_while_they_are_those_of_the_model_that_was_trained_last(
+    make_run: Make,
+) -> None:
+    run, locked = make_run()
+    trained = run.load(run.train_result, r.TrainResult)
+    doubt = Doubt(place="train.jsonl:17", id="row-16", text="order of <b>", given="zzz top", loss=3.21)
+    doubts = Doubts(inputs=trained.inputs, rows=1200, of=5000, median=0.0421, worst=(doubt,))
+    run.commit(run.doubts, doubts)
+    text = " ".join(Reader(page(gather(run, locked))).words)
+    assert "zzz top" in text
+    assert "order of <b>" in text
+    assert "1,200 training rows of 5,000, the hardest first" in text
+    run.commit(run.doubts, doubts.model_copy(update={"inputs": "another training"}))
+    assert "zzz top" not in " ".join(Reader(page(gather(run, locked))).words)

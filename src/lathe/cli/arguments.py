@@ -97,6 +97,8 @@ VERBS: tuple[Verb, ...] = (
               help="for files: JSON Schemas by the name in schema_id, or a list of labels"),
           arg("--against", metavar="RUN", type=Path, action="append", default=[],
               help="for files: an earlier run, whose training rows should not be among those that are held out"),
+          arg("--doubt", action="store_true",
+              help="for a trained run: rank its training rows by the tuned model's own loss; they stand in the report too"),
           arg("--all", action="store_true", help="for files: learn rules and doubt labels on all rows, not on a sample"),
           SET, NEW, SMOKE, RUNS), "Looking", "lathe check rows.jsonl"),
     Verb("new", "write a recipe for files of rows, or from a configuration of Axolotl, TRL or LLaMA-Factory", check.new,

@@ -13,9 +13,12 @@ from lathe.errors import Exit, InputError
 if TYPE_CHECKING:
     from lathe.plan.foreign import Adopted
     from lathe.records.check import CheckReport, Learnability, MaskedRow
+    from lathe.records.results import Doubts
 
 EXAMPLES = 3
 SUSPECTS = 5
+SHOWN_CHARACTERS = 80
+"""Of a row's answer and text, where many stand below one another."""
 
 
 def check(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -34,7 +37,13 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         run = verbs.start(args, screen)
         run.go(until="prepare", progress=listener)
         report = check_run(run.folder, run.locked, show=args.show, progress=listener)
+        doubts = run.doubt(listener) if args.doubt else None
     else:
+        if args.doubt:
+            raise InputError(
+                "--doubt asks a tuned model about the rows of its run", hint="Name a run folder, not files."
+            )
+        doubts = None
         folder = None if args.schemas is None else str(args.schemas)
         schemas = read_schemas(SchemaSpec.model_validate({"from": folder})) if folder is not None else {}
         sample = None if args.all else Looking.sample
@@ -44,9 +53,10 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         report = check_file(places, tokenizer_folder=args.base, looking=looking, progress=listener)
     listener.close()
     if screen.as_json:
-        screen.document(report.dump())
+        screen.document(report.dump() | ({"doubts": doubts.dump()} if doubts else {}))
     else:
         show_report(screen, report)
+        show_doubts(screen, doubts)
     return Exit.NO if report.blocks() else Exit.DONE
 
 
@@ -150,6 +160,21 @@ def show_report(screen: Screen, report: CheckReport) -> None:
         show_mask(screen, row)
     for note in report.notes:
         screen.line(f"  {note}", "dim")
+
+
+def show_doubts(screen: Screen, doubts: Doubts | None) -> None:
+    """The training rows that the tuned model itself finds hardest, where it was asked."""
+    if doubts is None:
+        return
+    screen.line()
+    screen.line(f"  answers that the tuned model finds hard, of {doubts.rows:,} that it was trained on (nats a token)")
+    for doubt in doubts.worst[:SUSPECTS]:
+        given, text = (" ".join(said.split())[:SHOWN_CHARACTERS] for said in (doubt.given, doubt.text))
+        screen.line(f"      {doubt.place}: {doubt.loss:.2f}: {given!r}: {text}", "dim")
+    screen.line(
+        f"      the row in the middle has {doubts.median:.3f}; all {len(doubts.worst)} with --json, and in the report",
+        "dim",
+    )
 
 
 def show_rules(screen: Screen, learnability: Learnability) -> None:

@@ -1,6 +1,6 @@
 """`lathe check`: what is wrong with a set of rows, before anything is trained on it.
 
-    check_file([Path("my.jsonl")]).headline    ->  "64 of 298 answers are cut off; 1 mock answer; 116 more stopped mid-sentence"
+    check_file([Path("my.jsonl")]).headline    ->  "64 of 298 answers are cut off; 1 mock answer; 107 more stopped mid-sentence"
     check_run(run, locked)                     the same for the prepared rows of a recipe, with its base, task and invariants
 
 Every row is looked at for itself (answers cut, mock, refused; secrets), all rows together (leaks, contradictions,

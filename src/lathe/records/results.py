@@ -56,6 +56,29 @@ class TrainResult(StageRecord):
     )
 
 
+class Doubt(Record):
+    """A training row whose answer the tuned model finds unlikely."""
+
+    place: str = Field(description="file:line of the run's training rows")
+    id: str
+    text: str = Field(description="the row's input, shortened and with secrets redacted")
+    given: str = Field(description="its answer, likewise")
+    loss: float = Field(description="mean nats a token of the answer, end token included")
+
+
+class Doubts(StageRecord):
+    """What the tuned model makes of the rows that it was trained on.
+
+    It has seen each of them, so a wrong answer may have been learned by heart: what is hard for it is wrong, rare or random, what
+    is easy is not therefore right. The fewer the epochs, the more it tells.
+    """
+
+    rows: int = Field(description="training rows that were measured")
+    of: int = Field(description="training rows that there are; beyond `rows` they are passed over evenly")
+    median: float = Field(description="nats a token of the row in the middle")
+    worst: tuple[Doubt, ...] = Field(description="the hardest rows, the hardest first")
+
+
 class Prediction(Record):
     """One answer. The text is kept, so that scoring it again costs nothing."""
 
@@ -93,6 +116,15 @@ class ItemScore(Record):
     def origin(self) -> str:
         """What the item goes together with: its document, else itself."""
         return self.document or self.id
+
+
+class ProbedItem(Record):
+    """What a probe found of one item, kept so that it is not done twice."""
+
+    key: str = Field(description="hash of all that it depends on")
+    values: dict[str, float | None]
+    reason: str = ""
+    id: str = Field("", description="item; empty on disk, where several items may share what was done")
 
 
 class Score(Record):

@@ -29,6 +29,7 @@ from lathe.records import (
     TrainResult,
 )
 from lathe.records.check import MaskedRow
+from lathe.records.results import Doubts
 from lathe.report.data_section import trained_rows
 from lathe.runs import RunFolder, read_rows
 
@@ -64,6 +65,8 @@ class Story:
     examples: Mapping[str, Example] = field(default_factory=dict)
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
     """Of the tuned model, by id."""
+    doubts: Doubts | None = None
+    """Training rows that the tuned model itself finds hard; None where it was not asked."""
     masked: Sequence[MaskedRow] = ()
     """A few training rows, token by token."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
@@ -120,9 +123,16 @@ def gather(run: RunFolder, locked: LockedRecipe) -> Story:
         bundle=_optional(run, run.bundle_record, Bundle),
         examples={example.id: example for example in examples},
         predictions={prediction.id: prediction for prediction in predictions},
+        doubts=_doubts(run),
         masked=trained_rows(run, locked),
         metrics=metrics,
     )
+
+
+def _doubts(run: RunFolder) -> Doubts | None:
+    """What the model that was trained last made of its rows."""
+    found, trained = _optional(run, run.doubts, Doubts), _optional(run, run.train_result, TrainResult)
+    return found if found is not None and trained is not None and found.inputs == trained.inputs else None
 
 
 def _optional(run: RunFolder, path: Path, kind: type[R]) -> R | None:
