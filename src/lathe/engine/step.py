@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.devices import Precision
+from lathe.engine.dropout import dropping
 from lathe.engine.loss import supervised_loss
 from lathe.engine.model import causal, head
 from lathe.text.render import Encoded
@@ -61,7 +62,8 @@ def build_pack(rows: Sequence[Encoded], device: torch.device | None = None) -> P
 
 def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Tensor:
     """Summed loss of a pack in nats, a scalar with a gradient. bf16 computes in autocast; the loss itself is float32."""
-    with torch.autocast(pack.ids_1T.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+    autocast = torch.autocast(pack.ids_1T.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    with dropping(model, pack), autocast:
         hidden_TD = hidden(model, pack)
     head_VD = head(model)
     return supervised_loss(hidden_TD.to(head_VD.dtype), head_VD, pack.scored_S, pack.targets_S)
