@@ -130,6 +130,10 @@ class Task(ABC):
         }
         return self.example(row if schema is None else {**row, setup.schema_key: schema}, setup)
 
+    def labels(self, example: Example, setup: TaskSetup) -> Sequence[str]:
+        """All answers that there are to an item, where they can be listed: a model is asked how likely it finds each of them."""
+        return ()
+
     @abstractmethod
     def worked_setup(self) -> TaskSetup:
         """The setup under which the worked examples hold; for tests and docs."""
@@ -240,6 +244,16 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> None:
         """Frees the model."""
+
+
+class ScoresLabels(ABC):
+    """What a session can do besides, where its runtime sees probabilities."""
+
+    @abstractmethod
+    def label_scores(
+        self, requests: Sequence[Request], labels: Sequence[Sequence[int]], settings: GenerateSettings
+    ) -> Iterator[tuple[str, Sequence[float]]]:
+        """For each request its id and the log-probability of every label, as all that is written; labels: as token ids."""
 
 
 @dataclass(frozen=True)

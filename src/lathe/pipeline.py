@@ -310,6 +310,22 @@ class Run:
                 self.folder, self.locked, arm, "test", inputs, progress, runtime="openai", model=model
             )
 
+    def probe(
+        self, name: str, prompts: Path | None = None, verdicts: Path | None = None, progress: Progress = silent
+    ) -> dict[str, EvalReport]:
+        """One of the probes on every arm that was measured and that it is for: execute, labels or adversarial. No verdict changes.
+
+        prompts and verdicts: files for `adversarial`. Raises InputError where the task has other answers, or nothing was measured.
+        """
+        from lathe.evaluate.probes import PROBES, Files, probe
+
+        arms = [arm for arm in PROBES[name].arms if self.folder.eval_report(arm).is_file()]
+        if not arms:
+            raise InputError(f"{self.folder.path} has no measured arm", hint=f"lathe evaluate {self.folder.path}")
+        files = Files(prompts, verdicts)
+        with self.folder.lock():
+            return {arm: probe(self.folder, self.locked, name, arm, progress, files) for arm in arms}
+
     def decide(self, progress: Progress = silent) -> Decision:
         """Holds what was measured against the gates. Looking at a test set is counted here."""
         from lathe import decide

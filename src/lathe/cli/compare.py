@@ -20,7 +20,37 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
             "--endpoint and --model go together",
             hint="--endpoint http://localhost:8000/v1 --model NAME, as the endpoint lists it",
         )
+    if args.probe is not None:
+        return _probe(args, screen)
     return verbs.stage(args, screen) if args.endpoint is None else _endpoint(args, screen)
+
+
+def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
+    """A probe of all measured arms, side by side; for labels beside what was generated freely."""
+    from lathe.report import figures
+
+    run = verbs.start(args, screen)
+    found = run.probe(args.probe, args.prompts, args.verdicts, screen.listener())
+    if screen.as_json:
+        screen.document({"run": str(run.folder.path), "arms": {arm: report.dump() for arm, report in found.items()}})
+        return Exit.DONE
+    reports = list(found.values())
+    rows = []
+    for score in reports[0].scores:
+        cells = [report.score(score.metric) for report in reports]
+        rows.append([score.metric, *(_cell(figures.score(c.value), figures.bounds(c)) for c in cells if c is not None)])
+    screen.line()
+    screen.table([figures.counted(reports[0].n, "item"), *found], rows)
+    for arm, report in found.items():
+        for finding in report.findings:
+            screen.line(f"  {arm}: {finding.message}", "yellow" if finding.level == "warning" else "")
+            if finding.hint:
+                screen.say(f"    {finding.hint}")
+    return Exit.DONE
+
+
+def _cell(value: str, interval: str) -> str:
+    return f"{value} {interval}".rstrip()
 
 
 def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -36,7 +66,7 @@ def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
     rows = [
         [
             score.metric,
-            f"{figures.quantity(score.metric, score.value)} {figures.quantity_bounds(score.metric, score)}".rstrip(),
+            _cell(figures.quantity(score.metric, score.value), figures.quantity_bounds(score.metric, score)),
         ]
         for score in report.scores
     ]

@@ -57,8 +57,14 @@ def _item(task: Task, setup: TaskSetup, example: Example, prediction: Prediction
     }
     reason = verdict.reason if answered else NO_ANSWER
     counts = {metric: dict(by_class) for metric, by_class in verdict.counts.items()}
-    document = hashlib.sha256(example.input.encode()).hexdigest()[:16]
-    return ItemScore(id=example.id, values=values, reason=reason, meta=example.meta, document=document, counts=counts)
+    return ItemScore(
+        id=example.id, values=values, reason=reason, meta=example.meta, document=document_of(example), counts=counts
+    )
+
+
+def document_of(example: Example) -> str:
+    """What tells items of one document: a short hash of the input."""
+    return hashlib.sha256(example.input.encode()).hexdigest()[:16]
 
 
 def scores(

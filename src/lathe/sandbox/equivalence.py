@@ -16,6 +16,8 @@ from lathe.sandbox.trees import contents, trees
 from lathe.shell.canonical import canonical
 from lathe.shell.judge import is_valid
 
+VERSION = "1"
+"""Of the comparison and its folders: results of another one are not kept."""
 SEED = 0
 """Of the folders."""
 

@@ -110,6 +110,10 @@ class Intent(Task):
         named = schema or next(iter(setup.schemas), "")  # a single set is every row's
         return next(iter(labels_of(setup.schemas.get(named))), "unknown")
 
+    def labels(self, example: Example, setup: TaskSetup) -> Sequence[str]:
+        """Those of the set; none where the recipe names no set."""
+        return labels_of(setup.schemas.get(example.meta.get("schema", "")))
+
     def worked_setup(self) -> TaskSetup:
         """Four labels, shown in the prompt."""
         return TaskSetup(schemas={"cards": WORKED_SCHEMA})

@@ -1,0 +1,71 @@
+"""What every probe starts from and gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lathe.contracts import Metric, Progress, Task
+from lathe.evaluate.aggregate import document_of
+from lathe.evaluate.rows import Rows
+from lathe.records import Arm, DataFinding, Example, ItemScore, LockedRecipe, ProbedItem, Score
+from lathe.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a person brings for the probe `adversarial`: requests of their own, and verdicts on answers."""
+
+    prompts: Path | None = None
+    verdicts: Path | None = None
+
+
+NO_FILES = Files()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One arm to be probed."""
+
+    run: RunFolder
+    locked: LockedRecipe
+    task: Task
+    rows: Rows
+    arm: Arm
+    progress: Progress
+    files: Files = NO_FILES
+
+    @property
+    def examples(self) -> list[Example]:
+        """The test rows."""
+        return self.rows.sides["test"]
+
+    def tell(self, probe: str, done: int, total: int) -> None:
+        """Says how far it is."""
+        self.progress({"stage": f"{self.arm} {probe}", "done": done, "total": total, "unit": "items", "new_tokens": 0})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a probe found. more: numbers of the whole set that are no mean over items."""
+
+    metrics: Sequence[Metric]
+    items: Sequence[ItemScore]
+    findings: Sequence[DataFinding] = ()
+    more: Sequence[Score] = ()
+
+
+def items(examples: Iterable[Example], found: Mapping[str, ProbedItem], metrics: Sequence[Metric]) -> list[ItemScore]:
+    """An item for each example; what was not found was not measured."""
+    nothing = dict.fromkeys((metric.name for metric in metrics), None)
+    return [
+        ItemScore(
+            id=example.id,
+            values={**nothing, **(found[example.id].values if example.id in found else {})},
+            reason=found[example.id].reason if example.id in found else "",
+            meta=example.meta,
+            document=document_of(example),
+        )
+        for example in examples
+    ]

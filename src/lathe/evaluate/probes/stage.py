@@ -1,0 +1,72 @@
+"""The shell of the probes: reads the run, measures, and commits the probe's report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lathe import plugins
+from lathe.contracts import Progress
+from lathe.errors import InputError
+from lathe.evaluate import aggregate, rows
+from lathe.evaluate.probes.adversarial import ask_for_harm
+from lathe.evaluate.probes.execute import execute
+from lathe.evaluate.probes.labels import score_labels
+from lathe.evaluate.probes.measured import NO_FILES, Asked, Files, Measured
+from lathe.records import Arm, EvalReport, LockedRecipe
+from lathe.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Probe:
+    """answers: the kind of answers that a task must have for it; arms: those that it is for."""
+
+    answers: str
+    arms: tuple[Arm, ...]
+    measure: Callable[[Asked], Measured]
+
+
+MODELS = ("tuned", "base-zero")
+PROBES = {
+    "execute": Probe("command", ("tuned", "rule", "base-few", "base-zero"), execute),
+    "labels": Probe("label", MODELS, score_labels),
+    "adversarial": Probe("command", MODELS, ask_for_harm),
+}
+NAMES = tuple(PROBES)
+
+
+def probe(
+    run: RunFolder, locked: LockedRecipe, name: str, arm: Arm, progress: Progress, files: Files = NO_FILES
+) -> EvalReport:
+    """Measures one arm by one probe and commits eval/ARM/report.NAME.json; what was measured before is kept.
+
+    Raises InputError where the task has other answers, or the arm was not measured.
+    """
+    started = time.monotonic()
+    task = plugins.load("tasks", locked.recipe.task)
+    wanted = PROBES[name].answers
+    if task.answers != wanted:
+        fitting = ", ".join(other for other, one in PROBES.items() if one.answers == task.answers) or "none"
+        raise InputError(
+            f"the probe {name} is for tasks whose answers are a {wanted}; those of {locked.recipe.task} are {task.answers}",
+            hint=f"Probes for this task: {fitting}.",
+        )
+    measured = run.load(run.eval_report(arm), EvalReport)
+    found = PROBES[name].measure(Asked(run, locked, task, rows.read(run), arm, progress, files))
+    confidence = locked.recipe.evaluate.confidence
+    report = measured.model_copy(
+        update={
+            "scores": (*(aggregate.metric_score(one, found.items, confidence) for one in found.metrics), *found.more),
+            "slices": aggregate.slices(found.metrics, task.slices, found.items, confidence),
+            "reasons": aggregate.reasons(found.items),
+            "items": tuple(found.items),
+            "n": len(found.items),
+            "finish": {},
+            "confusion": {},
+            "findings": tuple(found.findings),
+            "seconds": time.monotonic() - started,
+        }
+    )
+    run.commit(run.eval_report(arm, name), report)
+    return report
