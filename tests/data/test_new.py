@@ -112,10 +112,24 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "rows",
+    [
+        [{"prompt": "Say hello", "completion": f"Hello to the {n} of you, and welcome."} for n in range(40)],
+        [{"prompt": "Write it", "completion": f"def part_{n}(a):\n```python\nx ="} for n in range(40)],
+        [
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": f"It is the {n} of the day."}]}
+            for n in range(40)
+        ],
+    ],
+    ids=["pairs", "cut", "messages"],
+)
+def test_rows_of_prose_are_for_chat(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    assert "task: chat" in propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+
+
+@pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([{"prompt": "Say hello", "completion": f"Hello to the {n} of you, and welcome to the house."} for n in range(40)], "bash reads 0 %"),
-        ([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": f"It is the {n} of the day."}]} for n in range(40)], "bash reads 0 %"),
         ([{"text": "Once upon a time"}] * 5, "no task reads enough of the rows"),
         ([{"colour": "red"}] * 5, "layout of the rows is not known"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lathe import no_answer
 from lathe.data.findings import quality
 from lathe.data.findings.quality import leaf_values
 
@@ -34,16 +35,16 @@ VALUES = st.recursive(
     ],
 )
 def test_an_answer_that_stops_inside_something_is_cut(text: str, said: str) -> None:
-    assert quality.cut(text) == said
+    assert no_answer.cut(text) == said
 
 
 @given(VALUES.filter(lambda value: isinstance(value, dict | list) and value), st.data())
 def test_a_json_answer_is_whole_and_every_beginning_of_it_is_cut(value: object, data: st.DataObject) -> None:
     text = json.dumps(value)
-    if quality.FENCE in text:
+    if no_answer.FENCE in text:
         return
-    assert quality.cut(text) == ""
-    assert quality.cut(text[: data.draw(st.integers(1, len(text) - 1))]) != ""
+    assert no_answer.cut(text) == ""
+    assert no_answer.cut(text[: data.draw(st.integers(1, len(text) - 1))]) != ""
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,14 @@ def test_a_json_answer_is_whole_and_every_beginning_of_it_is_cut(value: object, 
     ],
 )
 def test_stand_ins_are_told(text: str) -> None:
-    assert quality.mock(text)
+    assert no_answer.mock(text)
 
 
 @pytest.mark.parametrize(
     "text", ["A mock object replaces a real one in tests.", "None of them.", "Sample size: 30", "todo lists help", "5"]
 )
 def test_answers_that_only_speak_of_such_things_are_none(text: str) -> None:
-    assert not quality.mock(text)
+    assert not no_answer.mock(text)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_answers_that_only_speak_of_such_things_are_none(text: str) -> None:
     ],
 )
 def test_refusals_are_told(text: str) -> None:
-    assert quality.refusal(text)
+    assert no_answer.refusal(text)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +88,19 @@ def test_refusals_are_told(text: str) -> None:
     ["I'm sorry to hear that; your card is on its way.", "You cannot delete it.", "Sorry for the wait: it is done."],
 )
 def test_an_apology_is_no_refusal(text: str) -> None:
-    assert not quality.refusal(text)
+    assert not no_answer.refusal(text)
 
 
 def test_asking_back_is_told_and_code_is_an_answer() -> None:
-    assert quality.clarifying("Sure! Could you please provide the code?")
-    assert not quality.clarifying("Could you please provide more? Meanwhile:\n```sh\nls\n```")
-    assert not quality.clarifying("The form asks: what is your name?")
+    assert no_answer.clarifying("Sure! Could you please provide the code?")
+    assert not no_answer.clarifying("Could you please provide more? Meanwhile:\n```sh\nls\n```")
+    assert not no_answer.clarifying("The form asks: what is your name?")
 
 
 def test_prose_that_stops_mid_sentence_is_told_only_where_it_is_long() -> None:
-    assert quality.unfinished("It begins well. " * 20 + "However, the problem does not specify the")
-    assert not quality.unfinished("It begins well. " * 20)
-    assert not quality.unfinished("find . -name '*.java' | xargs grep Stock; " * 10 + "ls")
+    assert no_answer.unfinished("It begins well. " * 20 + "However, the problem does not specify the")
+    assert not no_answer.unfinished("It begins well. " * 20)
+    assert not no_answer.unfinished("find . -name '*.java' | xargs grep Stock; " * 10 + "ls")
 
 
 def test_placeholders_are_told_unless_the_input_says_them_too() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from lathe import plugins
-from lathe.contracts import Task
 from lathe.data.baselines.learnability import kind_of
 from lathe.data.conversations.conversation import structured
 from lathe.data.conversations.formats import Layout
@@ -23,10 +22,12 @@ from lathe.records.check import AnswerKind
 ASKED = ("prompt", "question", "text", "input", "instruction")
 """Parts of a layout that a task can read as its input, best first."""
 ANSWERED = ("completion", "output", "answer", "label")
+PROSE = "chat"
+"""Takes any text for an answer, finished or not: logs hold answers that are cut, and `lathe check` names those."""
 SUITED: Mapping[AnswerKind, Sequence[str]] = {
     "json": ("function_calling", "graph_extraction", "json_extraction"),
     "label": ("intent",),
-    "text": ("graph_extraction", "bash"),
+    "text": ("graph_extraction", "bash", PROSE),
 }
 """Tasks by the kind of their answers; where several read the rows, the first is meant."""
 ENOUGH = 0.95
@@ -39,7 +40,7 @@ def choose(rows: Sequence[Row], layout: Layout) -> tuple[str, dict[str, str]]:
     if not fields:
         rows = conversations(rows, layout)
     kind = kind_of([valued(row.get(fields.get("target", "target"))) for row in rows])
-    told = {name: readable(plugins.load("tasks", name), rows, fields) for name in suited(kind)}
+    told = {name: readable(name, rows, fields) for name in suited(kind)}
     best = next((name for name, share in told.items() if share >= ENOUGH), None)
     if best is None:
         shares = ", ".join(f"{name} reads {100 * share:.0f} %" for name, share in told.items())
@@ -85,10 +86,11 @@ def suited(kind: AnswerKind) -> list[str]:
     return [*SUITED[kind], *(name for name in plugins.names("tasks") if name not in known)]
 
 
-def readable(task: Task, rows: Sequence[Row], fields: Mapping[str, str]) -> float:
+def readable(name: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float:
     """Share of the rows that a task reads with that mapping of columns, and whose own answer is right by all of its measures."""
-    setup = TaskSetup(fields=dict(fields))
-    measures = [one.name for one in task.metrics if one.kind == "proportion" and one.compatible_with is None]
+    task, setup = plugins.load("tasks", name), TaskSetup(fields=dict(fields))
+    judged = [one.name for one in task.metrics if one.kind == "proportion" and one.compatible_with is None]
+    measures = [] if name == PROSE else judged
     read = 0
     for row in rows:
         with suppress(TaskMismatch):

@@ -10,6 +10,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from lathe import no_answer
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.findings import commands, quality, secrets
 from lathe.data.findings.quality import Leaves
@@ -30,15 +31,15 @@ def look(conversation: Conversation, asked: str, leaves: Leaves) -> Iterator[tup
         yield "prompt_empty", ""
     if not text.strip():
         yield "answer_empty", ""
-    elif cut := quality.cut(text):
+    elif cut := no_answer.cut(text):
         yield "answer_cut", cut
-    elif quality.mock(text):
+    elif no_answer.mock(text):
         yield "answer_mock", repr(text.strip()[:60])
-    elif quality.refusal(text):
+    elif no_answer.refusal(text):
         yield "answer_refusal", repr(text.strip()[:60])
-    elif quality.clarifying(text):
+    elif no_answer.clarifying(text):
         yield "answer_clarifying", ""
-    elif quality.unfinished(text):
+    elif no_answer.unfinished(text):
         yield "answer_unfinished", f"ends with {secrets.redacted(text)[-40:]!r}"
     if danger := commands.dangerous(text):
         yield "command_dangerous", danger
