@@ -33,7 +33,7 @@ from typing import ClassVar
 from lathe.contracts import ItemVerdict, Task, Written
 from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._graph import cypher, graphml, judge, questions, rows
-from lathe.tasks._graph.answers import PROBLEMS
+from lathe.tasks._graph.answers import PROBLEMS, graph_in
 from lathe.tasks._graph.graph import Graph, of_json, to_json
 from lathe.tasks._graph.matching import FAULTS
 from lathe.tasks._graph.metrics import METRICS
@@ -56,6 +56,7 @@ class GraphExtraction(Task):
     slices = ("kind",)
     baselines = BASELINES
     worked = WORKED
+    answers = "json"
     files: ClassVar[Mapping[str, Written]] = {"graph.graphml": graphml.pieces, "graph.cypher": cypher.pieces}
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
@@ -94,6 +95,13 @@ class GraphExtraction(Task):
         if isinstance(example.target, dict):
             return judge.graph(of_json(example.target), example.input, text)
         return judge.question(example.target, text)
+
+    def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
+        """The graph of the answer, from either notation; of a question yes or no, a number or a list."""
+        if not isinstance(example.target, dict):
+            return questions.read(text)
+        found = graph_in(text).graph
+        return None if found is None else to_json(found)
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         """The graph without anything."""
