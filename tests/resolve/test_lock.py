@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lathe.data.check import bundled
 from lathe.errors import DataError, InputError
-from lathe.records import LockedRecipe, Recipe
+from lathe.records import LockedRecipe, Recipe, RunRecord
 from lathe.resolve import lock
+from lathe.runs import RunFolder
 
 
 @pytest.fixture
@@ -139,3 +142,24 @@ def test_a_pipe_is_refused_instead_of_waited_for(project: Path) -> None:
     os.mkfifo(project / "pipe.jsonl")
     with pytest.raises(DataError, match="pipe"):
         lock(recipe({"source": "pipe.jsonl"}), project, "")
+
+
+def test_a_base_that_lies_in_a_run_brings_that_run_and_those_before_it(project: Path) -> None:
+    base = project / "runs" / "second" / "bundle" / "merged"
+    shutil.copytree(bundled(), base)
+    runs = [RunFolder(project / "runs" / name) for name in ("first", "second", "third")]
+    for run in runs:
+        run.rows("train").parent.mkdir(parents=True)
+        run.rows("train").write_text('{"input": "a"}\n')
+    known = lock(recipe({"source": "rows.jsonl", "against": ["runs/first"]}), project, "")
+    runs[1].commit(runs[1].lock_record, known)
+    runs[1].commit(runs[1].run_record, RunRecord(id="second", name="t", created="", lathe_version=""))
+    wanted = recipe({"source": "rows.jsonl", "against": ["runs/third"]}, base="runs/second/bundle/merged")
+    locked = lock(wanted, project, "")
+    assert locked.recipe.data.against == tuple(str(runs[number].path) for number in (2, 1, 0))
+    assert [Path(file.path).parts[-3] for file in locked.data_files[1:]] == ["third", "second", "first"]
+
+
+def test_a_run_without_training_rows_is_named(project: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.against names .*runs/first, and .*train\.jsonl is not there"):
+        lock(recipe({"source": "rows.jsonl", "against": ["runs/first"]}), project, "")

@@ -57,8 +57,8 @@ class DataSpec(Written):
     )
     against: tuple[str, ...] = Field(
         (),
-        description="folders of earlier runs that the base grew out of: test rows that they were trained on are measured and shown, "
-        "and do not count for the verdict",
+        description="folders of earlier runs that the base grew out of, beside the one that it lies in: test rows that they were "
+        "trained on are measured and shown, and do not count for the verdict",
     )
     max_rejected: Share = Field(
         0.0, description="share of rows that may be unusable; above it the run stops. They are always listed"

@@ -42,7 +42,9 @@ def lock(
     Raises InputError and DataError for what is not there, Refused for a base with executable content, Unavailable for a
     Hub id that cannot be reached.
     """
+    base = find_base(recipe.base, recipe_folder, weights=weights)
     data = absolute_data(recipe.data, recipe_folder)
+    data = data.model_copy(update={"against": tuple(dict.fromkeys((*data.against, *grew_out_of(base.folder))))})
     schema = recipe.schema_
     if schema.from_ is not None:
         schema = schema.model_copy(update={"from_": str(data_path(schema.from_, recipe_folder))})
@@ -51,7 +53,6 @@ def lock(
     rows = tuple(hashed(part) for path in files for part in (path, answers_of(path)) if part is not None)
     check_mirror(recipe.data, recipe_folder, rows)
     schemas = schema_files(Path(schema.from_)).values() if schema.from_ is not None else ()
-    base = find_base(recipe.base, recipe_folder, weights=weights)
     unread = {} if weights else weight_sizes(base.folder)
     stand = tuple(file for file in known if unread.get(file.path) == file.num_bytes)
     if len(stand) == len(unread):
@@ -84,6 +85,14 @@ def absolute_data(data: DataSpec, recipe_folder: Path) -> DataSpec:
         if place is not None and not place.startswith("lathe:"):
             changed[key] = str(data_path(place, recipe_folder))
     return data.model_copy(update=changed)
+
+
+def grew_out_of(base: Path) -> list[str]:
+    """The run in whose folder a base lies, and the runs that its own base grew out of; none for any other base."""
+    run = next((RunFolder(folder) for folder in base.parents if RunFolder(folder).run_record.is_file()), None)
+    if run is None or not run.rows("train").is_file():
+        return []
+    return [str(run.path), *run.load(run.lock_record, LockedRecipe).recipe.data.against]
 
 
 def trained_rows(run: Path) -> Path:
