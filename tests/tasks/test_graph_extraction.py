@@ -480,3 +480,14 @@ def test_no_text_leaves_its_literal_in_the_cypher_script(text: str) -> None:
         read = "".join(re.findall(r"'((?:[^'\\]|\\.)*)'", first))
         read = re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), read)
         assert read == re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text.strip())
+
+
+@pytest.mark.parametrize("place", [10**9, 10**400, -1, True, "3"])
+def test_a_place_that_no_text_has_is_no_span(place: Any) -> None:
+    said = json.dumps({"entities": [{"text": "Mira", "type": "P", "start": 0, "end": place}]})
+    found = graph_in(said).graph
+    assert found is not None
+    assert found.entities == (Entity("Mira", "P"),)
+    lines = graph_in(f"### Entities:\n1. [P] Mira @0-{place}").graph
+    assert lines is not None
+    assert all(one.end is None or one.end < 10**9 for one in lines.entities)

@@ -1,5 +1,7 @@
 """Answers as a Cypher script: `cypher-shell -f graph.cypher` loads them, and loading them twice changes nothing.
 
+Nodes of all scripts have the same ids, one item after the other: another arm, or another run, belongs into another database.
+
 MERGE (n:Lathe:Entity {id: 'i0e0'}) SET n += {item: '17', name: 'Mira', type: 'Person'};
 MATCH (f:Lathe {id: 'i0r0'}), (m:Lathe {id: 'i0e0'}) MERGE (f)-[:MEMBER {role: 'head'}]->(m);
 """

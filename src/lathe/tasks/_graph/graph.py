@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from lathe.records import Json
 
 PARTS = ("entities", "relations", "hyperedges")
+FARTHEST = 10**9
+"""No span begins or ends that many characters into a text: what says so is no span, and tools read places as 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def of_json(value: Json) -> Graph:
 def _entity(value: Json) -> Entity:
     text, type_ = _texts(value, (("text", "name", "entity"), ("type", "label")), "an entity")
     start, end = (value.get("start"), value.get("end")) if isinstance(value, dict) else (None, None)
-    placed = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in (start, end))
+    placed = all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one < FARTHEST for one in (start, end))
     return Entity(text, type_, start, end) if placed else Entity(text, type_)
 
 

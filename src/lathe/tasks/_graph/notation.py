@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lathe.tasks._graph.graph import PARTS, Entity, Graph, Hyperedge, Member, Relation
+from lathe.tasks._graph.graph import FARTHEST, PARTS, Entity, Graph, Hyperedge, Member, Relation
 
 NOTHING = "None found."
 HEADER = re.compile(r"^#+\s*(entities|relations|hyperedges)\s*:?\s*$", re.IGNORECASE)
@@ -92,8 +92,7 @@ def _read_entity(line: str) -> Entity | None:
     if not found:
         return None
     type_, text, start, end = found.groups()
-    # More digits than any text has characters: Python itself refuses to read thousands of them.
-    placed = start is not None and len(start) <= 12 and len(end) <= 12
+    placed = start is not None and max(len(start), len(end)) < len(str(FARTHEST))
     return Entity(text, type_.strip(), int(start), int(end)) if placed else Entity(text, type_.strip())
 
 

@@ -19,6 +19,8 @@ Rule = Callable[[Example], str]
 NAME = re.compile(r"[A-Z][\w'-]*(?: [A-Z][\w'-]*)*")
 WORD = re.compile(r"[\w'-]+|[^\w\s]")
 SENTENCE = re.compile(r"(?<=[.!?;])\s+")
+NEAR = 60
+"""Characters beside a name in which the words around it are looked for."""
 LONGEST_SENTENCE = 12
 """Names in a sentence beyond which it is no template."""
 
@@ -120,7 +122,8 @@ def _types(rows: Sequence[tuple[str, Graph]], common: set[str]) -> Callable[[str
 def _contexts(name: str, text: str) -> Iterator[tuple[str, ...]]:
     """The two words before each mention, and the three after it."""
     for found in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
-        before, after = WORD.findall(text[: found.start()])[-2:], WORD.findall(text[found.end() : found.end() + 60])[:3]
+        before = WORD.findall(text[max(0, found.start() - NEAR) : found.start()])[-2:]
+        after = WORD.findall(text[found.end() : found.end() + NEAR])[:3]
         yield ("before", *before[-1:])
         yield ("before", *before)
         yield ("after", *after[:2])
