@@ -1,0 +1,79 @@
+"""How long `lathe plan` takes on 10,000 rows for a base of seven billion parameters whose weights are not here.
+
+    python bench/plan_seconds.py                # three new runs of each set of rows, and one that repeats the last
+
+Each is the command in a process of its own, from nothing: rows made, judged, encoded with the bundled base's tokenizer, and planned
+for the shape of Qwen2.5-7B. Children (the chat template's process) count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lathe.resolve.base import bundled
+
+CONFIG = {
+    "model_type": "qwen2", "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+    "num_attention_heads": 28, "num_key_value_heads": 4, "tie_word_embeddings": False, "max_position_embeddings": 32768,
+}  # fmt: skip
+SETS = {"edge_intent": "intent", "edge_json": "json_extraction"}
+COMMAND = """
+import resource, sys
+from lathe.cli.main import main
+code = main(sys.argv[1:])
+own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(code, sum(one.ru_utime + one.ru_stime for one in (own, children)), "torch" in sys.modules, file=sys.stderr)
+"""
+
+
+def measured(folder: Path, recipe: str) -> tuple[float, float, str]:
+    """Wall seconds, CPU seconds, and whether torch was loaded."""
+    begun = time.perf_counter()
+    words = ["plan", recipe, "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    wall = time.perf_counter() - begun
+    code, cpu, torch = done.stderr.strip().splitlines()[-1].split()
+    if code not in ("0", "1"):
+        raise RuntimeError(done.stderr)
+    return wall, float(cpu), torch
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--repetitions", type=int, default=3)
+    asked = parser.parse_args()
+    for corpus, task in SETS.items():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "base").mkdir()
+            (folder / "base" / "config.json").write_text(json.dumps(CONFIG))
+            for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+                shutil.copyfile(bundled("lathe:nano") / file, folder / "base" / file)
+            data = f"{{source: 'lathe:{corpus}', rows: {asked.rows}}}"
+            found = []
+            for turn in range(asked.repetitions):
+                recipe = f"turn-{turn}.yaml"
+                (folder / recipe).write_text(f"name: turn-{turn}\nbase: ./base\ntask: {task}\ndata: {data}\n")
+                found.append(measured(folder, recipe))
+            again = measured(folder, recipe)
+        wall, cpu = (statistics.median(one[place] for one in found) for place in (0, 1))
+        print(
+            f"{corpus}, {asked.rows:,} rows: {wall:.1f} s ({min(one[0] for one in found):.1f} to "
+            f"{max(one[0] for one in found):.1f}), {cpu:.1f} CPU s; again {again[0]:.1f} s; torch loaded: {found[0][2]}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
