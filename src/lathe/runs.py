@@ -164,15 +164,19 @@ def appending(path: Path, every_seconds: float = 1.0) -> Iterator[Callable[[Reco
 
 def read_rows(path: Path, kind: type[R]) -> list[R]:
     """All records of a JSONL file. A torn last line (the writer was killed) is left out."""
-    rows = []
-    for line in path.read_bytes().split(b"\n"):
-        if not line:
-            continue
-        try:
-            rows.append(kind.model_validate_json(line))
-        except ValueError:
-            break
-    return rows
+    return list(each_row(path, kind))
+
+
+def each_row(path: Path, kind: type[R]) -> Iterator[R]:
+    """The same, one after the other."""
+    with open(path, "rb") as file:
+        for line in file:
+            if not line.strip(b"\n"):
+                continue
+            try:
+                yield kind.model_validate_json(line)
+            except ValueError:
+                return
 
 
 def file_sha256(path: Path) -> str:

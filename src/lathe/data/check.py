@@ -5,7 +5,7 @@
 
 Every row is looked at for itself (answers cut, mock, refused; secrets), all rows together (leaks, contradictions,
 near-duplicates), and every row's tokens (loss mask, lengths). On a sample it is measured how far rules without a model get, and
-which labels look wrong. No torch is needed. 10,000 rows of 700 bytes take about 8 s of one core.
+which labels look wrong. No torch is needed. A row of 600 bytes takes about half a millisecond of a core; all share many rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
 from lathe.records.data import Suspect
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder, each_row
 from lathe.text.coloured import coloured
 
 BUNDLED = "lathe:nano"
@@ -125,12 +125,10 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
     sides: tuple[Side, ...] = ("train", "validation", "test")
     with checking:
         for side in sides:
-            examples = read_rows(run.rows(side), Example)
-            for number, example in enumerate(examples, start=1):
+            number = 0
+            for number, example in enumerate(each_row(run.rows(side), Example), start=1):
                 checking.add(conversation_of(example), side, run.rows(side).name, number)
-            checking.files.append(
-                CheckedFile(name=run.rows(side).name, side=side, read=len(examples), rows=len(examples))
-            )
+            checking.files.append(CheckedFile(name=run.rows(side).name, side=side, read=number, rows=number))
         rules = tuple(as_rule(task, one, setup) for one in task.baselines)
         return checking.report(recipe.base, start, rules=rules)
 
