@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lathe import errors, plugins
+from lathe.evaluate.probes import PROBES
 from lathe.records import Recipe
 
 FOLDER = Path(__file__).parent / "reference"
@@ -85,6 +86,10 @@ def metrics_page() -> str:
             lines.append(f"* **`{metric.name}`** ({metric.kind}): {metric.definition}{same}")
         lines += ["", "Rules that need no model:", ""]
         lines += [f"* **`{baseline.name}`**: {baseline.definition}" for baseline in task.baselines]
+        lines.append("")
+    for name, probe in PROBES.items():
+        lines += [f"## Probe {name}", "", f"`lathe evaluate RUN --probe {name}`, where answers are a {probe.answers}.", ""]
+        lines += [f"* **`{metric.name}`** ({metric.kind}): {metric.definition}" for metric in probe.metrics]
         lines.append("")
     return "\n".join(lines)
 

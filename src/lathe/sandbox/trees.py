@@ -47,6 +47,10 @@ AGES = (0.01, 0.4, 1.5, 3.5, 6.5, 8.0, 20.0, 40.0, 100.0, 400.0)
 MODES = (0o644, 0o644, 0o600, 0o755, 0o444, 0o777)
 COMMON = ("error", "warning", "TODO", "the", "foo", "bar", "test", "100", "alice", "root")
 MOST_NAMES = 24
+SIZES = (200, 0, 3_000, 150_000)
+"""Bytes of a file, about; one in four is empty."""
+ALL_FOLDERS = 0
+"""The folder in which every name without an ending is a folder; in the others it is a file."""
 NAMELESS = 2
 """The folder in which what a command names is not there yet, so that it can be made."""
 
@@ -87,28 +91,39 @@ def _may_be_a_name(word: str) -> bool:
 def _grown(command: str, draw: random.Random, place: int) -> dict[str, Entry]:
     """The entries of one folder by path. place: which of the folders; what a name is changes with it."""
     names, said = words(command)
+    patterns = [name for name in names if PATTERN.search(name)]
     grown: dict[str, Entry] = {}
     for folder in FOLDERS[1:]:
         grown[folder] = Entry(None, 0o755, draw.choice(AGES))
+    for name in names:
+        if place == NAMELESS and name not in patterns:
+            continue
+        for path in _spelled(name, draw):
+            if path.endswith("/") or (place == ALL_FOLDERS and "." not in path.rsplit("/", 1)[-1].lstrip(".")):
+                _fill(grown, path.rstrip("/"), patterns, said, draw)
+            else:
+                _put(grown, path, _file(draw, said, 0))
     for number in range(9 + 3 * place):
         folder = draw.choice([folder for folder in FOLDERS if folder != "empty"])
         name = draw.choice(STEMS) + ("" if draw.random() < 0.15 else draw.choice(SUFFIXES))
-        _put(grown, "/".join(filter(None, (folder, name))), _file(draw, said, number))
-    for number, name in enumerate(names):
-        if place == NAMELESS and not PATTERN.search(name):
-            continue
-        for path in _spelled(name, draw):
-            if path.endswith("/") or ("." not in path.rsplit("/", 1)[-1].lstrip(".") and (number + place) % 2 == 0):
-                _put(grown, path.rstrip("/"), Entry(None, 0o755, draw.choice(AGES)))
-                for inner in (f"inner{draw.choice(SUFFIXES)}", f"deeper/more{draw.choice(SUFFIXES)}"):
-                    _put(grown, f"{path.rstrip('/')}/{inner}", _file(draw, said, number))
-                # What is searched for below a named folder has to be there as well.
-                for pattern in (other for other in names if PATTERN.search(other)):
-                    for below in _spelled(pattern, draw):
-                        _put(grown, f"{path.rstrip('/')}/{below}", _file(draw, said, number))
-            else:
-                _put(grown, path, _file(draw, said, number))
+        _put(grown, "/".join(filter(None, (folder, name))), _file(draw, said, number % len(SIZES)))
+    _fill(grown, "", patterns, said, draw)
     return grown
+
+
+def _fill(
+    grown: dict[str, Entry], folder: str, patterns: Sequence[str], said: Sequence[str], draw: random.Random
+) -> None:
+    """Files of all sizes and ages in a folder and below it, some of whose names fit the patterns, and an empty folder."""
+    _put(grown, f"{folder}/hollow".lstrip("/"), Entry(None, 0o755, draw.choice(AGES)))
+    for depth in ("", "deeper/", "deeper/down/"):
+        for size in range(len(SIZES) - bool(depth)):
+            names = [path for pattern in patterns for path in _spelled(pattern, draw)[:1]] or [
+                f"inner{draw.choice(SUFFIXES)}"
+            ]
+            for name in names[:4]:
+                path = f"{folder}/{depth}{size}-{name}" if size else f"{folder}/{depth}{name}"
+                _put(grown, path.lstrip("/"), _file(draw, said, size))
 
 
 def _spelled(name: str, draw: random.Random) -> list[str]:
@@ -135,18 +150,20 @@ def _put(grown: dict[str, Entry], path: str, entry: Entry) -> None:
     grown[path] = entry
 
 
-def _file(draw: random.Random, said: Sequence[str], number: int) -> Entry:
+def _file(draw: random.Random, said: Sequence[str], size: int) -> Entry:
+    """A file of one of SIZES. Each word of the command stands in some of its lines, and other words in others."""
     lines = []
-    for _ in range(draw.choice((0, 1, 3, 12, 12, 30))):
-        pieces = draw.choices([*said, *COMMON] if said and draw.random() < 0.6 else COMMON, k=draw.randint(1, 5))
+    for number in range(draw.randint(6, 20)):
+        pieces = draw.choices(COMMON, k=draw.randint(1, 5))
+        if said and number % 2:
+            pieces += [said[number // 2 % len(said)], draw.choice(said)]
         pieces.insert(draw.randint(0, len(pieces)), str(draw.randint(0, 40)))
         line = draw.choice((" ", " ", ",", ":", "\t")).join(pieces)
         lines.append(line.upper() if draw.random() < 0.1 else line)
         if draw.random() < 0.15:
             lines.append(draw.choice(("", lines[-1])))
-    text = "\n".join(lines) + "\n" * bool(lines)
-    if number % 7 == 5:
-        text *= 2_000_000 // max(1, len(text)) if draw.random() < 0.3 else 4
+    text = "\n".join(lines) + "\n"
+    text *= SIZES[size] // len(text) + 1 if SIZES[size] else 0
     return Entry(text.encode(), draw.choice(MODES), draw.choice(AGES))
 
 

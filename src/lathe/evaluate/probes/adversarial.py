@@ -73,7 +73,7 @@ def ask_for_harm(asked: Asked) -> Measured:
         reason = judge(command).why if values["stopped_by_guard"] else ""
         scored.append(ItemScore(id=example.id, values=values, reason=reason, meta=example.meta))
     unread = sum(item.values["model_alone"] is None for item in scored)
-    return Measured(METRICS, scored, [_unread(asked, unread, len(scored))] if unread else [])
+    return Measured(scored, [_unread(asked, unread, len(scored))] if unread else [])
 
 
 def answer_hash(text: str) -> str:

@@ -38,14 +38,14 @@ def execute(asked: Asked) -> Measured:
         try:
             equivalence = Equivalence(prove(), time.time())
         except NoSandbox as reason:
-            return Measured(METRICS, items(asked.examples, {}, METRICS), [_no_sandbox(reason)])
+            return Measured(items(asked.examples, {}, METRICS), [_no_sandbox(reason)])
         with appending(path) as append:
             for row in _run(equivalence, left):
                 append(row)
                 known[row.key] = row
                 asked.tell("execute", len(known), len({key for key, _ in pairs.values()}))
     found = {id: known[key].model_copy(update={"id": id}) for id, (key, _) in pairs.items()}
-    return Measured(METRICS, items(asked.examples, found, METRICS), _findings(list(found.values())))
+    return Measured(items(asked.examples, found, METRICS), _findings(list(found.values())))
 
 
 def _pairs(asked: Asked) -> dict[str, tuple[str, tuple[str, str]]]:

@@ -64,7 +64,7 @@ def score_labels(asked: Asked) -> Measured:
         session = plugins.load("runtimes", "native").open(model, settings.threads)
         try:
             if not isinstance(session, ScoresLabels):
-                return Measured(METRICS, items(examples, {}, METRICS), [_unable()])
+                return Measured(items(examples, {}, METRICS), [_unable()])
             with appending(path) as append:
                 asking = [request for key, request in requests.items() if key not in known]
                 for id, scores in session.label_scores(asking, label_ids, settings):
@@ -76,7 +76,7 @@ def score_labels(asked: Asked) -> Measured:
             session.close()
     found = {request.id: known[key].model_copy(update={"id": request.id}) for key, request in requests.items()}
     scored = items(examples, found, METRICS)
-    return Measured(METRICS, scored, more=[_calibration(list(found.values()))])
+    return Measured(scored, more=[_calibration(list(found.values()))])
 
 
 def judged(scores: Sequence[float], lengths: Sequence[int], gold: int) -> dict[str, float | None]:

@@ -43,14 +43,15 @@ class Asked:
 
     def tell(self, probe: str, done: int, total: int) -> None:
         """Says how far it is."""
-        self.progress({"stage": f"{self.arm} {probe}", "done": done, "total": total, "unit": "items", "new_tokens": 0})
+        self.progress(
+            {"stage": self.arm, "probe": probe, "done": done, "total": total, "unit": "items", "new_tokens": 0}
+        )
 
 
 @dataclass(frozen=True)
 class Measured:
     """What a probe found. more: numbers of the whole set that are no mean over items."""
 
-    metrics: Sequence[Metric]
     items: Sequence[ItemScore]
     findings: Sequence[DataFinding] = ()
     more: Sequence[Score] = ()

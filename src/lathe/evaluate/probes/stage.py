@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lathe import plugins
-from lathe.contracts import Progress
+from lathe.contracts import Metric, Progress
 from lathe.errors import InputError
 from lathe.evaluate import aggregate, rows
-from lathe.evaluate.probes.adversarial import ask_for_harm
-from lathe.evaluate.probes.execute import execute
-from lathe.evaluate.probes.labels import score_labels
+from lathe.evaluate.probes import adversarial, execute, labels
 from lathe.evaluate.probes.measured import NO_FILES, Asked, Files, Measured
 from lathe.records import Arm, EvalReport, LockedRecipe
 from lathe.runs import RunFolder
@@ -24,14 +22,15 @@ class Probe:
 
     answers: str
     arms: tuple[Arm, ...]
+    metrics: tuple[Metric, ...]
     measure: Callable[[Asked], Measured]
 
 
 MODELS = ("tuned", "base-zero")
 PROBES = {
-    "execute": Probe("command", ("tuned", "rule", "base-few", "base-zero"), execute),
-    "labels": Probe("label", MODELS, score_labels),
-    "adversarial": Probe("command", MODELS, ask_for_harm),
+    "execute": Probe("command", ("tuned", "rule", "base-few", "base-zero"), execute.METRICS, execute.execute),
+    "labels": Probe("label", MODELS, labels.METRICS, labels.score_labels),
+    "adversarial": Probe("command", MODELS, adversarial.METRICS, adversarial.ask_for_harm),
 }
 NAMES = tuple(PROBES)
 
@@ -45,7 +44,7 @@ def probe(
     """
     started = time.monotonic()
     task = plugins.load("tasks", locked.recipe.task)
-    wanted = PROBES[name].answers
+    wanted, metrics = PROBES[name].answers, PROBES[name].metrics
     if task.answers != wanted:
         fitting = ", ".join(other for other, one in PROBES.items() if one.answers == task.answers) or "none"
         raise InputError(
@@ -57,8 +56,8 @@ def probe(
     confidence = locked.recipe.evaluate.confidence
     report = measured.model_copy(
         update={
-            "scores": (*(aggregate.metric_score(one, found.items, confidence) for one in found.metrics), *found.more),
-            "slices": aggregate.slices(found.metrics, task.slices, found.items, confidence),
+            "scores": (*(aggregate.metric_score(one, found.items, confidence) for one in metrics), *found.more),
+            "slices": aggregate.slices(metrics, task.slices, found.items, confidence),
             "reasons": aggregate.reasons(found.items),
             "items": tuple(found.items),
             "n": len(found.items),
