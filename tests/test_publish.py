@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 import hub_stub
+from card_numbers import definitions, unresolved
 from lathe.pipeline import Run
-from lathe.records import Decision, RunRecord
+from lathe.publish.checks import about_base
+from lathe.records import Bundle, Decision, RunRecord
+from lathe.report import cards
 from lathe.runs import RunFolder, commit_text
 from lathe.verify import seal
 from tiny_run import quiet
@@ -140,6 +143,11 @@ def test_no_path_of_this_machine_is_published(run: Run, hub: hub_stub.Hub, tiny_
     assert config["base_model_name_or_path"] == tiny_base.name
 
 
+def test_every_number_of_the_cards_leads_to_a_record_of_the_run(run: Run) -> None:
+    for card in cards(run.folder, run.locked):
+        assert unresolved(card, definitions(run.locked)) == []
+
+
 @pytest.mark.parametrize(("token", "refuse"), [("hf_wrong", None), (hub_stub.TOKEN, 403)])
 def test_a_token_that_may_not_write_is_said_and_nothing_is_there(
     run: Run, hub: hub_stub.Hub, token: str, refuse: int | None
@@ -225,6 +233,14 @@ def test_a_person_in_the_rows_is_noted(tiny_base: Path, tmp_path: Path) -> None:
     _, data = run.publish("ada/colours", "ada/rows")
     assert data.ok
     assert any("e-mail address in 1 places" in note for note in data.notes)
+
+
+def test_an_adapter_whose_base_nobody_else_has_is_noted(run: Run) -> None:
+    bundle = run.folder.load(run.folder.bundle_record, Bundle)
+    alone = bundle.model_copy(update={"shipped": tuple(one for one in bundle.shipped if one.kind == "adapter")})
+    assert len(list(about_base(str(run.locked.base_folder), bundle))) == 1
+    assert "is not on the Hub" in list(about_base("lathe:nano", alone))[1]
+    assert len(list(about_base("HuggingFaceTB/SmolLM2-135M", alone))) == 1
 
 
 def test_neither_a_rehearsal_nor_a_refused_model_is_published(tiny_base: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol
 
+from lathe import hub
 from lathe.records import Bundle, Card, Decision, Finding, LockedRecipe, Manifest, RunRecord, Verification
 
 SHOWN = 5
@@ -71,6 +72,14 @@ def unlicensed_data(locked: LockedRecipe, manifest: Manifest, again: str) -> Ite
             message=f"{len(unstated)} of {len(manifest.sources)} sources of rows state no licence: {_some(unstated)}",
             next_action=f"State it where you know it: {again} --set publish.data_licence=CC-BY-4.0",
         )
+
+
+def about_base(base: str, bundle: Bundle | None) -> Iterator[str]:
+    """What to think of that only the base's own people, or nobody, can say."""
+    yield f"the licence of the base {base} was not read: see that it allows this"
+    kinds = {shipped.kind for shipped in bundle.shipped} if bundle else set()
+    if kinds == {"adapter"} and not hub.NAME.match(base):
+        yield f"an adapter needs its base, and {base} is not on the Hub: others can use it with ship: [merged] only"
 
 
 def changed_files(verification: Verification, again: str) -> Iterator[Finding]:

@@ -57,14 +57,14 @@ def _planned(
     again = f"lathe run {run.path}"
     manifest = run.load(run.manifest, Manifest)
     blockers = [*checks.unlicensed_data(locked, manifest, again), *checks.changed_files(told.verification, again)]
-    notes = []
+    notes: list[str] = []
     if target.kind == "dataset":
         files = contents.data_contents(run, manifest, told.data_card)
     else:
         bundle = run.load(run.bundle_record, Bundle) if run.bundle_record.is_file() else None
         files = contents.model_contents(run, locked, bundle, told.model_card) if bundle else {}
         blockers = [*_against_model(run, locked, told, bundle, again), *blockers]
-        notes.append(f"the licence of the base {locked.recipe.base} was not read: see that it allows this")
+        notes += checks.about_base(locked.recipe.base, bundle)
     secrets, personal = checks.exposed(
         contents.texts(files, frozenset(file.sha256 for file in locked.base_files)), told.kinds
     )
