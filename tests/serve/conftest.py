@@ -7,19 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from web_client import Server
+from web_client import SCHEMA, TOKEN, Serve, Server
 
 from lathe.pipeline import Run
 from tiny_run import quiet
 
-pytest.importorskip("starlette", reason="the extra serve is not installed")
-
-TOKEN = "a-token-for-tests-only-0123456789"
 RECIPE = """\
 name: {task}-run
 base: {base}
@@ -27,15 +24,7 @@ task: {task}
 data: {{source: rows.jsonl, split: {{validation: 0.2, test: 0.2}}}}
 {more}
 """
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "count": {"type": "integer"}},
-    "required": ["name", "count"],
-    "additionalProperties": False,
-}
 ECHO = Path(__file__).with_name("echo_server.py")
-
-Serve = Callable[..., Server]
 
 
 def prepared(folder: Path, base: Path, task: str, rows: list[dict[str, Any]], more: str = "") -> Run:

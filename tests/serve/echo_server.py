@@ -1,4 +1,5 @@
-"""`lathe` with a model that answers with the last turn, one word a piece; `wait 0.5: ...` makes it wait before each word.
+"""`lathe` with a model that answers with the last turn, one word a piece; `wait 0.5: ...` makes it wait before each word, and
+`crash: ...` makes it fail in a way that nobody foresaw.
 
 python echo_server.py serve RUN --port 0
 """
@@ -22,6 +23,8 @@ class Echo(Service):
     """Answers each request in a thread of its own."""
 
     def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
+        if request.messages and request.messages[-1].content.startswith("crash: "):
+            raise KeyError(request.messages[-1].content)
         dropped = threading.Event()
         threading.Thread(target=answer, args=(request, heard, pieces, dropped), daemon=True).start()
         return dropped.set

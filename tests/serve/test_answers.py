@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from web_client import Reply, Server
+from web_client import SCHEMA, TOKEN, Reply, Serve, Server
 
-from conftest import SCHEMA, TOKEN, Serve  # type: ignore[import-not-found]
 from lathe.records.serve import ServedRequest
 from lathe.runs import read_rows
 from lathe.serve.answering import Until
@@ -237,6 +236,22 @@ def test_each_request_has_its_line_in_the_log_and_no_content_is_in_it(objects_ru
     written = log.read_text()
     assert "secret" not in written
     assert TOKEN not in written
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_bug_is_told_without_its_words_and_the_journal_says_where(
+    stream: bool, objects: Server, objects_run: Path
+) -> None:
+    reply = objects.chat("crash: quite-secret", stream=stream)
+    assert b"secret" not in reply.body
+    if not stream:
+        assert (reply.status, reply.json()["error"]["type"]) == (500, "server_error")
+    journal = (objects_run / "journal.jsonl").read_text()
+    assert "secret" not in journal
+    last = json.loads(journal.rstrip().split("\n")[-1])
+    assert (last["event"], last["kind"]) == ("bug", "KeyError")
+    assert "echo_server.py" in last["traceback"]
+    assert message(objects.chat("still here"))["content"] == "still here"
 
 
 def test_the_official_client_works_against_it(objects: Server) -> None:

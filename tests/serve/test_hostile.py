@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_client import Server
-
-from conftest import TOKEN, Serve  # type: ignore[import-not-found]
+from web_client import TOKEN, Serve, Server
 
 CHAT = "/v1/chat/completions"
 Change = Callable[[Server], dict[str, Any]]

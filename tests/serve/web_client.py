@@ -6,10 +6,19 @@ import http.client
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+TOKEN = "a-token-for-tests-only-0123456789"
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "count": {"type": "integer"}},
+    "required": ["name", "count"],
+    "additionalProperties": False,
+}
+"""What the objects of the run `objects_run` look like."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +104,7 @@ class Server:
         with socket.create_connection(self.place, timeout=15) as line:
             line.sendall(data)
             return int(line.recv(4096).split(b" ", 2)[1])
+
+
+Serve = Callable[..., Server]
+"""Starts a server: a run folder, and words for `lathe serve`."""

@@ -37,6 +37,7 @@ from lathe.serve.settings import Limits, Policy
 if TYPE_CHECKING:
     from lathe.questions import Questions
 
+BUG = Refusal(500, "this is a bug in Lathe; the journal of the run has its traceback")
 GONE = 499
 """What web servers note for a client that went away."""
 SAFE_HEADERS = {
@@ -77,13 +78,16 @@ class Application:
         limits: Limits,
         policy: Policy,
         log: RequestLog,
+        report: Callable[[Exception], None],
     ) -> None:
+        """report: hears what nobody foresaw; the client is told no more than that it happened."""
         self._questions = questions
         self._arms = {arm.id: arm for arm in arms}
         self._door = door
         self._limits = limits
         self._policy = policy
         self._log = log
+        self._report = report
         self._taken = 0
         self._started = int(time.time())
         pages = [Route(path, partial(_page, *PAGES[path]), methods=["GET"]) for path in PAGES]
@@ -95,7 +99,12 @@ class Application:
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
                 Route("/v1/completions", self._completion, methods=["POST"]),
             ],
-            exception_handlers={Refusal: _refused, HTTPException: _no_route, Exception: _our_bug},
+            exception_handlers={
+                Refusal: _refused,
+                HTTPException: _no_route,
+                ClientDisconnect: _gone_away,
+                Exception: _our_bug,
+            },
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,6 +124,8 @@ class Application:
                 await _reply(refusal)(scope, receive, sending)
             else:
                 await self._app(scope, receive, sending)
+        except Exception as error:
+            self._report(error)
         finally:
             self._log.write(noted)
 
@@ -234,6 +245,11 @@ class Application:
             noted.status = refusal.status
             yield _event(refusal.body())
             return
+        except Exception as error:
+            self._report(error)
+            noted.status = BUG.status
+            yield _event(BUG.body())
+            return
         finally:
             await stream.aclose()
         assert written is not None
@@ -326,7 +342,9 @@ async def _no_route(_: Request, error: Exception) -> Response:
     )
 
 
-async def _our_bug(_: Request, error: Exception) -> Response:
-    if isinstance(error, ClientDisconnect):
-        return Response(status_code=GONE)
-    return _reply(Refusal(500, "this is a bug in Lathe; its journal has more"))
+async def _gone_away(_: Request, __: Exception) -> Response:
+    return Response(status_code=GONE)
+
+
+async def _our_bug(_: Request, __: Exception) -> Response:
+    return _reply(BUG)

@@ -30,6 +30,8 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 def bound(settings: Settings) -> socket.socket:
     """A socket that is bound. Raises InputError where the address is taken, or can be reached by others without TLS."""
+    if (settings.certificate is None) != (settings.key is None):
+        raise InputError("TLS needs a certificate and its key", hint="Give --tls-cert and --tls-key, both.")
     if settings.certificate is None and not _loopback(settings.host):
         raise InputError(
             f"{settings.host} can be reached from other machines, and nothing is served there without TLS",

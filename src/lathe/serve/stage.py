@@ -6,9 +6,11 @@ serve(Questions(run, locked), Settings(), ready=lambda ready: print(ready.url, r
 from __future__ import annotations
 
 import secrets
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +19,7 @@ from lathe.contracts import Model, Room
 from lathe.errors import InputError, Unavailable
 from lathe.questions import Questions
 from lathe.records import Bundle, EvalReport, Json, Message, ShippedFile
-from lathe.runs import appending
+from lathe.runs import RunFolder, appending
 from lathe.serve.settings import Settings
 from lathe.text import render
 
@@ -64,11 +66,16 @@ def serve(questions: Questions, settings: Settings, ready: Callable[[Ready], Non
         render.prompt_ids(questions.tokenizer, (Message(role="user", content=questions.schema_of("") or ""),))
         log = RequestLog(closing.enter_context(appending(questions.run.requests_log, SYNC_SECONDS)))
         door = Door(listening.names(settings, port), listening.scheme(settings), token)
-        application = Application(questions, arms, door, limits, settings.policy, log)
+        application = Application(questions, arms, door, limits, settings.policy, log, partial(_journal, questions.run))
         sock.listen()
         ready(Ready(listening.address(settings, port), token, tuple(arm.id for arm in arms), limits.tokens))
         listening.run(application, sock, replace(settings, limits=limits))
         return dict(log.by_status)
+
+
+def _journal(run: RunFolder, error: Exception) -> None:
+    """Where it happened and of what kind it was; its words are left out, for they may be those of a request."""
+    run.journal("bug", kind=type(error).__name__, traceback="".join(traceback.format_tb(error.__traceback__)))
 
 
 def _token(settings: Settings) -> str:
