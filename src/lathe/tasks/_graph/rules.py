@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 
 from lathe.contracts import Baseline
 from lathe.records import Example, TaskSetup
 from lathe.tasks._graph import notation
 from lathe.tasks._graph.graph import Entity, Graph, Hyperedge, Member, Relation, of_json
+from lathe.tasks._graph.sentences import WORD, Names, Rows, learn_entities, mark
 
 Rule = Callable[[Example], str]
-NAME = re.compile(r"[A-Z][\w'-]*(?: [A-Z][\w'-]*)*")
-WORD = re.compile(r"[\w'-]+|[^\w\s]")
-SENTENCE = re.compile(r"(?<=[.!?;])\s+")
-NEAR = 60
-"""Characters beside a name in which the words around it are looked for."""
-LONGEST_SENTENCE = 12
-"""Names in a sentence beyond which it is no template."""
-
 Shape = tuple[str, str, tuple[tuple[int, str], ...]]
 """A fact with numbers for names: what it is, label or description, (number of the name, role) of each member."""
 
@@ -41,8 +34,8 @@ def _kind(example: Example) -> str:
     return example.meta.get("kind", "text")
 
 
-def _graphs(training: Sequence[Example]) -> list[tuple[str, Graph]]:
-    """(text, gold graph) of the training rows that have one."""
+def _graphs(training: Sequence[Example]) -> Rows:
+    """The training rows that have a graph."""
     return [(example.input, of_json(example.target)) for example in training if isinstance(example.target, dict)]
 
 
@@ -57,105 +50,39 @@ def _of_texts(extract: Callable[[str], Graph], other: Rule) -> Rule:
 def fit_templates(training: Sequence[Example], setup: TaskSetup) -> Rule:
     """Names by their capitals, types by the words around them, facts by the sentence with its names taken out."""
     rows = _graphs(training)
-    common = _no_names(rows)
-    types, facts = _types(rows, common), _facts(rows, common)
+    names = Names.learnt(rows)
+    entities, facts = learn_entities(rows, names), _facts(rows, names)
 
     def extract(text: str) -> Graph:
         relations: list[Relation] = []
         hyperedges: list[Hyperedge] = []
-        for names, template in _templates(text, common):
-            for shape in facts.get(template, ()):
-                what, label, parts = shape
-                members = tuple(Member(names[place], role) for place, role in parts)
+        for found, template in names.masked(text):
+            for what, label, parts in facts.get(template, ()):
+                members = tuple(Member(found[place], role) for place, role in parts)
                 if what == "relation":
                     relations.append(Relation(members[0].entity, label, members[1].entity))
                 else:
                     hyperedges.append(Hyperedge(members, label))
-        said = ((name, types(name, text)) for name in dict.fromkeys(_names(text, common)))
-        entities = tuple(Entity(name, type_) for name, type_ in said if type_)
-        return Graph(entities, tuple(dict.fromkeys(relations)), tuple(dict.fromkeys(hyperedges)))
+        return Graph(entities(text), tuple(dict.fromkeys(relations)), tuple(dict.fromkeys(hyperedges)))
 
     return _of_texts(extract, fit_majority(training, setup))
 
 
-def _no_names(rows: Iterable[tuple[str, Graph]]) -> set[str]:
-    """Words with a capital that are part of no entity of their row: what begins a sentence, mostly."""
-    found = set()
-    for text, graph in rows:
-        inside = {word for one in graph.entities for word in one.text.split()}
-        found |= {word for name in NAME.findall(text) for word in name.split() if word not in inside}
-    return found
-
-
-def _names(text: str, common: set[str]) -> list[str]:
-    """Runs of words with capitals, without common words at their beginning."""
-    found = []
-    for name in NAME.findall(text):
-        words = name.split()
-        while words and words[0] in common:
-            words.pop(0)
-        found.append(" ".join(words))
-    return [name for name in found if name]
-
-
-def _types(rows: Sequence[tuple[str, Graph]], common: set[str]) -> Callable[[str, str], str]:
-    """The type that a name most often has between such words; empty for no entity."""
-    counted: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for text, graph in rows:
-        known = {one.text: one.type for one in graph.entities}
-        for name in dict.fromkeys(_names(text, common)):
-            for context in _contexts(name, text):
-                counted[context][known.get(name, "")] += 1
-    usual = Counter(one.type for _, graph in rows for one in graph.entities).most_common(1)
-
-    def named(name: str, text: str) -> str:
-        votes: Counter[str] = Counter()
-        for context in _contexts(name, text):
-            total = counted[context].total() if context in counted else 0
-            for type_, times in counted.get(context, Counter()).items():
-                votes[type_] += (times / total) ** 2  # type: ignore[assignment]
-        return votes.most_common(1)[0][0] if votes else usual[0][0] if usual else ""
-
-    return named
-
-
-def _contexts(name: str, text: str) -> Iterator[tuple[str, ...]]:
-    """The two words before each mention, and the three after it."""
-    for found in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
-        before = WORD.findall(text[max(0, found.start() - NEAR) : found.start()])[-2:]
-        after = WORD.findall(text[found.end() : found.end() + NEAR])[:3]
-        yield ("before", *before[-1:])
-        yield ("before", *before)
-        yield ("after", *after[:2])
-        yield ("after", *after)
-
-
-def _templates(text: str, common: set[str]) -> Iterator[tuple[list[str], str]]:
-    """(names, sentence with numbers for them) of each sentence."""
-    for sentence in SENTENCE.split(text):
-        names = list(dict.fromkeys(_names(sentence, common)))
-        if 0 < len(names) <= LONGEST_SENTENCE:
-            numbers = {name: f"\0{number}" for number, name in enumerate(names)}
-            longest_first = sorted(names, key=len, reverse=True)
-            pattern = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first)
-            yield names, re.sub(pattern, lambda found, numbers=numbers: numbers[found[0]], sentence)
-
-
-def _facts(rows: Sequence[tuple[str, Graph]], common: set[str]) -> Mapping[str, list[Shape]]:
+def _facts(rows: Rows, names: Names) -> Mapping[str, list[Shape]]:
     """Template -> the facts that more than half of its sentences state."""
     seen: Counter[str] = Counter()
     stated: dict[str, Counter[Shape]] = defaultdict(Counter)
     for text, graph in rows:
         facts = list(_shapes(graph))
-        for names, template in _templates(text, common):
+        for found, template in names.masked(text):
             seen[template] += 1
-            place = {name: number for number, name in enumerate(names)}
+            place = {name: number for number, name in enumerate(found)}
             for what, label, members in facts:
                 if all(name in place for name, _ in members):
                     stated[template][what, label, tuple((place[name], role) for name, role in members)] += 1
     return {
-        template: [shape for shape, times in found.items() if 2 * times > seen[template]]
-        for template, found in stated.items()
+        template: [shape for shape, times in shapes.items() if 2 * times > seen[template]]
+        for template, shapes in stated.items()
     }
 
 
@@ -172,41 +99,43 @@ def _shapes(graph: Graph) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
 def fit_cues(training: Sequence[Example], setup: TaskSetup) -> Rule:
     """Relations between the first name of a sentence and each other one, by how the sentence begins and what stands before it."""
     rows = _graphs(training)
-    common = _no_names(rows)
-    types = _types(rows, common)
+    names = Names.learnt(rows)
+    entities = learn_entities(rows, names)
     counted: dict[tuple[str, ...], Counter[tuple[str, bool] | None]] = defaultdict(Counter)
     for text, graph in rows:
         stated = {(one.head, one.tail): (one.label, True) for one in graph.relations}
         stated |= {(one.tail, one.head): (one.label, False) for one in graph.relations}
-        for first, other, cues in _cues(text, common):
+        for first, other, cues in _cues(text, names):
             for cue in cues:
                 counted[cue][stated.get((first, other))] += 1
 
     def extract(text: str) -> Graph:
         relations = []
-        for first, other, cues in _cues(text, common):
+        for first, other, cues in _cues(text, names):
             known = next((counted[cue] for cue in cues if cue in counted), None)
             found = known.most_common(1)[0][0] if known else None
             if found:
                 label, forward = found
                 relations.append(Relation(first, label, other) if forward else Relation(other, label, first))
-        said = ((name, types(name, text)) for name in dict.fromkeys(_names(text, common)))
-        return Graph(tuple(Entity(name, type_) for name, type_ in said if type_), tuple(dict.fromkeys(relations)))
+        return Graph(entities(text), tuple(dict.fromkeys(relations)))
 
     return _of_texts(extract, fit_majority(training, setup))
 
 
-def _cues(text: str, common: set[str]) -> Iterator[tuple[str, str, list[tuple[str, ...]]]]:
-    """(first name, other name, cues) of each sentence; cues from the most telling to the most general."""
-    for names, template in _templates(text, common):
-        words = WORD.findall(template.replace("\0", " \0"))
-        for place in range(1, len(names)):
-            here = words.index(str(place)) if str(place) in words else 0
-            before, after = (
-                [word for word in some if not word.isdigit()] for some in (words[:here], words[here + 1 :])
-            )
-            opening, around = tuple(words[:3]), (*before[-3:], "", *after[:3])
-            yield names[0], names[place], [(*opening, "", *around), around, ("", *before[-3:]), ("", *before[-2:])]
+def _cues(text: str, names: Names) -> Iterator[tuple[str, str, list[tuple[str, ...]]]]:
+    """(first name, other name, cues) of each sentence; cues from the most telling to the most general.
+
+    In a cue the first name has its mark and every other one is `_`.
+    """
+    for found, template in names.masked(text):
+        words = WORD.findall(template)
+        others = {mark(number) for number in range(1, len(found))}
+        plain = ["_" if word in others else word for word in words]
+        for number in range(1, len(found)):
+            here = words.index(mark(number))
+            before, after = tuple(plain[max(0, here - 2) : here]), tuple(plain[here + 1 : here + 4])
+            cues = [(*plain[:3], "", *before, "", *after), (*before, "", *after), before, before[-1:]]
+            yield found[0], found[number], cues
 
 
 # ------------------------------------------------------------------------------------------ a dictionary and all pairs
@@ -256,8 +185,8 @@ BASELINES = (
     Baseline(
         "cue_words",
         "Relates the first name of a sentence to each other name in it as training most often did for the same first three words "
-        "of the sentence and the same three words before and behind that name; else for what stands around the name, else for the "
-        "three or two words before it. Names and types as above; no hyperedges. A question gets the most frequent answer to its "
+        "of the sentence, the same two words before that name and three behind it; else without the first words, else for the two "
+        "words or the one before it. Names and types as above; no hyperedges. A question gets the most frequent answer to its "
         "kind.",
         fit_cues,
     ),
