@@ -1,0 +1,431 @@
+"""One training step on the same 16 examples: ours against TRL as it comes, TRL packed, and the plain Trainer of transformers.
+
+    python bench/train_throughput.py                                   # lathe:edge_json, schema in the prompt, one thread
+    python bench/train_throughput.py --rows train_v3.jsonl --schemas schemas \\
+        --fields '{"input": "prompt", "target": "expected_output"}'    # EdgeJSON
+    python bench/train_throughput.py --without-schema --threads 2
+
+SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers, rows of up to 1,024 tokens. Each measurement is a process of
+its own: two steps of the 16 examples, the optimiser included, of which the second is timed (the plain Trainer takes one). They take
+turns, and what is measured already is not measured again, so an interrupted run goes on. The rate of matrix products is measured in
+the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no padding, head at scored positions alone) at that
+rate. All start from the same adapters and see the same labels, so their first losses say whether they do the same; the plain
+Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
+
+Needs the extra `trl`. Appends to bench/results/train_throughput.jsonl. With ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 in the
+environment it measures what a processor of that instruction set would do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "train_throughput.jsonl"
+SHAPE = {
+    "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+    "num_key_value_heads": 3, "head_dim": 64, "max_position_embeddings": 8192, "tie_word_embeddings": True,
+    "bos_token_id": None, "eos_token_id": 0, "pad_token_id": None,
+}  # fmt: skip
+EXAMPLES, LONGEST, RANK = 16, 1024, 16
+PRODUCTS = {"body": ((2048, 576, 3072), (2048, 1536, 576)), "head": ((512, 576, 49152),)}
+"""m, k, n of the products whose rate is the ceiling."""
+CAPS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
+Told = dict[str, Any]
+
+
+# ------------------------------------------------------------------------------------------ the batch
+
+
+def chosen(lengths: Sequence[int], count: int) -> list[int]:
+    """Rows at the middle of each of `count` equal shares of the lengths, so that a few stand for all."""
+    order = np.argsort(np.asarray(lengths), kind="stable")
+    return [int(order[int((place + 0.5) * len(order) / count)]) for place in range(count)]
+
+
+def prepare(folder: Path, asked: argparse.Namespace) -> Told:
+    """Writes base/ and tokens.safetensors, and says what the batch is."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from lathe import plugins
+    from lathe.files import schema_files
+    from lathe.records import TaskSetup
+    from lathe.resolve.base import bundled
+    from lathe.text import tokenizer
+    from lathe.text.tokens import TokenSet, tokenise
+
+    task = plugins.load("tasks", "json_extraction")
+    if asked.rows is None:
+        corpus = plugins.load("corpora", "edge_json")
+        rows, schemas, fields = list(corpus.rows(0, 600)), dict(corpus.schemas()), {}
+    else:
+        rows = [json.loads(line) for line in asked.rows.read_text(encoding="utf-8").splitlines() if line.strip()]
+        schemas = {
+            name: json.loads(path.read_text(encoding="utf-8")) for name, path in schema_files(asked.schemas).items()
+        }
+        fields = json.loads(asked.fields)
+    setup = TaskSetup(schemas=schemas, fields=fields, schema_in_prompt=not asked.without_schema)
+    nano = bundled("lathe:nano")
+    every = tokenise(tokenizer.load(nano), [task.example(row, setup) for row in rows])
+    fitting = [row for row in range(len(every)) if every.lengths[row] <= LONGEST]
+    picked = [fitting[place] for place in chosen(every.lengths[fitting].tolist(), EXAMPLES)]
+    parts = [every.row(row) for row in picked]
+    TokenSet(
+        ids_T=np.concatenate([part.ids for part in parts]),
+        supervised_T=np.concatenate([part.supervised for part in parts]),
+        offsets=np.concatenate([[0], np.cumsum([len(part.ids) for part in parts])]).astype(np.int64),
+        example_ids=tuple(every.example_ids[row] for row in picked),
+    ).save(folder / "tokens.safetensors")
+    base = folder / "base"
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **SHAPE)).to(torch.bfloat16).save_pretrained(base)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (base / name).write_bytes((nano / name).read_bytes())
+    return {
+        "rows": len(rows),
+        "fitting": len(fitting),
+        "mean_of_fitting": float(every.lengths[fitting].mean()),
+        "tokens": sum(len(part.ids) for part in parts),
+        "supervised": int(sum(part.supervised.sum() for part in parts)),
+    }
+
+
+def work_of(folder: Path) -> Mapping[str, int]:
+    """Floating-point operations of the step, at the head and elsewhere."""
+    from lathe.plan.architecture import shapes
+    from lathe.plan.cost import operations
+    from lathe.plan.parameters import count
+    from lathe.text.tokens import TokenSet
+
+    tokens = TokenSet.load(folder / "tokens.safetensors")
+    model = shapes({"model_type": "llama", **SHAPE})
+    once = np.ones(len(tokens), dtype=np.int64)
+    whole = operations(model, count(model, RANK), False, tokens.lengths, tokens.supervised_lengths, once)
+    head = 4 * model.vocab * model.hidden * int(tokens.supervised_lengths.sum())
+    return {"body": whole - head, "head": head}
+
+
+# ------------------------------------------------------------------------------------------ what is measured
+
+
+class Watch:
+    """CPU and wall seconds between `start` and `stop`; the last pair counts."""
+
+    def start(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def stop(self) -> None:
+        self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
+
+
+def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
+    """Lathe's own step: fused or reference."""
+
+    def run(folder: Path, budget: int) -> Told:
+        import torch
+
+        from lathe.engine import model, step
+        from lathe.engine.fused.stack import FusedStep
+        from lathe.engine.optim import adamw, clip_global_norm
+        from lathe.records import Method
+        from lathe.schedule.packing import pack
+        from lathe.text.tokens import TokenSet
+
+        tokens = TokenSet.load(folder / "tokens.safetensors")
+        step.register_attention()
+        storage = torch.bfloat16 if precision == "bf16" else torch.float32
+        net = model.attach(
+            model.load_base(folder / "base", dtype=storage, attention=step.ATTENTION), Method(rank=RANK), 0
+        )
+        optimizer = adamw(model.trainable(net).items(), 1e-4)
+        supervised = int(tokens.supervised_lengths.sum())
+        fused = FusedStep(net, precision) if kind == "fused" else None  # type: ignore[arg-type]
+        losses, watch = [], Watch()
+        for _ in range(2):
+            watch.start()
+            packs = [step.build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
+            if fused is not None:
+                losses.append(fused.gradients(packs, supervised))
+            else:
+                losses.append(step.gradients(net, packs, supervised, precision))  # type: ignore[arg-type]
+            clip_global_norm(model.trainable(net).values(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            watch.stop()
+        return {"cpu": watch.cpu, "wall": watch.wall, "loss": losses[0]}
+
+    return run
+
+
+def _in_trainer(made: Callable[..., Any], steps: int) -> Told:
+    """Runs a trainer of transformers for so many steps, the last one timed."""
+    from transformers import TrainerCallback
+
+    watch, losses = Watch(), []
+
+    class Timing(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            watch.start()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            watch.stop()
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:
+            if "loss" in logs:
+                losses.append(logs["loss"])
+
+    trainer = made(callbacks=[Timing()])
+    trainer.train()
+    if trainer.state.global_step != steps:
+        raise RuntimeError(f"{trainer.state.global_step} steps were taken, expected {steps}")
+    return {"cpu": watch.cpu, "wall": watch.wall, "loss": losses[0]}
+
+
+def _common(steps: int, batch: int, a_step: int) -> Told:
+    return {
+        "output_dir": tempfile.mkdtemp(), "per_device_train_batch_size": batch, "gradient_accumulation_steps": a_step,
+        "max_steps": steps, "logging_steps": 1, "save_strategy": "no", "report_to": [], "disable_tqdm": True, "use_cpu": True,
+        "dataloader_pin_memory": False, "learning_rate": 1e-4,
+    }  # fmt: skip
+
+
+def trl(packed_to: int | None) -> Callable[[Path, int], Told]:
+    """SFTTrainer with its defaults (bf16 autocast, checkpointing, batches of 8), or packed to a length without checkpointing."""
+
+    def run(folder: Path, _: int) -> Told:
+        import torch
+        from transformers import AutoTokenizer
+        from trl import SFTConfig, SFTTrainer
+
+        from lathe.engine import model
+        from lathe.records import Method
+        from lathe.text.tokens import TokenSet
+        from lathe.trainers._trl import labelled
+
+        rows = labelled(TokenSet.load(folder / "tokens.safetensors"))
+        words = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
+        net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
+
+        def made(batch: int = 8, a_step: int = EXAMPLES // 8, **more: Any) -> Any:
+            own = {"packing": True, "max_length": packed_to, "gradient_checkpointing": False} if packed_to else {}
+            config = SFTConfig(**_common(2, batch, a_step), **own)
+            return SFTTrainer(model=net, args=config, train_dataset=rows, processing_class=words, **more)
+
+        if packed_to is None:
+            return _in_trainer(made, 2)
+        packs = len(made(batch=1).train_dataset)
+        return _in_trainer(lambda **more: made(batch=1, a_step=packs, **more), 2)
+
+    return run
+
+
+def plain(folder: Path, _: int) -> Told:
+    """transformers' Trainer in fp32, all rows padded to 1,024 tokens, all tokens scored: what is written by hand most often."""
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    from lathe.engine import model
+    from lathe.records import Method
+    from lathe.text.tokens import TokenSet
+
+    tokens = TokenSet.load(folder / "tokens.safetensors")
+    net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
+
+    def padded(rows: list[Told]) -> Told:
+        ids = torch.zeros(len(rows), LONGEST, dtype=torch.long)
+        real = torch.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row["ids"])] = torch.from_numpy(row["ids"].astype(np.int64))
+            real[place, : len(row["ids"])] = 1
+        return {"input_ids": ids, "attention_mask": real, "labels": ids.masked_fill(real == 0, -100)}
+
+    rows = [{"ids": tokens.row(place).ids} for place in range(len(tokens))]
+    arguments = TrainingArguments(**_common(1, 4, EXAMPLES // 4), remove_unused_columns=False)
+    return _in_trainer(
+        lambda **more: Trainer(model=net, args=arguments, train_dataset=rows, data_collator=padded, **more), 1
+    )
+
+
+def products(_: Path, __: int) -> Told:
+    """Operations a CPU second of plain matrix products, by number format: the best of five."""
+    import torch
+
+    found: Told = {}
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        for part, sizes in PRODUCTS.items():
+            rates = []
+            for m, k, n in sizes:
+                a, b = torch.randn(m, k, dtype=dtype), torch.randn(n, k, dtype=dtype).T
+                best = float("inf")
+                for _ in range(6):
+                    begun = time.process_time()
+                    a @ b
+                    best = min(best, time.process_time() - begun)
+                rates.append(2 * m * k * n / best)
+            found[f"{part} {precision}"] = statistics.mean(rates)
+    return {"rates": found, "cpu": 0.0, "wall": 0.0, "loss": 0.0}
+
+
+VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
+    "products": products,
+    "fused bf16": ours("fused", "bf16"),
+    "fused fp32": ours("fused", "fp32"),
+    "reference bf16": ours("reference", "bf16"),
+    "reference fp32": ours("reference", "fp32"),
+    "trl default": trl(None),
+    "trl packed 1024": trl(1024),
+    "trl packed 2048": trl(2048),
+    "trainer padded": plain,
+}
+ONCE = ("trainer padded",)
+STOCK = ("trl packed 1024", "trl packed 2048")
+
+
+def child(name: str, folder: Path, threads: int, budget: int) -> None:
+    """Measures one variant in this process and prints what it found as the last line."""
+    import torch
+    from transformers.utils import logging
+
+    from lathe.engine.devices import peak_bytes
+
+    logging.set_verbosity_error()
+    torch.set_num_threads(threads)
+    found = VARIANTS[name](folder, budget)
+    print(json.dumps(found | {"peak_bytes": peak_bytes(torch.device("cpu"))}))
+
+
+# ------------------------------------------------------------------------------------------ turns and table
+
+
+def key_of(asked: argparse.Namespace, batch: Told) -> Told:
+    """What a measurement must share with another to stand in one table."""
+    return {
+        "threads": asked.threads,
+        "schema": not asked.without_schema,
+        "source": asked.rows.name if asked.rows else "lathe:edge_json",
+        "tokens": batch["tokens"],
+        "supervised": batch["supervised"],
+        "budget": asked.token_budget,
+        "caps": {name: os.environ[name] for name in CAPS if name in os.environ},
+        "versions": {name: version(name) for name in PACKAGES},
+        "machine": platform.processor() or platform.machine(),
+    }
+
+
+def recorded() -> list[Told]:
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
+
+
+def take_turns(asked: argparse.Namespace, folder: Path, key: Told) -> None:
+    """Measures what is not recorded yet; the order changes from turn to turn."""
+    names = [name for name in VARIANTS if name in asked.only]
+    for turn in range(asked.repetitions):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            if name in ONCE and turn:
+                continue
+            if any(line["key"] == key and (line["variant"], line["turn"]) == (name, turn) for line in recorded()):
+                continue
+            words = ["--child", name, "--folder", str(folder), "--threads", str(asked.threads)]
+            words += ["--token-budget", str(asked.token_budget)]
+            done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(
+                    f"  {name}: failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
+                )
+                continue
+            found = json.loads(done.stdout.strip().splitlines()[-1])
+            date = datetime.now(UTC).isoformat(timespec="seconds")
+            RESULTS.parent.mkdir(exist_ok=True)
+            with open(RESULTS, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"date": date, "key": key, "variant": name, "turn": turn, **found}) + "\n")
+            print(
+                f"  turn {turn + 1}: {name}: {found['cpu']:.1f} CPU s, {found['wall']:.1f} s, loss {found['loss']:.6f}",
+                flush=True,
+            )
+
+
+def show(lines: Sequence[Told], batch: Told, work: Mapping[str, int]) -> None:
+    """Medians with their spread, and how many times faster than each of TRL's ways."""
+    by_name = {name: [line for line in lines if line["variant"] == name] for name in VARIANTS}
+    by_name = {name: found for name, found in by_name.items() if found}
+    cpu = {name: statistics.median(line["cpu"] for line in found) for name, found in by_name.items()}
+    wall = {name: statistics.median(line["wall"] for line in found) for name, found in by_name.items()}
+    rates: Told = {}
+    for line in by_name.get("products", ()):
+        for what, rate in line["rates"].items():
+            rates[what] = max(rate, rates.get(what, 0.0))
+    if rates:
+        print("  products: " + ", ".join(f"{what} {rate / 1e9:.0f} GFLOP/s" for what, rate in rates.items()))
+    print(f"  {'':16} {'tokens/CPU s':>12} {'CPU s (spread)':>22} {'tokens/s':>9} {'peak':>8} {'loss':>10}  of ceiling")
+    for name, found in by_name.items():
+        if name == "products":
+            continue
+        times = [line["cpu"] for line in found]
+        spread = f"{cpu[name]:.2f} ({min(times):.2f} to {max(times):.2f})"
+        peak = statistics.median(line["peak_bytes"] for line in found) / 1e9
+        precision = "fp32" if "fp32" in name or name in ONCE else "bf16"
+        ceiling = sum(work[part] / rates[f"{part} {precision}"] for part in work) if rates else float("nan")
+        print(
+            f"  {name:16} {batch['tokens'] / cpu[name]:12,.0f} {spread:>22} {batch['tokens'] / wall[name]:9,.0f} {peak:5.1f} GB "
+            f"{found[0]['loss']:10.6f}  {ceiling / cpu[name]:.2f} ({precision})"
+        )
+    stock = [name for name in STOCK if name in cpu]
+    best = min(stock, key=cpu.__getitem__, default=None)
+    for name in ("fused bf16", "fused fp32"):
+        for other in ("trl default", best):
+            if name in cpu and other in cpu:
+                print(
+                    f"  {name} is {cpu[other] / cpu[name]:.1f} x as fast as {other} by CPU time, "
+                    f"{wall[other] / wall[name]:.1f} x by wall time"
+                )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--rows", type=Path, default=None, help="JSON lines with a schema_id; lathe:edge_json without it"
+    )
+    parser.add_argument("--schemas", type=Path, default=None)
+    parser.add_argument("--fields", default="{}", help="columns by the task's names, as JSON")
+    parser.add_argument("--without-schema", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--token-budget", type=int, default=4096)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="VARIANT")
+    parser.add_argument("--child", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, default=None, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.child is not None:
+        child(asked.child, asked.folder, asked.threads, asked.token_budget)
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        batch = prepare(folder, asked)
+        print(
+            f"  {EXAMPLES} of {batch['fitting']} rows up to {LONGEST} tokens ({batch['rows']} in all): {batch['tokens']:,} tokens, "
+            f"{batch['supervised']:,} supervised; {batch['tokens'] / EXAMPLES:.0f} a row (all: {batch['mean_of_fitting']:.0f})"
+        )
+        key = key_of(asked, batch)
+        take_turns(asked, folder, key)
+        show([line for line in recorded() if line["key"] == key], batch, work_of(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
