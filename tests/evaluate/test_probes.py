@@ -18,7 +18,7 @@ from lathe.evaluate.probes import execute as executing
 from lathe.evaluate.probes.adversarial import answer_hash, three_scores
 from lathe.evaluate.probes.labels import judged
 from lathe.evaluate.probes.requests import REQUESTS
-from lathe.records import EvalReport, LockedRecipe, Manifest, Prediction, Side, SideCount, TaskSetup
+from lathe.records import EvalReport, ItemScore, LockedRecipe, Manifest, Prediction, Score, Side, SideCount, TaskSetup
 from lathe.runs import RunFolder, commit_rows
 from lathe.runtimes.fake import answering
 from lathe.sandbox import Box, Done, NoSandbox
@@ -115,6 +115,20 @@ def test_answers_are_run_beside_the_right_commands_and_nothing_twice(
 
     monkeypatch.setattr(executing, "prove", fail)
     assert probe(*shell_run, "execute", "base-zero", quiet).scores == report.scores
+
+
+def test_what_the_arm_reached_without_the_probe_stands_in_front(
+    shell_run: tuple[RunFolder, LockedRecipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, fixed = shell_run
+    report = run.load(run.eval_report("base-zero"), EvalReport)
+    item = ItemScore(id="sort b.txt", values={"bash_canonical": 0.25})
+    reached = Score(metric="bash_canonical", value=0.25, n=5)
+    run.commit(run.eval_report("base-zero"), report.model_copy(update={"scores": (reached,), "items": (item,)}))
+    monkeypatch.setattr(executing, "prove", Imagined)
+    found = probe(run, fixed, "execute", "base-zero", quiet)
+    assert [score.metric for score in found.scores] == ["bash_canonical", "executed_equivalence"]
+    assert value(found, "bash_canonical") == 0.25
 
 
 def test_without_a_sandbox_nothing_is_run_and_nothing_is_measured(

@@ -54,9 +54,16 @@ def probe(
     measured = run.load(run.eval_report(arm), EvalReport)
     found = PROBES[name].measure(Asked(run, locked, task, rows.read(run), arm, progress, files))
     confidence = locked.recipe.evaluate.confidence
+    # Where the probe is about the same rows, what the arm reached without it stands in front.
+    on_rows = {item.id for item in found.items} & {item.id for item in measured.items}
+    reached = [score] if on_rows and (score := measured.score(task.primary)) else []
     report = measured.model_copy(
         update={
-            "scores": (*(aggregate.metric_score(one, found.items, confidence) for one in metrics), *found.more),
+            "scores": (
+                *reached,
+                *(aggregate.metric_score(one, found.items, confidence) for one in metrics),
+                *found.more,
+            ),
             "slices": aggregate.slices(metrics, task.slices, found.items, confidence),
             "reasons": aggregate.reasons(found.items),
             "items": tuple(found.items),
