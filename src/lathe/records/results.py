@@ -127,15 +127,6 @@ class ProbedItem(Record):
     id: str = Field("", description="item; empty on disk, where several items may share what was done")
 
 
-class ProbedItem(Record):
-    """What a probe found of one item, kept so that it is not done twice."""
-
-    key: str = Field(description="hash of all that it depends on")
-    values: dict[str, float | None]
-    reason: str = ""
-    id: str = Field("", description="item; empty on disk, where several items may share what was done")
-
-
 class Score(Record):
     """A metric over a set of items."""
 
