@@ -62,6 +62,7 @@ def prepare(folder: Path, asked: argparse.Namespace) -> Told:
     """Writes base/ and tokens.safetensors, and says what the batch is."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils import logging
 
     from lathe import plugins
     from lathe.files import schema_files
@@ -93,6 +94,7 @@ def prepare(folder: Path, asked: argparse.Namespace) -> Told:
         example_ids=tuple(every.example_ids[row] for row in picked),
     ).save(folder / "tokens.safetensors")
     base = folder / "base"
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **SHAPE)).to(torch.bfloat16).save_pretrained(base)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
