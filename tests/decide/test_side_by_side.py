@@ -124,10 +124,20 @@ def test_the_verb_shows_arms_and_says_what_is_decided(tmp_path: Path, capfd: pyt
     assert main(["compare", str(a), str(b), f"{a}:base-zero"]) == 0
     shown = capfd.readouterr().out
     assert "not decided" in shown
+    assert "each value alike" not in shown
     assert "lower" in shown
     assert main(["compare", str(a), str(b), "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert (found["n"], found["metric"], found["pairs"][0]["difference"]["wins"]) == (120, "json_exact", 4)
+
+
+def test_the_verb_shows_slices_by_value(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    meta = [{"kind": "rare" if i < 10 else "frequent"} for i in range(40)]
+    a = run_folder(tmp_path / "a", {"tuned": right(10, 40)}, meta=meta)
+    b = run_folder(tmp_path / "b", {"tuned": right(20, 40, 10)}, meta=meta)
+    assert main(["compare", str(a), str(b), "--by", "kind"]) == 0
+    shown = capfd.readouterr().out
+    assert all(word in shown for word in ("rare", "frequent", "each value alike", "-1.00", "+0.67"))
 
 
 def test_the_verb_refuses_with_code_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lathe.cli import verbs
@@ -109,16 +110,25 @@ def _show(screen: Screen, found: Comparison) -> None:
         ],
         rows,
     )
-    for pair in found.pairs:
-        for part in pair.slices:
-            where = "all values alike" if part.value is None else part.value or "unstated"
-            name = f"  {pair.name} · {where} ({figures.counted(part.n, 'item')})"
-            screen.line(f"{name}: {figures.signed(part.difference)} {figures.bounds(part, signed=True)}")
+    if found.pairs[0].slices:
+        screen.line()
+        screen.table(["less the first, by value", "items", *pairs], list(_slices(found)), right=(1,))
     for spread in found.seeds:
         screen.line(
             f"  {len(spread.names)} seeds of one recipe: {found.metric} {figures.score(spread.low)} to "
             f"{figures.score(spread.high)}, standard deviation {figures.score(spread.standard_deviation)}"
         )
+
+
+def _slices(found: Comparison) -> Iterator[list[str]]:
+    """A row a value of the slice: how many items, and what each arm gained there."""
+    from lathe.report import figures
+
+    for parts in zip(*(pair.slices for pair in found.pairs), strict=True):
+        value = parts[0].value
+        where = "each value alike" if value is None else value or "unstated"
+        cells = [_cell(figures.signed(part.difference), figures.bounds(part, signed=True)) for part in parts]
+        yield [where, figures.count(parts[0].n), *cells]
 
 
 def _gained(pair: ComparedPair | None, confidence: float) -> list[str]:
