@@ -81,9 +81,12 @@ def test_the_batches_that_reach_trls_model_are_our_rows_with_our_masks(job: Trai
 
 
 @needs_trl
-def test_trl_and_native_take_the_same_steps_to_the_same_adapter(job: TrainJob) -> None:
+def test_trl_and_native_take_the_same_steps_to_the_same_adapter(
+    job: TrainJob, capsys: pytest.CaptureFixture[str]
+) -> None:
     ours = elsewhere(job, "native")
     result, own = train(job), train(ours, "native")
+    assert capsys.readouterr().out == "", "standard output belongs to the command"
     assert result.step_kind.startswith("trl 1.16.")
     assert (result.num_steps, result.num_tokens, result.num_supervised) == (
         own.num_steps,

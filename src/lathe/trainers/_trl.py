@@ -21,7 +21,14 @@ from datasets import Dataset
 from peft import PeftModel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
-from transformers import AutoTokenizer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    AutoTokenizer,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from trl import SFTConfig, SFTTrainer
 
 from lathe.contracts import Progress
@@ -133,7 +140,7 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
         disable_tqdm=True,
         seed=job.seed,
     )
-    return OrderedTrainer(
+    trainer = OrderedTrainer(
         plan,
         model=net,
         args=config,
@@ -141,6 +148,8 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
         processing_class=AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False),
         optimizers=(optimizer, rates),
     )
+    trainer.remove_callback(PrinterCallback)  # standard output belongs to the command
+    return trainer
 
 
 class _Reporting(TrainerCallback):
