@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -20,26 +20,25 @@ from typing import TYPE_CHECKING, Literal
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lathe.contracts import Service
-from lathe.records import Json, canonical
+from lathe.records import Json
 from lathe.serve import asking, replies, wire
 from lathe.serve.answering import Written, told
 from lathe.serve.asking import Question
 from lathe.serve.door import Door
 from lathe.serve.log import Noted, RequestLog
 from lathe.serve.refusal import Refusal
+from lathe.serve.sending import GONE, Events, event, unless_gone, whole
 from lathe.serve.settings import Limits, Policy
 
 if TYPE_CHECKING:
     from lathe.questions import Questions
 
 BUG = Refusal(500, "this is a bug in Lathe; the journal of the run has its traceback")
-GONE = 499
-"""What web servers note for a client that went away."""
 SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -196,7 +195,7 @@ class Application:
                 usage = bool(asked.stream_options and asked.stream_options.include_usage)
                 events = self._events(stream, question, shape, usage, noted)
                 return Events(events, deadline + self._limits.head_seconds, self._leave_place)
-            written = await _unless_gone(http, _whole(stream))
+            written = await unless_gone(http, whole(stream))
         except BaseException:
             self._leave_place()
             raise
@@ -232,7 +231,7 @@ class Application:
         """The answer as server-sent events; a fault after the first is told as one."""
         first = shape.begin()
         if first is not None:
-            yield _event(first)
+            yield event(first)
         written: Written | None = None
         try:
             async for told_now in stream:
@@ -240,15 +239,15 @@ class Application:
                     written = told_now
                 else:
                     noted.first_seconds = noted.first_seconds or noted.seconds
-                    yield _event(shape.piece(told_now))
+                    yield event(shape.piece(told_now))
         except Refusal as refusal:
             noted.status = refusal.status
-            yield _event(refusal.body())
+            yield event(refusal.body())
             return
         except Exception as error:
             self._report(error)
             noted.status = BUG.status
-            yield _event(BUG.body())
+            yield event(BUG.body())
             return
         finally:
             await stream.aclose()
@@ -256,64 +255,11 @@ class Application:
         said = self._judged(written, question, noted)
         if noted.first_seconds is None and said.content:
             noted.first_seconds = noted.seconds
-            yield _event(shape.piece(said.content))
-        yield _event(shape.end(said))
+            yield event(shape.piece(said.content))
+        yield event(shape.end(said))
         if usage:
-            yield _event(shape.usage(written))
+            yield event(shape.usage(written))
         yield b"data: [DONE]\n\n"
-
-
-class Events(StreamingResponse):
-    """Server-sent events. Whatever ends them gives the place back, a reader too who takes nothing until the deadline."""
-
-    def __init__(self, events: AsyncGenerator[bytes], deadline: float, leave: Callable[[], None]) -> None:
-        super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-        self._events = events
-        self._deadline = deadline
-        self._leave = leave
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                await super().__call__(scope, receive, send)
-        except TimeoutError:
-            scope["lathe.noted"].status = GONE
-        finally:
-            await self._events.aclose()
-            self._leave()
-
-
-async def _whole(stream: AsyncGenerator[str | Written]) -> Written:
-    try:
-        async for said in stream:
-            if isinstance(said, Written):
-                return said
-        raise AssertionError("an answer ends with the whole of it")
-    finally:
-        await stream.aclose()
-
-
-async def _unless_gone(http: Request, work: Awaitable[Written]) -> Written | None:
-    """The outcome of some work; None where the client went away, and the work was broken off."""
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(http))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            return None
-        return task.result()
-    finally:
-        for one in (task, gone):
-            one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _gone(http: Request) -> None:
-    while (await http.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _event(document: dict[str, Json]) -> bytes:
-    return b"data: " + canonical(document).encode() + b"\n\n"
 
 
 # ------------------------------------------------------------------------------------------ other answers
