@@ -88,7 +88,12 @@ def metrics_page() -> str:
         lines += [f"* **`{baseline.name}`**: {baseline.definition}" for baseline in task.baselines]
         lines.append("")
     for name, probe in PROBES.items():
-        lines += [f"## Probe {name}", "", f"`lathe evaluate RUN --probe {name}`, where answers are a {probe.answers}.", ""]
+        lines += [
+            f"## Probe {name}",
+            "",
+            f"`lathe evaluate RUN --probe {name}`, where answers are a {probe.answers}.",
+            "",
+        ]
         lines += [f"* **`{metric.name}`** ({metric.kind}): {metric.definition}" for metric in probe.metrics]
         lines.append("")
     return "\n".join(lines)

@@ -411,7 +411,9 @@ class Run:
             self.folder.digests.unlink(missing_ok=True)
             found = train.doubt(self.folder, self.locked, inputs, redacted, self._beating(progress))
             if self.folder.report_record.is_file():
-                report.report(self.folder, self.locked, self.folder.load(self.folder.report_record, ReportRecord).inputs)
+                report.report(
+                    self.folder, self.locked, self.folder.load(self.folder.report_record, ReportRecord).inputs
+                )
             if finished:
                 verify.seal(self.folder)
             return found
@@ -532,7 +534,9 @@ def compare(
     from lathe import decide
 
     if len(arms) < 2:
-        raise InputError(f"got {len(arms)} arm, expected two or more", hint="lathe compare RUN RUN, or RUN RUN:base-few.")
+        raise InputError(
+            f"got {len(arms)} arm, expected two or more", hint="lathe compare RUN RUN, or RUN RUN:base-few."
+        )
     entries = [_entry(str(arm)) for arm in arms]
     return decide.side_by_side(entries, metric or decide.primary(entries[0].locked), by, confidence)
 
@@ -546,7 +550,8 @@ def _entry(name: str) -> Entry:
     report = run.folder.load(run.folder.eval_report(arm), EvalReport)
     if arm in run.hashes and report.inputs != run.hashes[arm]:
         raise InputError(
-            f"{name} was measured before the recipe of its run was changed", hint=f"lathe evaluate {path} measures it again."
+            f"{name} was measured before the recipe of its run was changed",
+            hint=f"lathe evaluate {path} measures it again.",
         )
     return decide.Entry(name, report, run.locked)
 

@@ -117,7 +117,12 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
         [{"prompt": "Say hello", "completion": f"Hello to the {n} of you, and welcome."} for n in range(40)],
         [{"prompt": "Write it", "completion": f"def part_{n}(a):\n```python\nx ="} for n in range(40)],
         [
-            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": f"It is the {n} of the day."}]}
+            {
+                "messages": [
+                    {"role": "user", "content": "a"},
+                    {"role": "assistant", "content": f"It is the {n} of the day."},
+                ]
+            }
             for n in range(40)
         ],
     ],

@@ -31,6 +31,15 @@ def warmup_stable_decay(done: float, total: float, warmup: float, decay: float, 
     return 1.0
 
 
+def decay_again(done: float, total: float, tokens: float, start: float, final: float) -> float:
+    """Factor over the last `tokens` of `total`, after a run that had decayed: from `start` linearly to `final`.
+
+    Training goes on from decayed weights once their rate is raised again (Ibrahim et al. 2024, "Simple and scalable strategies to
+    continually pre-train large language models").
+    """
+    return final + (start - final) * max(0.0, (total - done) / tokens)
+
+
 def parameter_groups(named: Iterable[tuple[str, Parameter]], weight_decay: float) -> list[dict[str, object]]:
     """Two AdamW groups: matrices with `weight_decay`, vectors (norm gains, biases) without."""
     matrices: list[Parameter] = []

@@ -53,8 +53,8 @@ __all__ = [
     "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
     "GateResult", "GateSpec", "Generation", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe", "MachineForecast",
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
-    "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord", "Row",
-    "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
+    "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",
+    "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
     "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "Verification", "Written",
     "canonical", "digest",
 ]  # fmt: skip

@@ -96,9 +96,12 @@ class PretrainRecipe(Written):
     max_gradient_norm: float = Field(1.0, gt=0, description="joint norm that gradients are clipped to")
     warmup_tokens: int = Field(500_000, ge=0, description="tokens over which the learning rate rises")
     decay_tokens: int = Field(
-        gt=0, description="last tokens, over which the learning rate falls linearly to final_factor"
+        gt=0,
+        description="tokens over which the learning rate falls linearly to final_factor, the last before again_tokens",
     )
     final_factor: float = Field(0.02, ge=0, le=1, description="what is left of the learning rate at the end")
+    again_tokens: int = Field(0, ge=0, description="last tokens, over which it falls a second time")
+    again_factor: float = Field(0.4, ge=0, le=1, description="where it stands when it begins to fall a second time")
     chunk_tokens: int = Field(
         524_288, gt=0, description="tokens of documents generated and packed together; checkpoints fall between chunks"
     )

@@ -21,7 +21,13 @@ class ServedRequest(Record):
     stream: bool = False
     prompt_tokens: int | None = None
     new_tokens: int | None = None
-    first_seconds: float | None = Field(None, description="until the first piece of text, where the answer was streamed")
+    first_seconds: float | None = Field(
+        None, description="until the first piece of text, where the answer was streamed"
+    )
     finish: Finish | Literal["content_filter"] | None = None
-    risk: int | str | None = Field(None, description="level of a shell command, as `lathe risk` has it; None for other tasks")
-    kept: bool | None = Field(None, description="whether the answer has the form that was asked for; None where none was")
+    risk: int | str | None = Field(
+        None, description="level of a shell command, as `lathe risk` has it; None for other tasks"
+    )
+    kept: bool | None = Field(
+        None, description="whether the answer has the form that was asked for; None where none was"
+    )

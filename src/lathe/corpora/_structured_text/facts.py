@@ -66,6 +66,8 @@ _SHARES = {
     "version": 1,
 }
 _FEW_VALUES = ("boolean", "choice")
+_TWINS = ("date", "date", "time", "money", "integer", "name", "place", "word")
+"""Kinds of which records often have two or three values: from and until, net and gross, sender and receiver."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,16 @@ Item = Fact | Group
 
 
 def invent(rng: Random, count: int, groups: int) -> list[Item]:
-    """`count` facts and `groups` groups in random order; in a quarter of the sets all facts are of one kind."""
+    """`count` facts and `groups` groups in random order; in a fifth of the sets all facts are of one kind, in half of them two or
+    three."""
     taken: set[Label] = set()
     kinds = rng.choices(list(_SHARES), list(_SHARES.values()), k=count)
-    if rng.random() < 0.25:
+    draw = rng.random()
+    if draw < 0.2:
         kinds = [rng.choice([kind for kind in _SHARES if kind not in _FEW_VALUES])] * count
+    elif draw < 0.7:
+        twins = rng.choice((2, 2, 3))
+        kinds = ([rng.choice(_TWINS)] * twins + kinds)[:count]
     facts = _facts(rng, kinds, taken)
     items: list[Item] = [*_spoken(facts, rng, taken), *(_group(rng, taken) for _ in range(groups))]
     rng.shuffle(items)

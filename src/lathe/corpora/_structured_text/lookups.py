@@ -33,7 +33,7 @@ _LINE_JOINTS = (": ", ": ", ": ", ": ", " = ", " - ", " | ", ":", "\t", " -> ", 
 _CELL_JOINTS = (" | ", ", ", "; ", "\t", ";")
 _ROW_JOINTS = (" | ", "; ", "\t")
 _KEYS = 0.4
-"""Weight of what is not a value in an answer: keys and punctuation are told by the shape."""
+"""Weight of what is not a value in an answer: keys and punctuation are told by the shape, unless it leaves some open."""
 
 Pair = tuple[Label, str]
 """What the text calls a value, and the value as the text writes it."""
@@ -54,7 +54,7 @@ def lookup(rng: Random, room: int) -> Draft:
 def _text(items: Sequence[Item], rng: Random) -> str:
     """The items in one of five layouts, now and then between idle lines."""
     layout: Callable[[Sequence[Item], Random], str] = rng.choices(
-        (_lines, _header_over_row, _sentences, _dialogue, _log), (32, 14, 28, 18, 8)
+        (_lines, _header_over_row, _sentences, _dialogue, _log), (28, 20, 26, 18, 8)
     )[0]
     text = layout(items, rng)
     if rng.random() < 0.3:
@@ -292,7 +292,8 @@ def _as_json(text: str, asked: Sequence[Item], rng: Random) -> Draft:
     def name(label: Label) -> str:
         return key(label, style)
 
-    absent = invent(rng, 1, 0) if rng.random() < 0.25 else []
+    told_of = {item.label for item in asked}
+    absent = [item for item in invent(rng, rng.choice((0, 0, 1, 1, 2, 3)), 0) if item.label not in told_of]
     listed = [*asked, *absent]
     rng.shuffle(listed)
     optional = {id(item) for item in listed if rng.random() < 0.2} | {id(item) for item in absent}
@@ -310,9 +311,9 @@ def _as_json(text: str, asked: Sequence[Item], rng: Random) -> Draft:
     draft.say("{", CUE)
     present = [item for item in listed if item not in absent]
     for number, item in enumerate(present):
-        draft.say(f'{", " if number else ""}"{name(item.label)}": ', _KEYS)
+        draft.say(f'{", " if number else ""}"{name(item.label)}": ', ANSWER if optional else _KEYS)
         draft.say(dump(target(item, name), None), ANSWER)
-    draft.answer("}", _KEYS)
+    draft.answer("}", ANSWER if optional else _KEYS)
     return draft
 
 

@@ -25,8 +25,8 @@ LEAST_ROWS = 30
 """Fewer rows teach no model."""
 SHOWN_CHARACTERS = 200
 COLUMNS = 1024
-"""Of the sketch. 4,000 rows of BANKING77 with 3 % of wrong labels: the worst 6 % hold 0.87 of them after 0.4 s, with 4,096 columns 0.88
-after 3.9 s (mean of two draws, one core)."""
+"""Of the sketch. 4,000 rows of BANKING77 with 3 % of wrong labels: the worst 6 % hold 0.87 of them after 0.4 s, with 4,096 columns
+0.88 after 3.9 s (mean of two draws, one core)."""
 
 
 def suspect_labels(places: Sequence[str], items: Sequence[Item]) -> tuple[Suspect, ...]:
