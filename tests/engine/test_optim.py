@@ -19,6 +19,12 @@ def test_a_plateau_does_not_know_the_total() -> None:
     assert optim.warmup_stable_decay(5, 100, 10, 30) == pytest.approx(0.5)
 
 
+def test_a_second_decay_starts_lower_and_ends_where_the_first_did() -> None:
+    assert optim.decay_again(90, 100, 10, 0.4, 0.02) == pytest.approx(0.4)
+    assert optim.decay_again(95, 100, 10, 0.4, 0.02) == pytest.approx(0.21)
+    assert optim.decay_again(101, 100, 10, 0.4, 0.02) == pytest.approx(0.02)
+
+
 class _Small(nn.Module):
     def __init__(self) -> None:
         super().__init__()

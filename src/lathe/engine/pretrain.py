@@ -218,7 +218,7 @@ def _learning_rate_factor(recipe: PretrainRecipe, done: int) -> float:
     """What the base learning rates are multiplied with after `done` tokens."""
     again = recipe.again_tokens
     first = recipe.total_tokens() - again
-    if done > first:
+    if again and done > first:
         return optim.decay_again(done, recipe.total_tokens(), again, recipe.again_factor, recipe.final_factor)
     return optim.warmup_stable_decay(done, first, recipe.warmup_tokens, recipe.decay_tokens, recipe.final_factor)
 
