@@ -47,7 +47,8 @@ def test_an_endpoint_is_measured_on_the_same_items_and_continues(world: World, m
     finally:
         server.close()
     assert 5 <= kept <= 8
-    assert len(server.asked) - before == len(WORDS) - kept
+    # A set: a request of the first call may still arrive, for a word that it never got an answer to.
+    assert len({body["messages"][-1]["content"] for body in server.asked[before:]}) == len(WORDS) - kept
     score = report.score("exact")
     assert score is not None
     assert (score.value, report.n, report.peak_bytes) == (1.0, len(WORDS), None)

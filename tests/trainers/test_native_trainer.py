@@ -144,7 +144,7 @@ def test_two_processes_train_the_adapter_of_one_and_go_on_to_the_same_bytes_afte
     two = elsewhere(job, "two").model_copy(update={"train": job.train | {"processes": 2}})
     alone, together = train(job), train(two)
     assert together.first_loss == pytest.approx(alone.first_loss, rel=1e-5)
-    assert together.peak_bytes > 1.5 * alone.peak_bytes
+    assert together.peak_bytes > alone.peak_bytes + 150e6  # the second process holds torch by itself
     found, expected = (load_file(Path(one.out_folder) / "adapter" / "adapter_model.safetensors") for one in (two, job))
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
