@@ -1,4 +1,4 @@
-"""Writes docs/reference/*.md from the code: recipe keys, metrics, exit codes.
+"""Writes docs/reference/*.md from the code: keys of both kinds of recipe, metrics, exit codes.
 
 python docs/make_reference.py          # a test holds the pages to what this writes
 """
@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from lathe import errors, plugins
 from lathe.evaluate.probes import PROBES
 from lathe.records import Recipe
+from lathe.records.pretrain import PretrainRecipe
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/make_reference.py from the code; do not edit. -->\n"
@@ -68,11 +69,22 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from keys(record, f"{key}[]." if listed else f"{key}.")
 
 
+def key_table(model: type[BaseModel]) -> str:
+    return "\n".join(("| key | value | default | meaning |", "|---|---|---|---|", *keys(model)))
+
+
 def recipe_page() -> str:
-    table = "\n".join(("| key | value | default | meaning |", "|---|---|---|---|", *keys(Recipe)))
     return (
         f"{MADE}\n# Recipe keys\n\nYAML; an unknown key is an error with the nearest name, and all faults are said at once. "
-        f"`--set train.epochs=1` changes a key for one run. `lathe schema` prints a JSON Schema for editors.\n\n{table}\n"
+        "`--set train.epochs=1` changes a key for one run. `lathe schema` prints a JSON Schema for editors.\n\n"
+        f"{key_table(Recipe)}\n"
+    )
+
+
+def pretrain_page() -> str:
+    return (
+        f"{MADE}\n# Pretraining recipe keys\n\nWhat `lathe pretrain RECIPE --out FOLDER` reads: YAML, all faults said at once. "
+        f"The shipped recipe is `nano`.\n\n{key_table(PretrainRecipe)}\n"
     )
 
 
@@ -117,7 +129,12 @@ def exit_codes_page() -> str:
     return "\n".join([MADE, "# Exit codes", "", "| code | meaning |", "|---|---|", *rows, ""])
 
 
-PAGES = {"recipe.md": recipe_page, "metrics.md": metrics_page, "exit-codes.md": exit_codes_page}
+PAGES = {
+    "recipe.md": recipe_page,
+    "pretraining-recipe.md": pretrain_page,
+    "metrics.md": metrics_page,
+    "exit-codes.md": exit_codes_page,
+}
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)

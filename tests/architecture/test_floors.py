@@ -19,7 +19,7 @@ FLOORS = {
     "engine": 3, "questions": 3,
     "contracts": 2, "plugins": 2, "runs": 2, "files": 2, "text": 2, "schedule": 2, "shell": 2, "model_folder": 2, "hub": 2,
     "endpoint": 2, "sandbox": 2, "pooled": 2, "invariants": 2, "conformity": 2,
-    "records": 1, "stats": 1, "safe_text": 1, "public_sources": 1, "tfidf": 1, "no_answer": 1,
+    "records": 1, "stats": 1, "safe_text": 1, "public_sources": 1, "tfidf": 1, "no_answer": 1, "processes": 1,
     "errors": 0,
 }  # fmt: skip
 

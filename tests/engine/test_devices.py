@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lathe.engine import devices
+from lathe.processes import usable_cores
 
 CPU = torch.device("cpu")
 
@@ -22,7 +23,7 @@ def test_threads_hold_inside_the_block_only() -> None:
 
 def test_no_number_means_the_cores_that_this_process_may_use() -> None:
     with devices.threads(None) as count:
-        assert count == devices.usable_threads() >= 1
+        assert count == usable_cores() >= 1
 
 
 def test_precision_is_as_asked_and_automatic_is_exact_on_a_cpu() -> None:

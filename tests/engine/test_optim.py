@@ -11,18 +11,15 @@ from torch import nn
 from lathe.engine import optim
 
 
-def test_a_plateau_does_not_know_the_total() -> None:
-    """A run may be lengthened until its decay begins."""
-    assert optim.warmup_stable_decay(50, 100, 10, 30) == optim.warmup_stable_decay(50, 200, 10, 30) == 1.0
-    assert optim.warmup_stable_decay(85, 100, 10, 30) == pytest.approx(0.5)
-    assert optim.warmup_stable_decay(100, 100, 10, 30, final=0.1) == pytest.approx(0.1)
-    assert optim.warmup_stable_decay(5, 100, 10, 30) == pytest.approx(0.5)
+def test_the_rate_rises_over_the_warm_up_and_then_stays() -> None:
+    assert optim.rise(0, 10) == pytest.approx(0.01)
+    assert optim.rise(5, 10) == pytest.approx(0.5)
+    assert optim.rise(10, 10) == optim.rise(99, 10) == optim.rise(0, 0) == 1.0
 
 
-def test_a_second_decay_starts_lower_and_ends_where_the_first_did() -> None:
-    assert optim.decay_again(90, 100, 10, 0.4, 0.02) == pytest.approx(0.4)
-    assert optim.decay_again(95, 100, 10, 0.4, 0.02) == pytest.approx(0.21)
-    assert optim.decay_again(101, 100, 10, 0.4, 0.02) == pytest.approx(0.02)
+def test_a_stretch_goes_linearly_from_its_first_rate_to_its_last_and_no_further() -> None:
+    assert [optim.between(1.0, 0.2, share) for share in (0, 0.5, 1, 1.1)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
+    assert optim.between(0.1, 0.5, 0.5) == pytest.approx(0.3)
 
 
 class _Small(nn.Module):

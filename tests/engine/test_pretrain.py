@@ -42,6 +42,7 @@ def _recipe(**changes: object) -> PretrainRecipe:
     phase = Phase(
         tokens=60_000,
         window=128,
+        rate=(1.0, 0.1),
         step_tokens=4096,
         micro_tokens=2048,
         longest_characters=200,
@@ -53,7 +54,6 @@ def _recipe(**changes: object) -> PretrainRecipe:
         "network": SHAPE,
         "tokenizer_documents": 60,
         "phases": (phase,),
-        "decay_tokens": 2000,
         "warmup_tokens": 500,
         "chunk_tokens": 2048,
     }
@@ -284,7 +284,7 @@ def test_windows_must_divide_micro_batches() -> None:
 
 
 def test_a_faulty_recipe_is_answered_with_all_its_faults(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("name: x\nphases: []\ndecay_tokens: 5\nsteps: 3\n")
+    (tmp_path / "bad.yaml").write_text("name: x\nphases: []\nsteps: 3\n")
     with pytest.raises(RecipeError) as caught:
         read_pretrain_recipe(tmp_path / "bad.yaml")
     assert {fault.key for fault in caught.value.faults} == {"phases", "steps"}

@@ -97,7 +97,7 @@ def _show(screen: Screen, found: Comparison) -> None:
     for arm in found.arms:
         value = figures.quantity(found.metric, arm.score.value if arm.score else None)
         interval = figures.quantity_bounds(found.metric, arm.score) if arm.score else ""
-        rows.append([arm.name, f"{value} {interval}".strip(), *_gained(pairs.get(arm.name), found.confidence)])
+        rows.append([arm.name, _cell(value, interval), *_gained(pairs.get(arm.name), found.confidence)])
     screen.line()
     screen.table(
         [
@@ -139,7 +139,7 @@ def _gained(pair: ComparedPair | None, confidence: float) -> list[str]:
         return ["", "", "", ""]
     gap = pair.difference
     return [
-        f"{figures.signed(gap.difference)} {figures.bounds(gap, signed=True)}".strip(),
+        _cell(figures.signed(gap.difference), figures.bounds(gap, signed=True)),
         f"{gap.wins} : {gap.losses}",
         figures.p_value(pair.adjusted),
         _judged(pair, confidence),

@@ -10,11 +10,8 @@ looked at here; its memory is about 120 MB, and half as much for its chat templa
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +21,7 @@ from typing import Generic, TypeVar
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.findings.single_rows import Seen, SingleRows, Terms
 from lathe.errors import LatheError
+from lathe.processes import end, start, usable_cores
 
 Mark = TypeVar("Mark")
 FEW = 16
@@ -41,7 +39,7 @@ class Lookers(Generic[Mark]):
         """processes: how many at most; None = as many as there are cores, 1 = this one alone. Raises as SingleRows."""
         self.own = SingleRows(terms)
         self._terms = terms
-        self._most = min(MOST, cores()) if processes is None else processes
+        self._most = min(MOST, usable_cores()) if processes is None else processes
         self._handed = 0
         self._beside: list[Process] = []
         self._ahead: deque[tuple[Future[bytes], Mark]] = deque()
@@ -90,17 +88,9 @@ class Process:
     """One process beside this one, and the thread that talks to it; see lathe.data.looker."""
 
     def __init__(self, terms: Terms) -> None:
-        # One thread each: there are as many processes as cores. -P: a file in the current folder must not pass for a module.
-        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
-        environment |= {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lathe.data.looker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **environment},
-            # Ctrl-C goes to a whole group; this process is the one that says so.
-            start_new_session=True,
-        )
+        # One thread each: there are as many processes as cores.
+        threads = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._child = start("lathe.data.looker", {**os.environ, **threads, "PYTHONUTF8": "1"})
         self._thread = ThreadPoolExecutor(1)
         self._thread.submit(self._send, pickle.dumps(terms))
 
@@ -130,15 +120,6 @@ class Process:
 
     def close(self) -> None:
         """Ends it, whatever it does."""
-        self._child.kill()
-        self._child.wait()
+        self._child.kill()  # so that the thread comes to its end
         self._thread.shutdown(cancel_futures=True)
-        for stream in (self._child.stdin, self._child.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):  # what was not sent any more
-                    stream.close()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        end(self._child, self._child.stdin, self._child.stdout)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from lathe.doctor import gpus
+from lathe.processes import usable_cores
 from lathe.records import Json
 
 FEATURES = {
@@ -75,7 +76,7 @@ def features() -> list[str]:
 
 def cores() -> float:
     """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = usable_cores()
     quota = cpu_quota()
     return allowed if quota is None or quota >= allowed else round(quota, 2)
 

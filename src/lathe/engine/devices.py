@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,21 +17,16 @@ from typing import Literal
 import psutil
 import torch
 
+from lathe.processes import usable_cores
+
 Precision = Literal["fp32", "bf16"]
-
-
-def usable_threads() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[int]:
     """torch computes with so many CPU threads inside the block (None = all usable cores)."""
     before = torch.get_num_threads()
-    chosen = count or usable_threads()
+    chosen = count or usable_cores()
     torch.set_num_threads(chosen)
     try:
         yield chosen
@@ -47,7 +41,7 @@ Measured on two shared cores with the bundled base: 898 tokens a second with one
 
 def decoding_threads(asked: int | None, num_parameters: int) -> int:
     """CPU threads for generation: as asked, else one for a small model and all usable cores for a larger one."""
-    return asked or (1 if num_parameters < SMALL_MODEL else usable_threads())
+    return asked or (1 if num_parameters < SMALL_MODEL else usable_cores())
 
 
 def pick_device() -> torch.device:

@@ -22,10 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lathe.contracts import Request
 from lathe.engine.decoder import Decoder, can_decode
 from lathe.engine.lookup import Lookup
 from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import InputError
+from lathe.records import Prediction
+from lathe.text.tokenizer import Tokenizer
 
 SIMILAR = 0.6
 """Shortest need of a group as a share of its longest: at most 40 % of the cache stays empty."""
@@ -56,6 +59,18 @@ class Answer:
     ids: list[int]
     finish: Literal["stop", "length"]
     seconds: float
+
+
+def prediction(answer: Answer, request: Request, tokenizer: Tokenizer) -> Prediction:
+    """An answer as what is kept of it."""
+    return Prediction(
+        id=request.id,
+        text=tokenizer.decode(answer.ids),
+        finish=answer.finish,
+        prompt_tokens=len(request.prompt_ids),
+        new_tokens=len(answer.ids),
+        seconds=answer.seconds,
+    )
 
 
 @dataclass

@@ -10,10 +10,8 @@ one another do. Which prompts a process answers is fixed beforehand, so the answ
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -24,6 +22,7 @@ from lathe.engine import devices
 from lathe.engine.generate import Answer, Prompt, generate
 from lathe.engine.model import load_merged
 from lathe.errors import LatheError
+from lathe.processes import beside
 
 FEWEST_PROMPTS = 64
 """Prompts for each process: fewer are answered before another process has loaded torch (3 to 5 s)."""
@@ -51,7 +50,7 @@ def generate_in_processes(
     """
     mine, *others = shared(prompts, count)
     with contextlib.ExitStack() as helpers:
-        waiting = {helpers.enter_context(_helper(model)): share for share in others}
+        waiting = {helpers.enter_context(beside(_serve, model)): share for share in others}
         for line, share in waiting.items():
             line.send(([prompts[index] for index in share], token_budget, stop_ids))
         own = [prompts[index] for index in mine]
@@ -85,31 +84,13 @@ def _arrived(waiting: dict[Connection, list[int]], timeout: float | None) -> Ite
             yield replace(told, index=waiting[line][told.index])
 
 
-@contextlib.contextmanager
-def _helper(model: Model) -> Iterator[Connection]:
-    """A process that answers what the line brings, until the block ends."""
-    context = get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, model), daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield here
-    finally:
-        here.close()
-        process.terminate()
-        process.join()
-
-
 def _serve(line: Connection, model: Model) -> None:
     """A helper's life: load, then prompts in, answers out, None after the last."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is told, and ends this one
     torch.set_num_threads(1)
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        prompts, token_budget, stop_ids = line.recv()
-        try:
-            for answer in generate(load_merged(model), prompts, token_budget=token_budget, stop_ids=stop_ids):
-                line.send(answer)
-        except LatheError as error:
-            line.send(error)
+    prompts, token_budget, stop_ids = line.recv()
+    try:
+        for answer in generate(load_merged(model), prompts, token_budget=token_budget, stop_ids=stop_ids):
+            line.send(answer)
         line.send(None)
+    except LatheError as error:
+        line.send(error)

@@ -16,20 +16,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
 import numpy as np
 import torch
-import torch.multiprocessing as torch_processes
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lathe.engine.attention import BLOCKED, register_attention
 from lathe.engine.loss import supervised_loss
 from lathe.errors import LatheError
+from lathe.processes import beside
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A micro-batch: token ids, position numbers and loss weights, each of shape (B, T)."""
@@ -99,21 +98,10 @@ class Alone:
 class Several:
     """Processes of one thread each; they read the same weights and add up gradients of their own."""
 
-    def __init__(self, master: LlamaForCausalLM, count: int) -> None:
-        context = torch_processes.get_context("spawn")
-        self.weights, sums = _copies(master)
-        self.sums = [sums, *([torch.zeros_like(total) for total in sums] for _ in range(count - 1))]
-        for tensor in (*self.weights.values(), *(total for one in self.sums for total in one)):
-            tensor.share_memory_()
-        self.lines: list[Connection] = []
-        self.processes: list[multiprocessing.process.BaseProcess] = []
-        for one in self.sums:
-            here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there, master.config, self.weights, one))
-            process.start()
-            there.close()
-            self.lines.append(here)
-            self.processes.append(process)
+    def __init__(
+        self, weights: dict[str, Tensor], sums: Sequence[Sequence[Tensor]], lines: Sequence[Connection]
+    ) -> None:
+        self.weights, self.sums, self.lines = weights, sums, lines
 
     def window(self, length: int) -> None:
         for line in self.lines:
@@ -134,38 +122,31 @@ class Several:
             parameter.grad = torch.stack(totals).sum(dim=0)
         return loss
 
-    def close(self) -> None:
-        """Ends the processes: each returns when its line is closed."""
-        for line in self.lines:
-            line.close()
-        for process in self.processes:
-            process.join()
-
 
 @contextlib.contextmanager
 def workers(master: LlamaForCausalLM, count: int) -> Iterator[Gang]:
-    """`count` workers for the length of a with block; one is this process."""
+    """Whoever computes, for the length of a with block: this process where `count` is 1, else so many beside it."""
     if count == 1:
         yield Alone(master)
         return
-    several = Several(master, count)
-    try:
-        yield several
-    finally:
-        several.close()
+    weights, first = _copies(master)
+    sums = [first, *([torch.zeros_like(total) for total in first] for _ in range(count - 1))]
+    for tensor in (*weights.values(), *(total for one in sums for total in one)):
+        tensor.share_memory_()  # torch then sends where it lies, not what it holds
+    with contextlib.ExitStack() as ends:
+        yield Several(weights, sums, [ends.enter_context(beside(_serve, master.config, weights, one)) for one in sums])
 
 
 def _serve(line: Connection, config: LlamaConfig, weights: dict[str, Tensor], sums: Sequence[Tensor]) -> None:
     """A worker process: window lengths and parts in, losses out, until the line is closed."""
     torch.set_num_threads(1)
     worker = Worker(config, weights, sums)
-    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        while True:
-            order = line.recv()
-            if isinstance(order, int):
-                worker.window(order)
-            else:
-                line.send(worker.run(*order))
+    while True:
+        order = line.recv()
+        if isinstance(order, int):
+            worker.window(order)
+        else:
+            line.send(worker.run(*order))
 
 
 def compiled_body(network: LlamaForCausalLM) -> nn.Module:

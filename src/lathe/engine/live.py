@@ -22,10 +22,9 @@ from transformers import PreTrainedModel
 from lathe.contracts import Heard, Piece, Request
 from lathe.engine import devices
 from lathe.engine.decoder import Decoder, can_decode
-from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of
+from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
 from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import LatheError
-from lathe.records import Prediction
 from lathe.text.growing import Growing
 from lathe.text.tokenizer import Tokenizer
 
@@ -133,16 +132,7 @@ class Live:
         rest = order.growing.end(answer.ids) if order.growing is not None else ""
         if rest:
             order.heard(Piece(rest, len(answer.ids)))
-        order.heard(
-            Prediction(
-                id=order.request.id,
-                text=self._tokenizer.decode(answer.ids),
-                finish=answer.finish,
-                prompt_tokens=len(order.request.prompt_ids),
-                new_tokens=len(answer.ids),
-                seconds=answer.seconds,
-            )
-        )
+        order.heard(prediction(answer, order.request, self._tokenizer))
 
     def _fail(self, error: Exception) -> None:
         """Tells those whose answers were under way; those that wait for a slot go on waiting."""

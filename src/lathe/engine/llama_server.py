@@ -17,7 +17,6 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 import weakref
@@ -29,6 +28,7 @@ from typing import IO, Any, Literal
 
 import psutil
 
+from lathe import processes
 from lathe.contracts import Piece
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import Message
@@ -80,8 +80,8 @@ class LlamaServer:
         self._letter: int | None = None
         self._path = path
         self._token = secrets.token_urlsafe(32)
-        self._child = _started()
-        weakref.finalize(self, _end, self._child)
+        self._child = processes.start("lathe.engine.llama_child", os.environ, stderr=subprocess.DEVNULL)
+        weakref.finalize(self, processes.end, self._child, self._child.stdin, self._child.stdout)
         asked = {
             "path": str(path),
             "context": context * at_once,
@@ -123,7 +123,7 @@ class LlamaServer:
 
     def close(self) -> None:
         """Stops the server and frees the model."""
-        _end(self._child)
+        processes.end(self._child, self._child.stdin, self._child.stdout)
 
     def resident_bytes(self) -> int:
         """Memory that the loaded file takes now: all of its process, with the cache of a whole context."""
@@ -238,37 +238,11 @@ def _reason(error: urllib.error.HTTPError) -> str:
         return f"HTTP {error.code}"
 
 
-def _started() -> subprocess.Popen[bytes]:
-    """The child, which ends when this process does."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
-    return subprocess.Popen(
-        # -P: a file in the current folder must not pass for a module of the child.
-        [sys.executable, "-P", "-m", "lathe.engine.llama_child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        # Ctrl-C goes to a whole group; who asks a run to stop must not make its file look broken.
-        start_new_session=True,
-    )
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
-
-
 def suited_threads(path: Path) -> int:
     """CPU threads for a file: one for a small model, else all cores that this process may use."""
     if path.stat().st_size < SMALL_FILE:
         return 1
-    from lathe.engine.devices import usable_threads
-
-    return usable_threads()
+    return processes.usable_cores()
 
 
 def check_gguf(path: Path) -> None:

@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from lathe.contracts import Progress
@@ -106,11 +108,8 @@ def fit(work: Fit, progress: Progress) -> Course:
             loss = _step_gradients(work, course, int(supervised_N[rows].sum()))
             norm = clip_global_norm(parameters.values(), math.inf if train.clip_norm is None else train.clip_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise Diverged(
-                    f"step {course.step + 1}: loss {loss:g}, gradient norm {norm:g}; the weights before this step are kept",
-                    hint="Lower train.learning_rate (a third of it is a good next try), or look at the rows of this step: "
-                    + ", ".join(work.tokens.example_ids[row] for row in rows[:8]),
-                )
+                ids = [work.tokens.example_ids[row] for row in rows]
+                raise diverged(course.step + 1, loss, norm, ids, kept="the weights before this step are kept")
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
             optimizer.step()
@@ -118,15 +117,11 @@ def fit(work: Fit, progress: Progress) -> Course:
             course.step += 1
             seconds = time.monotonic() - begun
             course.seconds += seconds
-            tokens = int(work.plan.lengths_N[rows].sum())
-            early.append((tokens, seconds))
+            line = step_line(work.plan, supervised_N, course.step, loss, norm, seconds)
+            line["token_budget"] = course.token_budget
+            early.append((line["tokens"], seconds))
             if len(early) == FORECAST_STEPS and course.forecast_seconds is None:
                 course.forecast_seconds = course.seconds + _remaining_seconds(early[1:], work.plan, course.step)
-            line = {
-                "step": course.step, "loss": loss, "learning_rate": learning_rate, "gradient_norm": norm, "tokens": tokens,
-                "supervised": int(supervised_N[rows].sum()), "seconds": seconds, "tokens_per_second": tokens / seconds,
-                "token_budget": course.token_budget,
-            }  # fmt: skip
             write_metrics(metrics, line | gauges.read())
             progress({"stage": "train", "done": course.step, "total": work.plan.num_steps, "unit": "step"} | line)
             signal = stop_asked()
@@ -138,6 +133,27 @@ def fit(work: Fit, progress: Progress) -> Course:
                     hint="The same command continues.",
                 )
     return course
+
+
+def diverged(step: int, loss: float, norm: float, example_ids: Sequence[str], *, kept: str) -> Diverged:
+    """What a step without a finite loss or gradient ends with. example_ids: of its rows; kept: what is left of the training."""
+    return Diverged(
+        f"step {step}: loss {loss:g}, gradient norm {norm:g}; {kept}",
+        hint="Lower train.learning_rate (a third of it is a good next try), or look at the rows of this step: "
+        + ", ".join(example_ids[:8]),
+    )
+
+
+def step_line(
+    plan: StepPlan, supervised_N: NDArray[np.int64], step: int, loss: float, norm: float, seconds: float
+) -> dict[str, Any]:
+    """What is noted of a step. step: counted from 1; supervised_N: supervised tokens of each row."""
+    rows = plan.examples(step - 1)
+    tokens = int(plan.lengths_N[rows].sum())
+    return {
+        "step": step, "loss": loss, "learning_rate": plan.learning_rate(step - 1), "gradient_norm": norm, "tokens": tokens,
+        "supervised": int(supervised_N[rows].sum()), "seconds": seconds, "tokens_per_second": tokens / seconds,
+    }  # fmt: skip
 
 
 def _remaining_seconds(early: Sequence[tuple[int, float]], plan: StepPlan, step: int) -> float:
@@ -217,6 +233,13 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return lines
+
+
+def first_and_last(lines: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:
+    """The loss of the first step, and the mean of the last tenth of the steps; None where there are none."""
+    losses = [line["loss"] for line in lines]
+    tail = losses[-max(1, len(losses) // 10) :]
+    return (losses[0], sum(tail) / len(tail)) if losses else (None, None)
 
 
 def open_metrics(path: Path, done: int) -> IO[bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
+from lathe.engine.devices import Precision
 from lathe.engine.disk import os_errors
 from lathe.engine.dropout import RowDropout
 from lathe.errors import InputError, Unavailable
@@ -95,6 +97,15 @@ def load_merged(model: Model, *, dtype: torch.dtype = torch.float32) -> PreTrain
     tuned = load(model, dtype=torch.float32)
     merged = tuned.merge_and_unload(safe_merge=True) if isinstance(tuned, PeftModel) else tuned
     return merged.to(dtype)
+
+
+def load_for_training(
+    folder: Path, method: Method, seed: int, precision: Precision, device: torch.device, *, attention: str = "sdpa"
+) -> PreTrainedModel | PeftModel:
+    """A base with what `method` trains, in the dtype in which its frozen weights are kept. Raises as `load_base` and `attach`."""
+    # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
+    storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
+    return attach(load_base(folder, dtype=storage, attention=attention).to(device), method, seed)
 
 
 def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel | PeftModel:
@@ -177,6 +188,20 @@ def write_trained(model: nn.Module, folder: Path) -> None:
     fields["inference_mode"] = True
     text = json.dumps(fields, indent=2, sort_keys=True, default=str)
     (folder / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def write_result(model: nn.Module, base_folder: Path, folder: Path) -> None:
+    """As `write_trained`; whole weights bring the base's tokenizer with them, so that the folder is a model by itself."""
+    write_trained(model, folder)
+    if not isinstance(model, PeftModel):
+        copy_tokenizer(base_folder, folder)
+
+
+def copy_tokenizer(base_folder: Path, folder: Path) -> None:
+    """Copies those of TOKENIZER_FILES that a base has."""
+    for name in TOKENIZER_FILES:
+        if (base_folder / name).is_file():
+            shutil.copyfile(base_folder / name, folder / name)
 
 
 def write_model(model: PreTrainedModel, folder: Path) -> None:

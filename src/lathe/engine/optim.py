@@ -1,6 +1,6 @@
 """What moves the weights: parameter groups, AdamW, Muon for matrices, learning-rate schedules and clipping.
 
-    factor = warmup_stable_decay(done=10, total=100, warmup=5, decay=20)     # 1.0; times the base learning rate
+    factor = rise(done=10, warmup=5) * between(1.0, 0.2, share=0.5)     # 0.6; times the base learning rate
     optimisers = muon_and_adamw(named_parameters, muon_learning_rate=0.02, adamw_learning_rate=3e-3)
 
 Schedules are pure functions of the step, so a resumed run needs no scheduler state.
@@ -17,27 +17,19 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
 
 
-def warmup_stable_decay(done: float, total: float, warmup: float, decay: float, final: float = 0.0) -> float:
-    """Factor after `done` of `total` units (steps or tokens): rise over `warmup`, stay at 1, fall linearly to
-    `final` over the last `decay`.
+def rise(done: float, warmup: float) -> float:
+    """Factor after `done` units (steps or tokens): from a hundredth linearly to 1 over the first `warmup`."""
+    return 1.0 if done >= warmup else max(done / warmup, 0.01)
 
-    The plateau makes the total free until the decay begins. Source: Hu et al. 2024 (MiniCPM); linear decay to near
-    zero: Hägele et al. 2024.
+
+def between(start: float, end: float, share: float) -> float:
+    """The factor after a share of a stretch (0 to 1) that begins at `start` and falls or rises linearly to `end`.
+
+    A plateau that falls linearly to near zero at the end: Hu et al. 2024 (MiniCPM), Hägele et al. 2024. Raised once more, a
+    decayed run goes on learning: Ibrahim et al. 2024, "Simple and scalable strategies to continually pre-train large
+    language models".
     """
-    if done < warmup:
-        return max(done, 0.01 * warmup) / warmup
-    if done > total - decay:
-        return final + (1 - final) * max(0.0, (total - done) / decay)
-    return 1.0
-
-
-def decay_again(done: float, total: float, tokens: float, start: float, final: float) -> float:
-    """Factor over the last `tokens` of `total`, after a run that had decayed: from `start` linearly to `final`.
-
-    Training goes on from decayed weights once their rate is raised again (Ibrahim et al. 2024, "Simple and scalable strategies to
-    continually pre-train large language models").
-    """
-    return final + (start - final) * max(0.0, (total - done) / tokens)
+    return start + (end - start) * min(share, 1.0)
 
 
 def parameter_groups(named: Iterable[tuple[str, Parameter]], weight_decay: float) -> list[dict[str, object]]:

@@ -183,7 +183,10 @@ def _run_chunk(
                 f"the loss became {loss} at step {position.steps + step}",
                 hint="Lower muon_learning_rate in the recipe.",
             )
-        factor = _learning_rate_factor(recipe, position.tokens + (step + 1) * phase.step_tokens)
+        done_tokens = (step + 1) * phase.step_tokens
+        factor = optim.rise(position.tokens + done_tokens, recipe.warmup_tokens) * optim.between(
+            *phase.rate, (position.phase_tokens + done_tokens) / phase.tokens
+        )
         norm = trainee.step(factor, recipe.max_gradient_norm)
         losses.append(loss)
     tokens = num_steps * phase.step_tokens
@@ -212,15 +215,6 @@ def _run_chunk(
         }
     )
     return done
-
-
-def _learning_rate_factor(recipe: PretrainRecipe, done: int) -> float:
-    """What the base learning rates are multiplied with after `done` tokens."""
-    again = recipe.again_tokens
-    first = recipe.total_tokens() - again
-    if again and done > first:
-        return optim.decay_again(done, recipe.total_tokens(), again, recipe.again_factor, recipe.final_factor)
-    return optim.warmup_stable_decay(done, first, recipe.warmup_tokens, recipe.decay_tokens, recipe.final_factor)
 
 
 def step_parts(

@@ -14,10 +14,8 @@ processes once a step.
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -28,6 +26,7 @@ from torch import Tensor, nn
 from lathe.engine.devices import peak_bytes
 from lathe.engine.step import Pack, Step
 from lathe.errors import LatheError
+from lathe.processes import beside
 from lathe.schedule.packing import deal
 
 Build = Callable[[], tuple[Step, Mapping[str, nn.Parameter]]]
@@ -80,46 +79,32 @@ class _Answer:
 @contextlib.contextmanager
 def helpers(count: int, threads: int) -> Iterator[list[Connection]]:
     """`count` processes that wait for what to build (`line.send(build)`), ended with the block. threads: of each."""
-    context = get_context("spawn")
-    lines: list[Connection] = []
     with contextlib.ExitStack() as ends:
-        for _ in range(count):
-            here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there, threads), daemon=True)
-            process.start()
-            there.close()
-            ends.callback(process.join)
-            ends.callback(process.terminate)
-            ends.callback(here.close)
-            lines.append(here)
-        yield lines
+        yield [ends.enter_context(beside(_serve, threads)) for _ in range(count)]
 
 
 def _serve(line: Connection, threads: int) -> None:
     """A helper's life: what to build, then steps, until the line is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is told, and ends this one after its step
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(threads)
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        build: Build = line.recv()
+    build: Build = line.recv()
+    try:
+        take, named = build()
+    except LatheError as error:
+        line.send(error)
+        return
+    parameters = list(named.values())
+    while True:
+        weights_P, packs, supervised, seed = line.recv()
+        _put(parameters, weights_P)
+        torch.manual_seed(seed)
         try:
-            take, named = build()
-        except LatheError as error:
+            loss = take(packs, supervised)
+            gradient_P = _joined([_gradient(parameter) for parameter in parameters])
+            line.send(_Answer(loss, gradient_P, peak_bytes(torch.device("cpu"))))
+        except (RuntimeError, MemoryError) as error:
             line.send(error)
-            return
-        parameters = list(named.values())
-        while True:
-            weights_P, packs, supervised, seed = line.recv()
-            _put(parameters, weights_P)
-            torch.manual_seed(seed)
-            try:
-                loss = take(packs, supervised)
-                gradient_P = _joined([_gradient(parameter) for parameter in parameters])
-                line.send(_Answer(loss, gradient_P, peak_bytes(torch.device("cpu"))))
-            except (RuntimeError, MemoryError) as error:
-                line.send(error)
-            for parameter in parameters:
-                parameter.grad = None
+        for parameter in parameters:
+            parameter.grad = None
 
 
 def _received(line: Connection) -> _Answer | Exception:

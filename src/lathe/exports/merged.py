@@ -5,7 +5,6 @@ The adapter is added to the full-precision base in float32 and the sum is cast o
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,11 @@ class Merged(Exporter):
         """Writes the merged model, loads what was written, and compares its logits with base + adapter in float32."""
         from lathe.engine import compare
         from lathe.engine.fidelity.adapter_folder import check_merge
-        from lathe.engine.model import TOKENIZER_FILES, load, load_base, load_merged, stored_dtype, write_model
+        from lathe.engine.model import copy_tokenizer, load, load_base, load_merged, stored_dtype, write_model
 
         dtype = stored_dtype(model.base_folder)
         write_model(load_merged(model, dtype=dtype), folder)
-        for name in TOKENIZER_FILES:
-            if (model.base_folder / name).is_file():
-                shutil.copyfile(model.base_folder / name, folder / name)
+        copy_tokenizer(model.base_folder, folder)
         tuned, written = load(model), load(Model(folder))
         checks: dict[str, Any] = {
             "dtype": str(dtype).removeprefix("torch."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from lathe.records.base import Record, Written
 
@@ -50,6 +50,11 @@ class Phase(Written):
 
     tokens: int = Field(gt=0, description="window positions to train on, padding (about 1 %) included")
     window: int = Field(gt=0, description="positions of a window; whole documents are packed into it, never cut")
+    rate: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
+        (1.0, 1.0),
+        description="learning rates at its beginning and at its end, as shares of muon_learning_rate and adamw_learning_rate; "
+        "linear between",
+    )
     step_tokens: int = Field(gt=0, description="positions of an optimiser step; a multiple of micro_tokens")
     micro_tokens: int = Field(
         gt=0,
@@ -94,14 +99,7 @@ class PretrainRecipe(Written):
     adamw_learning_rate: float = Field(0.003, gt=0, description="learning rate of embedding and norm gains")
     weight_decay: float = Field(0.05, ge=0, description="decay of the hidden matrices, times the learning rate a step")
     max_gradient_norm: float = Field(1.0, gt=0, description="joint norm that gradients are clipped to")
-    warmup_tokens: int = Field(500_000, ge=0, description="tokens over which the learning rate rises")
-    decay_tokens: int = Field(
-        gt=0,
-        description="tokens over which the learning rate falls linearly to final_factor, the last before again_tokens",
-    )
-    final_factor: float = Field(0.02, ge=0, le=1, description="what is left of the learning rate at the end")
-    again_tokens: int = Field(0, ge=0, description="last tokens, over which it falls a second time")
-    again_factor: float = Field(0.4, ge=0, le=1, description="where it stands when it begins to fall a second time")
+    warmup_tokens: int = Field(500_000, ge=0, description="first tokens, over which the learning rate rises from 0")
     chunk_tokens: int = Field(
         524_288, gt=0, description="tokens of documents generated and packed together; checkpoints fall between chunks"
     )

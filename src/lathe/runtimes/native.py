@@ -42,28 +42,21 @@ class NativeSession(Session, ScoresLabels):
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
         from lathe.engine import devices
-        from lathe.engine.generate import Prompt
+        from lathe.engine.generate import Prompt, prediction
         from lathe.engine.generate_in_processes import generate_in_processes, processes
-        from lathe.records import Prediction
+        from lathe.processes import usable_cores
 
         if self._model is None:
             raise ValueError("the session is closed")
         prompts = [Prompt(request.prompt_ids, request.max_new_tokens) for request in requests]
         stop_ids = settings.stop_ids or self._tokenizer.stop_ids
         asked, num_parameters = settings.threads or self._threads, self._model.num_parameters()
-        count = processes(len(prompts), asked or devices.usable_threads(), num_parameters)
+        count = processes(len(prompts), asked or usable_cores(), num_parameters)
         with devices.threads(1 if count > 1 else devices.decoding_threads(asked, num_parameters)):
             for answer in generate_in_processes(
                 self._model, self._source, prompts, count, token_budget=settings.token_budget, stop_ids=stop_ids
             ):
-                yield Prediction(
-                    id=requests[answer.index].id,
-                    text=self._tokenizer.decode(answer.ids),
-                    finish=answer.finish,
-                    prompt_tokens=len(requests[answer.index].prompt_ids),
-                    new_tokens=len(answer.ids),
-                    seconds=answer.seconds,
-                )
+                yield prediction(answer, requests[answer.index], self._tokenizer)
 
     def label_scores(
         self, requests: Sequence[Request], labels: Sequence[Sequence[int]], settings: GenerateSettings

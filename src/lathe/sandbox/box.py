@@ -32,7 +32,6 @@ PROCESSES = 32
 """Most processes of the command at a time."""
 OUTPUT_BYTES = 1_000_000
 """Longest output, and longest file that a command writes."""
-DANGEROUS = 3
 NEEDED = ("unshare", "mount", "umount", "pivot_root", "setpriv", "prlimit", "timeout", "tar", "bash")
 ENTER = Path(__file__).with_name("enter.sh")
 ROOT = ("bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr")
@@ -68,7 +67,7 @@ class Box:
 
         home: a tar of files and folders with relative names. Raises NoSandbox where the world could not be built this time.
         """
-        if judge(command).severity >= DANGEROUS:
+        if judge(command).dangerous:
             return None
         return self.enter(command, home, seconds)
 

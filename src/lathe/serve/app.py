@@ -30,9 +30,9 @@ from lathe.serve import asking, replies, wire
 from lathe.serve.answering import Written, told
 from lathe.serve.asking import Question
 from lathe.serve.door import Door
-from lathe.serve.log import Noted, RequestLog
+from lathe.serve.log import GONE, Noted, RequestLog
 from lathe.serve.refusal import Refusal
-from lathe.serve.sending import GONE, Events, event, unless_gone, whole
+from lathe.serve.sending import Events, event, unless_gone, whole
 from lathe.serve.settings import Limits, Policy
 
 if TYPE_CHECKING:

@@ -12,13 +12,16 @@ from typing import Literal
 from lathe.records import Finish
 from lathe.records.serve import ServedRequest
 
+GONE = 499
+"""What web servers note for a client that went away."""
+
 
 @dataclass
 class Noted:
     """What is known of a request so far; see `ServedRequest`. status: as long as nothing was sent, that the client went away."""
 
     route: str
-    status: int = 499
+    status: int = GONE
     model: str | None = None
     stream: bool = False
     prompt_tokens: int | None = None

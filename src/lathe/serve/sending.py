@@ -11,9 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from lathe.records import Json, canonical
 from lathe.serve.answering import Written
-
-GONE = 499
-"""What web servers note for a client that went away."""
+from lathe.serve.log import GONE
 
 
 class Events(StreamingResponse):

@@ -144,7 +144,7 @@ def _measured(questions: Questions, arm: str) -> Json:
     if not arm or not path.is_file():
         return None
     report = questions.run.load(path, EvalReport)
-    score = next((one for one in report.scores if one.metric == questions.task.primary), None)
+    score = report.score(questions.task.primary)
     if score is None or score.value is None:
         return None
     return {"metric": score.metric, "value": score.value, "low": score.low, "high": score.high, "items": report.n}

@@ -14,13 +14,13 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from lathe import processes
 from lathe.errors import InputError, Refused
 from lathe.records import Message
 
@@ -62,7 +62,7 @@ class ChatTemplate:
     def close(self) -> None:
         """Ends the child. It also ends by itself when this object or this process does."""
         if self._child is not None:
-            _end(self._child)
+            processes.end(self._child, self._child.stdin)
             self._child = None
 
     def _batch(self, chats: Sequence[Chat]) -> list[str]:
@@ -107,22 +107,14 @@ class ChatTemplate:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"}
-            environment |= {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
-            self._child = subprocess.Popen(
-                # -P: a file in the current folder must not pass for a module of the child.
-                [sys.executable, "-P", "-m", "lathe.text.template_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                # Ctrl-C goes to a whole group; who asks a run to stop must not make its template look broken.
-                start_new_session=True,
+            known = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+            self._child = processes.start(
+                "lathe.text.template_worker", {**known, "PYTHONUTF8": "1"}, stderr=subprocess.DEVNULL
             )
             self._lines = queue.SimpleQueue()
             assert self._child.stdout is not None
             threading.Thread(target=_read, args=(self._child.stdout, self._lines), daemon=True).start()
-            weakref.finalize(self, _end, self._child)
+            weakref.finalize(self, processes.end, self._child, self._child.stdin)
         return self._child
 
 
@@ -132,14 +124,6 @@ def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
         for line in stream:
             lines.put(line)
     lines.put(b"")
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    if child.stdin is not None:
-        with contextlib.suppress(OSError):
-            child.stdin.close()
 
 
 def _how_it_ended(child: subprocess.Popen[bytes]) -> str:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import torch
 import trl
 from datasets import Dataset
-from peft import PeftModel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
 from transformers import (
@@ -35,7 +32,7 @@ from lathe.contracts import Progress
 from lathe.engine import devices, loop, model
 from lathe.engine.optim import adamw
 from lathe.engine.signals import stop_requested
-from lathe.errors import Diverged, InputError, Interrupted
+from lathe.errors import InputError, Interrupted
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
 from lathe.runs import commit_folder, commit_text
 from lathe.schedule.order import permutation
@@ -113,8 +110,7 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
     method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
     base = Path(job.base_folder)
     device = devices.pick_device()
-    storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
-    net = model.attach(model.load_base(base, dtype=storage).to(device), method, job.seed)
+    net = model.load_for_training(base, method, job.seed, precision, device)
     shape = batches(train, int(plan.lengths_N.max(initial=1)))
     optimizer = adamw(model.trainable(net).items(), train.learning_rate, train.weight_decay)
     last = max(0, plan.num_steps - 1)
@@ -184,17 +180,11 @@ class _Reporting(TrainerCallback):
         step, loss, norm = state.global_step, float(logs["loss"]), float(logs.get("grad_norm", math.nan))
         rows = self._plan.examples(step - 1)
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise Diverged(
-                f"step {step}: loss {loss:g}, gradient norm {norm:g}; the weights of the last checkpoint are kept",
-                hint="Lower train.learning_rate (a third of it is a good next try), or look at the rows of this step: "
-                + ", ".join(self._example_ids[row] for row in rows[:8]),
-            )
-        tokens = int(self._plan.lengths_N[rows].sum())
-        line = {
-            "step": step, "loss": loss, "learning_rate": self._plan.learning_rate(step - 1), "gradient_norm": norm,
-            "tokens": tokens, "supervised": int(self._supervised_N[rows].sum()), "seconds": self._seconds,
-            "tokens_per_second": tokens / self._seconds, "token_budget": self._plan.train.token_budget,
-        }  # fmt: skip
+            ids = [self._example_ids[row] for row in rows]
+            raise loop.diverged(step, loss, norm, ids, kept="the weights of the last checkpoint are kept")
+        line = loop.step_line(self._plan, self._supervised_N, step, loss, norm, self._seconds) | {
+            "token_budget": self._plan.train.token_budget
+        }
         loop.write_metrics(self._metrics, line)
         self._progress({"stage": "train", "done": step, "total": self._plan.num_steps, "unit": "step"} | line)
 
@@ -243,10 +233,10 @@ def train(job: TrainJob, progress: Progress) -> TrainResult:
                 hint="The same command continues.",
             )
         net = trainer.model
-        commit_folder(out / "adapter", lambda folder: _write(net, Path(job.base_folder), folder))
+        commit_folder(out / "adapter", lambda folder: model.write_result(net, Path(job.base_folder), folder))
     lines = loop.read_metrics(out / "metrics.jsonl")
-    losses, seconds = [line["loss"] for line in lines], sum(line["seconds"] for line in lines)
-    tail = losses[-max(1, len(losses) // 10) :]
+    first_loss, last_loss = loop.first_and_last(lines)
+    seconds = sum(line["seconds"] for line in lines)
     shape = batches(spec, int(plan.lengths_N.max(initial=1)))
     return TrainResult(
         inputs=job.job_hash,
@@ -254,8 +244,8 @@ def train(job: TrainJob, progress: Progress) -> TrainResult:
         num_steps=plan.num_steps,
         num_tokens=plan.num_tokens,
         num_supervised=plan.over_run(tokens.supervised_lengths),
-        first_loss=losses[0] if losses else None,
-        last_loss=sum(tail) / len(tail) if tail else None,
+        first_loss=first_loss,
+        last_loss=last_loss,
         peak_bytes=devices.peak_bytes(device),
         train_seconds=seconds,
         tokens_per_second=plan.num_tokens / seconds if seconds else 0.0,
@@ -277,12 +267,3 @@ def _run(trainer: OrderedTrainer, checkpoint: Path | None) -> None:
             f"memory ran out with {trainer.args.per_device_train_batch_size} padded rows at a time",
             hint="Lower train.token_budget, or train with `trainer: native`, which pads nothing.",
         ) from error
-
-
-def _write(net: torch.nn.Module, base_folder: Path, folder: Path) -> None:
-    """What was trained; whole weights bring the base's tokenizer with them."""
-    model.write_trained(net, folder)
-    if not isinstance(net, PeftModel):
-        for name in model.TOKENIZER_FILES:
-            if (base_folder / name).is_file():
-                shutil.copyfile(base_folder / name, folder / name)

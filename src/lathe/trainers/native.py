@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lathe.contracts import Ability, Progress, Trainer
 from lathe.errors import InputError
+from lathe.processes import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class Native(Trainer):
             raise InputError(
                 "train.processes is for CPUs, and this machine trains on a GPU", hint="Set train.processes: 1."
             )
-        threads = max(1, (train.threads or devices.usable_threads()) // train.processes)
+        threads = max(1, (train.threads or usable_cores()) // train.processes)
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = steps(tokens.lengths, train, job.seed)
         devices.reset_peak(device)
@@ -68,26 +68,17 @@ class Native(Trainer):
             shared = StepInProcesses(take, model.trainable(net), lines)
             computed = {"precision": precision, "step": kind}
             course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, shared, computed, device), progress)
-
-            def fill(folder: Path) -> None:
-                model.write_trained(net, folder)
-                if method.kind == "full":
-                    for name in model.TOKENIZER_FILES:
-                        if (base_folder / name).is_file():
-                            shutil.copyfile(base_folder / name, folder / name)
-
-            commit_folder(out / "adapter", fill)
+            commit_folder(out / "adapter", lambda folder: model.write_result(net, base_folder, folder))
             trainable = sum(part.numel() for part in model.trainable(net).values())
-        losses = [line["loss"] for line in loop.read_metrics(out / "metrics.jsonl")]
-        tail = losses[-max(1, len(losses) // 10) :]
+        first_loss, last_loss = loop.first_and_last(loop.read_metrics(out / "metrics.jsonl"))
         return TrainResult(
             inputs=job.job_hash,
             adapter_folder=f"{out.name}/adapter",
             num_steps=course.step,
             num_tokens=plan.num_tokens,
             num_supervised=plan.over_run(tokens.supervised_lengths),
-            first_loss=losses[0] if losses else None,
-            last_loss=sum(tail) / len(tail) if tail else None,
+            first_loss=first_loss,
+            last_loss=last_loss,
             peak_bytes=course.peak_bytes + shared.helpers_peak_bytes,
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
@@ -103,18 +94,13 @@ class Native(Trainer):
 
 def _ready(job: TrainJob, precision: Precision, device: torch.device) -> nn.Module:
     """The job's base with what is to be trained."""
-    import torch
-
     from lathe.engine import model
     from lathe.engine.step import ATTENTION, register_attention
     from lathe.records import Method
 
     register_attention()
     method = Method.model_validate(job.method)
-    # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
-    storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
-    base = model.load_base(Path(job.base_folder), dtype=storage, attention=ATTENTION).to(device)
-    return model.attach(base, method, job.seed)
+    return model.load_for_training(Path(job.base_folder), method, job.seed, precision, device, attention=ATTENTION)
 
 
 def _helper(job: TrainJob, precision: Precision, kind: str) -> tuple[Step, dict[str, nn.Parameter]]:

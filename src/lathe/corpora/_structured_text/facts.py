@@ -19,7 +19,7 @@ from lathe.corpora._structured_text.fields import Field, Value, other_words
 
 Label = tuple[str, ...]
 
-HEADS: dict[str, tuple[str, ...]] = {
+_HEADS: dict[str, tuple[str, ...]] = {
     "name": ("name", "person", "contact", "owner", "manager", "guest", "author"),
     "place": ("place", "town", "city", "location"),
     "company": ("company", "firm", "vendor", "client"),
@@ -36,7 +36,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 }
 """What values of a kind are called in English: such a label tells what to look for."""
 
-TAILS: dict[str, tuple[str, ...]] = {
+_TAILS: dict[str, tuple[str, ...]] = {
     "date": ("on", "until", "from", "by", "since"),
     "time": ("at", "from", "until", "by"),
     "name": ("by", "for", "with"),
@@ -133,11 +133,11 @@ def _facts(rng: Random, kinds: Sequence[str], taken: set[Label]) -> list[Fact]:
 
 def _label(kind: str, rng: Random) -> Label:
     """One to three words; where values of the kind have a name in English, often with that name at the end."""
-    if kind in HEADS and rng.random() < 0.4:
-        head = rng.choice(HEADS[kind])
+    if kind in _HEADS and rng.random() < 0.4:
+        head = rng.choice(_HEADS[kind])
         return rng.choice(((head,), (words.word(rng), head), (rng.choice(words.NOUNS), head)))
-    if kind in TAILS and rng.random() < 0.25:
-        return (rng.choice(words.VERBS), rng.choice(TAILS[kind]))
+    if kind in _TAILS and rng.random() < 0.25:
+        return (rng.choice(words.VERBS), rng.choice(_TAILS[kind]))
     return tuple(words.any_word(rng).lower() for _ in range(rng.choice((1, 1, 1, 2, 2, 3))))
 
 
@@ -171,8 +171,8 @@ def _spoken(facts: Sequence[Fact], rng: Random, taken: set[Label]) -> list[Fact]
     called = []
     for fact in facts:
         draw, spoken = rng.random(), fact.label
-        if draw < 0.15 and fact.field.kind in HEADS and kinds.count(fact.field.kind) == 1:
-            spoken = (rng.choice(HEADS[fact.field.kind]),)
+        if draw < 0.15 and fact.field.kind in _HEADS and kinds.count(fact.field.kind) == 1:
+            spoken = (rng.choice(_HEADS[fact.field.kind]),)
         elif draw < 0.4:
             spoken = other_words(fact.label, rng)
         if spoken in taken:
@@ -180,6 +180,26 @@ def _spoken(facts: Sequence[Fact], rng: Random, taken: set[Label]) -> list[Fact]
         taken.add(spoken)
         called.append(replace(fact, spoken=spoken))
     return called
+
+
+def absent(items: Sequence[Item], count: int, rng: Random) -> list[Fact]:
+    """`count` facts that the items do not hold. Half of them are near one that they do hold: of its kind, and where its label has
+    several words, with all of these but one."""
+    taken = {name for item in items for name in (item.label, item.spoken)}
+    near = [fact for fact in items if isinstance(fact, Fact) and fact.spoken == fact.label]
+    made: list[Fact] = []
+    for _ in range(count):
+        kind, label = rng.choices(list(_SHARES), list(_SHARES.values()))[0], Label()
+        if near and rng.random() < 0.5:
+            like = rng.choice(near)
+            kind, place = like.field.kind, rng.randrange(len(like.label))
+            if len(like.label) > 1:
+                label = (*like.label[:place], words.word(rng), *like.label[place + 1 :])
+        while not label or label in taken:
+            label = _label(kind, rng)
+        taken.add(label)
+        made.append(_fact(label, kind, rng, set()))
+    return made
 
 
 def _group(rng: Random, taken: set[Label]) -> Group:

@@ -16,7 +16,7 @@ from random import Random
 
 from lathe.corpora._structured_text import words
 from lathe.corpora._structured_text.draft import ANSWER, CUE, FREE, Draft
-from lathe.corpora._structured_text.facts import Fact, Group, Item, Label, invent, target
+from lathe.corpora._structured_text.facts import Fact, Group, Item, Label, absent, invent, target
 from lathe.corpora._structured_text.fields import json_type, key, scalar
 from lathe.corpora._structured_text.renderings import dump, surface
 
@@ -35,6 +35,12 @@ _ROW_JOINTS = (" | ", "; ", "\t")
 _KEYS = 0.4
 """Weight of what is not a value in an answer: keys and punctuation are told by the shape, unless it leaves some open."""
 
+_OPENING_WORDS = {
+    word: word.capitalize()
+    for word in ("the", "its", "for", "we", "at", "with", "there", "it", "they", "without", "no", "not", "one", "yes")
+}
+"""How a sentence opens that does not open with a value: values are copied as they stand."""
+
 Pair = tuple[Label, str]
 """What the text calls a value, and the value as the text writes it."""
 
@@ -47,7 +53,7 @@ def lookup(rng: Random, room: int) -> Draft:
     text = _text(items, rng)
     asked = rng.sample(items, rng.randint(max(1, (len(items) + 1) // 2), len(items)))
     if groups or rng.random() < 0.85:
-        return _as_json(text, asked, rng)
+        return _as_json(text, asked, absent(items, rng.choice((0, 0, 1, 1, 2, 3)), rng), rng)
     return _one_by_one(text, [item for item in asked if isinstance(item, Fact)], rng)
 
 
@@ -219,11 +225,6 @@ def _entry_pattern(group: Group, rng: Random) -> Callable[[dict[Label, str]], st
     return entry
 
 
-def _capital(text: str, start: str) -> str:
-    """The text with a capital, unless it opens with a value: values are copied as they stand."""
-    return text[0].upper() + text[1:] if text.startswith(start) else text
-
-
 def _sentences(items: Sequence[Item], rng: Random) -> str:
     """Clauses in sentences of one or two, some idle ones between, now and then as a letter."""
     clauses, sentences = _statements(items, rng), list[str]()
@@ -239,12 +240,6 @@ def _sentences(items: Sequence[Item], rng: Random) -> str:
         greeting = rng.choice(("Dear", "Hi", "Hello")) + f" {words.coined(rng).capitalize()},\n"
         body = f"{greeting}{body}\n{rng.choice(('Best', 'Yours', 'Thanks', 'Kind regards'))}, {words.person(rng)}"
     return body
-
-
-_OPENING_WORDS = {
-    word: word.capitalize()
-    for word in ("the", "its", "for", "we", "at", "with", "there", "it", "they", "without", "no", "not", "one", "yes")
-}
 
 
 def _dialogue(items: Sequence[Item], rng: Random) -> str:
@@ -285,31 +280,30 @@ def _log(items: Sequence[Item], rng: Random) -> str:
     return "\n".join([*lines, *_row_tables(items, style, rng.choice(_ROW_JOINTS), False, rng)])
 
 
-def _as_json(text: str, asked: Sequence[Item], rng: Random) -> Draft:
-    """A shape or a list of keys, and the object; the keys are told, so they weigh little."""
+def _as_json(text: str, asked: Sequence[Item], lacking: Sequence[Fact], rng: Random) -> Draft:
+    """A shape or a list of keys, and the object; the keys are told, so they weigh little, unless the text says nothing of some of
+    them (`lacking`)."""
     style = rng.choice(("snake", "snake", "snake", "camel", "kebab", "title"))
 
     def name(label: Label) -> str:
         return key(label, style)
 
-    told_of = {item.label for item in asked}
-    absent = [item for item in invent(rng, rng.choice((0, 0, 1, 1, 2, 3)), 0) if item.label not in told_of]
-    listed = [*asked, *absent]
+    listed = [*asked, *lacking]
     rng.shuffle(listed)
-    optional = {id(item) for item in listed if rng.random() < 0.2} | {id(item) for item in absent}
+    optional = {id(item) for item in listed if rng.random() < 0.2} | {id(item) for item in lacking}
     shown = (
         "{"
         + ", ".join(f'"{name(i.label)}"{"?" if id(i) in optional else ""}: {_type(i, name, rng)}' for i in listed)
         + "}"
     )
-    told = shown if absent or rng.random() < 0.85 else "keys: " + ", ".join(name(item.label) for item in listed)
+    told = shown if lacking or rng.random() < 0.85 else "keys: " + ", ".join(name(item.label) for item in listed)
     parts = [f"{rng.choice(_WISHES)}\n{told}", rng.choice(("", "Text:\n")) + text]
     if rng.random() < 0.2:
         parts.reverse()
     draft = Draft()
     draft.ask("\n\n".join(parts), FREE)
     draft.say("{", CUE)
-    present = [item for item in listed if item not in absent]
+    present = [item for item in listed if item not in lacking]
     for number, item in enumerate(present):
         draft.say(f'{", " if number else ""}"{name(item.label)}": ', ANSWER if optional else _KEYS)
         draft.say(dump(target(item, name), None), ANSWER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from lathe.contracts import Metric
 from lathe.evaluate.probes.measured import Asked, Measured, items
+from lathe.processes import usable_cores
 from lathe.records import DataFinding, Prediction, ProbedItem, digest
 from lathe.runs import appending, read_rows
 from lathe.sandbox import NoSandbox, prove
@@ -61,7 +61,7 @@ def _pairs(asked: Asked) -> dict[str, tuple[str, tuple[str, str]]]:
 
 def _run(equivalence: Equivalence, left: dict[str, tuple[str, str]]) -> Iterator[ProbedItem]:
     """One result a key, as they come; the threads only wait for processes."""
-    executor = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    executor = ThreadPoolExecutor(max_workers=usable_cores())
     try:
         running = {executor.submit(equivalence.of, *pair): key for key, pair in left.items()}
         for done in as_completed(running):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from lathe import plugins, stats
-from lathe.contracts import GenerateSettings, Metric, Model, Request, ScoresLabels
+from lathe.contracts import GenerateSettings, Metric, Request, ScoresLabels
 from lathe.errors import InputError
 from lathe.evaluate.probes.measured import Asked, Measured, items
 from lathe.records import DataFinding, Example, ProbedItem, Score, digest
-from lathe.runs import appending, file_sha256, read_rows
+from lathe.runs import appending, read_rows
 from lathe.text import render, tokenizer
 
 METRICS = (
@@ -44,13 +43,13 @@ CALIBRATION = "label_calibration_error"
 def score_labels(asked: Asked) -> Measured:
     """Scores what was not scored before. Raises InputError where there are no labels or rows."""
     run, examples = asked.run, asked.examples
-    model = Model(Path(asked.locked.base_folder), run.adapter if asked.arm == "tuned" else None)
+    model = asked.model
     tok = tokenizer.load(model.base_folder)
     labels = _labels(asked)
     written = render.encode_all(tok, [examples[0].model_copy(update={"completion": label}) for label in labels])
     label_ids = [one.ids[one.num_prompt :].tolist() for one in written]
     prompts = render.prompts(tok, [example.messages for example in examples])
-    weights = digest([[file.sha256 for file in asked.locked.base_files], _adapter(model)])
+    weights = asked.weights()
     requests = {
         digest([weights, label_ids, ids]): Request(example.id, example.messages, ids, 1)
         for example, ids in zip(examples, prompts, strict=True)
@@ -103,10 +102,6 @@ def _labels(asked: Asked) -> list[str]:
     if not asked.examples or len(labels) < 2:
         raise InputError(f"got {len(labels)} labels and {len(asked.examples)} test rows, expected two labels and a row")
     return labels
-
-
-def _adapter(model: Model) -> list[str]:
-    return [file_sha256(file) for file in sorted(model.adapter_folder.glob("*.*"))] if model.adapter_folder else []
 
 
 def _calibration(found: Sequence[ProbedItem]) -> Score:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lathe.contracts import Metric, Progress, Task
+from lathe.contracts import Metric, Model, Progress, Task
 from lathe.evaluate.aggregate import document_of
 from lathe.evaluate.rows import Rows
-from lathe.records import Arm, DataFinding, Example, ItemScore, LockedRecipe, ProbedItem, Score
-from lathe.runs import RunFolder
+from lathe.records import Arm, DataFinding, Example, ItemScore, LockedRecipe, ProbedItem, Score, digest
+from lathe.runs import RunFolder, file_sha256
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,17 @@ class Asked:
     def examples(self) -> list[Example]:
         """The test rows."""
         return self.rows.sides["test"]
+
+    @property
+    def model(self) -> Model:
+        """What answers: the base, or the run's own adapter on it."""
+        return Model(Path(self.locked.base_folder), self.run.adapter if self.arm == "tuned" else None)
+
+    def weights(self) -> str:
+        """Hash of that model's files."""
+        adapter = self.model.adapter_folder
+        hashes = [file_sha256(file) for file in sorted(adapter.glob("*.*"))] if adapter else []
+        return digest([[file.sha256 for file in self.locked.base_files], hashes])
 
     def tell(self, probe: str, done: int, total: int) -> None:
         """Says how far it is."""

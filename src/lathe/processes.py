@@ -1,0 +1,76 @@
+"""Processes beside this one, and the cores that they may use.
+
+child = start("lathe.text.template_worker")        # a module of ours, spoken to over its stdin and stdout
+end(child, child.stdin, child.stdout)
+
+with beside(serve, 1) as line:                     # runs serve(its_line, 1); ended with the block
+    line.send("a question")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def start(module: str, environment: Mapping[str, str], stderr: int | None = None) -> subprocess.Popen[bytes]:
+    """A child that runs a module of Lathe with this environment; it finds modules where this process does."""
+    return subprocess.Popen(
+        # -P: a file in the current folder must not pass for a module of the child.
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        # Ctrl-C goes to a whole group; this process is the one that says so.
+        start_new_session=True,
+    )
+
+
+def end(child: subprocess.Popen[bytes], *streams: IO[bytes] | None) -> None:
+    """Ends a child, whatever it does, and closes these of its streams."""
+    child.kill()
+    child.wait()
+    for stream in streams:
+        if stream is not None:
+            with contextlib.suppress(OSError):  # what was not sent any more
+                stream.close()
+
+
+@contextlib.contextmanager
+def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
+    """A process that runs `work(line, *given)`, all of it picklable, until it returns, or this block or process ends."""
+    from multiprocessing import get_context
+
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(work, there, *given), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.terminate()
+        process.join()
+
+
+def _work(work: Callable[..., None], line: Connection, *given: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is told, and ends this one
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        work(line, *given)
