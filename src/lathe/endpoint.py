@@ -1,27 +1,40 @@
-"""One question to any OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a hosted model.
+"""Questions to any OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a hosted model.
 
     chat(Endpoint("http://localhost:8000/v1", "qwen3-8b"), messages, 256, key=None).text
+    side_by_side(items, ask)            ask(item, pause) of each, four at a time, answers as they come
 
-Greedy, one answer, no tools. What is refused for a while (too many requests, a server that is starting) is asked again, a little
-later each time; what is refused for good is an error in the server's own words. A redirect is not followed: the key would go too.
+One answer, no tools, greedy unless a temperature is named. What is refused for a while (too many requests, a server that is
+starting) is asked again, a little later each time; what is refused for good is an error in its own words. A redirect is not
+followed: the key would go too.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import queue
 import re
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from lathe.contracts import Endpoint
 from lathe.errors import InputError, LatheError, Unavailable
-from lathe.records import Finish, Message
+from lathe.records import Finish, Json, Message
 
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+Pause = Callable[[float], object]
+"""Waits so many seconds, or less where nobody wants the answer any more."""
+
+KEY = "OPENAI_API_KEY"
+"""The environment's variable that holds the key; it is read nowhere else, and written nowhere."""
+AT_ONCE = 4
+"""Requests under way at a time."""
 SECONDS = 300.0
 """Longest wait for one answer."""
 TRIES = 5
@@ -34,6 +47,18 @@ OTHER_NAME = "max_completion_tokens"
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How an answer is asked for. schema: the JSON Schema that it is to have; an endpoint that holds no answer to one is asked
+    without it, so whoever asks checks the answer."""
+
+    temperature: float = 0.0
+    schema: Json | None = None
+
+
+GREEDY = Manner()
+
+
+@dataclass(frozen=True)
 class Reply:
     """One answer. prompt_tokens and new_tokens: as the endpoint counts them, 0 where it does not say; seconds: of the last try."""
 
@@ -42,6 +67,13 @@ class Reply:
     prompt_tokens: int
     new_tokens: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """What a thread has instead of an answer."""
+
+    error: Exception
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -69,14 +101,23 @@ def chat(
     messages: Sequence[Message],
     max_new_tokens: int,
     key: str | None,
-    pause: Callable[[float], object] = time.sleep,
+    pause: Pause = time.sleep,
+    manner: Manner = GREEDY,
 ) -> Reply:
-    """The answer to a conversation. pause: what waits between tries, in seconds.
+    """The answer to a conversation. pause: what waits between tries.
 
     Raises Unavailable where nothing answers, the key is refused or the server stays busy, InputError where the request is refused.
     """
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    body = {"model": endpoint.model, "messages": turns, "temperature": 0, "max_tokens": max_new_tokens}
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": turns,
+        "temperature": manner.temperature,
+        "max_tokens": max_new_tokens,
+    }
+    if manner.schema is not None:
+        form = {"name": "answer", "schema": manner.schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
     for tried in range(1, TRIES + 1):
         started = time.perf_counter()
         try:
@@ -86,6 +127,9 @@ def chat(
             reason = _reason(error)
             if error.code == 400 and "max_tokens" in body and OTHER_NAME in reason:
                 body[OTHER_NAME] = body.pop("max_tokens")  # the newer name of the same limit
+                continue
+            if error.code in (400, 422) and "response_format" in body and re.search("response_format|schema", reason):
+                del body["response_format"]  # an endpoint, or a schema, that it cannot hold answers to
                 continue
             if error.code not in FOR_A_WHILE or tried == TRIES:
                 _refused(endpoint, error.code, reason)
@@ -98,6 +142,39 @@ def chat(
                 ) from error
             pause(_wait(None, tried))
     raise LatheError(f"{endpoint.url} was asked {TRIES} times without an answer or a reason")
+
+
+def side_by_side(
+    items: Sequence[Item], ask: Callable[[Item, Pause], Found], over: threading.Event | None = None
+) -> Iterator[Found]:
+    """What `ask(item, pause)` gives for each item, as it comes. The first one that raises ends it, and so does setting `over`."""
+    ended = over or threading.Event()
+    left: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Found | _Failed] = queue.SimpleQueue()
+    for item in items:
+        left.put(item)
+
+    def work() -> None:
+        while not ended.is_set():
+            try:
+                done.put(ask(left.get_nowait(), ended.wait))
+            except queue.Empty:
+                return
+            except Exception as error:
+                done.put(_Failed(error))
+                return
+
+    # Daemons: who stops a run does not wait for a server that takes minutes.
+    for _ in range(min(AT_ONCE, len(items))):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        for _ in items:
+            found = done.get()
+            if isinstance(found, _Failed):
+                raise found.error
+            yield found
+    finally:
+        ended.set()
 
 
 def _post(endpoint: Endpoint, body: Mapping[str, Any], key: str | None) -> bytes:
@@ -149,9 +226,7 @@ def _reason(error: urllib.error.HTTPError) -> str:
 
 def _refused(endpoint: Endpoint, code: int, reason: str) -> NoReturn:
     if code in (401, 403):
-        raise Unavailable(
-            f"{endpoint.url} refused the key: {reason}", hint="Set OPENAI_API_KEY to a key that it knows."
-        )
+        raise Unavailable(f"{endpoint.url} refused the key: {reason}", hint=f"Set {KEY} to a key that it knows.")
     if 300 <= code < 400:
         raise Unavailable(
             f"{endpoint.url} has moved (HTTP {code})", hint="Name the new address; it is not followed with a key."

@@ -7,7 +7,6 @@ and is written nowhere. Four requests are under way at a time, so `seconds` is w
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -15,9 +14,6 @@ from lathe import endpoint as endpoints
 from lathe.contracts import Ability, Endpoint, GenerateSettings, Model, Request, Room, Runtime, Service, Session
 from lathe.errors import InputError
 from lathe.records import Prediction
-
-AT_ONCE = 4
-KEY = "OPENAI_API_KEY"
 
 
 class OpenAISession(Session):
@@ -30,40 +26,11 @@ class OpenAISession(Session):
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, as they come. The first one that is refused for good ends it."""
-        over = self._over = threading.Event()
-        left: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        done: queue.SimpleQueue[Prediction | Exception] = queue.SimpleQueue()
-        for request in requests:
-            left.put(request)
-        # Daemons: who stops a run does not wait for a server that takes minutes.
-        for _ in range(min(AT_ONCE, len(requests))):
-            threading.Thread(target=self._work, args=(left, done, over), daemon=True).start()
-        try:
-            for _ in requests:
-                answer = done.get()
-                if isinstance(answer, Exception):
-                    raise answer
-                yield answer
-        finally:
-            over.set()
+        self._over = threading.Event()
+        yield from endpoints.side_by_side(requests, self._ask, self._over)
 
-    def _work(
-        self,
-        left: queue.SimpleQueue[Request],
-        done: queue.SimpleQueue[Prediction | Exception],
-        over: threading.Event,
-    ) -> None:
-        while not over.is_set():
-            try:
-                done.put(self._ask(left.get_nowait(), over))
-            except queue.Empty:
-                return
-            except Exception as error:
-                done.put(error)
-                return
-
-    def _ask(self, request: Request, over: threading.Event) -> Prediction:
-        reply = endpoints.chat(self._endpoint, request.messages, request.max_new_tokens, self._key, over.wait)
+    def _ask(self, request: Request, pause: endpoints.Pause) -> Prediction:
+        reply = endpoints.chat(self._endpoint, request.messages, request.max_new_tokens, self._key, pause)
         return Prediction(
             id=request.id,
             text=reply.text,
@@ -90,7 +57,7 @@ class OpenAI(Runtime):
                 hint="lathe evaluate RUN --endpoint http://localhost:8000/v1 --model NAME",
             )
         endpoints.check(model.endpoint)
-        return OpenAISession(model.endpoint, os.environ.get(KEY))
+        return OpenAISession(model.endpoint, os.environ.get(endpoints.KEY))
 
     def serve(self, model: Model, room: Room, threads: int | None = None) -> Service:
         """Raises InputError: an endpoint is served already."""
