@@ -89,7 +89,7 @@ def _finished(draft: Draft, family: str) -> Document:
 class StructuredText(Corpus):
     """The pretraining corpus of `lathe:nano`."""
 
-    version = "5"
+    version = "6"
     licence = "Apache-2.0"
     task = ""
 

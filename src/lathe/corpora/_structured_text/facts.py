@@ -84,7 +84,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Group:
-    """Facts that belong together: an "object" has one entry, "rows" have several with the same labels (some lack one), a
+    """Facts that belong together: an "object" has one entry, "rows" have one to six with the same labels (some lack one), a
     "list" has entries of a single fact each."""
 
     label: Label
@@ -103,7 +103,7 @@ def invent(rng: Random, count: int, groups: int) -> list[Item]:
     kinds = rng.choices(list(_SHARES), list(_SHARES.values()), k=count)
     draw = rng.random()
     if draw < 0.2:
-        kinds = [rng.choice([kind for kind in _SHARES if kind not in _FEW_VALUES])] * count
+        kinds = [rng.choice(kinds)] * count
     elif draw < 0.7:
         twins = rng.choice((2, 2, 3))
         kinds = ([rng.choice(_TWINS)] * twins + kinds)[:count]
@@ -208,10 +208,10 @@ def _group(rng: Random, taken: set[Label]) -> Group:
         label = _label("word", rng)
     taken.add(label)
     spoken = label if rng.random() < 0.7 else other_words(label, rng)
-    kind: Literal["object", "rows", "list"] = rng.choice(("object", "rows", "rows", "list"))
+    kind: Literal["object", "rows", "list"] = rng.choice(("object", "rows", "rows", "rows", "list"))
     if kind == "list":
         item, seen = rng.choice(("name", "word", "place", "title", "code", "integer")), set[Any]()
-        entries = [(_fact(("item",), item, rng, seen),) for _ in range(rng.randint(2, 4))]
+        entries = [(_fact(("item",), item, rng, seen),) for _ in range(rng.randint(1, 5))]
         return Group(label, spoken, kind, tuple(entries))
     own = taken if kind == "object" else set[Label]()
     made = _spoken(
@@ -220,7 +220,7 @@ def _group(rng: Random, taken: set[Label]) -> Group:
     if kind == "object":
         return Group(label, spoken, kind, (tuple(made),))
     lacking, rows = rng.random() < 0.3, []
-    for _ in range(rng.randint(2, 4)):
+    for _ in range(rng.choice((1, 2, 2, 3, 3, 4, 5, 6))):
         row = [_redrawn(fact, rng) for fact in made]
         if lacking and rng.random() < 0.4:
             del row[rng.randrange(1, len(row))]

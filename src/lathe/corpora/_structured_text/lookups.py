@@ -47,8 +47,8 @@ Pair = tuple[Label, str]
 
 def lookup(rng: Random, room: int) -> Draft:
     """A text of labelled values, and the values of some labels as JSON or one by one."""
-    groups = rng.choice((0, 0, 0, 1, 1, 2)) if room > 500 else 0
-    count = rng.randint(3 - min(groups, 2), max(3, min(14, (room - 220 * groups) // 65)))
+    groups = rng.choice((0, 0, 0, 1, 1, 1, 2)) if room > 500 else 0
+    count = rng.randint(3 - min(groups, 2), max(3, min(14, (room - 240 * groups) // 65)))
     items = invent(rng, count, groups)
     text = _text(items, rng)
     asked = rng.sample(items, rng.randint(max(1, (len(items) + 1) // 2), len(items)))
