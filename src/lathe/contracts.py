@@ -74,6 +74,24 @@ class Baseline:
     fit: Callable[[Sequence[Example], TaskSetup], Callable[[Example], str]]
 
 
+@dataclass(frozen=True)
+class JsonForm:
+    """Answers that are one JSON value of a schema, written as json.dumps writes it, with keys in the schema's order."""
+
+    schema: Json
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Answers that are one of some texts."""
+
+    texts: tuple[str, ...]
+
+
+Form = JsonForm | Choice
+"""What every right answer looks like; a model can be held to it while it writes."""
+
+
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 
 
@@ -133,6 +151,10 @@ class Task(ABC):
     def labels(self, example: Example, setup: TaskSetup) -> Sequence[str]:
         """All answers that there are to an item, where they can be listed: a model is asked how likely it finds each of them."""
         return ()
+
+    def form(self, example: Example, setup: TaskSetup) -> Form | None:
+        """What a right answer to an item looks like, as far as its schema says; None where nothing says it."""
+        return None
 
     @abstractmethod
     def worked_setup(self) -> TaskSetup:
@@ -217,12 +239,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt to answer greedily. `prompt_ids` are the very tokens that training would use; `messages` the same as turns."""
+    """One prompt to answer greedily. `prompt_ids` are the very tokens that training would use; `messages` the same as turns.
+
+    form: what the answer is held to while it is written, by the native runtime; None = it is written freely.
+    """
 
     id: str
     messages: Sequence[Message]
     prompt_ids: Sequence[int]
     max_new_tokens: int
+    form: Form | None = None
 
 
 @dataclass(frozen=True)
@@ -254,6 +280,14 @@ class ScoresLabels(ABC):
         self, requests: Sequence[Request], labels: Sequence[Sequence[int]], settings: GenerateSettings
     ) -> Iterator[tuple[str, Sequence[float]]]:
         """For each request its id and the log-probability of every label, as all that is written; labels: as token ids."""
+
+
+class HoldsToForm(ABC):
+    """What a service can do besides, where its runtime chooses among the tokens that a grammar allows."""
+
+    @abstractmethod
+    def problem_with(self, form: Form) -> str:
+        """Why no answer can be held to a form, in a sentence; empty where it can be. Raises Unavailable without the package."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether a value fits a JSON Schema. See `lathe.conformity.schema`."""
+"""Whether a value fits a JSON Schema (`schema`), and schemas as grammars can follow them (`narrowed`)."""
 
 from lathe.conformity.schema import conforms, first_misfit, problem_with
 

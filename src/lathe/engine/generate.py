@@ -6,7 +6,8 @@
 Prompts of like length share a cache of `token_budget` tokens. Each new prompt takes over the keys and values that it has in
 common with a prompt still in the cache (an instruction, a schema, examples), and a finished answer's place goes to the next
 prompt at once. What the text said before is guessed to come again (see lookup.py) and checked in the same pass. Every answer
-is the one that its prompt gives alone.
+is the one that its prompt gives alone. An answer that is held to a form (see grammar.py) is made of the best tokens that the form
+allows; guesses are held to it too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lathe.contracts import Request
+from lathe.contracts import Form, Request
 from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.lookup import Lookup
 from lathe.engine.reference_decoder import ReferenceDecoder
-from lathe.errors import InputError
-from lathe.records import Prediction
+from lathe.errors import InputError, LatheError
+from lathe.records import Finish, Prediction
 from lathe.text.tokenizer import Tokenizer
 
 SIMILAR = 0.6
@@ -40,10 +41,11 @@ MOST_GUESSES = 7
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids to continue, and by how many at most."""
+    """Token ids to continue, and by how many at most. form: what the answer is held to; None = it is written freely."""
 
     ids: Sequence[int]
     max_new_tokens: int
+    form: Form | None = None
 
     @property
     def need(self) -> int:
@@ -53,11 +55,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was written after prompt `index`. ids: without the token that ended it. seconds: its share of the wall time."""
+    """What was written after prompt `index`. ids: without the token that ended it. finish: none = its form could not be followed
+    further. seconds: its share of the wall time."""
 
     index: int
     ids: list[int]
-    finish: Literal["stop", "length"]
+    finish: Finish
     seconds: float
 
 
@@ -81,9 +84,12 @@ class Writing:
     limit: int
     seconds: float
     lookup: Lookup
+    guide: Guide | None
     ids: list[int] = field(default_factory=list)
     trust: int = 2
     """Guesses that are worth their place in the next pass."""
+    lost: bool = False
+    """Whether the form could not be followed further."""
 
     @property
     def room(self) -> int:
@@ -92,7 +98,21 @@ class Writing:
 
     def guess(self, most: int) -> list[int]:
         """Tokens that may come next: twice as many after guesses that were all right, few after wrong ones."""
-        return self.lookup.guess(min(most, self.trust, self.room - 1))
+        guess = self.lookup.guess(min(most, self.trust, self.room - 1))
+        return guess if self.guide is None else self.guide.passable(guess)
+
+    def best(self, logits_TV: Tensor, free_T: list[int], guess: Sequence[int]) -> list[int]:
+        """The tokens that the model writes after the last one, and after each guess as long as they are right.
+
+        logits_TV: after the last token and after each of the guesses; free_T: the likeliest token of each.
+        """
+        if self.guide is None:
+            return free_T[: _right(guess, free_T) + 1]
+        try:
+            return _best_allowed(self.guide, logits_TV, guess)
+        except LatheError:
+            self.lost = True
+            return []
 
     def learn(self, guessed: int, right: int) -> None:
         """Takes in how many of the guesses were right."""
@@ -114,11 +134,13 @@ def generate(
     *,
     token_budget: int,
     stop_ids: frozenset[int],
+    grammars: Grammars | None = None,
     most_guesses: int = MOST_GUESSES,
 ) -> Iterator[Answer]:
-    """Greedy continuations, in the order in which they finish. most_guesses: 0 writes token by token.
+    """Greedy continuations, in the order in which they finish. grammars: needed where prompts have a form. most_guesses: 0 writes
+    token by token.
 
-    Raises InputError where a prompt is empty, or longer with its answer than the model's context.
+    Raises InputError where a prompt is empty, or longer with its answer than the model's context, or cannot be held to its form.
     """
     context = getattr(model.config, "max_position_embeddings", None)
     for prompt in prompts:
@@ -132,7 +154,7 @@ def generate(
             )
     decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
     for group in groups(prompts):
-        yield from _generate_group(decoder, prompts, group, token_budget, stop_ids, most_guesses)
+        yield from _generate_group(decoder, prompts, group, token_budget, stop_ids, grammars, most_guesses)
 
 
 def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -153,6 +175,7 @@ def _generate_group(
     group: Sequence[int],
     token_budget: int,
     stop_ids: frozenset[int],
+    grammars: Grammars | None,
     most_guesses: int,
 ) -> Iterator[Answer]:
     """Answers of one group."""
@@ -162,7 +185,9 @@ def _generate_group(
     waiting = list(reversed(group))
     while waiting or slots.writing:
         while waiting and slots.free:
-            slots.begin(waiting[-1], prompts[waiting.pop()])
+            prompt = prompts[waiting[-1]]
+            guide = grammars.begin(prompt.form) if grammars is not None and prompt.form is not None else None
+            slots.begin(waiting.pop(), prompt, guide)
         yield from slots.finished()
         if slots.writing:
             slots.write_on()
@@ -200,12 +225,13 @@ class Slots:
         """Slots without an answer."""
         return len(self._held) - len(self.writing)
 
-    def begin(self, index: int, prompt: Prompt) -> None:
-        """Reads a prompt into a free slot and writes its first token."""
+    def begin(self, index: int, prompt: Prompt, guide: Guide | None = None) -> None:
+        """Reads a prompt into a free slot and writes its first token. guide: the answer's own, where it is held to a form."""
         begun = time.perf_counter()
-        first = _read(self._decoder, self._held, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
-        entry = Writing(index, prompt.max_new_tokens, time.perf_counter() - begun, Lookup(prompt.ids))
-        entry.write([first], self._stop_ids)
+        logits_1V = _read(self._decoder, self._held, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
+        entry = Writing(index, prompt.max_new_tokens, 0.0, Lookup(prompt.ids), guide)
+        entry.write(entry.best(logits_1V, logits_1V.argmax(dim=-1).tolist(), ()), self._stop_ids)
+        entry.seconds = time.perf_counter() - begun
         self.writing.append(entry)
 
     def finished(self) -> Iterator[Answer]:
@@ -236,15 +262,16 @@ class Slots:
         one token more."""
         begun = time.perf_counter()
         rows = [[entry.ids[-1], *entry.guess(self._guesses)] for entry in self.writing]
-        best_T = _greedy(self._decoder, self._decoder.extend(rows)).tolist()
+        logits_TV = self._decoder.logits(self._decoder.extend(rows))
+        free_T = logits_TV.argmax(dim=-1).tolist()
         added, start = [], 0
         for entry, row in zip(self.writing, rows, strict=True):
-            best = best_T[start : start + len(row)]
-            right = _right(row[1:], best)
-            entry.learn(len(row) - 1, right)
-            entry.write(best[: right + 1], self._stop_ids)
-            added.append(right + 1)
-            start += len(row)
+            end = start + len(row)
+            best = entry.best(logits_TV[start:end], free_T[start:end], row[1:])
+            entry.learn(len(row) - 1, len(best) - 1)
+            entry.write(best, self._stop_ids)
+            added.append(len(best))
+            start = end
         self._decoder.keep(torch.tensor(added, device=self._decoder.device))
         share = (time.perf_counter() - begun) / len(self.writing)
         for entry in self.writing:
@@ -256,10 +283,28 @@ def _right(guess: Sequence[int], best: Sequence[int]) -> int:
     return next((place for place, token in enumerate(guess) if token != best[place]), len(guess))
 
 
+def _best_allowed(guide: Guide, logits_TV: Tensor, guess: Sequence[int]) -> list[int]:
+    """The best tokens that a form allows: one after each guess that was right, and one more; the guide goes on by them.
+
+    Raises LatheError where the form cannot be followed.
+    """
+    written: list[int] = []
+    for logits_V in logits_TV:
+        allowed_V = torch.from_numpy(guide.allowed()).to(logits_V.device)
+        # A model may have more outputs than there are tokens.
+        among = logits_V[: len(allowed_V)].masked_fill(~allowed_V[: len(logits_V)], float("-inf"))
+        written.append(int(among.argmax()))
+        guide.take(written[-1])
+        if list(guess[: len(written)]) != written:
+            break
+    return written
+
+
 def _read(
     decoder: Decoder | ReferenceDecoder, held: list[NDArray[np.int64]], slot: int, prompt_N: NDArray[np.int64]
-) -> int:
-    """Reads a prompt into a slot, taking over what it shares with any prompt that stands in the cache; its first new token."""
+) -> Tensor:
+    """Reads a prompt into a slot, taking over what it shares with any prompt that stands in the cache; the logits of its first
+    new token, shape (1, V)."""
     shared = 0
     if isinstance(decoder, Decoder):
         source = max(range(len(held)), key=lambda place: common_length(held[place], prompt_N))
@@ -267,7 +312,7 @@ def _read(
         if shared and source != slot:
             decoder.copy_prefix(source, slot, shared)
     held[slot] = prompt_N
-    return int(_greedy(decoder, decoder.prefill(slot, prompt_N, shared)[None]))
+    return decoder.logits(decoder.prefill(slot, prompt_N, shared)[None])
 
 
 def common_length(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> int:
@@ -277,12 +322,9 @@ def common_length(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> in
     return int(differ[0]) if len(differ) else length
 
 
-def _greedy(decoder: Decoder | ReferenceDecoder, hidden: Tensor) -> Tensor:
-    """The most likely token after each hidden state (any leading shape)."""
-    return decoder.logits(hidden).argmax(dim=-1)
-
-
-def _finish(entry: Writing, stop_ids: frozenset[int]) -> Literal["stop", "length"] | None:
+def _finish(entry: Writing, stop_ids: frozenset[int]) -> Finish | None:
+    if entry.lost:
+        return "none"
     if entry.ids[-1] in stop_ids:
         return "stop"
     return "length" if len(entry.ids) >= entry.limit else None

@@ -20,9 +20,11 @@ from transformers import PreTrainedModel
 from lathe.contracts import Model
 from lathe.engine import devices
 from lathe.engine.generate import Answer, Prompt, generate
+from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_merged
 from lathe.errors import LatheError
 from lathe.processes import beside
+from lathe.text import tokenizer
 
 FEWEST_PROMPTS = 64
 """Prompts for each process: fewer are answered before another process has loaded torch (3 to 5 s)."""
@@ -46,15 +48,17 @@ def generate_in_processes(
 ) -> Iterator[Answer]:
     """As `generate`, by `count` processes; `loaded` is `model` in this one.
 
-    Raises as `generate`, and LatheError where a helper ends before its answers are there.
+    Raises as `generate`, Unavailable where prompts have a form and the package for it is missing, and LatheError where a helper
+    ends before its answers are there.
     """
+    grammars = _grammars(model, prompts, stop_ids)
     mine, *others = shared(prompts, count)
     with contextlib.ExitStack() as helpers:
         waiting = {helpers.enter_context(beside(_serve, model)): share for share in others}
         for line, share in waiting.items():
             line.send(([prompts[index] for index in share], token_budget, stop_ids))
         own = [prompts[index] for index in mine]
-        for answer in generate(loaded, own, token_budget=token_budget, stop_ids=stop_ids):
+        for answer in generate(loaded, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars):
             yield replace(answer, index=mine[answer.index])
             yield from _arrived(waiting, timeout=0)
         while waiting:
@@ -84,12 +88,19 @@ def _arrived(waiting: dict[Connection, list[int]], timeout: float | None) -> Ite
             yield replace(told, index=waiting[line][told.index])
 
 
+def _grammars(model: Model, prompts: Sequence[Prompt], stop_ids: frozenset[int]) -> Grammars | None:
+    """What the prompts' forms are followed with; None where none has a form."""
+    wanted = any(prompt.form is not None for prompt in prompts)
+    return Grammars(tokenizer.load(model.base_folder), stop_ids) if wanted else None
+
+
 def _serve(line: Connection, model: Model) -> None:
     """A helper's life: load, then prompts in, answers out, None after the last."""
     torch.set_num_threads(1)
     prompts, token_budget, stop_ids = line.recv()
     try:
-        for answer in generate(load_merged(model), prompts, token_budget=token_budget, stop_ids=stop_ids):
+        grammars = _grammars(model, prompts, stop_ids)
+        for answer in generate(load_merged(model), prompts, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars):
             line.send(answer)
         line.send(None)
     except LatheError as error:

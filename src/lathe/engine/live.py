@@ -16,6 +16,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from transformers import PreTrainedModel
 
@@ -23,8 +24,9 @@ from lathe.contracts import Heard, Piece, Request
 from lathe.engine import devices
 from lathe.engine.decoder import Decoder, can_decode
 from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
+from lathe.engine.grammar import Grammars
 from lathe.engine.reference_decoder import ReferenceDecoder
-from lathe.errors import LatheError
+from lathe.errors import InputError, LatheError
 from lathe.text.growing import Growing
 from lathe.text.tokenizer import Tokenizer
 
@@ -72,8 +74,15 @@ class Live:
         self._thread = threading.Thread(target=self._work, args=(count,), name="answers", daemon=True)
         self._thread.start()
 
+    @cached_property
+    def grammars(self) -> Grammars:
+        """What answers can be held to. Raises as `Grammars`."""
+        return Grammars(self._tokenizer, self._stop_ids)
+
     def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
-        """Takes an order; see `contracts.Service.begin`."""
+        """Takes an order; see `contracts.Service.begin`. Raises InputError where no answer can be held to its form."""
+        if request.form is not None and (problem := self.grammars.problem_with(request.form)):
+            raise InputError(f"no answer can be held to this form: {problem}")
         number = next(self._numbers)
         self._inbox.put((number, _Order(request, heard, Growing(self._tokenizer) if pieces else None)))
         return lambda: self._inbox.put(_Dropped(number))
@@ -120,7 +129,9 @@ class Live:
         """Fills free slots, tells what is finished and what has grown, and writes on."""
         for number in list(self._waiting)[: slots.free]:
             order = self._under_way[number] = self._waiting.pop(number)
-            slots.begin(number, Prompt(order.request.prompt_ids, order.request.max_new_tokens))
+            asked = order.request
+            guide = self.grammars.begin(asked.form) if asked.form is not None else None
+            slots.begin(number, Prompt(asked.prompt_ids, asked.max_new_tokens), guide)
         for answer in slots.finished():
             self._tell_end(answer, self._under_way.pop(answer.index))
         for entry in slots.writing:
@@ -129,6 +140,9 @@ class Live:
             slots.write_on()
 
     def _tell_end(self, answer: Answer, order: _Order) -> None:
+        if answer.finish == "none":
+            order.heard(LatheError("the form of this answer became too large to be followed"))
+            return
         rest = order.growing.end(answer.ids) if order.growing is not None else ""
         if rest:
             order.heard(Piece(rest, len(answer.ids)))

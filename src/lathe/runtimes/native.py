@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from lathe.contracts import (
     Ability,
+    Form,
     GenerateSettings,
     Heard,
+    HoldsToForm,
     Model,
     Request,
     Room,
@@ -48,7 +50,7 @@ class NativeSession(Session, ScoresLabels):
 
         if self._model is None:
             raise ValueError("the session is closed")
-        prompts = [Prompt(request.prompt_ids, request.max_new_tokens) for request in requests]
+        prompts = [Prompt(request.prompt_ids, request.max_new_tokens, request.form) for request in requests]
         stop_ids = settings.stop_ids or self._tokenizer.stop_ids
         asked, num_parameters = settings.threads or self._threads, self._model.num_parameters()
         count = processes(len(prompts), asked or usable_cores(), num_parameters)
@@ -80,7 +82,7 @@ class NativeSession(Session, ScoresLabels):
         self._model = None
 
 
-class NativeService(Service):
+class NativeService(Service, HoldsToForm):
     """A loaded model and the thread that owns it."""
 
     def __init__(self, live: Live) -> None:
@@ -88,6 +90,9 @@ class NativeService(Service):
 
     def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
         return self._live.begin(request, heard, pieces)
+
+    def problem_with(self, form: Form) -> str:
+        return self._live.grammars.problem_with(form)
 
     def close(self) -> None:
         self._live.close()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lathe.contracts import ItemVerdict, Metric, Task
+from lathe.contracts import Choice, ItemVerdict, Metric, Task
 from lathe.errors import TaskMismatch
 from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._intent.rules import BASELINES
@@ -113,6 +113,11 @@ class Intent(Task):
     def labels(self, example: Example, setup: TaskSetup) -> Sequence[str]:
         """Those of the set; none where the recipe names no set."""
         return labels_of(setup.schemas.get(example.meta.get("schema", "")))
+
+    def form(self, example: Example, setup: TaskSetup) -> Choice | None:
+        """One of the set."""
+        labels = self.labels(example, setup)
+        return Choice(tuple(labels)) if labels else None
 
     def worked_setup(self) -> TaskSetup:
         """Four labels, shown in the prompt."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 
 from lathe import conformity
-from lathe.contracts import Baseline, ItemVerdict, Task
+from lathe.contracts import Baseline, ItemVerdict, JsonForm, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._json import reading, rows, rules, slmbench, values
 from lathe.tasks._json.metrics import METRICS
@@ -105,6 +105,11 @@ class JsonExtraction(Task):
         schema = setup.schemas.get(example.meta.get("schema", ""))
         wants_list = isinstance(schema, dict) and schema.get("type") == "array"
         return reading.read(text, "array" if wants_list else "object").value
+
+    def form(self, example: Example, setup: TaskSetup) -> JsonForm | None:
+        """The row's schema."""
+        schema = setup.schemas.get(example.meta.get("schema", ""))
+        return None if schema is None else JsonForm(schema)
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         return {}
