@@ -26,8 +26,21 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from lathe.contracts import Measure, Told
 from lathe.engine import loop
-from lathe.records import DataSpec, LockedRecipe, Method, Recipe, TrainSpec
+from lathe.evaluate import measure_of
+from lathe.records import (
+    DataSpec,
+    LockedRecipe,
+    Manifest,
+    Method,
+    Recipe,
+    SideCount,
+    TaskSetup,
+    TrainSpec,
+    ValidateSpec,
+    Validation,
+)
 from lathe.runs import RunFolder, commit_rows, file_sha256
 from lathe.train import train
 from lathe.trainers import native
@@ -62,8 +75,8 @@ def locked_recipe(base: Path) -> LockedRecipe:
     recipe = Recipe(
         name="kill-sweep",
         base=str(base),
-        task="json_extraction",
-        data=DataSpec(source="lathe:edge_json"),
+        task="chat",
+        data=DataSpec(source="words.jsonl"),
         method=Method(rank=4, dropout=0.1),
         train=TrainSpec(
             epochs=3,
@@ -73,6 +86,7 @@ def locked_recipe(base: Path) -> LockedRecipe:
             checkpoint_every=2,
             keep_checkpoints=2,
             threads=1,
+            validate=ValidateSpec(every=3, rows=4),
         ),
     )
     return LockedRecipe(inputs="locked", recipe=recipe, base_folder=str(base))
@@ -87,7 +101,7 @@ def stage(run: RunFolder, locked: LockedRecipe, fatal: int | None = None) -> tup
             os.close(reader)
             moments = Moments(run.path, fatal)
             sys.addaudithook(moments.watch)
-            train(run, locked, "inputs", moments.step)
+            train(run, locked, "inputs", moments.step, measured(run, locked))
             os.write(writer, str(moments.count).encode())
         except BaseException:
             traceback.print_exc()
@@ -104,17 +118,36 @@ def stage(run: RunFolder, locked: LockedRecipe, fatal: int | None = None) -> tup
     return False, int(told)
 
 
+def measured(run: RunFolder, locked: LockedRecipe) -> Measure:
+    """The measurement of the stage, its score drawn from the weights: so small a model answers nothing right, and this way another
+    bit is another choice."""
+    measure = measure_of(run, locked)
+
+    def by_weights(folder: Path, step: int, told: Told) -> Validation:
+        found = measure(folder, step, told)
+        drawn = int(file_sha256(folder / "adapter_model.safetensors")[:4], 16) / 0x10000
+        return found.model_copy(update={"score": found.score.model_copy(update={"value": drawn})})
+
+    return by_weights
+
+
 def new_run(folder: Path) -> RunFolder:
     run = RunFolder(folder)
-    commit_rows(run.rows("train"), examples(17))
+    rows = examples(23)
+    sides = {"train": rows[:17], "validation": rows[17:], "test": []}
+    counts = {side: SideCount(rows=len(some), sha256=commit_rows(run.rows(side), some)) for side, some in sides.items()}
+    run.commit(run.setup, TaskSetup())
+    run.commit(run.manifest, Manifest(inputs="rows", sources=(), sides=counts))
     return run
 
 
-def outcome(run: RunFolder) -> tuple[dict[str, str], list[tuple[int, float, float]]]:
-    """What must not differ: the adapter's files, and step, loss and gradient norm of each line of metrics.jsonl."""
+def outcome(run: RunFolder) -> tuple[dict[str, str], list[tuple[int, float, float]], list[tuple[int, float]]]:
+    """What must not differ: the adapter's files; step, loss and gradient norm of each step; step and score of each validation."""
     adapter = {path.name: file_sha256(path) for path in sorted(run.adapter.iterdir())}
-    lines = [(line["step"], line["loss"], line["gradient_norm"]) for line in loop.read_metrics(run.metrics)]
-    return adapter, lines
+    lines = loop.read_metrics(run.metrics)
+    steps = [(line["step"], line["loss"], line["gradient_norm"]) for line in lines if "loss" in line]
+    scores = [(line["step"], line["validation"]["score"]["value"]) for line in lines if "validation" in line]
+    return adapter, steps, scores
 
 
 def sweep(points: int, seed: int, folder: Path) -> int:
@@ -125,7 +158,8 @@ def sweep(points: int, seed: int, folder: Path) -> int:
     undisturbed = new_run(folder / "undisturbed")
     _, moments = stage(undisturbed, locked)
     expected = outcome(undisturbed)
-    print(f"undisturbed: {len(expected[1])} steps, {moments} moments", flush=True)
+    scores = " ".join(f"{value:.2f}" for _, value in expected[2])
+    print(f"undisturbed: {len(expected[1])} steps, {moments} moments, scores {scores}", flush=True)
     draw = random.Random(seed)
     held = 0
     for point in range(points):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, get_args, get_origin
 
 import pytest
 
@@ -17,6 +18,16 @@ BASE: dict[str, Any] = {
     "data": {"source": "lathe:edge_json"},
 }
 
+TAUGHT: dict[str, Any] = BASE | {
+    "data": {"source": "teacher"},
+    "teacher": {
+        "endpoint": "http://localhost/v1",
+        "model": "big",
+        "instructions": "Write of trains.",
+        "rows": 5,
+        "price_per_million": {"input": 1.0, "output": 1.0},
+    },
+}
 EVERYTHING = {stage.name for stage in STAGES} - {"doctor"}
 FROM_TRAINING = {"plan", "train", "tuned", "decide", "ship", "report"}
 MODEL_ARMS = {"base-zero", "base-few", "tuned", "plan", "decide", "ship", "report"}
@@ -24,7 +35,7 @@ VERDICT = {"decide", "ship", "report"}
 
 AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "name": ("another", {"report"}),
-    "base": ("elsewhere", EVERYTHING - {"prepare", "rule"}),
+    "base": ("elsewhere", EVERYTHING - {"teach", "prepare", "rule"}),
     "task": ("intent", EVERYTHING),
     "data.source": ("lathe:edge_intent", EVERYTHING),
     "data.rows": (100, EVERYTHING),
@@ -38,6 +49,19 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "data.limit": (10, EVERYTHING),
     "data.max_rejected": (0.01, EVERYTHING),
     "data.invariants": ({"*": ["a == b"]}, EVERYTHING),
+    "teacher.endpoint": ("http://elsewhere/v1", {"teach"}),
+    "teacher.model": ("bigger", {"teach"}),
+    "teacher.inputs": ("texts.txt", {"teach"}),
+    "teacher.instructions": ("Write of ships.", {"teach"}),
+    "teacher.seeds": ("seeds.jsonl", {"teach"}),
+    "teacher.rows": (7, {"teach"}),
+    "teacher.rows_per_request": (3, {"teach"}),
+    "teacher.max_new_tokens": (64, {"teach"}),
+    "teacher.temperature": (0.5, {"teach"}),
+    "teacher.price_per_million.input": (2.0, {"teach"}),
+    "teacher.price_per_million.output": (2.0, {"teach"}),
+    "teacher.max_cost": (1.0, {"teach"}),
+    "teacher.answers": ("answers.jsonl", {"teach"}),
     "schema.in_prompt": (False, EVERYTHING),
     "schema.from": ("schemas", EVERYTHING),
     "schema.key": ("schema", EVERYTHING),
@@ -62,6 +86,10 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.precision": ("fp32", FROM_TRAINING),
     "train.threads": (1, FROM_TRAINING | MODEL_ARMS),
     "train.processes": (2, FROM_TRAINING),
+    "train.validate.every": (5, FROM_TRAINING),
+    "train.validate.rows": (8, FROM_TRAINING),
+    "train.validate.patience": (3, FROM_TRAINING),
+    "train.validate.stop_on_collapse": (True, FROM_TRAINING),
     "evaluate.few_shot": (4, {"base-few", "plan"} | VERDICT),
     "evaluate.max_new_tokens": (64, MODEL_ARMS),
     "evaluate.token_budget": (1024, MODEL_ARMS),
@@ -85,16 +113,18 @@ def keys(model: Any, prefix: str = "") -> set[str]:
     found = set()
     for name, field in model.model_fields.items():
         dotted = prefix + (field.alias or name)
-        inner = field.annotation
-        if hasattr(inner, "model_fields"):
+        inner = next(
+            (kind for kind in (*get_args(field.annotation), field.annotation) if hasattr(kind, "model_fields")), None
+        )
+        if inner is not None and get_origin(field.annotation) is not tuple:
             found |= keys(inner, dotted + ".")
         else:
             found.add(dotted)
     return found
 
 
-def with_key(dotted: str, value: Any) -> dict[str, Any]:
-    changed: dict[str, Any] = {key: dict(v) if isinstance(v, dict) else v for key, v in BASE.items()}
+def with_key(dotted: str, value: Any, base: dict[str, Any]) -> dict[str, Any]:
+    changed = deepcopy(base)
     place = changed
     *path, last = dotted.split(".")
     for key in path:
@@ -103,13 +133,14 @@ def with_key(dotted: str, value: Any) -> dict[str, Any]:
     return changed
 
 
-def hashes(recipe: dict[str, Any], base: str = "b0", data: str = "d0") -> dict[str, str]:
+def hashes(recipe: dict[str, Any], base: str = "b0", data: str = "d0", taught: str = "t0") -> dict[str, str]:
     locked = LockedRecipe(
         inputs="",
         recipe=Recipe.model_validate(recipe),
         base_folder="",
         base_files=(FileHash(path="model.safetensors", sha256=base, num_bytes=1),),
         data_files=(FileHash(path="rows.jsonl", sha256=data, num_bytes=1),),
+        taught=FileHash(path="data/taught.jsonl", sha256=taught, num_bytes=1),
     )
     return stage_hashes(locked)
 
@@ -125,15 +156,29 @@ def test_every_recipe_key_is_listed_here() -> None:
 @pytest.mark.parametrize("key", AFFECTED)
 def test_changing_a_key_runs_again_just_what_it_affects(key: str) -> None:
     value, expected = AFFECTED[key]
-    assert changed(hashes(BASE), hashes(with_key(key, value))) == expected
+    base = TAUGHT if key.startswith("teacher.") else BASE
+    assert changed(hashes(base), hashes(with_key(key, value, base))) == expected
+
+
+@pytest.mark.parametrize("key", ["evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence"])
+def test_how_answers_are_generated_belongs_to_training_where_it_validates(key: str) -> None:
+    value, expected = AFFECTED[key]
+    validating = BASE | {"train": {"validate": {"every": 5}}}
+    also = {**validating, "evaluate": {key.partition(".")[2]: value}}
+    assert changed(hashes(validating), hashes(also)) == expected | FROM_TRAINING
 
 
 def test_another_data_file_under_the_same_name_runs_everything_again() -> None:
     assert changed(hashes(BASE), hashes(BASE, data="d1")) == EVERYTHING
 
 
+def test_a_teachers_rows_count_by_what_they_are_and_not_by_how_they_were_asked_for() -> None:
+    """A higher limit on cost trains nothing again; other rows do."""
+    assert changed(hashes(TAUGHT, taught="t0"), hashes(TAUGHT, taught="t1")) == EVERYTHING - {"teach"}
+
+
 def test_other_weights_under_the_same_name_leave_the_data_alone() -> None:
-    assert changed(hashes(BASE), hashes(BASE, base="b1")) == EVERYTHING - {"prepare", "rule", "plan"}
+    assert changed(hashes(BASE), hashes(BASE, base="b1")) == EVERYTHING - {"teach", "prepare", "rule", "plan"}
 
 
 def test_a_smoke_run_is_small_and_writes_a_checkpoint_half_way() -> None:
@@ -142,6 +187,13 @@ def test_a_smoke_run_is_small_and_writes_a_checkpoint_half_way() -> None:
     assert small.train.checkpoint_every == 5
     assert small.data.limit is not None
     assert small.data.limit <= 50
+
+
+def test_a_smoke_run_validates_where_the_recipe_does_and_none_of_it_ends_the_training() -> None:
+    recipe = BASE | {"train": {"validate": {"every": 50, "patience": 1, "stop_on_collapse": True}}}
+    small = smoke_recipe(Recipe.model_validate(recipe)).train.validate_
+    assert (small.every, small.patience, small.stop_on_collapse) == (5, None, False)
+    assert smoke_recipe(Recipe.model_validate(BASE)).train.validate_.every is None
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from lathe.errors import LatheError
-    from lathe.records import Example, Json, Message, Prediction, Row, ShippedFile, TaskSetup, TrainJob, TrainResult
+    from lathe.records import (
+        Example,
+        Json,
+        LockedRecipe,
+        Message,
+        Prediction,
+        Row,
+        ShippedFile,
+        TaskSetup,
+        TrainJob,
+        TrainResult,
+        Validation,
+    )
     from lathe.records.check import AnswerKind
 
 
@@ -216,6 +228,21 @@ class Trainer(ABC):
         """Trains, or continues from the newest intact checkpoint of the same job. Raises Diverged, Interrupted, StorageError."""
 
 
+Told = Callable[[int, int], None]
+"""Called with what is done and what there is to do."""
+Measure = Callable[[Path, int, Told], "Validation"]
+"""Has the slice of the validation rows answered with an adapter folder, or whole weights, and scores the answers. int: the optimiser
+steps that it was trained for. The same weights give the same score. What the listener raises goes through."""
+
+
+class Validates(ABC):
+    """What a trainer can do besides, where it can measure its weights while it trains them."""
+
+    @abstractmethod
+    def train_validated(self, job: TrainJob, measure: Measure, progress: Progress) -> TrainResult:
+        """As `Trainer.train`; the weights are measured as the job's `train.validate` says, and the best ones are kept."""
+
+
 # ------------------------------------------------------------------------------------------------- runtimes
 
 
@@ -229,12 +256,22 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Model:
-    """What a runtime loads: a base folder and, where there is one, an adapter folder, or a GGUF file or an endpoint for both."""
+    """What a runtime loads: a base folder and, where there is one, an adapter folder, or a GGUF file or an endpoint for both.
+
+    quantised: whether the matrices of the base's layers are held in 4 bits (NF4), the adapter beside them; says nothing of the
+    other two.
+    """
 
     base_folder: Path
     adapter_folder: Path | None = None
     gguf_file: Path | None = None
     endpoint: Endpoint | None = None
+    quantised: bool = False
+
+    @classmethod
+    def of(cls, locked: LockedRecipe, adapter_folder: Path | None = None) -> Model:
+        """A run's base in the form in which that run trains and measures it, with its adapter or without."""
+        return cls(Path(locked.base_folder), adapter_folder, quantised=locked.recipe.method.quantised)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The order of the stages, and the answer to "what is done already?".
 
-    doctor -> prepare -> plan -> base-zero, base-few, rule -> train -> tuned -> decide -> ship -> report
+    doctor -> teach -> prepare -> plan -> base-zero, base-few, rule -> train -> tuned -> decide -> ship -> report
 
 Every stage's input hash follows from the locked recipe alone (`stage_hashes`): the recipe parts that the stage reads, the files and
 versions behind them, and the hashes of the stages before it. A stage whose record carries its hash is done; everything else runs.
@@ -36,15 +36,17 @@ from lathe.records import (
     Side,
     StageRecord,
     TrainResult,
+    ValidateSpec,
 )
 from lathe.records.results import Doubts
-from lathe.runs import RunFolder, commit_text, count_look, new_folder, newest, stage_inputs
+from lathe.runs import RunFolder, commit_text, count_look, file_sha256, new_folder, newest, stage_inputs
 
 if TYPE_CHECKING:
     from lathe.ask import Specialist
     from lathe.contracts import Endpoint, Progress
     from lathe.decide import Entry
     from lathe.records import Publication, Status, Verification
+    from lathe.records.teacher import TeachForecast, TeachRecord
     from lathe.serve import Ready
     from lathe.serve import Settings as ServeSettings
 
@@ -58,23 +60,25 @@ S = TypeVar("S", bound=StageRecord)
 @dataclass(frozen=True)
 class Stage:
     """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them, `base:sizes` for the same
-    with only the size of the weights; after: earlier stages."""
+    with only the size of the weights, `base:form` for the same and whether it is held in 4 bits; after: earlier stages; validating: read besides where `train.validate` is on."""
 
     name: str
     reads: tuple[str, ...]
     after: tuple[str, ...] = ()
+    validating: tuple[str, ...] = ()
 
 
-GENERATION = ("base", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
+GENERATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
 
 STAGES: tuple[Stage, ...] = (
     Stage("doctor", ("trainer", "method.kind", "ship")),
+    Stage("teach", ("teacher", "data:asked", "schema", "task")),
     Stage("prepare", ("data", "schema", "task")),
     Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed"), ("prepare",)),
     Stage("base-zero", GENERATION, ("prepare",)),
     Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
     Stage("rule", ("evaluate.confidence",), ("prepare",)),
-    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",)),
+    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",), validating=GENERATION),
     Stage("tuned", GENERATION, ("prepare", "train")),
     Stage("decide", ("gates", "expect", "evaluate"), ("plan", "base-zero", "base-few", "rule", "train", "tuned")),
     Stage("ship", ("base", "ship"), ("train", "decide")),
@@ -95,18 +99,24 @@ def part(recipe: Mapping[str, Any], dotted: str) -> Any:
 def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
     """The input hash of every stage, from the locked recipe alone."""
     recipe = locked.recipe.model_dump(mode="json", by_alias=True)
-    files = {
-        "base": [[Path(file.path).name, file.sha256] for file in locked.base_files],
+    base = [[Path(file.path).name, file.sha256] for file in locked.base_files]
+    files: dict[str, Any] = {
+        "base": base,
+        "base:form": {"files": base, "quantised": locked.recipe.method.quantised},
         "base:sizes": [
             *([file.path, file.sha256] for file in locked.base_files if not file.path.endswith(".safetensors")),
             ["weights", locked.weight_bytes],
         ],
-        "data": [[Path(file.path).name, file.sha256] for file in locked.data_files],
+        "data": [
+            [Path(file.path).name, file.sha256] for file in (*locked.data_files, locked.taught) if file is not None
+        ],
+        "data:asked": [[Path(file.path).name, file.sha256] for file in locked.data_files],
     }
     hashes: dict[str, str] = {}
     for stage in STAGES:
         parts: dict[str, Any] = {"stage": stage.name, "packages": locked.packages}
-        for name in stage.reads:
+        validating = stage.validating if locked.recipe.train.validate_.every is not None else ()
+        for name in (*stage.reads, *validating):
             said = part(recipe, name.partition(":")[0])
             parts[name] = {"recipe": said, "files": files[name]} if name in files else said
         parts["after"] = {earlier: hashes[earlier] for earlier in stage.after}
@@ -124,12 +134,27 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
     return recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"limit": 40, "rows": 40, "split": split}),
+            "teacher": recipe.teacher
+            and recipe.teacher.model_copy(update={"rows": min(recipe.teacher.rows or 40, 40)}),
             "train": recipe.train.model_copy(
-                update={"epochs": 100.0, "max_steps": 10, "examples_per_step": 2, "checkpoint_every": 5}
+                update={
+                    "epochs": 100.0,
+                    "max_steps": 10,
+                    "examples_per_step": 2,
+                    "checkpoint_every": 5,
+                    "validate_": _smoke_validation(recipe.train.validate_),
+                }
             ),
             "evaluate": recipe.evaluate.model_copy(update={"few_shot": min(recipe.evaluate.few_shot, 1)}),
         }
     )
+
+
+def _smoke_validation(asked: ValidateSpec) -> ValidateSpec:
+    """Validations half-way and at the end, where the recipe has any; none of them ends the training."""
+    if asked.every is None:
+        return asked
+    return asked.model_copy(update={"every": 5, "patience": None, "stop_on_collapse": False})
 
 
 # ------------------------------------------------------------------------------------- the run
@@ -143,6 +168,24 @@ def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: boo
     if run is not None and not weights and run.lock_record.is_file():
         known = run.load(run.lock_record, LockedRecipe).base_files
     locked = resolve.lock(recipe, folder, inputs="", weights=weights, known=known)
+    return _with_taught(locked, run)
+
+
+def _with_taught(locked: LockedRecipe, run: RunFolder | None) -> LockedRecipe:
+    """The lock with the rows of its teacher, where they are there as it was asked for them; its hash is over all that is in it."""
+    from lathe import data
+    from lathe.records.teacher import TeachRecord
+
+    taught = None
+    if (
+        run is not None
+        and locked.recipe.teacher is not None
+        and run.done(run.teacher_record, TeachRecord, stage_hashes(locked)["teach"]) is not None
+        and data.intact(run)
+    ):
+        path = run.taught.relative_to(run.path).as_posix()
+        taught = FileHash(path=path, sha256=file_sha256(run.taught), num_bytes=run.taught.stat().st_size)
+    locked = locked.model_copy(update={"inputs": "", "taught": taught})
     return locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
 
 
@@ -247,6 +290,41 @@ class Run:
         self.folder.commit(self.folder.doctor, report)
         return report
 
+    def teaching(self) -> TeachForecast | None:
+        """What asking the recipe's teacher will take; None where it has none, or its rows are there. Nothing is sent."""
+        from lathe import data
+
+        if self.locked.recipe.teacher is None or (self.locked.taught is not None and data.intact(self.folder)):
+            return None
+        return data.forecast(self.folder, self.locked)
+
+    def teach(self, progress: Progress = silent) -> TeachRecord | None:
+        """Asks the recipe's teacher, where it has one; its rows are locked from then on as any other file is.
+
+        Raises Unavailable, OverBudget and DataError; asked again, it continues, and pays for nothing twice.
+        """
+        from lathe import data
+        from lathe.records.teacher import TeachRecord
+
+        if self.locked.recipe.teacher is None:
+            return None
+        forecast = self.teaching()
+        if forecast is not None:
+            self.folder.teacher_record.unlink(missing_ok=True)
+            progress({"stage": "teach", "record": forecast, "skipped": False, "seconds": None})
+        record = self._stage(
+            "teach",
+            self.folder.teacher_record,
+            TeachRecord,
+            progress,
+            lambda inputs: data.teach(self.folder, self.locked, inputs, progress),
+        )
+        locked = _with_taught(self.locked, self.folder)
+        if locked != self.locked:
+            self.folder.commit(self.folder.lock_record, locked)
+            self.locked, self.hashes = locked, stage_hashes(locked)
+        return record
+
     def prepare(self, progress: Progress = silent) -> Manifest:
         """Reads, splits and proves the data."""
         from lathe import data
@@ -273,11 +351,13 @@ class Run:
 
     def train(self, progress: Progress = silent) -> TrainResult:
         """Trains, or continues training. The rate that was reached makes the next plan's estimate."""
-        from lathe import plan, train
+        from lathe import evaluate, plan, train
 
         def work(inputs: str) -> TrainResult:
             smoke = self.folder.load(self.folder.run_record, RunRecord).smoke
-            result = train.train(self.folder, self.locked, inputs, progress, rehearse=smoke)
+            validates = self.locked.recipe.train.validate_.every is not None
+            measure = evaluate.measure_of(self.folder, self.locked) if validates else None
+            result = train.train(self.folder, self.locked, inputs, progress, measure, rehearse=smoke)
             plan.remember_rate(self.folder, self.locked, result)
             return result
 
@@ -342,13 +422,20 @@ class Run:
         )
 
     def ship(self, progress: Progress = silent) -> Bundle:
-        """Writes the shipped files; a GGUF file answers the test rows again, and is held against the same gates."""
+        """Writes the shipped files; one of other weights than the measured ones answers the test rows again, for the same gates."""
         from lathe import decide, evaluate, ship
 
         def work(inputs: str) -> Bundle:
             again = ship.Again(
                 measure=lambda arm, model: evaluate.evaluate(
-                    self.folder, self.locked, arm, "test", inputs, progress, runtime="llama_cpp", model=model
+                    self.folder,
+                    self.locked,
+                    arm,
+                    "test",
+                    inputs,
+                    progress,
+                    runtime="llama_cpp" if model.gguf_file else "native",
+                    model=model,
                 ),
                 judge=lambda report: decide.judge_again(self.folder, self.locked, report),
             )
@@ -375,6 +462,7 @@ class Run:
         progress = self._beating(progress)
         steps: list[tuple[str, Callable[[], Any]]] = [
             *([] if until == "prepare" else [("doctor", lambda: self.doctor(progress))]),
+            *([] if self.locked.recipe.teacher is None else [("teach", lambda: self.teach(progress))]),
             ("prepare", lambda: self.prepare(progress)),
             ("plan", lambda: self.plan(progress)),
             *((arm, lambda arm=arm: self._both_sides(arm, progress)) for arm in ARMS if arm != "tuned"),

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lathe import plugins
-from lathe.contracts import Model, Progress, Trainer
-from lathe.errors import Unavailable
+from lathe.contracts import Measure, Model, Progress, Trainer, Validates
+from lathe.errors import InputError, Unavailable
 from lathe.records import Example, LockedRecipe, TrainJob, TrainResult
 from lathe.records.results import Doubt, Doubts
 from lathe.runs import RunFolder, read_rows
@@ -34,25 +34,33 @@ class _Dropped(Exception):
 
 
 def train(
-    run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, *, rehearse: bool = False
+    run: RunFolder,
+    locked: LockedRecipe,
+    inputs: str,
+    progress: Progress,
+    measure: Measure | None = None,
+    *,
+    rehearse: bool = False,
 ) -> TrainResult:
     """Trains, or continues what was begun for the same inputs.
 
-    rehearse: drop the training at the step after its first checkpoint and continue from what is on disk, as after a power cut.
+    measure: for a recipe with `train.validate`. rehearse: drop the training at the step after its first checkpoint and continue
+    from what is on disk, as after a power cut.
 
-    Raises DataError where there is nothing to train on, InputError on rows that are too long, Unavailable where the trainer's
-    packages are missing, and what `contracts.Trainer.train` raises.
+    Raises DataError where there is nothing to train on, InputError on rows that are too long and on a trainer that cannot measure
+    its weights, Unavailable where the trainer's packages are missing, and what `contracts.Trainer.train` raises.
     """
     recipe = locked.recipe
     trainer = plugins.load("trainers", recipe.trainer)
     ability = trainer.ability()
     if not ability.ok:
         raise Unavailable(f"trainer {recipe.trainer}: {ability.detail}", hint=ability.remedy)
+    work = _work(trainer, recipe.trainer, job(run, locked, inputs), measure)
     begun = time.monotonic()
     tokens = _encode(run, locked, progress)
     if rehearse:
-        _drop_after_checkpoint(trainer, job(run, locked, inputs), recipe.train.checkpoint_every, progress)
-    result = trainer.train(job(run, locked, inputs), progress)
+        _drop_after_checkpoint(work, recipe.train.checkpoint_every, progress)
+    result = work(progress)
     record = result.model_copy(
         update={"inputs": inputs, "seconds": time.monotonic() - begun, "truncated_rows": tokens.truncated_rows}
     )
@@ -60,7 +68,21 @@ def train(
     return record
 
 
-def _drop_after_checkpoint(trainer: Trainer, job: TrainJob, checkpoint_every: int | None, progress: Progress) -> None:
+def _work(trainer: Trainer, name: str, job: TrainJob, measure: Measure | None) -> Callable[[Progress], TrainResult]:
+    """What the trainer does with the job, as a function of who listens."""
+    if measure is None:
+        return lambda progress: trainer.train(job, progress)
+    if not isinstance(trainer, Validates):
+        raise InputError(
+            f"trainer {name} cannot answer validation rows while it trains",
+            hint="Set trainer: native, or leave train.validate out.",
+        )
+    return lambda progress: trainer.train_validated(job, measure, progress)
+
+
+def _drop_after_checkpoint(
+    work: Callable[[Progress], TrainResult], checkpoint_every: int | None, progress: Progress
+) -> None:
     """Trains until the first checkpoint lies behind, then leaves everything where it is."""
 
     def until_dropped(numbers: Mapping[str, Any]) -> None:
@@ -69,7 +91,7 @@ def _drop_after_checkpoint(trainer: Trainer, job: TrainJob, checkpoint_every: in
             raise _Dropped
 
     with contextlib.suppress(_Dropped):
-        trainer.train(job, until_dropped)
+        work(until_dropped)
 
 
 def job(run: RunFolder, locked: LockedRecipe, inputs: str) -> TrainJob:
@@ -80,7 +102,7 @@ def job(run: RunFolder, locked: LockedRecipe, inputs: str) -> TrainJob:
         tokens_path=str(run.tokens.resolve()),
         out_folder=str(run.train.resolve()),
         method=recipe.method.model_dump(mode="json"),
-        train=recipe.train.model_dump(mode="json"),
+        train=recipe.train.model_dump(mode="json", by_alias=True),
         seed=recipe.seed,
         job_hash=inputs,
     )
@@ -101,7 +123,7 @@ def doubt(run: RunFolder, locked: LockedRecipe, inputs: str, hide: Callable[[str
     tokens = _encode(run, locked, progress)
     chosen = np.linspace(0, len(tokens) - 1, min(MOST_DOUBTED, len(tokens))).round().astype(int).tolist()
     losses = row_losses(
-        Model(Path(locked.base_folder), run.adapter),
+        Model.of(locked, run.adapter),
         tokens,
         chosen,
         token_budget=locked.recipe.train.token_budget,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lathe.records import TrainSpec
-from lathe.schedule.steps import checkpoint_steps, steps, warmup_steps
+from lathe.schedule.steps import marked_steps, steps, warmup_steps
 
 
 def train(**fields: object) -> TrainSpec:
@@ -57,9 +57,9 @@ def test_warm_up_never_takes_the_whole_run() -> None:
 
 
 def test_the_last_step_is_always_a_checkpoint() -> None:
-    assert checkpoint_steps(45, 50) == (45,)
-    assert checkpoint_steps(100, 50) == (50, 100)
-    assert checkpoint_steps(120, 50) == (50, 100, 120)
+    assert marked_steps(45, 50) == (45,)
+    assert marked_steps(100, 50) == (50, 100)
+    assert marked_steps(120, 50) == (50, 100, 120)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])

@@ -42,7 +42,7 @@ def made_job(folder: Path, base: Path, method: Mapping[str, Any] | None = None, 
         tokens_path=str(folder / "tokens.safetensors"),
         out_folder=str(folder / "train"),
         method=Method(**(method or {"rank": 4, "dropout": 0.1})).model_dump(mode="json"),
-        train=TrainSpec(**(SPEC | spec)).model_dump(mode="json"),
+        train=TrainSpec(**(SPEC | spec)).model_dump(mode="json", by_alias=True),
         seed=0,
         job_hash="job",
     )

@@ -2,9 +2,9 @@
 
     checkpoints/step-000050/  tensors.safetensors  state.json  manifest.json
 
-`manifest.json` names the job, the step and the size and sha256 of the other files. A folder whose manifest does not hold is skipped
-and named; the next older one is used. Position in the data and random numbers are functions of (seed, step), so the step is all
-that there is to keep of them.
+`manifest.json` names the job, the step, the step of the best weights so far where they are measured, and the size and sha256 of the
+other files. A folder whose manifest does not hold, or that of its best weights, is skipped and named; the next older one is used.
+Position in the data and random numbers are functions of (seed, step), so the step is all that there is to keep of them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lathe.engine.disk import os_errors
+from lathe.errors import StorageError
 from lathe.records import Json
 from lathe.runs import commit_folder, file_sha256, storage
 
@@ -39,6 +40,8 @@ class Checkpoint:
     step: int
     tensors: dict[str, Tensor]
     state: dict[str, Json]
+    best: int | None = None
+    """The step whose weights are the best so far, this one or an earlier one; None where none are measured."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,10 @@ class Search:
 
 
 def save(root: Path, checkpoint: Checkpoint, job_hash: str, keep: int) -> None:
-    """Commits a checkpoint under `root`, then removes all but the newest `keep`. Raises StorageError."""
+    """Commits a checkpoint under `root`, then removes all but the job's newest `keep` and the best ones that these name.
+
+    Raises StorageError.
+    """
 
     def fill(folder: Path) -> None:
         with os_errors():
@@ -60,23 +66,50 @@ def save(root: Path, checkpoint: Checkpoint, job_hash: str, keep: int) -> None:
             name: {"num_bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
             for name in (TENSORS, STATE)
         }
-        manifest = {"schema_version": 1, "job_hash": job_hash, "step": checkpoint.step, "files": files}
+        manifest = {
+            "schema_version": 1,
+            "job_hash": job_hash,
+            "step": checkpoint.step,
+            "best": checkpoint.best,
+            "files": files,
+        }
         (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8")
 
-    commit_folder(root / f"step-{checkpoint.step:06d}", fill)
-    for old in _folders(root)[keep:]:
-        _remove(old)
+    commit_folder(_folder(root, checkpoint.step), fill)
+    manifests = {folder: _manifest(folder) for folder in _folders(root)}
+    # Those of a job before this one may have gone further; they do not crowd out what this one needs.
+    ours = [folder for folder, manifest in manifests.items() if manifest.get("job_hash") == job_hash]
+    kept = [*ours, *(folder for folder in manifests if folder not in ours)][:keep]
+    best = {_folder(root, step) for folder in kept if isinstance(step := manifests[folder].get("best"), int)}
+    for folder in manifests:
+        if folder not in kept and folder not in best:
+            _remove(folder)
 
 
 def newest(root: Path, job_hash: str) -> Search:
-    """The newest checkpoint whose manifest holds and names this job."""
+    """The newest checkpoint whose manifest holds and names this job, as does that of the best weights which it names."""
     skipped: list[str] = []
     for folder in _folders(root):
         try:
-            return Search(_read(folder, job_hash), tuple(skipped))
+            found = _read(folder, job_hash)
+            if found.best not in (None, found.step):
+                _check_best(_folder(root, found.best), job_hash)
+            return Search(found, tuple(skipped))
         except _Unfit as reason:
             skipped.append(f"{folder.name}: {reason}")
     return Search(None, tuple(skipped))
+
+
+def of_step(root: Path, step: int, job_hash: str) -> Checkpoint:
+    """The checkpoint of a step that is known to be there. Raises StorageError where it was damaged meanwhile."""
+    folder = _folder(root, step)
+    try:
+        return _read(folder, job_hash)
+    except _Unfit as reason:
+        raise StorageError(
+            f"{folder} holds the best weights, and {reason}",
+            hint="The same command goes on from an older checkpoint and comes to the same weights.",
+        ) from reason
 
 
 def sweep(folder: Path) -> None:
@@ -107,11 +140,32 @@ def _read(folder: Path, job_hash: str) -> Checkpoint:
                 raise _Unfit(f"{name} differs from its sha256")
         if owner != job_hash:
             raise _Unfit("it belongs to another job (recipe, data or base differ)")
-        if folder.name != f"step-{step:06d}":
+        if folder != _folder(folder.parent, step):
             raise _Unfit(f"it holds step {step}")
-        return Checkpoint(step, load_file(folder / TENSORS), json.loads((folder / STATE).read_text(encoding="utf-8")))
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return Checkpoint(step, load_file(folder / TENSORS), state, manifest.get("best"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise _Unfit(f"it cannot be read: {error}") from error
+
+
+def _check_best(folder: Path, job_hash: str) -> None:
+    try:
+        _read(folder, job_hash)
+    except _Unfit as reason:
+        raise _Unfit(f"its best weights are in {folder.name}: {reason}") from reason
+
+
+def _manifest(folder: Path) -> dict[str, Json]:
+    """What a checkpoint says of itself; nothing where that cannot be read."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _folder(root: Path, step: int) -> Path:
+    return root / f"step-{step:06d}"
 
 
 def _folders(root: Path) -> list[Path]:

@@ -12,17 +12,17 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lathe.contracts import Progress
+from lathe.contracts import Progress, Told
 from lathe.engine import checkpoint
 from lathe.engine.devices import Gauges, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
@@ -30,8 +30,9 @@ from lathe.engine.optim import adamw, clip_global_norm
 from lathe.engine.signals import stop_requested
 from lathe.engine.step import Step, build_pack
 from lathe.errors import Diverged, InputError, Interrupted
-from lathe.records import Json
+from lathe.records import Json, Validation
 from lathe.runs import committed, storage
+from lathe.schedule import validating
 from lathe.schedule.steps import StepPlan
 from lathe.text.tokens import TokenSet
 
@@ -57,6 +58,8 @@ class Fit:
     computed: Mapping[str, Json] = field(default_factory=dict)
     """How it is formed where several ways are possible: precision, kind of step."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    measure: Callable[[int, Told], Validation] | None = None
+    """Measures `model` as it is after so many steps; for `plan.validation_steps`."""
 
 
 @dataclass
@@ -75,10 +78,26 @@ class Course:
     notes: list[str] = field(default_factory=list)
     environment: dict[str, Json] = field(default_factory=dict)
     """What bytes depend on besides the job: torch version, threads, instruction set, precision, kind of step."""
+    validations: list[Validation] = field(default_factory=list)
+    stop: Literal["done", "early", "collapsed"] = "done"
+    """Why training ended, once it has; see `TrainResult.stop`."""
+
+    def state(self) -> dict[str, Json]:
+        """As it stands in a checkpoint."""
+        return asdict(self) | {"validations": [one.dump() for one in self.validations]}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Json]) -> Course:
+        """Reads what `state` gave."""
+        known = {one.name: state[one.name] for one in fields(cls)}
+        return cls(**known | {"validations": [Validation.model_validate(one) for one in state["validations"]]})
 
 
 def fit(work: Fit, progress: Progress) -> Course:
-    """Trains `work.model` in place. Raises Diverged, Interrupted, StorageError, or InputError where a row exceeds the memory."""
+    """Trains `work.model` in place; where it is measured on the way, it ends with the best weights.
+
+    Raises Diverged, Interrupted, StorageError, or InputError where a row exceeds the memory.
+    """
     with storage(work.out):
         work.out.mkdir(parents=True, exist_ok=True)
     checkpoints = work.out / "checkpoints"
@@ -96,12 +115,29 @@ def fit(work: Fit, progress: Progress) -> Course:
         tensors = {MODEL + name: part.detach() for name, part in parameters.items()} | checkpoint.optimizer_tensors(
             optimizer
         )
-        state = checkpoint.Checkpoint(course.step, tensors, asdict(course))
+        state = checkpoint.Checkpoint(course.step, tensors, course.state(), _best_step(course))
         checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints)
 
     early: list[tuple[int, float]] = []
     with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as stop_asked:
-        while course.step < work.plan.num_steps:
+
+        def pause() -> None:
+            """What is due between two steps: a validation, a checkpoint, the end where a signal asks for it."""
+            if _is_due(work, course) and not stop_asked():
+                _validate(work, course, metrics, stop_asked, progress)
+            ended = course.stop != "done" or (course.step == work.plan.num_steps and not _is_due(work, course))
+            signal = stop_asked()
+            if signal or ended or course.step in work.plan.checkpoint_steps or course.step == _best_step(course):
+                keep()
+            if signal and not ended:
+                raise Interrupted(
+                    f"stopped by {signal} after step {course.step} of {work.plan.num_steps}",
+                    hint="The same command continues.",
+                )
+
+        if _is_due(work, course):  # a signal came between a step and its validation
+            pause()
+        while course.step < work.plan.num_steps and course.stop == "done":
             begun = time.monotonic()
             rows = work.plan.examples(course.step)
             learning_rate = work.plan.learning_rate(course.step)
@@ -123,16 +159,86 @@ def fit(work: Fit, progress: Progress) -> Course:
             if len(early) == FORECAST_STEPS and course.forecast_seconds is None:
                 course.forecast_seconds = course.seconds + _remaining_seconds(early[1:], work.plan, course.step)
             write_metrics(metrics, line | gauges.read())
-            progress({"stage": "train", "done": course.step, "total": work.plan.num_steps, "unit": "step"} | line)
-            signal = stop_asked()
-            if signal or course.step in work.plan.checkpoint_steps:
-                keep()
-            if signal and course.step < work.plan.num_steps:
-                raise Interrupted(
-                    f"stopped by {signal} after step {course.step} of {work.plan.num_steps}",
-                    hint="The same command continues.",
-                )
+            progress(_where(work, course) | line | _measured(course))
+            pause()
+    _put_best(work, course, checkpoints, parameters)
     return course
+
+
+class _Asked(Exception):
+    """A signal asks for the end while rows are answered."""
+
+
+def _is_due(work: Fit, course: Course) -> bool:
+    """Whether the weights are to be measured now."""
+    return course.step in work.plan.validation_steps and not any(one.step == course.step for one in course.validations)
+
+
+def _validate(
+    work: Fit, course: Course, metrics: IO[bytes], stop_asked: Callable[[], str | None], progress: Progress
+) -> None:
+    """Measures the weights as they are, and whether that ends training. A signal breaks it off: then nothing is noted, and the same
+    validation is due again."""
+
+    def told(done: int, total: int) -> None:
+        if stop_asked():
+            raise _Asked
+        progress(_where(work, course) | {"validating": f"{done} of {total}"} | _measured(course))
+
+    if work.measure is None:
+        raise ValueError("train.validate asks for validations, and nothing was given that measures")
+    try:
+        found = work.measure(course.step, told)
+    except _Asked:
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise InputError(
+            f"memory ran out while validation rows were answered after step {course.step}",
+            hint="Lower evaluate.token_budget, or leave train.validate out; the same command then trains anew.",
+        ) from error
+    found = found.model_copy(update={"collapse": validating.collapse(course.validations, found)})
+    if found.collapse:
+        course.notes.append(f"step {course.step}: the answers collapsed: {found.collapse}")
+    course.validations.append(found)
+    if course.step < work.plan.num_steps:
+        course.stop = validating.ending(course.validations, work.plan.train.validate_) or "done"
+    write_metrics(metrics, {"step": course.step, "validation": found.dump()})
+    progress(_where(work, course) | _measured(course))
+
+
+def _where(work: Fit, course: Course) -> dict[str, Any]:
+    """How far training is, as a listener is told."""
+    return {"stage": "train", "done": course.step, "total": work.plan.num_steps, "unit": "step"}
+
+
+def _measured(course: Course) -> dict[str, Any]:
+    """The last validation and the best one, as a listener is told; empty before the first."""
+    if not course.validations:
+        return {}
+    last, top = course.validations[-1].score, validating.best(course.validations)
+    best = {"best": top.score.value, "best_step": top.step} if top is not None else {}
+    return {"metric": last.metric, "value": last.value, **best}
+
+
+def _best_step(course: Course) -> int | None:
+    """The step whose weights are the best so far; None where nothing was measured."""
+    top = validating.best(course.validations)
+    return top.step if top is not None else None
+
+
+def _put_best(work: Fit, course: Course, checkpoints: Path, parameters: Mapping[str, nn.Parameter]) -> None:
+    """Puts the best weights in place, where they are not those of the last step."""
+    step = _best_step(course)
+    if step is not None and step != course.step:
+        _put(parameters, checkpoint.of_step(checkpoints, step, work.job_hash))
+
+
+def _put(parameters: Mapping[str, nn.Parameter], kept: checkpoint.Checkpoint) -> None:
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(kept.tensors[MODEL + name])
 
 
 def diverged(step: int, loss: float, norm: float, example_ids: Sequence[str], *, kept: str) -> Diverged:
@@ -204,11 +310,9 @@ def _resume(
     if search.checkpoint is None:
         course = Course(token_budget=work.plan.train.token_budget, environment=here)
     else:
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(search.checkpoint.tensors[MODEL + name])
+        _put(parameters, search.checkpoint)
         checkpoint.restore_optimizer(optimizer, search.checkpoint.tensors)
-        course = Course(**search.checkpoint.state)
+        course = Course.of(search.checkpoint.state)
         course.resumed += 1
         for key, value in here.items():
             if course.environment.get(key) != value:
@@ -225,7 +329,7 @@ def _resume(
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl, oldest first; a torn last line is left out."""
+    """The lines of metrics.jsonl, oldest first: steps, and validations between them; a torn last line is left out."""
     lines = []
     for text in path.read_bytes().split(b"\n") if path.is_file() else []:
         try:
@@ -237,7 +341,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def first_and_last(lines: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:
     """The loss of the first step, and the mean of the last tenth of the steps; None where there are none."""
-    losses = [line["loss"] for line in lines]
+    losses = [line["loss"] for line in lines if "loss" in line]
     tail = losses[-max(1, len(losses) // 10) :]
     return (losses[0], sum(tail) / len(tail)) if losses else (None, None)
 

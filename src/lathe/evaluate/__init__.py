@@ -9,5 +9,6 @@ Same items, same scorer, same limit on the length of an answer. A repeated call 
 """
 
 from lathe.evaluate.stage import evaluate, regrade
+from lathe.evaluate.while_training import measure_of
 
-__all__ = ["evaluate", "regrade"]
+__all__ = ["evaluate", "measure_of", "regrade"]

@@ -21,6 +21,7 @@ from lathe.records import (
     Arm,
     DataFinding,
     Example,
+    FileHash,
     Generation,
     LockedRecipe,
     Message,
@@ -28,8 +29,9 @@ from lathe.records import (
     Side,
     digest,
 )
-from lathe.runs import RunFolder, appending, commit_rows, file_sha256, read_rows
+from lathe.runs import RunFolder, appending, commit_rows, file_sha256, hashed_files, read_rows
 from lathe.text import render, tokenizer
+from lathe.text.tokenizer import Tokenizer
 
 MODEL_ARMS = ("base-zero", "base-few", "tuned")
 
@@ -74,6 +76,28 @@ class Answers:
     findings: tuple[DataFinding, ...] = ()
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of every row and of its right answer, by side; and how long an answer may be, which follows from them."""
+
+    rows: Mapping[Side, list[int]]
+    gold: Mapping[Side, list[int]]
+    limits: prompts.AnswerLimits
+
+
+def lengths_of(tok: Tokenizer, rows: Rows, task: Task, max_new_tokens: int | None) -> Lengths:
+    """Encodes the rows of all sides. max_new_tokens: as the recipe says."""
+    encoded = {side: render.encode_all(tok, rows.sides[side]) for side in SIDES}
+    gold = {side: [len(one.ids) - one.num_prompt for one in encoded[side]] for side in SIDES}
+    limits = prompts.answer_limits(
+        [example for side in SIDES for example in rows.sides[side]],
+        [tokens for side in SIDES for tokens in gold[side]],
+        task.slices,
+        max_new_tokens,
+    )
+    return Lengths({side: [len(one.ids) for one in encoded[side]] for side in SIDES}, gold, limits)
+
+
 def ask_rule(asking: Measurement) -> Answers:
     """Answers of the task's best rule. Raises InputError where the task has none."""
     task, rows = asking.task, asking.rows
@@ -93,29 +117,19 @@ def ask_rule(asking: Measurement) -> Answers:
 def ask_model(asking: Measurement) -> Answers:
     """Answers of the base or of the tuned model. Raises Unavailable, InputError and Refused as the runtime does."""
     recipe, rows = asking.locked.recipe, asking.rows
-    model = asking.model or Model(
-        Path(asking.locked.base_folder), asking.run.adapter if asking.arm == "tuned" else None
-    )
+    model = asking.model or Model.of(asking.locked, asking.run.adapter if asking.arm == "tuned" else None)
     tok = tokenizer.load(model.base_folder)
-    encoded = {side: render.encode_all(tok, rows.sides[side]) for side in SIDES}
-    gold = {side: [len(one.ids) - one.num_prompt for one in encoded[side]] for side in SIDES}
-    limits = prompts.answer_limits(
-        [example for side in SIDES for example in rows.sides[side]],
-        [tokens for side in SIDES for tokens in gold[side]],
-        asking.task.slices,
-        recipe.evaluate.max_new_tokens,
-    )
+    lengths = lengths_of(tok, rows, asking.task, recipe.evaluate.max_new_tokens)
     k = recipe.evaluate.few_shot if asking.arm == "base-few" else 0
     context = tok.max_tokens if model.endpoint is None else None
 
     def rendered(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
         return render.prompts(tok, conversations)
 
-    lengths = [len(one.ids) for one in encoded["train"]]
-    candidates = prompts.choose_shots(rows.sides["train"], lengths, asking.task.slices, k)
+    candidates = prompts.choose_shots(rows.sides["train"], lengths.rows["train"], asking.task.slices, k)
     questions = [*rows.sides["validation"], *rows.sides["test"]]
-    shots = prompts.shots_that_fit(candidates, questions, rendered, limits, context)
-    asked = prompts.ask(asking.examples, shots, gold[asking.side], rendered, limits, context)
+    shots = prompts.shots_that_fit(candidates, questions, rendered, lengths.limits, context)
+    asked = prompts.ask(asking.examples, shots, lengths.gold[asking.side], rendered, lengths.limits, context)
     settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
     predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked))
     return Answers(
@@ -178,13 +192,20 @@ def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:
     return begun
 
 
+def _base_files(asking: Measurement, model: Model) -> Sequence[FileHash]:
+    """Of the run's own base as it was locked; of another folder, which is a shipped one, as it lies there."""
+    own = model.base_folder == Path(asking.locked.base_folder)
+    return asking.locked.base_files if own else hashed_files(model.base_folder)
+
+
 def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
     """Hash of all that the answers depend on."""
     adapter = sorted(model.adapter_folder.glob("*.*")) if model.adapter_folder else []
     return digest(
         {
-            "base": sorted((Path(file.path).name, file.sha256) for file in asking.locked.base_files),
+            "base": sorted((Path(file.path).name, file.sha256) for file in _base_files(asking, model)),
             "adapter": [(file.name, file_sha256(file)) for file in adapter],
+            "quantised": model.quantised,
             "gguf": file_sha256(model.gguf_file) if model.gguf_file else None,
             "endpoint": [model.endpoint.url, model.endpoint.model] if model.endpoint else None,
             "prompts": asked.prompt_hash,

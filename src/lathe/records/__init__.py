@@ -29,6 +29,7 @@ from lathe.records.recipe import (
     SchemaSpec,
     Split,
     TrainSpec,
+    ValidateSpec,
 )
 from lathe.records.results import (
     Arm,
@@ -45,6 +46,7 @@ from lathe.records.results import (
     Score,
     TrainJob,
     TrainResult,
+    Validation,
 )
 from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, RunRecord, ShippedFile, Status
 
@@ -55,6 +57,6 @@ __all__ = [
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
     "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",
     "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
-    "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "Verification", "Written",
-    "canonical", "digest",
+    "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "ValidateSpec",
+    "Validation", "Verification", "Written", "canonical", "digest",
 ]  # fmt: skip

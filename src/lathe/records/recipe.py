@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lathe.records.base import Record, StageRecord, Written
+from lathe.records.teacher import TeacherSpec
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -34,12 +35,13 @@ class DataSpec(Written):
 
     source: str | None = Field(
         None,
-        description="`lathe:NAME` for a generated corpus, `hub:ORG/NAME` for a data set of the Hub, else a file or folder of rows",
+        description="`lathe:NAME` for a generated corpus, `hub:ORG/NAME` for a data set of the Hub, `teacher` for the rows of the "
+        "recipe's teacher, else a file or folder of rows",
     )
     rows: Count = Field(2000, description="rows to generate; only for a generated corpus")
     seed: int = Field(0, description="seed of the generated corpus")
     split: Split = Field(default_factory=lambda: Split())
-    train: str | None = Field(None, description="file of training rows, instead of `source`")
+    train: str | None = Field(None, description="file of training rows, or `teacher`, instead of `source`")
     validation: str | None = Field(None, description="file of validation rows; a share of train where it is not given")
     test: str | None = Field(None, description="file of test rows; a share of train where it is not given")
     fields: dict[str, str] = Field(
@@ -101,6 +103,34 @@ class Method(Written):
         "all-linear", description="module names that get an adapter; all-linear = every linear layer but the head"
     )
 
+    @property
+    def quantised(self) -> bool:
+        """Whether the base is held in 4 bits, wherever the run trains or asks a model of it."""
+        return self.kind == "qlora"
+
+
+class ValidateSpec(Written):
+    """Validation rows answered while training: the weights that answer them best are kept, and training may end in time."""
+
+    every: Count | None = Field(
+        None,
+        description="optimiser steps from one validation to the next, and one at the end; None = no validation, and the last "
+        "weights are kept",
+    )
+    rows: Count = Field(
+        64, description="validation rows that are answered, the same ones each time, evenly spread over all"
+    )
+    patience: Count | None = Field(
+        None,
+        description="training ends after so many validations in a row without a better primary metric, counted once it is above "
+        "zero; None = it takes all steps",
+    )
+    stop_on_collapse: bool = Field(
+        False,
+        description="whether training ends where the answers collapse: all empty, all cut, or the primary metric back at zero. A "
+        "collapse is reported in any case",
+    )
+
 
 class TrainSpec(Written):
     """How it is trained. A step is a set of examples; memory is bounded by the token budget, not by the step."""
@@ -127,6 +157,7 @@ class TrainSpec(Written):
         description="processes that share the rows of a step, and the threads; on a CPU two are faster than one for models "
         "of a few million parameters",
     )
+    validate_: ValidateSpec = Field(default_factory=lambda: ValidateSpec(), alias="validate")
 
 
 class EvaluateSpec(Written):
@@ -189,6 +220,9 @@ class Recipe(Written):
     base: str = Field(description="lathe:nano, a folder of safetensors, or a Hub id")
     task: str = Field(description="what a right answer is: json_extraction ...")
     data: DataSpec
+    teacher: TeacherSpec | None = Field(
+        None, description="a model that writes rows, for data.train or data.source; None = the rows are there"
+    )
     schema_: SchemaSpec = Field(default_factory=lambda: SchemaSpec(), alias="schema")
     method: Method = Field(default_factory=lambda: Method())
     train: TrainSpec = Field(default_factory=lambda: TrainSpec())
@@ -224,6 +258,9 @@ class LockedRecipe(StageRecord):
     )
     base_revision: str | None = Field(None, description="commit of a Hub id; None for a folder")
     data_files: tuple[FileHash, ...] = Field((), description="data files and schema files, as found")
+    taught: FileHash | None = Field(
+        None, description="the rows of the recipe's teacher, a file of the run folder; None = it has none, or was not asked yet"
+    )
     packages: dict[str, str] = Field(default_factory=dict, description="versions of lathe and of what decides results")
 
     @property

@@ -26,6 +26,38 @@ class TrainJob(Record):
     job_hash: str = Field(description="hash of all inputs; a checkpoint of another job is not continued")
 
 
+class Score(Record):
+    """A metric over a set of items."""
+
+    metric: str
+    value: float | None = Field(description="None = not measured")
+    low: float | None = None
+    high: float | None = None
+    n: int = Field(description="items that count")
+    not_measured: int = 0
+    method: str = Field("", description="how the interval was made: wilson, bootstrap, exact")
+    kind: Literal["proportion", "mean", "macro_f1", "micro_f1", "amount", "ratio", "single"] = Field(
+        "mean",
+        description="proportion: yes or no for each item; mean: a task's number for each item; "
+        "macro_f1, micro_f1: F1 over the set, from the items' counts by class; amount: seconds or tokens for each item; ratio: sum "
+        "over sum; single: one number for the whole arm, without an interval",
+    )
+    higher_is_better: bool = True
+
+
+class Validation(Record):
+    """The weights after one step, measured by their answers to the slice of the validation rows."""
+
+    step: int = Field(description="optimiser steps taken")
+    score: Score = Field(description="the task's primary metric on the slice")
+    answers: int = Field(description="rows that were asked")
+    empty: int = Field(description="answers without any text")
+    cut: int = Field(description="answers cut at the limit on new tokens")
+    new_tokens: int
+    seconds: float = Field(description="wall seconds, writing and loading the weights included")
+    collapse: str = Field("", description="why these answers say nothing any more; empty where that is not so")
+
+
 class TrainResult(StageRecord):
     """What training did."""
 
@@ -43,7 +75,16 @@ class TrainResult(StageRecord):
         None,
         description="what all steps would take by the rate of the first ones (the very first left out); said after them",
     )
-    stop: Literal["done", "early"] = "done"
+    stop: Literal["done", "early", "collapsed"] = Field(
+        "done", description="done: all steps were taken; early: patience ended training; collapsed: the answers did"
+    )
+    validations: tuple[Validation, ...] = Field(
+        (), description="every measurement of the weights on validation rows while they were trained, in order"
+    )
+    chosen_step: int | None = Field(
+        None, description="step whose weights are the adapter; None = the last one, nothing was validated"
+    )
+    chosen_why: str = Field("", description="why those weights and no others, with the numbers")
     device: str = "cpu"
     precision: str = "fp32"
     step_kind: str = Field(
@@ -125,25 +166,6 @@ class ProbedItem(Record):
     values: dict[str, float | None]
     reason: str = ""
     id: str = Field("", description="item; empty on disk, where several items may share what was done")
-
-
-class Score(Record):
-    """A metric over a set of items."""
-
-    metric: str
-    value: float | None = Field(description="None = not measured")
-    low: float | None = None
-    high: float | None = None
-    n: int = Field(description="items that count")
-    not_measured: int = 0
-    method: str = Field("", description="how the interval was made: wilson, bootstrap, exact")
-    kind: Literal["proportion", "mean", "macro_f1", "micro_f1", "amount", "ratio", "single"] = Field(
-        "mean",
-        description="proportion: yes or no for each item; mean: a task's number for each item; "
-        "macro_f1, micro_f1: F1 over the set, from the items' counts by class; amount: seconds or tokens for each item; ratio: sum "
-        "over sum; single: one number for the whole arm, without an interval",
-    )
-    higher_is_better: bool = True
 
 
 class EvalReport(StageRecord):

@@ -60,8 +60,8 @@ def learning_rate(step: int, num_steps: int, warmup: int, train: TrainSpec) -> f
     return train.learning_rate
 
 
-def checkpoint_steps(num_steps: int, every: int) -> tuple[int, ...]:
-    """Numbers of done steps at which a checkpoint is written: each multiple of `every`, and always the end."""
+def marked_steps(num_steps: int, every: int) -> tuple[int, ...]:
+    """Numbers of done steps after which something is done: each multiple of `every`, and always the end."""
     if num_steps == 0:
         return ()
     return (*range(every, num_steps, every), num_steps)
@@ -98,7 +98,13 @@ class StepPlan:
     @cached_property
     def checkpoint_steps(self) -> tuple[int, ...]:
         """Numbers of done steps after which a checkpoint is written; the last is `num_steps`."""
-        return checkpoint_steps(self.num_steps, self.train.checkpoint_every)
+        return marked_steps(self.num_steps, self.train.checkpoint_every)
+
+    @cached_property
+    def validation_steps(self) -> tuple[int, ...]:
+        """Numbers of done steps after which the weights are measured; empty where the recipe does not ask for it."""
+        every = self.train.validate_.every
+        return () if every is None else marked_steps(self.num_steps, every)
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of step `step` (from 0)."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lathe.contracts import Ability, Progress, Trainer
+from lathe.contracts import Ability, Measure, Progress, Told, Trainer, Validates
 from lathe.errors import InputError
 from lathe.processes import usable_cores
 
@@ -16,24 +18,31 @@ if TYPE_CHECKING:
 
     from lathe.engine.devices import Precision
     from lathe.engine.step import Step
-    from lathe.records import TrainJob, TrainResult
+    from lathe.records import TrainJob, TrainResult, Validation
     from lathe.schedule.steps import StepPlan
 
 _SAMPLE_TOKENS = 512
 PACKAGES = ("torch", "transformers", "peft", "safetensors")
 
 
-class Native(Trainer):
+class Native(Trainer, Validates):
     def ability(self) -> Ability:
         return Ability.with_packages(*PACKAGES)
 
     def train(self, job: TrainJob, progress: Progress) -> TrainResult:
+        return self._train(job, None, progress)
+
+    def train_validated(self, job: TrainJob, measure: Measure, progress: Progress) -> TrainResult:
+        return self._train(job, measure, progress)
+
+    def _train(self, job: TrainJob, measure: Measure | None, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
         from lathe.engine import devices, loop, model, step
         from lathe.engine.fused import choice
         from lathe.engine.step_in_processes import StepInProcesses, helpers
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.runs import commit_folder
+        from lathe.schedule import validating
         from lathe.schedule.steps import steps
         from lathe.text.tokens import TokenSet
 
@@ -67,9 +76,14 @@ class Native(Trainer):
                 line.send(partial(_helper, job, precision, kind))
             shared = StepInProcesses(take, model.trainable(net), lines)
             computed = {"precision": precision, "step": kind}
-            course = loop.fit(loop.Fit(net, tokens, plan, out, job.job_hash, shared, computed, device), progress)
+            measured = None if measure is None else partial(_measured, measure, net, base_folder, out)
+            work = loop.Fit(net, tokens, plan, out, job.job_hash, shared, computed, device, measured)
+            course = loop.fit(work, progress)
             commit_folder(out / "adapter", lambda folder: model.write_result(net, base_folder, folder))
             trainable = sum(part.numel() for part in model.trainable(net).values())
+        if course.stop != "done":
+            plan = steps(tokens.lengths, train.model_copy(update={"max_steps": course.step}), job.seed)
+        kept = validating.best(course.validations)
         first_loss, last_loss = loop.first_and_last(loop.read_metrics(out / "metrics.jsonl"))
         return TrainResult(
             inputs=job.job_hash,
@@ -83,6 +97,10 @@ class Native(Trainer):
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
             forecast_seconds=course.forecast_seconds,
+            stop=course.stop,
+            validations=tuple(course.validations),
+            chosen_step=kept.step if kept else course.step if course.validations else None,
+            chosen_why=validating.why(course.validations, course.stop, course.step) if course.validations else "",
             device=str(device),
             precision=precision,
             step_kind=kind,
@@ -101,6 +119,22 @@ def _ready(job: TrainJob, precision: Precision, device: torch.device) -> nn.Modu
     register_attention()
     method = Method.model_validate(job.method)
     return model.load_for_training(Path(job.base_folder), method, job.seed, precision, device, attention=ATTENTION)
+
+
+def _measured(measure: Measure, net: nn.Module, base: Path, out: Path, step: int, told: Told) -> Validation:
+    """The weights as they are, written as the result would be and read as every arm is. The folder is gone afterwards; what a
+    killed process left of it is swept with other leftovers."""
+    from lathe.engine import model
+    from lathe.runs import storage
+
+    folder = out / f".step-{step:06d}.{os.getpid()}.tmp"
+    try:
+        with storage(folder):
+            folder.mkdir()
+            model.write_result(net, base, folder)
+        return measure(folder, step, told)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _helper(job: TrainJob, precision: Precision, kind: str) -> tuple[Step, dict[str, nn.Parameter]]:
