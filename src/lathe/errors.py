@@ -6,6 +6,7 @@
     │   ├── DataError              2  a row or file of a data set, with file and line
     │   └── TaskMismatch           2  the rows do not fit the task that the recipe names
     ├── Diverged                   1  NaN or infinity in loss or gradient
+    ├── OverBudget                 1  the next request could cost more than a person allowed
     ├── Unavailable               69  a Hub, endpoint or package that is needed is not there
     ├── RunInUse                  73  another process holds the run folder
     ├── StorageError              74  disk full, read-only, I/O error
@@ -110,6 +111,12 @@ class TaskMismatch(InputError):
 
 class Diverged(LatheError):
     """Loss or gradient became NaN or infinite; the weights before the step are kept."""
+
+    exit_code = Exit.NO
+
+
+class OverBudget(LatheError):
+    """A paid request was not sent, since it could cost more than is left; what was paid for is kept."""
 
     exit_code = Exit.NO
 

@@ -6,6 +6,7 @@ old content or the new, never half. The record that says "this stage is done" is
     runs/2026-11-20T0815-edge-json-3f9c1a/
       recipe.yaml recipe.lock.json run.json journal.jsonl doctor.json plan.json
       data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
+              and of a teacher: answers.jsonl taught.jsonl refused.jsonl teacher.json
       train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
       eval/ARM/ predictions.jsonl report.json, and what the task writes for other tools
       decision.json bundle/ withheld/ bundle.json MODEL_CARD.md CARD.json report.html report.json digests.json
@@ -244,6 +245,25 @@ class RunFolder:
         return self.path / "data" / "manifest.json"
 
     @property
+    def teacher_record(self) -> Path:
+        return self.path / "data" / "teacher.json"
+
+    @property
+    def taught(self) -> Path:
+        """The rows of the recipe's teacher that passed all checks."""
+        return self.path / "data" / "taught.jsonl"
+
+    @property
+    def refused(self) -> Path:
+        """Its rows that did not, each with the reason."""
+        return self.path / "data" / "refused.jsonl"
+
+    @property
+    def teacher_answers(self) -> Path:
+        """Every answer of the teacher, as it came; the file only grows."""
+        return self.path / "data" / "answers.jsonl"
+
+    @property
     def train(self) -> Path:
         return self.path / "train"
 
@@ -279,6 +299,11 @@ class RunFolder:
 
     def eval_report(self, arm: str, side: str = "test") -> Path:
         return self.path / "eval" / arm / ("report.json" if side == "test" else f"report.{side}.json")
+
+    @property
+    def form_effect(self) -> Path:
+        """What it changes to hold the models' answers to a form."""
+        return self.path / "eval" / "form.json"
 
     def answers(self, name: str, arm: str, side: str = "test") -> Path:
         """A file in which the answers of an arm leave for other tools, by the name that the task gives it."""
@@ -390,25 +415,32 @@ class RunFolder:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the folder for this process. Raises RunInUse naming the holder. A killed holder's lock is free at once."""
-        path = self.path / ".lock"
-        with storage(path):
-            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - the lock lives as long as the handle
-        try:
-            if not _flock(file):
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise RunInUse(
-                    f"{self.path} is in use by {holder}",
-                    hint="Wait for it, or stop it; the same command then continues.",
-                )
-            file.truncate(0)
-            file.write(
-                f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}"
-            )
-            file.flush()
+        with alone(self.path, self.path / ".lock"):
             yield
-        finally:
-            file.close()
+
+
+@contextlib.contextmanager
+def alone(what: Path, lock: Path) -> Iterator[None]:
+    """Holds `what` for this process by a lock file. Raises RunInUse naming the holder. A killed holder's lock is free at once."""
+    with storage(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = open(lock, "a+", encoding="utf-8")  # noqa: SIM115 - the lock lives as long as the handle
+    try:
+        if not _flock(file):
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RunInUse(
+                f"{what} is in use by {holder}",
+                hint="Wait for it, or stop it; the same command then continues.",
+            )
+        file.truncate(0)
+        file.write(
+            f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}"
+        )
+        file.flush()
+        yield
+    finally:
+        file.close()
 
 
 def _flock(file: IO[str]) -> bool:

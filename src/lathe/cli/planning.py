@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lathe.pipeline import Run
     from lathe.plan.fit import Fitted
     from lathe.records import MachineForecast, Plan
+    from lathe.records.teacher import TeachForecast
 
 
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -25,6 +26,9 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
     catalogue, names = _machines(args.on)
     run = verbs.start(args, screen, weights=False)
+    forecast = run.teaching()
+    if forecast is not None:
+        return _plan_of_teaching(run, forecast, screen)
     record = _planned(run, screen)
     there: tuple[MachineForecast, ...] = ()
     fitted: dict[str, Fitted | None] = {}
@@ -53,6 +57,17 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
             tables.fitted(screen, fitted)
     fits = any(one.fits for one in there) if names else record.fits()
     return Exit.DONE if fits else Exit.NO
+
+
+def _plan_of_teaching(run: Run, forecast: TeachForecast, screen: Screen) -> Exit:
+    """What the rows may cost that are to be asked for; the rest can be planned once they are there."""
+    if screen.as_json:
+        screen.document(
+            {"run": str(run.folder.path), "fits": forecast.affordable(), "teacher": forecast.dump(), "plan": None}
+        )
+    else:
+        tables.teaching(screen, forecast)
+    return Exit.DONE if forecast.affordable() else Exit.NO
 
 
 def _planned(run: Run, screen: Screen) -> Plan:

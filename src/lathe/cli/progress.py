@@ -126,4 +126,4 @@ class Listener:
 
 def stage_label(stage: str) -> str:
     """The name under which a stage is shown: its noun, where it has one."""
-    return {"prepare": "data", "doctor": "machine"}.get(stage, stage)
+    return {"prepare": "data", "doctor": "machine", "teach": "teacher"}.get(stage, stage)

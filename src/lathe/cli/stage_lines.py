@@ -17,6 +17,7 @@ from lathe.records import (
     StageRecord,
     TrainResult,
 )
+from lathe.records.teacher import TeachForecast, TeachRecord
 from lathe.report import figures
 
 SAID_ALOUD = ("layout", "left_out")
@@ -32,10 +33,14 @@ class Line:
     remarks: tuple[str, ...] = ()
 
 
-def line(record: StageRecord) -> Line | None:
+def line(record: StageRecord | TeachForecast) -> Line | None:
     """The line of a finished stage; None for stages whose result is shown elsewhere (decide, report)."""
     if isinstance(record, DoctorReport):
         return Line("machine", machine(record), tuple(f"{c.name}: {c.detail}" for c in record.capabilities if not c.ok))
+    if isinstance(record, TeachForecast):
+        return Line("teacher", teaching(record), tuple(finding.message for finding in record.findings))
+    if isinstance(record, TeachRecord):
+        return Line("teacher", taught(record))
     if isinstance(record, Manifest):
         said = [f for f in record.findings if f.level != "info" or f.id in SAID_ALOUD]
         remarks = tuple(f.message if f.level == "info" else f"{f.level}: {f.message}" for f in said)
@@ -62,6 +67,35 @@ def machine(report: DoctorReport) -> str:
         parts.append(f"{figures.size(found['memory_bytes'])} memory{free}")
     gpus = found.get("gpus") or []
     parts.append(" + ".join(str(g.get("name", g) if isinstance(g, dict) else g) for g in gpus) if gpus else "no GPU")
+    return " · ".join(parts)
+
+
+def teaching(forecast: TeachForecast) -> str:
+    """`40 requests to big-model at api.example.com for 200 rows · about 0.12 (0.05 to 0.60), at most 2`"""
+    asked = f"{figures.counted(forecast.requests, 'request')} to {forecast.model} at {forecast.host}"
+    parts = [f"{asked} for {figures.counted(forecast.rows, 'row')}"]
+    if forecast.kept:
+        parts.append(f"{figures.counted(forecast.kept, 'answer')} there already")
+    if forecast.cost is None:
+        tokens = forecast.prompt_tokens.value + forecast.new_tokens.value
+        return " · ".join([*parts, f"about {figures.count(tokens)} tokens", "no prices are known"])
+    low, value, high = (figures.money(each) for each in (forecast.cost.low, forecast.cost.value, forecast.cost.high))
+    limit = "no limit" if forecast.max_cost is None else f"at most {figures.money(forecast.max_cost)}"
+    return " · ".join([*parts, f"about {value} ({low} to {high}), {limit}"])
+
+
+def taught(record: TeachRecord) -> str:
+    """`200 rows by big-model at api.example.com · 12 refused · 44 answers, 4 asked for now · 61,200 tokens · cost 0.11`"""
+    parts = [f"{figures.counted(record.rows, 'row')} by {record.model} at {record.host}"]
+    if record.refused:
+        parts.append(f"{figures.count(sum(record.refused.values()))} refused")
+    answers = figures.counted(record.requests, "answer")
+    parts.append(
+        answers if record.sent == record.requests else f"{answers}, {figures.count(record.sent)} asked for now"
+    )
+    parts.append(f"{figures.count(record.prompt_tokens + record.new_tokens)} tokens")
+    if record.cost is not None:
+        parts.append(f"cost {figures.money(record.cost)}")
     return " · ".join(parts)
 
 

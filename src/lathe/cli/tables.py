@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lathe.plan.fit import Fitted
     from lathe.plan.foreign import Exported
     from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status
+    from lathe.records.teacher import TeachForecast
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
 WHISKER_WIDTH = 25
@@ -124,6 +125,35 @@ def plan(screen: Screen, record: Plan) -> None:
     screen.table(["planned", "", ""], rows, right=(1,))
     for finding in record.findings:
         screen.line(f"  {finding.id}: {finding}", "yellow")
+
+
+def teaching(screen: Screen, forecast: TeachForecast) -> None:
+    """What asking a teacher may take, by the length of what is sent and how long answers may be."""
+    from lathe.report import figures
+
+    prompt, new, cost = forecast.prompt_tokens, forecast.new_tokens, forecast.cost
+    rows = [
+        ["rows wanted", figures.count(forecast.rows), "invented" if forecast.invents else "answers to texts"],
+        ["requests", figures.count(forecast.requests), f"{figures.counted(forecast.kept, 'answer')} there already"],
+        ["tokens to read", figures.count(prompt.value), f"{figures.count(prompt.low)} to {figures.count(prompt.high)}"],
+        ["tokens to write", figures.count(new.value), f"{figures.count(new.low)} to {figures.count(new.high)}"],
+    ]
+    if cost is None:
+        rows.append(["cost", "not known", "teacher.price_per_million names no prices"])
+    else:
+        ends = f"{figures.money(cost.low)} to {figures.money(cost.high)}"
+        limit = (
+            "no teacher.max_cost"
+            if forecast.max_cost is None
+            else f"teacher.max_cost {figures.money(forecast.max_cost)}"
+        )
+        spent = f", {figures.money(forecast.spent)} spent" if forecast.spent else ""
+        verdict = "" if forecast.affordable() else ": DOES NOT FIT"
+        rows.append(["cost", figures.money(cost.value), f"{ends}, {limit}{spent}{verdict}"])
+    screen.table([f"{forecast.model} at {forecast.host}", "", ""], rows, right=(1,))
+    for finding in forecast.findings:
+        screen.line(f"  {finding.id}: {finding.message}", "yellow")
+    screen.line("  Nothing was sent. lathe prepare and lathe run ask for the rows; then the rest can be planned.")
 
 
 def bare(screen: Screen, said: Mapping[str, Any]) -> None:

@@ -10,9 +10,11 @@ conversations/   rows of every layout -> conversations -> tokens
 findings/        what is wrong with rows, one by one and all together
 duplicates/      rows that stand twice, or nearly
 baselines/       rules without a model, and the labels that they make look wrong
+teaching/        rows that a bigger model writes
 preparing/       examples on three sides, what is kept of each, what is said of them
 """
 
 from lathe.data.stage import prepare
+from lathe.data.teaching import forecast, intact, teach
 
-__all__ = ["prepare"]
+__all__ = ["forecast", "intact", "prepare", "teach"]

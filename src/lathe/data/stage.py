@@ -28,6 +28,7 @@ from lathe.data.preparing.spool import SIDES, Spool
 from lathe.errors import DataError
 from lathe.records import DataFinding, LockedRecipe, Manifest, SideCount
 from lathe.records.data import Suspect
+from lathe.records.teacher import TeachRecord
 from lathe.runs import RunFolder, commit_rows, committed, storage, sync_folder
 
 
@@ -45,10 +46,11 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(".*.tmp"):  # of a process that was killed; the run's lock keeps others out
             left_over.unlink()
+    taught = (run.taught, run.load(run.teacher_record, TeachRecord)) if run.teacher_record.is_file() else None
     against = [Path(run) for run in locked.recipe.data.against]
     with Spool(folder) as spool, contextlib.closing(EarlierRows(against)) as earlier:
         intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
-        intake.read(locked, progress)
+        intake.read(locked, progress, taught)
         judged = judge(spool.columns(), intake.sources, earlier)
         refuse_empty(judged, locked)
         found = suspects(intake)
@@ -67,7 +69,12 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         rejected=len(intake.rejected),
         dropped_from_train=len(judged.dropped),
         seen_before=seen_before,
-        findings=(*intake.findings(), *judged.findings, *label_findings(found, len(intake.sample))),
+        findings=(
+            *intake.findings(),
+            *(teacher_findings(locked, taught[1]) if taught is not None and locked.recipe.teacher is not None else ()),
+            *judged.findings,
+            *label_findings(found, len(intake.sample)),
+        ),
         suspects=found,
         seconds=time.monotonic() - start,
     )
@@ -106,6 +113,19 @@ def label_findings(found: Sequence[Suspect], rows: int) -> list[DataFinding]:
     tally = Tally()
     note_suspects(tally, found)
     return tally.findings(rows)
+
+
+def teacher_findings(locked: LockedRecipe, record: TeachRecord) -> tuple[DataFinding, ...]:
+    """What a person should know of a teacher's rows."""
+    if locked.recipe.data.test is not None:
+        return record.findings
+    measured = DataFinding(
+        id="teacher_test",
+        level="warning",
+        message=f"the answers of the test rows are those of {record.model}: a score says how like it a model is, not how right",
+        hint="Name a file of rows that people answered, with data.train: teacher and data.test: FILE.",
+    )
+    return (*record.findings, measured)
 
 
 def write(run: RunFolder, spool: Spool, judged: Judged) -> dict[str, SideCount]:

@@ -38,6 +38,13 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def money(amount: float) -> str:
+    """In whatever currency: 12.3 -> `12.30`, 0.0123 -> `0.012`, 0.0000041 -> `< 0.0001`, 0 -> `0`"""
+    if amount == 0 or amount >= 1:
+        return f"{amount:,.2f}" if amount else "0"
+    return f"{amount:.2g}" if amount >= 1e-4 else "< 0.0001"
+
+
 def size(num_bytes: float) -> str:
     """Decimal units: 1_230_000 -> `1.2 MB`"""
     for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -181,6 +181,9 @@ def follow(node: Json, schema: Json) -> Json:
     if "$ref" in node:
         target = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
         return follow({**target, **{key: value for key, value in node.items() if key != "$ref"}}, schema)
+    branches = [branch for branch in node.get("anyOf", ()) if "$ref" in branch]
+    if len(branches) == 1:
+        return follow({**branches[0], **{key: value for key, value in node.items() if key != "anyOf"}}, schema)
     return node
 
 

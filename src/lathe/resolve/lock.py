@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from lathe.files import answers_of, row_files, schema_files
 from lathe.hub import dataset, is_dataset
 from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
+from lathe.records.teacher import TEACHER, TeacherSpec
 from lathe.resolve.base import base_files, find_base, weight_sizes
 from lathe.runs import RunFolder, file_sha256
 
@@ -30,6 +31,8 @@ PACKAGES = {
     "jsonschema": "jsonschema",
 }
 """Packages whose version can change a result, by the name that the record shows."""
+QUANTISED_PACKAGES = {"bitsandbytes": "bitsandbytes"}
+"""The same of a run that holds its base in 4 bits."""
 
 
 def lock(
@@ -45,10 +48,12 @@ def lock(
     base = find_base(recipe.base, recipe_folder, weights=weights)
     data = absolute_data(recipe.data, recipe_folder)
     data = data.model_copy(update={"against": tuple(dict.fromkeys((*data.against, *grew_out_of(base.folder))))})
+    teacher = absolute_teacher(recipe.teacher, recipe_folder)
     schema = recipe.schema_
     if schema.from_ is not None:
         schema = schema.model_copy(update={"from_": str(data_path(schema.from_, recipe_folder))})
     files = [path for place in origins(data) for path in row_files(Path(place))]
+    files += [path for place in taught_with(teacher) for path in row_files(Path(place))]
     files += [trained_rows(Path(run)) for run in data.against]
     rows = tuple(hashed(part) for path in files for part in (path, answers_of(path)) if part is not None)
     check_mirror(recipe.data, recipe_folder, rows)
@@ -61,20 +66,40 @@ def lock(
         stand = ()
     return LockedRecipe(
         inputs=inputs,
-        recipe=recipe.model_copy(update={"data": data, "schema_": schema}),
+        recipe=recipe.model_copy(update={"data": data, "schema_": schema, "teacher": teacher}),
         base_folder=str(base.folder),
         base_files=tuple(sorted((*stand, *base_files(base.folder, weights=weights)), key=lambda file: file.path)),
         unread_weight_bytes=sum(unread.values()),
         base_revision=base.revision,
         data_files=(*rows, *(hashed(path) for path in schemas)),
-        packages=packages(),
+        packages=packages(PACKAGES | QUANTISED_PACKAGES if recipe.method.quantised else PACKAGES),
     )
 
 
 def origins(data: DataSpec) -> list[str]:
-    """Files and folders of rows that a recipe names; generated corpora are left out."""
+    """Files and folders of rows that a recipe names; generated corpora and the teacher's rows are left out."""
     named = (data.source, data.train, data.validation, data.test)
-    return [place for place in named if place is not None and not place.startswith("lathe:")]
+    return [place for place in named if place is not None and is_place(place)]
+
+
+def is_place(said: str) -> bool:
+    """Whether a recipe's word for an origin of rows is a place where files are."""
+    return not said.startswith("lathe:") and said != TEACHER
+
+
+def taught_with(teacher: TeacherSpec | None) -> list[str]:
+    """Files that a teacher is asked with."""
+    return [place for place in (teacher.inputs, teacher.seeds) if place is not None] if teacher is not None else []
+
+
+def absolute_teacher(teacher: TeacherSpec | None, recipe_folder: Path) -> TeacherSpec | None:
+    """The teacher with absolute paths."""
+    if teacher is None:
+        return None
+    said = {key: getattr(teacher, key) for key in ("inputs", "seeds", "answers")}
+    return teacher.model_copy(
+        update={key: str(data_path(place, recipe_folder)) for key, place in said.items() if place is not None}
+    )
 
 
 def absolute_data(data: DataSpec, recipe_folder: Path) -> DataSpec:
@@ -82,7 +107,7 @@ def absolute_data(data: DataSpec, recipe_folder: Path) -> DataSpec:
     changed: dict[str, object] = {"against": tuple(str(data_path(place, recipe_folder)) for place in data.against)}
     for key in ("source", "train", "validation", "test"):
         place = getattr(data, key)
-        if place is not None and not place.startswith("lathe:"):
+        if place is not None and is_place(place):
             changed[key] = str(data_path(place, recipe_folder))
     return data.model_copy(update=changed)
 
@@ -141,10 +166,10 @@ def hashed(path: Path) -> FileHash:
     return FileHash(path=str(path), sha256=file_sha256(path), num_bytes=path.stat().st_size)
 
 
-def packages() -> dict[str, str]:
+def packages(deciding: Mapping[str, str]) -> dict[str, str]:
     """Versions of Python and of the packages that decide results; a package that is not installed is left out."""
     found = {"python": platform.python_version()}
-    for name, distribution in PACKAGES.items():
+    for name, distribution in deciding.items():
         try:
             found[name] = version(distribution)
         except PackageNotFoundError:

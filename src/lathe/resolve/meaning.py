@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lathe import invariants, plugins
+from lathe import endpoint, invariants, plugins
+from lathe.contracts import Endpoint
 from lathe.errors import InputError
 from lathe.records import Json
+from lathe.records.teacher import TEACHER
 from lathe.resolve.strict_yaml import Path
 
 MEASURED = ("latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes", "truncated_share")
@@ -29,6 +31,7 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     for index, export in enumerate(items(value.get("ship"))):
         yield from unknown(("ship", index), "export", export, plugins.names("exports"))
     yield from corpus_faults(part(value, "data").get("source"), task)
+    yield from teacher_faults(value)
     yield from invariant_faults(part(part(value, "data"), "invariants"))
     for key in ("train", "validation", "test"):
         place = part(value, "data").get(key)
@@ -70,6 +73,28 @@ def corpus_faults(source: Any, task: Any) -> Iterator[Said]:
         fits = f"it makes rows for the task {made_for}" if made_for else "it makes text for pretraining"
         hint = f"Set task: {made_for}, or take rows made for {task}." if made_for else "Use it with `lathe pretrain`."
         yield ("data", "source"), f"{source} does not fit the task {task}: {fits}", hint
+
+
+def teacher_faults(value: dict[str, Json]) -> Iterator[Said]:
+    """Faults of a teacher and of what its rows are for."""
+    data, teacher = part(value, "data"), value.get("teacher")
+    used = [key for key in ("source", "train", "validation", "test") if data.get(key) == TEACHER]
+    for key in used:
+        if key in ("validation", "test"):
+            hint = "A teacher's rows are trained on: data.train, or data.source, which Lathe splits."
+            yield ("data", key), f"got {TEACHER}, expected a file", hint
+        elif teacher is None:
+            yield ("data", key), "the recipe has no part `teacher`", f"Write one; a file of that name is ./{TEACHER}."
+    if not isinstance(teacher, dict):
+        return
+    if not used:
+        yield ("teacher",), "no rows are asked of it", f"Set data.train, or data.source, to {TEACHER}."
+    url, model = teacher.get("endpoint"), teacher.get("model")
+    if isinstance(url, str) and isinstance(model, str):
+        try:
+            endpoint.check(Endpoint(url, model))
+        except InputError as error:
+            yield ("teacher", "endpoint" if model.strip() else "model"), error.message, error.hint
 
 
 def invariant_faults(rules: dict[str, Json]) -> Iterator[Said]:

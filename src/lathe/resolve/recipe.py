@@ -12,6 +12,7 @@ from typing import TypeVar
 from lathe import plugins
 from lathe.errors import Fault, InputError, RecipeError
 from lathe.records import Json, Recipe, Written
+from lathe.records.teacher import TEACHER
 from lathe.resolve import strict_yaml
 from lathe.resolve.faults import check, placed
 from lathe.resolve.meaning import meaning_faults
@@ -19,7 +20,10 @@ from lathe.resolve.strict_yaml import Tree
 
 W = TypeVar("W", bound=Written)
 
-PATH_KEYS = ("data.source", "data.train", "data.validation", "data.test", "schema.from")
+PATH_KEYS = (
+    "data.source", "data.train", "data.validation", "data.test", "schema.from",
+    "teacher.inputs", "teacher.seeds", "teacher.answers",
+)  # fmt: skip
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -68,7 +72,7 @@ def from_here(text: str) -> str:
     key, _, value_text = text.partition("=")
     place = strict_yaml.parse(value_text).value
     is_path = key.strip() in PATH_KEYS or (key.strip() == "base" and isinstance(place, str) and Path(place).is_dir())
-    if not is_path or not isinstance(place, str) or place.startswith(("lathe:", "mirror:", "hub:")):
+    if not is_path or not isinstance(place, str) or place.startswith(("lathe:", "mirror:", "hub:")) or place == TEACHER:
         return text
     return f"{key}={json.dumps(str(Path(place).expanduser().absolute()), ensure_ascii=False)}"
 

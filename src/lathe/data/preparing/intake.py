@@ -45,11 +45,14 @@ class Intake:
     begins_with_mismatch: bool = False
     """whether the first unusable row did not fit the task, rather than could not be read"""
 
-    def read(self, locked: LockedRecipe, progress: Progress) -> None:
-        """Reads everything that the recipe names. Raises DataError or TaskMismatch for more unusable rows than are allowed."""
+    def read(self, locked: LockedRecipe, progress: Progress, taught: source.Taught | None = None) -> None:
+        """Reads everything that the recipe names. taught: the rows of its teacher, where it has one.
+
+        Raises DataError or TaskMismatch for more unusable rows than are allowed.
+        """
         data = locked.recipe.data
         done = limited = 0
-        for origin in source.origins(locked):
+        for origin in source.origins(locked, taught):
             left = None if data.limit is None or not origin.limited else data.limit - limited
             count = self.read_origin(origin, data, left, done, progress)
             done += count

@@ -1,21 +1,24 @@
-"""Where the rows of a recipe come from: generated corpora and files alike, each with the side of its rows where that is decided."""
+"""Where the rows of a recipe come from: corpora, files, a teacher. Each with the side of its rows where that is decided."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
 from lathe.data.preparing.split import side_of
-from lathe.errors import DataError
+from lathe.errors import DataError, InputError
 from lathe.files import answers_of, row_files, schema_files
 from lathe.hub import commit_of
 from lathe.public_sources import by_sha256
 from lathe.records import DataSpec, Json, LockedRecipe, SchemaSpec, Side, Source, TaskSetup
+from lathe.records.teacher import TEACHER, TeachRecord
 from lathe.runs import file_sha256
 
 CORPUS_PREFIX = "lathe:"
+Taught = tuple[Path, TeachRecord]
+"""The file of a teacher's rows, and what is known of them."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,11 @@ class Origin:
         return self.side or side_of(normalised_text, self.validation, self.test)
 
 
-def origins(locked: LockedRecipe) -> list[Origin]:
-    """Everything that the recipe reads, in order. Raises DataError where a file is gone or is not the one that was locked."""
+def origins(locked: LockedRecipe, taught: Taught | None = None) -> list[Origin]:
+    """Everything that the recipe reads, in order. taught: the rows of its teacher, where it has one and they are there.
+
+    Raises DataError where a file is gone or is not the one that was locked, InputError where the teacher was not asked yet.
+    """
     data = locked.recipe.data
     if data.source is not None and data.source.startswith(CORPUS_PREFIX):
         corpus = plugins.load("corpora", data.source.removeprefix(CORPUS_PREFIX))
@@ -51,18 +57,60 @@ def origins(locked: LockedRecipe) -> list[Origin]:
         (data.validation, "validation"),
         (data.test, "test"),
     ]
-    found = []
+    found: list[Origin] = []
     for place, side in named:
-        for path in row_files(Path(place)) if place is not None else []:
-            sha256 = unchanged(path, known)
-            if (answers := answers_of(path)) is not None:
-                unchanged(answers, known)
-            public = by_sha256(sha256)
-            licence, citation = (public.licence, public.citation) if public else (None, None)
-            source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation, revision=commit_of(path))
-            limited = place in (data.source, data.train)
-            found.append(Origin(source, path, side, *shares(data), limited))
+        if place == TEACHER:
+            found += [taught_origin(taught, locked, side), *seed_origins(locked)]
+        elif place is not None:
+            found += file_origins(place, side, data, known)
     return found
+
+
+def file_origins(place: str, side: Side | None, data: DataSpec, known: Mapping[str, str]) -> Iterator[Origin]:
+    """The files of one place. known: sha256 by path."""
+    for path in row_files(Path(place)):
+        sha256 = unchanged(path, known)
+        if (answers := answers_of(path)) is not None:
+            unchanged(answers, known)
+        public = by_sha256(sha256)
+        licence, citation = (public.licence, public.citation) if public else (None, None)
+        source = Source(name=str(path), sha256=sha256, licence=licence, citation=citation, revision=commit_of(path))
+        yield Origin(source, path, side, *shares(data), place in (data.source, data.train))
+
+
+def taught_origin(taught: Taught | None, locked: LockedRecipe, side: Side | None) -> Origin:
+    """The rows of the recipe's teacher. Raises InputError where there are none yet, DataError where they are not those locked."""
+    if taught is None or locked.taught is None:
+        raise InputError(
+            "the teacher of the recipe was not asked for its rows yet",
+            hint="lathe plan says what that may cost; lathe prepare and lathe run ask it.",
+        )
+    path, record = taught
+    sha256 = unchanged(path, {str(path): locked.taught.sha256})
+    done = "invented" if record.invents else "answered"
+    source = Source(
+        name=str(path),
+        sha256=sha256,
+        revision=f"{record.model}, {record.last[:10]}",
+        citation=f"{record.rows:,} rows {done} by the model {record.model}, asked at {record.host} up to {record.last[:10]}",
+    )
+    return Origin(source, path, side, *shares(locked.recipe.data), limited=True)
+
+
+def seed_origins(locked: LockedRecipe) -> list[Origin]:
+    """The rows that the teacher is shown: to train on, whatever their text is."""
+    teacher = locked.recipe.teacher
+    if teacher is None or teacher.seeds is None:
+        return []
+    known = {file.path: file.sha256 for file in locked.data_files}
+    return list(file_origins(teacher.seeds, "train", locked.recipe.data, known))
+
+
+def held_out(locked: LockedRecipe) -> list[Origin]:
+    """The files of rows that are only measured on."""
+    data, known = locked.recipe.data, {file.path: file.sha256 for file in locked.data_files}
+    sides: list[tuple[str | None, Side]] = [(data.validation, "validation"), (data.test, "test")]
+    return [origin for place, side in sides if place for origin in file_origins(place, side, data, known)]
 
 
 def unchanged(path: Path, known: Mapping[str, str]) -> str:

@@ -1,0 +1,46 @@
+"""Every answer of a teacher on disk, one JSON line each, by the hash of what was asked: no request is paid for twice.
+
+    with answers(path) as kept:
+        kept.of(request)         the answer from before, or None
+        kept.keep(answer)        in the file at once, on the disk within a second
+
+The file only grows. A line that was torn by a kill is cut off; the request behind it is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lathe.records import Record
+from lathe.records.teacher import TeacherAnswer
+from lathe.runs import alone, appending, each_row
+
+
+def read(path: Path) -> dict[str, TeacherAnswer]:
+    """All answers of a file by their requests; none where there is no file."""
+    return {answer.request: answer for answer in each_row(path, TeacherAnswer)} if path.is_file() else {}
+
+
+class Kept:
+    """The answers of one file."""
+
+    def __init__(self, known: dict[str, TeacherAnswer], append: Callable[[Record], None]) -> None:
+        self._known, self._append = known, append
+
+    def of(self, request: str) -> TeacherAnswer | None:
+        """The answer to a request, where it was given before."""
+        return self._known.get(request)
+
+    def keep(self, answer: TeacherAnswer) -> None:
+        """Keeps an answer."""
+        self._append(answer)
+        self._known[answer.request] = answer
+
+
+@contextmanager
+def answers(path: Path) -> Iterator[Kept]:
+    """The answers of a file, which no other process may write meanwhile. Raises RunInUse where one does, StorageError."""
+    with alone(path, path.with_name(f".{path.name}.lock")), appending(path) as append:
+        yield Kept(read(path), append)

@@ -1,0 +1,142 @@
+"""What a request to a teacher says.
+
+    answering(task, setup, {"input": "List files"}, seeds, "Use GNU options.")
+    inventing(task, setup, ...)         "Write 5 rows ... each a JSON object of this form ..."
+
+A text is asked about with the very prompt that the tuned model will be asked with, so that prompt and answer belong together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lathe.contracts import Endpoint, Task
+from lathe.data.teaching.row_form import column, row_form
+from lathe.records import Example, Json, Message, Row, TaskSetup, digest
+
+SHOWN = 4
+"""Seeds that one request shows."""
+AVOIDED = 20
+"""Texts that a later request is told to keep away from."""
+LONGEST_AVOIDED = 120
+"""Characters of each of them."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. form: the JSON Schema of its answer, where there is one. given: the row whose text is to be answered; None =
+    rows are to be invented, with answers of the schema `named`."""
+
+    messages: tuple[Message, ...]
+    form: Json
+    max_new_tokens: int
+    temperature: float
+    given: Row | None = None
+    named: str | None = None
+
+    def identity(self, endpoint: Endpoint) -> str:
+        """The hash by which its answer is kept."""
+        return digest(
+            {
+                "endpoint": [endpoint.url, endpoint.model],
+                "messages": [message.dump() for message in self.messages],
+                "form": self.form,
+                "temperature": self.temperature,
+                "max_new_tokens": self.max_new_tokens,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What all requests of a recipe have in common. shapes: rows whose columns an invented one has; seeds: right rows to show."""
+
+    task: Task
+    setup: TaskSetup
+    instructions: str
+    seeds: Sequence[Example]
+    shapes: Sequence[Row]
+    max_new_tokens: int
+    temperature: float
+
+
+def answering(wish: Wish, given: Row) -> Ask:
+    """A request for the answer to one text. Raises TaskMismatch where the row does not fit the task."""
+    setup, named = wish.setup, given.get(wish.setup.schema_key)
+    named = named if isinstance(named, str) else next(iter(setup.schemas)) if len(setup.schemas) == 1 else None
+    answered = {**given, column(setup, "target"): wish.task.stand_in(setup, named)}
+    asked = wish.task.example(answered, setup).messages
+    told = [wish.instructions, *(message.content for message in asked if message.role == "system")]
+    system = "\n\n".join(text for text in told if text)
+    shown = [turn for seed in wish.seeds[:SHOWN] for turn in (*seed.messages, _answer(seed))]
+    form = setup.schemas.get(named or "") if wish.task.answers == "json" else None
+    return Ask(
+        messages=(
+            *([Message(role="system", content=system)] if system else []),
+            *(message for message in (*shown, *asked) if message.role != "system"),
+        ),
+        form=form if isinstance(form, dict) and form.get("type") == "object" else None,
+        max_new_tokens=wish.max_new_tokens,
+        temperature=wish.temperature,
+        given=given,
+        named=named,
+    )
+
+
+def _answer(seed: Example) -> Message:
+    return Message(role="assistant", content=seed.completion)
+
+
+def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> Ask:
+    """A request for `count` new rows. number: of the request, from 0; avoid: texts that are there already."""
+    setup, names = wish.setup, sorted(wish.setup.schemas)
+    named = names[number % len(names)] if names else None
+    form = row_form(wish.task, setup, wish.shapes, named, number, count)
+    asked, answered = column(setup, "input"), column(setup, "target")
+    parts = [
+        f"You write rows of training data for a small language model. A row's `{asked}` is what the model will read; its "
+        f"`{answered}` is the right answer, which must follow from what is read alone.",
+        f"What the rows are about:\n{wish.instructions.strip()}",
+        f"Each row is a JSON object of this JSON Schema:\n{json.dumps(form, ensure_ascii=False)}",
+        *_examples(wish, number),
+        *_avoided(avoid),
+        f"Write {count} rows, no two alike, each as a real person or document would have it: vary subject, length, tone and "
+        f"wording. This is request {number + 1} of many; do not begin with what comes to mind first. Every text must be made up: "
+        'no real names of persons, addresses, numbers or keys. Answer with one JSON object {"rows": [...]} and nothing else.',
+    ]
+    return Ask(
+        messages=(Message(role="user", content="\n\n".join(parts)),),
+        form={
+            "type": "object",
+            "properties": {"rows": {"type": "array", "items": form}},
+            "required": ["rows"],
+            "additionalProperties": False,
+        },
+        max_new_tokens=wish.max_new_tokens,
+        temperature=wish.temperature,
+        named=named,
+    )
+
+
+def _examples(wish: Wish, number: int) -> list[str]:
+    """Seeds, other ones each time; where there are none, one of the task's own examples, for its form alone."""
+    seeds = [wish.seeds[(number * SHOWN + place) % len(wish.seeds)] for place in range(min(SHOWN, len(wish.seeds)))]
+    if seeds:
+        return ["Right rows, as the model will see them:\n\n" + "\n\n".join(_shown(seed) for seed in seeds)]
+    if wish.setup.schemas or not wish.task.worked:
+        return []
+    one = wish.task.example(dict(wish.task.worked[0].row), wish.task.worked_setup())
+    return [f"This shows the form of such an answer and nothing else, the subject is another one:\n\n{_shown(one)}"]
+
+
+def _shown(example: Example) -> str:
+    return f"The model reads:\n{example.messages[-1].content}\nThe right answer:\n{example.completion}"
+
+
+def _avoided(texts: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
+    lines = "\n".join(f"- {' '.join(text.split())[:LONGEST_AVOIDED]}" for text in texts[-AVOIDED:])
+    return [f"These texts are there already; write others:\n{lines}"]

@@ -1,0 +1,103 @@
+"""What a teacher is asked with, read from the files that the recipe names: texts, seeds, and the rows that are only measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lathe import plugins
+from lathe.contracts import Task
+from lathe.data.files.placed import Placed
+from lathe.data.files.read import read_lines
+from lathe.data.preparing import source
+from lathe.data.preparing.origin_rows import OriginRows, read
+from lathe.data.preparing.split import normalised
+from lathe.data.teaching.asks import Wish
+from lathe.data.teaching.gate import Gate
+from lathe.data.teaching.lesson import Lesson
+from lathe.data.teaching.row_form import column
+from lathe.errors import DataError, TaskMismatch
+from lathe.files import row_files
+from lathe.records import Example, LockedRecipe, RejectedRow, Row, TaskSetup
+from lathe.records.teacher import TeacherSpec
+
+
+def wish_and_lesson(locked: LockedRecipe, spec: TeacherSpec) -> tuple[Wish, Lesson]:
+    """Everything that is asked with. Raises DataError for files that cannot be read, and for a seed that is measured on."""
+    task, setup = plugins.load("tasks", locked.recipe.task), source.setup(locked)
+    seeds = list(_examples(locked, task, setup, source.seed_origins(locked), strict=True))
+    held_out = [example.input for _, example in _examples(locked, task, setup, source.held_out(locked), strict=False)]
+    _refuse_measured(spec, [example.input for _, example in seeds], held_out)
+    wish = Wish(
+        task=task,
+        setup=setup,
+        instructions=spec.instructions or "",
+        seeds=[example for _, example in seeds],
+        shapes=[row for row, _ in seeds] or ([] if setup.schemas else [dict(one.row) for one in task.worked]),
+        max_new_tokens=spec.max_new_tokens,
+        temperature=spec.heat,
+    )
+    given = list(_given(spec, setup)) if spec.inputs is not None else []
+    return wish, Lesson(spec, wish, Gate(task, setup, [seed.input for seed in wish.seeds], held_out), given)
+
+
+def _examples(
+    locked: LockedRecipe, task: Task, setup: TaskSetup, origins: Sequence[source.Origin], *, strict: bool
+) -> Iterator[tuple[Row, Example]]:
+    """Rows with their examples. strict: raises for a row that cannot be used; else it is passed over, until rows are prepared."""
+
+    def reads(row: Row) -> bool:
+        try:
+            task.example(row, setup)
+        except TaskMismatch:
+            return False
+        return True
+
+    for origin in origins:
+        for item in OriginRows(origin, locked.recipe.data, None, reads):
+            if isinstance(item, Placed) and (strict or reads(item.row)):
+                try:
+                    yield item.row, task.example(item.row, setup)
+                except TaskMismatch as mismatch:
+                    raise DataError(mismatch.message, file=item.file, line=item.line, hint=mismatch.hint) from mismatch
+            elif strict and not isinstance(item, Placed):
+                raise _unreadable(item)
+
+
+def _refuse_measured(spec: TeacherSpec, seeds: Sequence[str], held_out: Sequence[str]) -> None:
+    measured = {normalised(text) for text in held_out}
+    both = [number for number, text in enumerate(seeds, start=1) if normalised(text) in measured]
+    if both:
+        rows = ", ".join(map(str, both[:5])) + (" ..." if len(both) > 5 else "")
+        raise DataError(
+            f"{len(both)} seeds are rows of validation or test as well (row {rows}): the teacher would be shown what is measured",
+            file=spec.seeds,
+            hint="Take them out of the seeds.",
+        )
+
+
+def _given(spec: TeacherSpec, setup: TaskSetup) -> Iterator[Row]:
+    """The rows whose texts are to be answered; lines of a .txt file that say something."""
+    for path in row_files(Path(spec.inputs or "")):
+        if path.suffix == ".txt":
+            yield from ({column(setup, "input"): text} for text in _lines(path))
+            continue
+        for item in read(path):
+            if not isinstance(item, Placed):
+                raise _unreadable(item)
+            yield item.row
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with open(path, "rb") as file:
+        for number, line in read_lines(file, file, str(path), False):
+            try:
+                text = line.decode().strip()
+            except UnicodeDecodeError as error:
+                raise DataError("no UTF-8", file=str(path), line=number, hint="Save the file as UTF-8.") from error
+            if text:
+                yield text
+
+
+def _unreadable(row: RejectedRow) -> DataError:
+    return DataError(row.reason, file=row.file, line=row.line, column=row.column, hint=row.hint)
