@@ -8,10 +8,11 @@ versions behind them, and the hashes of the stages before it. A stage whose reco
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from lathe.records import (
     DoctorReport,
     EvalReport,
     FileHash,
+    FormEffect,
     LockedRecipe,
     Manifest,
     Plan,
@@ -60,7 +62,8 @@ S = TypeVar("S", bound=StageRecord)
 @dataclass(frozen=True)
 class Stage:
     """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them, `base:sizes` for the same
-    with only the size of the weights, `base:form` for the same and whether it is held in 4 bits; after: earlier stages; validating: read besides where `train.validate` is on."""
+    with only the size of the weights, `base:form` for the same and whether it is held in 4 bits; after: earlier stages;
+    validating: read besides where `train.validate` is on."""
 
     name: str
     reads: tuple[str, ...]
@@ -364,16 +367,17 @@ class Run:
         return self._stage("train", self.folder.train_result, TrainResult, progress, work)
 
     def evaluate(self, arm: str, side: Side = "test", progress: Progress = silent) -> EvalReport:
-        """Measures one arm on one side of the split."""
-        from lathe import evaluate
+        """Measures one arm on one side of the split. The rate at which the tuned model answers makes the next plan's estimate."""
+        from lathe import evaluate, plan
 
-        return self._stage(
-            arm,
-            self.folder.eval_report(arm, side),
-            EvalReport,
-            progress,
-            lambda inputs: evaluate.evaluate(self.folder, self.locked, arm, side, inputs, progress),
-        )
+        def work(inputs: str) -> EvalReport:
+            report = evaluate.evaluate(self.folder, self.locked, arm, side, inputs, progress)
+            rate = report.score("tokens_per_second")
+            if arm == "tuned" and rate is not None and rate.value:
+                plan.remember_answers(self.locked, rate.value)
+            return report
+
+        return self._stage(arm, self.folder.eval_report(arm, side), EvalReport, progress, work)
 
     def evaluate_endpoint(self, endpoint: Endpoint, progress: Progress = silent) -> EvalReport:
         """Measures a model behind an OpenAI-compatible endpoint on the test rows, as the arm `endpoint-MODEL`. No look is counted.
@@ -406,6 +410,32 @@ class Run:
         files = Files(prompts, verdicts)
         with self.folder.lock():
             return {arm: probe(self.folder, self.locked, name, arm, progress, files) for arm in arms}
+
+    def constrain(self, progress: Progress = silent) -> FormEffect:
+        """The measured models once more on the test rows, with each answer held to its form, and what that changes. No verdict
+        changes and no look is counted; a report that stands is written anew with it.
+
+        Raises InputError where the task has no form for its rows, a right answer is not of it, or no model was measured;
+        Unavailable where the package for it is missing.
+        """
+        from lathe import decide, evaluate, plugins
+
+        arms = [arm for arm in ("tuned", "base-zero") if self.folder.eval_report(arm).is_file()]
+        if not arms:
+            raise InputError(f"{self.folder.path} has no measured model", hint=f"lathe evaluate {self.folder.path}")
+        task = plugins.load("tasks", self.locked.recipe.task)
+        metrics = [task.primary, *(one.name for one in task.metrics if one.name != task.primary)]
+        with self.folder.lock(), self._told_anew():
+            pairs = [
+                (
+                    self.folder.load(self.folder.eval_report(arm), EvalReport),
+                    evaluate.evaluate_constrained(self.folder, self.locked, arm, self._beating(progress)),
+                )
+                for arm in arms
+            ]
+            found = decide.form_effect(pairs, metrics, self.locked.recipe.evaluate.confidence)
+            self.folder.commit(self.folder.form_effect, found)
+        return found
 
     def decide(self, progress: Progress = silent) -> Decision:
         """Holds what was measured against the gates. Looking at a test set is counted here."""
@@ -488,7 +518,7 @@ class Run:
 
     def doubt(self, progress: Progress = silent) -> Doubts:
         """The training rows whose answers the tuned model itself finds hardest; a report that stands is written anew with them."""
-        from lathe import report, train, verify
+        from lathe import train
         from lathe.data.findings.secrets import redacted
 
         inputs = self.hashes["train"]
@@ -496,16 +526,21 @@ class Run:
             done = self.folder.done(self.folder.doubts, Doubts, inputs)
             if done is not None:
                 return done
-            finished = self.folder.digests.is_file()
-            self.folder.digests.unlink(missing_ok=True)
-            found = train.doubt(self.folder, self.locked, inputs, redacted, self._beating(progress))
-            if self.folder.report_record.is_file():
-                report.report(
-                    self.folder, self.locked, self.folder.load(self.folder.report_record, ReportRecord).inputs
-                )
-            if finished:
-                verify.seal(self.folder)
-            return found
+            with self._told_anew():
+                return train.doubt(self.folder, self.locked, inputs, redacted, self._beating(progress))
+
+    @contextlib.contextmanager
+    def _told_anew(self) -> Iterator[None]:
+        """The block adds something to a run: where its report stands it is written anew after it, and a finished run sealed again."""
+        from lathe import report, verify
+
+        finished = self.folder.digests.is_file()
+        self.folder.digests.unlink(missing_ok=True)
+        yield
+        if self.folder.report_record.is_file():
+            report.report(self.folder, self.locked, self.folder.load(self.folder.report_record, ReportRecord).inputs)
+        if finished:
+            verify.seal(self.folder)
 
     def ask(self, text: str, schema: str | None = None) -> dict[str, str]:
         """The answers of base and tuned model to one text."""

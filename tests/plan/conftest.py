@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from plan_parts import CONFIG, locked_recipe, token_set
 
-from lathe.plan.stage import Answers, Machine, forecast
+from lathe.plan.stage import Answers, Machine, Slice, forecast
 from lathe.records import Plan
 
 
@@ -22,10 +22,14 @@ def plan_of() -> Callable[..., Plan]:
         rates: dict[str, float] | None = None,
         truncated_rows: int = 0,
         config: dict[str, Any] = CONFIG,
+        validation_rows: int = 100,
+        answer_rates: dict[str, float] | None = None,
         **parts: Any,
     ) -> Plan:
         rows = token_set([50] * 320 if lengths is None else lengths, truncated_rows)
-        answers = {"validation": Answers(100, longest), "test": Answers(test_rows, longest)}
-        return forecast(locked_recipe(**parts), config, rows, answers, 0, Machine(free_bytes, rates or {}), "inputs")
+        answers = {"validation": Answers(validation_rows, longest), "test": Answers(test_rows, longest)}
+        machine = Machine(free_bytes, rates or {}, answer_rates=answer_rates or {})
+        asked = Slice(16, 16 * 30, 16 * 12) if parts.get("train", {}).get("validate") else None
+        return forecast(locked_recipe(**parts), config, rows, answers, 0, machine, "inputs", asked)
 
     return make

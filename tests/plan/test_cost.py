@@ -72,6 +72,10 @@ def test_a_kept_rate_is_known_to_the_next_plan(state: Path) -> None:
     rates.keep("a", 3e9)
     assert list(rates.known().items()) == [("b", 2e9), ("a", 3e9)]
     assert state.is_file()
+    rates.keep("a", 800.0, "answers")
+    rates.keep("b", 4e9)
+    assert rates.known("answers") == {"a": 800.0}
+    assert list(rates.known().items()) == [("a", 3e9), ("b", 4e9)]
 
 
 def test_only_the_newest_rates_are_kept(state: Path) -> None:

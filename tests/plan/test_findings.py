@@ -49,6 +49,22 @@ CASES = [
         "the gate json_exact at_least 0.995 cannot be passed: with all 400 test rows right the lower bound is 0.990",
     ),
     ({"free_bytes": 10**8}, "the largest term is process"),
+    (
+        {"train": {"validate": {"every": 500}, "checkpoint_every": 10}},
+        "train.validate.every 500 is more than the 30 steps: only the end is measured, so nothing is chosen; set it to 7",
+    ),
+    (
+        {"train": {"validate": {"every": 10, "patience": 2}, "checkpoint_every": 10}},
+        "2 validations of train.validate.patience after the first one need 30 steps, and there are 30",
+    ),
+    (
+        {"train": {"validate": {"every": 10, "rows": 101}, "checkpoint_every": 10}},
+        "train.validate.rows 101 is more than the 100 validation rows: all of them are answered",
+    ),
+    (
+        {"train": {"validate": {"every": 10}, "checkpoint_every": 10}, "validation_rows": 0},
+        "train.validate asks for answers to validation rows, and there are none",
+    ),
 ]
 
 

@@ -19,7 +19,7 @@ from lathe import plan as stage
 from lathe.errors import DataError, InputError
 from lathe.plan import rates
 from lathe.plan.stage import Answers, Machine, forecast
-from lathe.records import Example, LockedRecipe, Message, Plan, TrainResult, TrainSpec
+from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResult, TrainSpec, Validation
 from lathe.runs import RunFolder, commit_rows
 from lathe.schedule.steps import steps
 from lathe.text import tokenizer
@@ -139,6 +139,53 @@ def test_evaluation_is_bounded_by_arms_rows_and_answer_length(plan_of: PlanOf) -
     """Two base prompts answer validation and test, the tuned model test alone; each answer up to 1.25 x 20 + 16 tokens."""
     assert plan_of(test_rows=400, longest=20).evaluate_tokens == (2 * 100 + 3 * 400) * 41
     assert plan_of(test_rows=400, longest=20, evaluate={"max_new_tokens": 9}).evaluate_tokens == (2 * 100 + 3 * 400) * 9
+
+
+def test_answers_to_validation_rows_are_planned_by_their_number_and_bounded(plan_of: PlanOf) -> None:
+    """30 steps, a validation every 8 of them and at the end: 4 times 16 rows of 30 prompt tokens and 12 of the right answer."""
+    planned = plan_of(longest=20, train={"validate": {"every": 8}}).validation
+    assert planned is not None
+    assert (planned.times, planned.rows) == (4, 16)
+    assert (planned.prompt_tokens, planned.right_tokens) == (4 * 16 * 30, 4 * 16 * 12)
+    assert planned.most_tokens == 4 * 16 * 41
+    assert planned.seconds is None, "nobody has measured how fast this model answers here"
+    assert plan_of().validation is None
+
+
+def test_a_second_base_beside_the_training_is_part_of_the_peak(plan_of: PlanOf) -> None:
+    """Short packs, so that what is given back between steps is less than what answering needs."""
+    parts = {"lengths": [20] * 320, "longest": 200}
+    plain, validating = (
+        plan_of(**parts, train=train)
+        for train in ({"token_budget": 64}, {"token_budget": 64, "validate": {"every": 8}})
+    )
+    (term,) = [term for term in validating.memory if term.name == "validation"]
+    assert validating.peak_bytes.value == plain.peak_bytes.value + term.num_bytes
+    assert "validation" not in {term.name for term in plain.memory}
+
+
+def test_the_rate_of_answers_makes_the_seconds_of_the_next_plan(
+    run: RunFolder, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    locked = locked_recipe(str(base), train={"validate": {"every": 1, "rows": 4}})
+    before = made(run, locked).validation
+    assert before is not None
+    assert before.seconds is None
+    stage.remember_answers(locked, 50.0)
+    after = made(run, locked).validation
+    assert after is not None
+    assert after.seconds is not None
+    assert after.seconds.value == pytest.approx(before.right_tokens / 50)
+    validations = [
+        Validation(
+            step=step, score=Score(metric="m", value=0.1, n=4), answers=4, empty=0, cut=0, new_tokens=80, seconds=2
+        )
+        for step in (1, 2)
+    ]
+    stage.remember_rate(run, locked, RESULT.model_copy(update={"validations": tuple(validations), "stop": "early"}))
+    assert list(rates.known("answers").values()) == [40.0]
+    assert rates.known() == {}, "a training that ended early says nothing about a whole one"
 
 
 def test_a_finished_training_teaches_the_next_plan(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
-from lathe.records import Interval, LockedRecipe, Parameters, RateSource, digest
+from lathe.records import Interval, LockedRecipe, Parameters, RateSource, Recipe, digest
 
 SAME_JOB = (0.8, 1.25)
 """Interval around seconds from a rate that the same kind of job reached on this machine."""
@@ -30,6 +30,11 @@ CATALOGUE_SHARE = 0.25
 """Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
 CATALOGUE = (0.5, 4.0)
 """Interval around seconds from a data sheet."""
+
+
+ANSWERS = (0.4, 2.5)
+"""Interval around seconds of answers: a model that is being trained writes more or less than the right ones, and guesses that are
+copied from the prompt come true more or less often."""
 
 
 def operations(
@@ -66,6 +71,17 @@ def speed_parts(locked: LockedRecipe) -> dict[str, object]:
         "processes": recipe.train.processes,
         "trainer": recipe.trainer,
     }
+
+
+def answer_kind(model: Shapes, recipe: Recipe) -> str:
+    """Hash of what decides how fast a model writes answers here, prompts included. Rates are kept under it."""
+    parts = {"shapes": repr(model), "threads": recipe.train.threads, "task": recipe.task}
+    return digest(parts | {"schema": recipe.schema_.in_prompt})[:16]
+
+
+def answer_seconds(tokens: int, kind: str, rates: Mapping[str, float]) -> Interval | None:
+    """Seconds to write so many tokens of answers, from the rate (tokens a second) that a like model reached on this machine."""
+    return interval(tokens / rates[kind], ANSWERS) if kind in rates else None
 
 
 def seconds(

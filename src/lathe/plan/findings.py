@@ -33,11 +33,19 @@ class Facts:
     longest_answer: int
     """Tokens of the longest right answer of the test and validation rows, end token included."""
     special_texts: int
+    validation_rows: int = 0
 
 
 def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
     """Every contradiction with its id, what does not fit first."""
-    return (*does_not_fit(plan), *_steps(facts), *_rows(facts), *_method(facts), *_measurement(facts))
+    return (
+        *does_not_fit(plan),
+        *_steps(facts),
+        *_validation(facts),
+        *_rows(facts),
+        *_method(facts),
+        *_measurement(facts),
+    )
 
 
 def found(id: str, message: str, fix: str) -> PlanFinding:
@@ -114,6 +122,37 @@ def _steps(facts: Facts) -> Iterator[PlanFinding]:
         )
 
 
+def _validation(facts: Facts) -> Iterator[PlanFinding]:
+    asked, num = facts.recipe.train.validate_, facts.course.num_steps
+    if asked.every is None:
+        return
+    if not facts.validation_rows:
+        yield found(
+            "no_validation_rows",
+            "train.validate asks for answers to validation rows, and there are none",
+            "raise data.split.validation, name data.validation, or leave train.validate out",
+        )
+    elif asked.rows > facts.validation_rows:
+        yield found(
+            "few_validation_rows",
+            f"train.validate.rows {asked.rows} is more than the {facts.validation_rows} validation rows: all of them are answered",
+            "lower it, or raise data.split.validation",
+        )
+    if asked.every > num:
+        yield found(
+            "no_evaluation",
+            f"train.validate.every {asked.every} is more than the {num} steps: only the end is measured, so nothing is chosen",
+            f"set it to {max(1, num // 4)}",
+        )
+    elif asked.patience is not None and asked.every * (asked.patience + 1) >= num:
+        yield found(
+            "patience_unreached",
+            f"{asked.patience} validations of train.validate.patience after the first one need "
+            f"{asked.every * (asked.patience + 1)} steps, and there are {num}: it never ends the training",
+            "lower train.validate.every or patience",
+        )
+
+
 def _rows(facts: Facts) -> Iterator[PlanFinding]:
     train, schedule = facts.recipe.train, facts.schedule
     if train.max_tokens is not None and train.max_tokens > facts.model.context:
@@ -150,12 +189,6 @@ def _method(facts: Facts) -> Iterator[PlanFinding]:
     method = facts.recipe.method
     if method.kind == "full":
         return
-    if method.kind == "qlora" and facts.recipe.trainer == "native":
-        yield found(
-            "qlora_untrained",
-            "the native trainer has no 4-bit base yet, so method.kind qlora is planned and not trained",
-            "set method.kind to lora",
-        )
     layers = adapted(facts.model, method.targets)
     small = sorted(
         {linear.name.rpartition(".")[2] for linear in layers if method.rank > min(linear.fan_in, linear.fan_out)}

@@ -2,8 +2,8 @@
 
     fit(locked, config, plan, memory_bytes=8 * 10**9)  ->  Fitted(sets=("train.token_budget=2048",), peak_bytes=...)
 
-Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then a 4-bit base, where the trainer
-has one; then a smaller rank. The recipe itself stays as it is.
+Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then a 4-bit base; then a smaller rank.
+The recipe itself stays as it is.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from lathe.plan.setting import Setting
 from lathe.records import Interval, LockedRecipe, Plan, Recipe, Record
 
 LEAST_RANK = 4
-WITHOUT_4_BIT = frozenset({"native"})
-"""Trainers that have no 4-bit base."""
 LEAST_BUDGET = 128
 """Tokens at which halving the budget ends."""
 
@@ -69,13 +67,14 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         rank=recipe.method.rank,
         targets=recipe.method.targets,
         stored_bytes=0 if on_gpu else plan.stored_bytes,
-        quantised=recipe.method.kind == "qlora",
+        quantised=recipe.method.quantised,
         dropout=recipe.method.dropout > 0,
         device=device,
         step="reference" if on_gpu else plan.step_kind,
         pack_weights=plan.pack_weights,
         sample_tokens=plan.sample_tokens,
         sample_supervised=plan.sample_supervised,
+        answering_bytes=memory.answering(plan.evaluate_memory) if plan.validation else 0,
     )
 
 
@@ -94,8 +93,12 @@ def _alternatives(recipe: Recipe, setting: Setting) -> Iterator[tuple[tuple[str,
     if setting.precision == "fp32":
         lines, setting = ("train.precision=bf16",), replace(setting, precision="bf16")
         yield lines, setting
-    if recipe.method.kind == "lora" and recipe.trainer not in WITHOUT_4_BIT:
-        lines, setting = (*lines, "method.kind=qlora"), replace(setting, quantised=True)
+    if recipe.method.kind == "lora":
+        # A plan for the fused step is one for the reference step here: the fused one needs plain matrices.
+        # On a CPU `auto` would mean fp32 for it.
+        said = ("train.precision=bf16",) if setting.device == "cpu" else ()
+        lines = tuple(dict.fromkeys((*lines, *said, "method.kind=qlora")))
+        setting = replace(setting, quantised=True, step="reference")
         yield lines, setting
     rank = setting.rank
     while not setting.full and rank // 2 >= LEAST_RANK:

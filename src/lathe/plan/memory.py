@@ -8,7 +8,7 @@ the engine's own step applies, `reference_step` elsewhere; and what the process 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -26,40 +26,58 @@ Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (lla
 512 to 4,096 tokens), 1.28 in bf16 and 0.42 in full training (5 M). With every block in a mapping of its own
 (MALLOC_MMAP_THRESHOLD_=65536) the term is gone and a step takes twice the time, so the engine leaves the allocator alone.
 """
+QUANTISER_BYTES = 46_000_000
+"""bitsandbytes 0.50 and accelerate, loaded beside those, without a GPU."""
 CONTEXT_BYTES = 600_000_000
 """CUDA context, kernels and workspaces of a process with torch; no GPU was at hand to measure it."""
 RESERVED_SHARE = 0.15
 """What torch's CUDA allocator reserves beyond what is used, as a share of the activations; not measured."""
 GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
+GONE_BETWEEN_STEPS = ("activations", "working set", "logits", "gradients")
+"""Terms of a pack that are given back before validation rows are answered; what the allocator keeps is not among them."""
 UNMEASURED_DOUBT = (0.75, 1.25)
 """Interval of a peak on a machine where none was measured yet."""
 DOUBT = (0.9, 1.1)
 """Interval of the peak around its estimate; those runs lay between 0.94 and 1.02 of it."""
 
 
-def weight_bytes(model: Shapes, counted: Parameters, storage: Storage) -> int:
+def weight_bytes(model: Shapes, counted: Parameters, storage: Storage, rest: Literal["fp32", "bf16"] = "bf16") -> int:
     """Bytes of a base's weights.
 
-    nf4: the matrices inside the layers take half a byte an element, one byte of scale for 64 elements and 4 bytes for 256 such
-    scales (double quantisation, Dettmers et al. 2023, arXiv 2305.14314); embedding, head, norms and biases stay bf16.
+    nf4: each matrix inside the layers takes half a byte an element, one byte of scale for 64 elements and 4 bytes for 256 such
+    scales (double quantisation, Dettmers et al. 2023, arXiv 2305.14314). rest: format of embedding, head, norms and biases there.
     """
     if storage != "nf4":
         return counted.total * BYTES[storage]
-    matrices = model.num_layers * sum(linear.fan_in * linear.fan_out for linear in model.layer)
-    return matrices // 2 + matrices // 64 + matrices // (64 * 256) * 4 + (counted.total - matrices) * 2
+    sizes = [linear.fan_in * linear.fan_out for linear in model.layer]
+    packed = sum(_up(size, 2) // 2 + _up(size, 64) // 64 + _up(size, 64 * 256) // (64 * 256) * 4 for size in sizes)
+    return model.num_layers * packed + (counted.total - model.num_layers * sum(sizes)) * BYTES[rest]
 
 
-def weights(model: Shapes, counted: Parameters, storage: Storage) -> MemoryTerm:
-    """The term of the base's weights."""
-    size = weight_bytes(model, counted, storage)
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+def weights(model: Shapes, counted: Parameters, storage: Storage, precision: Literal["fp32", "bf16"]) -> MemoryTerm:
+    """The term of the base's weights. precision: of the computation, in which what is not quantised is held."""
+    size = weight_bytes(model, counted, storage, precision)
     if storage == "nf4":
-        formula = (
-            f"{size:,} bytes: matrices of the layers in NF4, {8 * size / counted.total:.2f} bits a parameter over all"
-        )
+        bits = 8 * size / counted.total
+        formula = f"{size:,} bytes: matrices of the layers in NF4, the rest in {precision}; {bits:.2f} bits a parameter"
     else:
         formula = f"{counted.total:,} parameters x {BYTES[storage]} bytes ({storage})"
     return MemoryTerm(name="weights", num_bytes=size, formula=formula)
+
+
+def _quantised(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
+    """What a 4-bit base needs beside its weights: bitsandbytes, and the one matrix that is unpacked at a time."""
+    largest = max(linear.fan_in * linear.fan_out for linear in model.layer)
+    unpacked = f"the largest matrix of a layer, {largest:,} x {BYTES[setting.precision]} bytes ({setting.precision})"
+    return (
+        MemoryTerm(name="bitsandbytes", num_bytes=QUANTISER_BYTES, formula="bitsandbytes and accelerate, measured"),
+        MemoryTerm(name="unpacked", num_bytes=largest * BYTES[setting.precision], formula=unpacked),
+    )
 
 
 def process(device: Literal["cpu", "cuda"]) -> MemoryTerm:
@@ -72,7 +90,9 @@ def process(device: Literal["cpu", "cuda"]) -> MemoryTerm:
 def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
     """The terms of the peak; their sum is the estimate."""
     trained = counted.trainable
-    terms = [process(setting.device), weights(model, counted, setting.storage)]
+    terms = [process(setting.device), weights(model, counted, setting.storage, setting.precision)]
+    if setting.quantised:
+        terms += _quantised(model, setting)
     if not setting.full:
         terms.append(_adapter(trained))
     terms += [
@@ -95,7 +115,23 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         each = sum(term.num_bytes for term in terms if term.name not in ("optimiser", "trial"))
         formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but the optimiser and the trial"
         terms.append(MemoryTerm(name="helpers", num_bytes=(setting.processes - 1) * each, formula=formula))
-    return tuple(terms)
+    return (*terms, *_validation(terms, setting))
+
+
+def _validation(terms: Sequence[MemoryTerm], setting: Setting) -> Iterator[MemoryTerm]:
+    """What answering validation rows needs beyond a pack, which is gone by then."""
+    needs = setting.answering_bytes
+    beyond = needs - sum(term.num_bytes for term in terms if term.name in GONE_BETWEEN_STEPS)
+    if needs and beyond > 0:
+        formula = (
+            f"{needs:,} bytes of a second base, its adapter and the cache of its answers, beyond what a step needs"
+        )
+        yield MemoryTerm(name="validation", num_bytes=beyond, formula=formula)
+
+
+def answering(terms: Sequence[MemoryTerm]) -> int:
+    """Bytes of the terms of `evaluation` that stand beside training while validation rows are answered."""
+    return sum(term.num_bytes for term in terms if term.name not in ("process", "context"))
 
 
 def _reference(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
@@ -154,7 +190,8 @@ def evaluation(model: Shapes, counted: Parameters, setting: Setting, cache_token
     storage = setting.precision if setting.full else setting.storage
     return (
         process(setting.device),
-        weights(model, counted, storage),
+        weights(model, counted, storage, setting.precision),
+        *(_quantised(model, setting) if setting.quantised else ()),
         *(() if setting.full else (_adapter(counted.trainable),)),
         MemoryTerm(
             name="key-value cache",
@@ -187,7 +224,7 @@ def padded(
     trained = counted.trainable
     terms = (
         process(setting.device),
-        weights(model, counted, setting.storage),
+        weights(model, counted, setting.storage, setting.precision),
         *(() if setting.full else (_adapter(trained),)),
         MemoryTerm(name="gradients", num_bytes=trained * 4, formula=f"{trained:,} trained parameters x 4 bytes"),
         MemoryTerm(name="optimiser", num_bytes=trained * 8, formula=f"{trained:,} x 2 AdamW moments x 4 bytes"),

@@ -1,6 +1,7 @@
 """What this machine has reached: operations a second, by kind of job, kept beside the user's other state.
 
-    $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)     {"schema_version": 1, "rates": {"3f9c...": 2.1e10}}
+    $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)
+    {"schema_version": 1, "rates": {"3f9c...": 2.1e10}, "answers": {"77ab...": 882.0}}      answers: tokens written a second
 
     $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: {"device": "cpu", "fp32": 1.2e11, "bf16": 9e10, ...}
 
@@ -15,12 +16,14 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lathe.errors import Unavailable
 from lathe.runs import commit_text
 
 PROBE_SECONDS = 120
+Measured = Literal["rates", "answers"]
+"""What is remembered: rates of training, rates of answering."""
 MOST = 200
 """Kinds of job that are remembered; the oldest make room."""
 
@@ -31,21 +34,21 @@ def file() -> Path:
     return Path(state) / "lathe" / "rates.json"
 
 
-def known() -> dict[str, float]:
-    """Operations a second by kind of job, oldest first; empty where nothing was measured yet."""
+def known(what: Measured = "rates") -> dict[str, float]:
+    """Operations of training, or tokens of answers, a second, by kind of job, oldest first; empty where nothing was measured."""
     try:
-        rates = json.loads(file().read_text())["rates"]
+        rates = json.loads(file().read_text())[what]
         return {str(kind): float(rate) for kind, rate in rates.items() if float(rate) > 0}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def keep(kind: str, rate: float) -> None:
+def keep(kind: str, rate: float, what: Measured = "rates") -> None:
     """Remembers what a job of that kind just reached. Raises StorageError where the file cannot be written."""
-    rates = known()
-    rates.pop(kind, None)
-    newest = dict([*rates.items(), (kind, rate)][-MOST:])
-    commit_text(file(), json.dumps({"schema_version": 1, "rates": newest}, indent=2) + "\n")
+    sections = {section: known(section) for section in get_args(Measured)}
+    sections[what].pop(kind, None)
+    sections[what] = dict([*sections[what].items(), (kind, rate)][-MOST:])
+    commit_text(file(), json.dumps({"schema_version": 1, **sections}, indent=2) + "\n")
 
 
 def computes_bf16() -> bool:

@@ -40,6 +40,8 @@ class Setting:
     """Whether numbers are dropped in front of the adapters."""
     processes: int = 1
     """Processes that share a step, each with the frozen weights and packs of its own."""
+    answering_bytes: int = 0
+    """What the weights and the cache take that answer validation rows between steps; 0 = none are answered."""
 
     @property
     def storage(self) -> Storage:

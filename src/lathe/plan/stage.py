@@ -23,9 +23,10 @@ from lathe.plan import cost, findings, fused_step, memory, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting, StepKind
-from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult
+from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult, ValidateSpec, ValidationPlan
 from lathe.runs import RunFolder, read_rows
 from lathe.schedule.steps import StepPlan, steps
+from lathe.schedule.validating import slice_of
 from lathe.text import render, tokenizer
 from lathe.text.tokens import TokenSet, of_file
 
@@ -50,6 +51,8 @@ class Machine:
     """Whether the processor multiplies bf16 matrices in hardware."""
     probed: Mapping[str, float] = field(default_factory=dict)
     """Operations a second of matrix products by number format, from `lathe doctor --probe`."""
+    answer_rates: Mapping[str, float] = field(default_factory=dict)
+    """Tokens of answers a second by kind of model."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,15 @@ class Answers:
     rows: int
     longest: int
     prompt: int = 0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The validation rows that are answered while training: their number, tokens of their prompts and of their right answers."""
+
+    rows: int
+    prompt_tokens: int
+    right_tokens: int
 
 
 def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Plan:
@@ -76,11 +88,15 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         progress({"stage": "plan", "done": done, "total": total, "unit": "row"})
 
     tokens = of_file(tok, run.rows("train"), run.tokens, locked.recipe.train, told)
-    answers = {side: _answers(tok, read_rows(run.rows(side), Example)) for side in ARMS_ON if run.rows(side).is_file()}
-    machine = Machine(psutil.virtual_memory().available, rates.known(), rates.computes_bf16(), rates.probed())
+    sides = {side: read_rows(run.rows(side), Example) for side in ARMS_ON if run.rows(side).is_file()}
+    answers = {side: _answers(tok, rows) for side, rows in sides.items()}
+    asked = _slice(tok, sides.get("validation", []), locked.recipe.train.validate_)
+    machine = Machine(
+        psutil.virtual_memory().available, rates.known(), rates.computes_bf16(), rates.probed(), rates.known("answers")
+    )
     config = read_config(base)
     stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, locked.recipe.method.targets).total
-    record = forecast(locked, config, tokens, answers, stored, machine, inputs)
+    record = forecast(locked, config, tokens, answers, stored, machine, inputs, asked)
     record = record.model_copy(update={"seconds": time.monotonic() - begun})
     run.commit(run.plan, record)
     return record
@@ -91,12 +107,22 @@ def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> 
 
     A home that cannot be written costs the next plan its estimate, and this run nothing.
     """
+    written = sum(one.new_tokens for one in result.validations)
+    if written:
+        remember_answers(locked, written / sum(one.seconds for one in result.validations))
     if result.train_seconds <= 0 or result.stop != "done":
         return
     model = shapes(read_config(Path(locked.base_folder)))
     rate = _work(locked, model, TokenSet.load(run.tokens)) / result.train_seconds
     with contextlib.suppress(StorageError):
         rates.keep(cost.job_kind(model, cost.speed_parts(locked)), rate)
+
+
+def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:
+    """The same for how fast a tuned model answered."""
+    model = shapes(read_config(Path(locked.base_folder)))
+    with contextlib.suppress(StorageError):
+        rates.keep(cost.answer_kind(model, locked.recipe), tokens_per_second, "answers")
 
 
 def read_config(base: Path) -> dict[str, object]:
@@ -117,8 +143,9 @@ def forecast(
     stored_bytes: int,
     machine: Machine,
     inputs: str,
+    asked: Slice | None = None,
 ) -> Plan:
-    """The plan as a pure function of what was read."""
+    """The plan as a pure function of what was read. asked: the validation rows that are answered while training."""
     recipe = locked.recipe
     model = shapes(config)
     full = recipe.method.kind == "full"
@@ -133,13 +160,12 @@ def forecast(
         rank=recipe.method.rank,
         targets=recipe.method.targets,
         stored_bytes=stored_bytes,
-        quantised=recipe.method.kind == "qlora",
+        quantised=recipe.method.quantised,
         dropout=recipe.method.dropout > 0,
         step=step_kind,
         processes=recipe.train.processes,
     )
     schedule, setting = _schedule(course, tokens, model, setting)
-    terms = memory.training(model, counted, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
     work = _work(locked, model, tokens)
     train_seconds, source = cost.seconds(work, kind, machine.rates, machine.probed.get(setting.precision))
@@ -147,14 +173,18 @@ def forecast(
     # Never more than the context holds.
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
     cache_tokens = _cache_tokens(recipe, answers, limit)
+    # Answers are generated in fp32, whatever trains.
+    answering = memory.evaluation(model, counted, replace(setting, precision="fp32"), cache_tokens)
+    if asked is not None:
+        setting = replace(setting, answering_bytes=memory.answering(answering))
+    terms = memory.training(model, counted, setting)
     record = Plan(
         inputs=inputs,
         parameters=counted,
         schedule=schedule,
         memory=terms,
         peak_bytes=memory.peak(terms),
-        # Answers are generated in fp32, whatever trains.
-        evaluate_memory=memory.evaluation(model, counted, replace(setting, precision="fp32"), cache_tokens),
+        evaluate_memory=answering,
         padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
         pack_tokens=setting.pack_tokens,
         pack_supervised=setting.pack_supervised,
@@ -170,9 +200,11 @@ def forecast(
         train_seconds=train_seconds,
         evaluate_tokens=sum(ARMS_ON[side] * found.rows * limit for side, found in answers.items()),
         rate_source=source,
+        validation=asked and _validation(asked, course, limit, cost.answer_kind(model, recipe), machine.answer_rates),
     )
     test_rows = answers["test"].rows if "test" in answers else 0
-    facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts)
+    held_out = answers["validation"].rows if "validation" in answers else 0
+    facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts, held_out)
     return record.model_copy(update={"findings": findings.all_of(facts, record)})
 
 
@@ -236,6 +268,30 @@ def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:
     counted = count(model, None if full else method.rank, method.targets)
     course = steps(tokens.lengths, locked.recipe.train, locked.recipe.seed)
     return cost.operations(model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen)
+
+
+def _validation(
+    asked: Slice, course: StepPlan, limit: int, kind: str, answer_rates: Mapping[str, float]
+) -> ValidationPlan:
+    """Answers over all validations. limit: longest answer in tokens."""
+    times = len(course.validation_steps)
+    right_tokens = times * asked.right_tokens
+    return ValidationPlan(
+        times=times,
+        rows=asked.rows,
+        prompt_tokens=times * asked.prompt_tokens,
+        right_tokens=right_tokens,
+        most_tokens=times * asked.rows * limit,
+        seconds=cost.answer_seconds(right_tokens, kind, answer_rates),
+    )
+
+
+def _slice(tok: tokenizer.Tokenizer, rows: Sequence[Example], spec: ValidateSpec) -> Slice | None:
+    if spec.every is None:
+        return None
+    encoded = render.encode_all(tok, [rows[place] for place in slice_of(len(rows), spec.rows)])
+    prompts = [one.num_prompt for one in encoded]
+    return Slice(len(encoded), sum(prompts), sum(len(one.ids) for one in encoded) - sum(prompts))
 
 
 def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Answers:

@@ -1,7 +1,15 @@
 """The nouns of Lathe: frozen values without any I/O. Import them from here."""
 
 from lathe.records.base import Interval, Json, Record, StageRecord, Written, canonical, digest
-from lathe.records.comparison import ComparedArm, ComparedPair, Comparison, SeedSpread, SliceDifference
+from lathe.records.comparison import (
+    ComparedArm,
+    ComparedPair,
+    Comparison,
+    FormEffect,
+    HeldArm,
+    SeedSpread,
+    SliceDifference,
+)
 from lathe.records.data import (
     DataFinding,
     Example,
@@ -15,7 +23,16 @@ from lathe.records.data import (
     TaskSetup,
 )
 from lathe.records.fidelity import Damage, Digests, Inspection, ModelCheck, Verification
-from lathe.records.plan import MachineForecast, MemoryTerm, Parameters, Plan, PlanFinding, RateSource, Schedule
+from lathe.records.plan import (
+    MachineForecast,
+    MemoryTerm,
+    Parameters,
+    Plan,
+    PlanFinding,
+    RateSource,
+    Schedule,
+    ValidationPlan,
+)
 from lathe.records.publish import Card, Publication
 from lathe.records.recipe import (
     DataSpec,
@@ -53,10 +70,11 @@ from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, Ru
 __all__ = [
     "Arm", "Bundle", "Capability", "Card", "ComparedArm", "ComparedPair", "Comparison", "Damage", "DataFinding", "DataSpec",
     "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
-    "GateResult", "GateSpec", "Generation", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe", "MachineForecast",
+    "FormEffect",
+    "GateResult", "GateSpec", "Generation", "HeldArm", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe", "MachineForecast",
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
     "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",
     "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
     "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "ValidateSpec",
-    "Validation", "Verification", "Written", "canonical", "digest",
+    "Validation", "ValidationPlan", "Verification", "Written", "canonical", "digest",
 ]  # fmt: skip

@@ -72,6 +72,19 @@ class MachineForecast(Record):
     currency: str = "USD"
 
 
+class ValidationPlan(Record):
+    """What answering validation rows while training will cost, where all steps are taken."""
+
+    times: int = Field(description="validations over the whole run")
+    rows: int = Field(description="rows that are answered each time")
+    prompt_tokens: int = Field(description="tokens of all prompts, over all validations")
+    right_tokens: int = Field(description="tokens of the right answers, over all validations: what a good model writes")
+    most_tokens: int = Field(description="upper bound of tokens written, over all validations")
+    seconds: Interval | None = Field(
+        None, description="seconds beside those of the steps; None until this machine has answered for a like model"
+    )
+
+
 class Plan(StageRecord):
     """The forecast of one run on one machine."""
 
@@ -100,6 +113,9 @@ class Plan(StageRecord):
     operations: int = Field(0, description="floating-point operations of training")
     train_seconds: Interval | None = Field(None, description="seconds of training; None until a rate is known")
     evaluate_tokens: int = Field(0, description="upper bound of tokens generated for all arms")
+    validation: ValidationPlan | None = Field(
+        None, description="answers to validation rows while training; None = the recipe does not ask for them"
+    )
     rate_source: RateSource = "none"
     findings: tuple[PlanFinding, ...] = Field((), description="contradictions in the recipe, each with its fix")
 
