@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports import arms, manifest, plan, recipe, report, right, trained, verdict
 
-from lathe.records import DataFinding
+from lathe.records import DataFinding, Score, Validation
 
 
 def ids(decision) -> list[str]:
@@ -237,6 +237,31 @@ def test_the_loss_curve_is_read_only_where_it_says_something() -> None:
     assert "still_falling" not in ids(verdict(case, train=trained(), losses=flat))
     assert "nothing_learned" in ids(verdict(case, train=trained(first=1.0, last=1.1), losses=flat))
     assert "still_falling" not in ids(verdict(case, train=trained(), losses=falling[:10])), "ten steps say nothing"
+    earlier = trained().model_copy(update={"num_steps": 100, "chosen_step": 40})
+    assert "still_falling" not in ids(verdict(case, train=earlier, losses=falling)), "earlier weights answered better"
+
+
+def test_a_training_that_ended_early_is_said_so_and_not_held_against_the_plan_of_all_steps() -> None:
+    case = arms(report("tuned", right(120, 240)), right(5, 240), right(110, 240))
+    line = verdict(case, plan=plan(47), train=trained().model_copy(update={"stop": "early"})).line
+    assert ", ended early" in line
+    assert "planned" not in line
+
+
+def test_answers_that_collapsed_after_the_kept_weights_are_a_finding() -> None:
+    steps = [
+        Validation(
+            step=step, score=Score(metric="json_exact", value=value, n=8), answers=8, empty=0, cut=0, new_tokens=80, seconds=1.0,
+            collapse="" if value else "json_exact fell to zero after 0.50 at step 10",
+        )
+        for step, value in ((10, 0.5), (20, 0.0))
+    ]  # fmt: skip
+    case = arms(report("tuned", right(120, 240)), right(5, 240), right(110, 240))
+    train = trained().model_copy(update={"validations": tuple(steps), "chosen_step": 10})
+    (found,) = [one for one in verdict(case, train=train).findings if one.id == "answers_collapsed"]
+    assert found.message.startswith("the answers collapsed while training: at step 20 json_exact fell to zero")
+    late = train.model_copy(update={"chosen_step": 30})
+    assert "answers_collapsed" not in ids(verdict(case, train=late)), "later weights answered again"
 
 
 def test_a_task_without_rules_has_one_default_gate() -> None:

@@ -77,18 +77,23 @@ OTHER = {
     "examples_per_step": 8, "learning_rate": 1e-4, "warmup_share": 0.3, "schedule": "linear", "weight_decay": 0.1,
     "clip_norm": 0.5, "token_budget": 2048, "max_tokens": 300, "truncate": True, "checkpoint_every": 7, "keep_checkpoints": 5,
     "precision": "fp32", "threads": 1, "processes": 2,
+    "validate_": {"every": 5},
 }  # fmt: skip
 """Another value than the default for every key that decides training."""
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_every_key_of_training_is_said_or_listed_as_left_out(tool, plan_of: PlanOf) -> None:
+def test_every_key_of_training_is_said_or_listed_as_left_out_or_refused(tool, plan_of: PlanOf) -> None:
     parts = {"method": Method, "train": TrainSpec}
     assert set(OTHER) >= {key for kind in parts.values() for key in kind.model_fields}
     before = yaml.safe_load(exported(recipe(), plan_of(), tool, "t", "v").text)
     for part, kind in parts.items():
         for key in kind.model_fields:
             changed = {part: {key: OTHER[key]}}
+            if key == "validate_":
+                with pytest.raises(RecipeError, match=r"train\.validate: the weights that answer validation rows best"):
+                    exported(recipe(**changed), plan_of(**changed), tool, "t", "v")
+                continue
             after = yaml.safe_load(exported(recipe(**changed), plan_of(**changed), tool, "t", "v").text)
             assert (after != before) or f"{part}.{key}" in WITHOUT, key
 

@@ -129,6 +129,25 @@ def test_ignored_and_unknown_keys_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"load_best_model_at_end": True}, {"every": 50}),
+        ({"early_stopping_patience": 3}, {"every": 50, "patience": 3}),
+        ({"eval_steps": 0.1, "load_best_model_at_end": True}, {"every": 25}),
+        ({"eval_strategy": "epoch", "early_stopping_patience": 2}, {"every": 125, "patience": 2}),
+        ({}, None),
+        ({"eval_steps": 251, "load_best_model_at_end": True}, None),
+    ],
+)
+def test_a_tool_that_keeps_the_best_weights_or_ends_early_becomes_validations(
+    tmp_path: Path, more: dict, said: dict | None
+) -> None:
+    """1,000 rows in steps of 8 for two epochs: 250 steps."""
+    found = adopted(tmp_path, AXOLOTL | {"save_steps": 50, "eval_steps": 50} | more, 1000)
+    assert yaml.safe_load(found.text)["train"].get("validate") == said
+
+
+@pytest.mark.parametrize(
     ("more", "id"),
     [
         ({"warmup_steps": 250}, "warmup_too_long"),

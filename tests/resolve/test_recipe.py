@@ -250,3 +250,13 @@ def test_the_json_schema_knows_every_key_and_says_what_it_means() -> None:
         if "description" not in node and "$ref" not in json.dumps(node)
     ]
     assert undescribed == []
+
+
+def test_a_trainer_that_cannot_answer_validation_rows_is_named_where_the_recipe_asks_for_them() -> None:
+    validating = GOOD.replace("  epochs: 2", "  epochs: 2\n  validate: {every: 5}")
+    assert parse_recipe(validating, "r.yaml").train.validate_.every == 5
+    assert faults(validating + "trainer: trl\n") == [
+        "r.yaml:10: train.validate.every: the trainer trl cannot answer validation rows while it trains. "
+        "Set trainer: native, or leave train.validate out."
+    ]
+    assert parse_recipe(GOOD + "trainer: trl\n", "r.yaml", ["train.validate.patience=2"]).trainer == "trl"

@@ -222,12 +222,22 @@ def worse_slices(
             )
 
 
+def _collapsed(train: TrainResult) -> Iterator[Finding]:
+    """Answers that said nothing any more, after the weights that were kept."""
+    late = [one for one in train.validations if one.collapse and one.step > (train.chosen_step or 0)]
+    if late:
+        message = f"the answers collapsed while training: at step {late[0].step:,} {late[0].collapse}"
+        yield Finding(id="answers_collapsed", message=message, next_action="lower train.learning_rate")
+
+
 def of_training(train: TrainResult | None, losses: Sequence[float]) -> Iterator[Finding]:
     """What the loss curve says. losses: one a step, in order."""
     if train is None:
         return
+    yield from _collapsed(train)
     tenth = len(losses) // 10
-    if tenth >= 2:
+    # Where earlier weights answered better, a loss that still fell is no reason to go on.
+    if tenth >= 2 and train.chosen_step in (None, train.num_steps):
         before = sum(losses[-2 * tenth : -tenth]) / tenth
         last = sum(losses[-tenth:]) / tenth
         if before > 0 and (before - last) / before > STILL_FALLING:

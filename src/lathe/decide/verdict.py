@@ -252,8 +252,10 @@ def _numbers(evidence: Evidence, primary: str, base: str) -> list[str]:
     early = evidence.train.forecast_seconds if evidence.train else None
     planned = known.value if known else early  # a machine whose rate is not known yet plans with the first steps
     taken = evidence.train.train_seconds if evidence.train else None
-    times = [f"planned {planned:,.0f} s"] if planned else []
-    times += [f"took {taken:,.0f} s"] if taken is not None else []
+    ended = evidence.train is not None and evidence.train.stop != "done"
+    # A plan is about all steps; held against fewer of them it would look too long.
+    times = [f"planned {planned:,.0f} s"] if planned and not ended else []
+    times += [f"took {taken:,.0f} s" + (", ended early" if ended else "")] if taken is not None else []
     return [*parts, ", ".join(times)] if times else parts
 
 

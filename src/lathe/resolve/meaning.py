@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lathe import endpoint, invariants, plugins
-from lathe.contracts import Endpoint
+from lathe.contracts import Endpoint, Validates
 from lathe.errors import InputError
 from lathe.records import Json
 from lathe.records.teacher import TEACHER
@@ -28,6 +28,7 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     task = value.get("task")
     yield from unknown(("task",), "task", task, plugins.names("tasks"))
     yield from unknown(("trainer",), "trainer", value.get("trainer"), plugins.names("trainers"))
+    yield from validate_faults(part(part(value, "train"), "validate"), value.get("trainer"))
     for index, export in enumerate(items(value.get("ship"))):
         yield from unknown(("ship", index), "export", export, plugins.names("exports"))
     yield from corpus_faults(part(value, "data").get("source"), task)
@@ -52,6 +53,14 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
             and ends[0] > ends[1]
         ):
             yield ("expect", name), f"got [{ends[0]}, {ends[1]}], expected the lower end first", None
+
+
+def validate_faults(validate: dict[str, Json], trainer: Any) -> Iterator[Said]:
+    """A trainer that cannot answer validation rows while it trains, where the recipe asks for that."""
+    known = isinstance(trainer, str) and trainer in plugins.names("trainers")
+    if known and validate.get("every") is not None and not isinstance(plugins.load("trainers", trainer), Validates):
+        said = f"the trainer {trainer} cannot answer validation rows while it trains"
+        yield ("train", "validate", "every"), said, "Set trainer: native, or leave train.validate out."
 
 
 def corpus_faults(source: Any, task: Any) -> Iterator[Said]:

@@ -89,6 +89,12 @@ def refuse_answered(examples: Iterable[Example], tool: Tool) -> None:
 
 
 def _unsayable(recipe: Recipe, tool: Tool) -> Iterator[Fault]:
+    if recipe.train.validate_.every is not None:
+        yield Fault(
+            "train.validate",
+            f"the weights that answer validation rows best are kept here, and {tool} cannot be told so",
+            hint="Leave it out: the last weights are then kept by both",
+        )
     if recipe.base.startswith("lathe:"):
         yield Fault("base", f"{recipe.base} is known to Lathe alone", hint="Name a folder or a Hub id")
     if recipe.method.kind == "full" and tool != "trl":

@@ -95,7 +95,7 @@ def _schedule(told: Told, rows: int | None) -> Iterator[PlanFinding]:
             f"warm-up {way.warmup} of {steps} steps: the learning rate never reaches its peak",
             f"warm up for {max(1, steps // 20)} steps, or give a share",
         )
-    saves, evaluates = _every(told, "save", steps), _every(told, "eval", steps)
+    saves, evaluates = every_so_many(told, "save", steps), every_so_many(told, "eval", steps)
     if saves is not None and saves > steps:
         yield found(
             "no_checkpoint",
@@ -124,7 +124,7 @@ def _schedule(told: Told, rows: int | None) -> Iterator[PlanFinding]:
         )
 
 
-def _every(told: Told, what: str, steps: int) -> int | None:
+def every_so_many(told: Told, what: str, steps: int) -> int | None:
     """Steps between saves or evaluations; None where they go by epochs, are off, or nothing is said. A share counts of all."""
     strategy = str(told.values.get(f"{what}_strategy", "steps")).lower()
     every = told.number(f"{what}_steps")

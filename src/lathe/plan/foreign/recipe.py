@@ -17,7 +17,7 @@ from typing import Any
 
 from lathe.errors import InputError
 from lathe.plan import configuration
-from lathe.plan.foreign.lint import Course, adapter, course, lint, targets
+from lathe.plan.foreign.lint import Course, adapter, course, every_so_many, lint, targets
 from lathe.plan.foreign.settings import SCHEDULES, Told, read
 from lathe.records import PlanFinding
 
@@ -187,11 +187,26 @@ def _train(told: Told, way: Course) -> dict[str, str]:
         said["checkpoint_every"] = str(every)
     if told.whole("save_total_limit"):
         said["keep_checkpoints"] = str(told.whole("save_total_limit"))
+    measured = _validate(told, way)
+    if measured:
+        said["validate"] = f"{{{measured}}}      # by answers to validation rows; there by their loss"
     if told.flag("bf16"):
         said["precision"] = "bf16"
     elif str(told.values.get("dtype")) == "float32":
         said["precision"] = "fp32"
     return said
+
+
+def _validate(told: Told, way: Course) -> str:
+    """The keys of `train.validate`, where the other tool keeps the best weights or ends training early; else empty."""
+    patience = told.whole("patience")
+    if way.steps is None or not (told.flag("load_best") or patience):
+        return ""
+    by_epochs = str(told.values.get("eval_strategy", "")).lower() == "epoch"
+    every = way.per_epoch if by_epochs else every_so_many(told, "eval", way.steps)
+    if every is None or every > way.steps:
+        return ""
+    return f"every: {every}" + (f", patience: {patience}" if patience else "")
 
 
 def _too_long(told: Told) -> str:
