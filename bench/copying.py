@@ -2,8 +2,8 @@
 
     python bench/copying.py src/lathe/assets/nano
     python bench/copying.py src/lathe/assets/nano --count 128 --lengths 4 16 --distances 512
-    python bench/copying.py src/lathe/assets/nano --strings text       # stretches of coined words instead of single
-    random tokens
+    python bench/copying.py src/lathe/assets/nano --strings tokens     # single random tokens instead of stretches of
+    coined words
 
 Prints the share of strings given back without a fault, with its 95 % Wilson interval, by length and distance in
 tokens. Teacher forced: each token must be the likeliest one after the true ones, which is the same as greedy
@@ -16,16 +16,14 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from random import Random
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from lathe.corpora._structured_text.words import coined
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.examine import Examiner
-from lathe.pretrain import document_source, read_pretrain_recipe
+from lathe.pretrain import COPY_WORDS, pretraining_corpus, read_pretrain_recipe
 from lathe.records.pretrain import PretrainRecord
 from lathe.stats import wilson
 
@@ -40,7 +38,7 @@ def main() -> int:
         "--count", type=int, default=32, help="strings at short distances; fewer, but at least 8, at long ones"
     )
     parser.add_argument(
-        "--strings", choices=("tokens", "text"), default="tokens", help="single random tokens, or coined words"
+        "--strings", choices=("words", "tokens"), default="words", help="coined words, or single random tokens"
     )
     parser.add_argument("--threads", type=int, default=None)
     arguments = parser.parse_args()
@@ -57,14 +55,12 @@ def main() -> int:
     network = AutoModelForCausalLM.from_pretrained(arguments.folder, attn_implementation=PACKED).eval()
     print(f"loaded in {time.monotonic() - began:.2f} s, {sum(p.numel() for p in network.parameters()):,} parameters")
     tokenizer = Tokenizer.from_file(str(arguments.folder / "tokenizer.json"))
-    examiner = Examiner(recipe, document_source(recipe.corpus), tokenizer)
-    text = None
-    if arguments.strings == "text":
-        rng = Random("copying")
-        text = torch.tensor(tokenizer.encode(" ".join(coined(rng) for _ in range(20_000))).ids)
+    corpus = pretraining_corpus(recipe.corpus)
+    examiner = Examiner(recipe, corpus.documents, tokenizer)
+    words = corpus.words(recipe.seed, COPY_WORDS) if arguments.strings == "words" else None
     for length in arguments.lengths:
         for distance in arguments.distances:
-            for score in examiner.copying(network, (length,), (distance,), arguments.count, text):
+            for score in examiner.copying(network, (length,), (distance,), arguments.count, words):
                 low, high = wilson(round(score.exact * score.num_strings), score.num_strings, 0.95)
                 print(
                     f"{length:4d} tokens at {distance:5d}: {score.exact:.2f} [{low:.2f}, {high:.2f}] n={score.num_strings}",

@@ -29,6 +29,7 @@ Progress = Callable[[Mapping[str, Any]], None]
 
 COPY_LENGTHS = (4, 16, 64)
 COPY_DISTANCES = (128, 512, 1024, 2048, 4096, 8000)
+COPY_WORDS = 20_000
 
 
 def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
@@ -78,10 +79,11 @@ def pretrain(
         raise InputError(f"{folder} holds a base of another recipe", hint="Give another folder, or delete this one.")
     work = folder.with_name(folder.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
-    documents = document_source(recipe.corpus)
+    corpus = pretraining_corpus(recipe.corpus)
+    documents = corpus.documents
     report = _reporter(recipe, documents, work, progress or (lambda _: None), examine_every)
     base = engine.pretrain(recipe, documents, work, report)
-    runs.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, documents))
+    runs.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, corpus))
     return PretrainRecord.from_json(done.read_text(encoding="utf-8"))
 
 
@@ -114,13 +116,13 @@ def _reporter(
     return report
 
 
-def _write(folder: Path, recipe: PretrainRecipe, base: Base, documents: Documents) -> None:
+def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: PretrainingCorpus) -> None:
     """Measures the finished base and writes its folder: weights, tokenizer, card, and pretrain.json last."""
     from lathe.engine.base_folder import write_base
     from lathe.engine.examine import Examiner, examined
     from lathe.records.pretrain import PretrainRecord
 
-    view, examiner = examined(base.network), Examiner(recipe, documents, base.tokenizer)
+    view, examiner = examined(base.network), Examiner(recipe, corpus.documents, base.tokenizer)
     distances = tuple(distance for distance in COPY_DISTANCES if distance < recipe.network.context)
     write_base(folder, base.network, base.tokenizer)
     record = PretrainRecord(
@@ -133,7 +135,10 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, documents: Document
         steps=base.position.steps,
         seconds=base.position.seconds,
         held_out=examiner.held_out(view),
-        copying=examiner.copying(view, COPY_LENGTHS, distances),
+        copying=(
+            *examiner.copying(view, COPY_LENGTHS, distances, words=corpus.words(recipe.seed, COPY_WORDS)),
+            *examiner.copying(view, COPY_LENGTHS, distances),
+        ),
         versions=_versions(),
         sha256={path.name: runs.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
     )
@@ -147,10 +152,12 @@ class PretrainingCorpus(Protocol):
     def documents(self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float) -> Iterator[Any]:
         """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
 
+    def words(self, seed: int, n: int) -> str:
+        """`n` coined words in a row, to be copied."""
 
-def document_source(corpus: str) -> Documents:
-    """(seed, first index, longest characters, drill share, lookup share) -> documents without end, of a pretraining corpus. Raises
-    InputError."""
+
+def pretraining_corpus(corpus: str) -> PretrainingCorpus:
+    """The corpus of that name. Raises InputError where it has no text to pretrain on."""
     found: Any = plugins.load("corpora", corpus)
     if found.task:
         raise InputError(
@@ -158,7 +165,7 @@ def document_source(corpus: str) -> Documents:
             hint="Use structured_text.",
         )
     pretraining: PretrainingCorpus = found
-    return pretraining.documents
+    return pretraining
 
 
 def _tokenizer(work: Path) -> Any:
@@ -187,16 +194,21 @@ def _leaks(record: PretrainRecord) -> str:
     )
 
 
-def card(record: PretrainRecord) -> str:
-    """The base's CARD.md: every number from the record."""
-    shape, copies = record.recipe.network, {(s.length, s.distance): s for s in record.copying}
-    lengths, distances = sorted({s.length for s in record.copying}), sorted({s.distance for s in record.copying})
+def _copying(record: PretrainRecord, strings: str) -> str:
+    """The table of copying scores of one kind."""
+    scores = {(score.length, score.distance): score for score in record.copying if score.strings == strings}
+    lengths, distances = sorted({length for length, _ in scores}), sorted({distance for _, distance in scores})
     rows = [
-        f"| {length} | "
-        + " | ".join(f"{copies[length, d].exact:.2f}" if (length, d) in copies else "" for d in distances)
-        + " |"
+        [f"{length}", *(f"{scores[length, d].exact:.2f}" if (length, d) in scores else "" for d in distances)]
         for length in lengths
     ]
+    table = [["tokens", *(f"{distance:,}" for distance in distances)], ["---"] * (len(distances) + 1), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+
+
+def card(record: PretrainRecord) -> str:
+    """The base's CARD.md: every number from the record."""
+    shape = record.recipe.network
     phases = "\n".join(
         f"| {p.tokens:,} | {p.window:,} | {p.step_tokens:,} | {p.drill_share:.2f} | {p.lookup_share:.2f} | {p.stretch:.2f} |"
         for p in record.recipe.phases
@@ -229,11 +241,13 @@ nothing about the world. Do not ask it for facts.
 Held-out documents (another seed, {record.held_out.documents:,} of them): **{record.held_out.bits_per_byte:.3f} bits per byte** over all text (most of it random by construction), **{record.held_out.answer_bits_per_byte:.3f}** over
 the stretches that follow from their context.
 
-Copying: share of random strings given back without a fault, by length (rows) and distance (columns), both in tokens.
+Copying: share of random strings given back without a fault, by length (rows) and distance (columns), both in tokens. Stretches of coined words:
 
-| tokens | {" | ".join(f"{d:,}" for d in distances)} |
-|{"---|" * (len(distances) + 1)}
-{chr(10).join(rows)}
+{_copying(record, "words")}
+
+Single tokens drawn at random, which no text holds side by side:
+
+{_copying(record, "tokens")}
 
 {_leaks(record)}
 

@@ -249,7 +249,7 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path:
         steps=1,
         seconds=1.0,
         held_out=HeldOut(documents=1, bits_per_byte=2.5, answer_bits_per_byte=1.5),
-        copying=(CopyScore(length=4, distance=128, exact=0.75, num_strings=8),),
+        copying=(CopyScore(strings="words", length=4, distance=128, exact=0.75, num_strings=8),),
         versions={"torch": "0"},
         sha256={},
     )
@@ -275,7 +275,7 @@ def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path:
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
     assert loaded.num_parameters() == record.num_params == SHAPE.num_params()
     assert f"{record.held_out.bits_per_byte:.3f} bits per byte" in (tmp_path / "base" / "CARD.md").read_text()
-    assert {score.distance for score in record.copying} == {128}
+    assert {(score.strings, score.distance) for score in record.copying} == {("words", 128), ("tokens", 128)}
 
 
 def test_windows_must_divide_micro_batches() -> None:

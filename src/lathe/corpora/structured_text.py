@@ -23,6 +23,7 @@ from lathe.corpora._structured_text.draft import SEPARATOR, Draft
 from lathe.corpora._structured_text.drills import DRILLS
 from lathe.corpora._structured_text.lookups import lookup
 from lathe.corpora._structured_text.tasks import TASKS
+from lathe.corpora._structured_text.words import coined
 from lathe.records import Row
 
 NAME = "structured_text"
@@ -106,6 +107,11 @@ class StructuredText(Corpus):
             document(seed, index, longest=longest, drill_share=drill_share, lookup_share=lookup_share)
             for index in count(start)
         )
+
+    def words(self, seed: int, n: int) -> str:
+        """`n` coined words in a row: text that nothing tells but itself."""
+        rng = Random(f"{NAME}/{seed}/words")
+        return " ".join(coined(rng) for _ in range(n))
 
 
 CORPUS = StructuredText()

@@ -95,5 +95,9 @@ def copy_scores(
             tries = max(8, min(count, count * 256 // distance))
             ids_BT = copy_prompts(mark, close, filler, length, distance, tries, tokens, seed, in_order)
             yield CopyScore(
-                length=length, distance=distance, exact=exact_share(body, head_VD, ids_BT, length), num_strings=tries
+                strings="words" if in_order else "tokens",
+                length=length,
+                distance=distance,
+                exact=exact_share(body, head_VD, ids_BT, length),
+                num_strings=tries,
             )

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from lathe.engine.attention import PACKED, register_attention
@@ -99,13 +98,14 @@ class Examiner:
         lengths: tuple[int, ...],
         distances: tuple[int, ...],
         count: int = 64,
-        text: Tensor | None = None,
+        words: str | None = None,
     ) -> tuple[CopyScore, ...]:
         """Copying scores of the network by length and distance, both in tokens.
 
-        text: ids of a long random text whose stretches are copied; None copies tokens drawn one by one, which no
-        tokenizer would ever put side by side.
+        words: a long random text whose stretches are copied; None copies tokens drawn one by one, which no text holds side
+        by side.
         """
+        text = None if words is None else torch.tensor(self.tokenizer.encode(words, add_special_tokens=False).ids)
         mark, close = (self.tokenizer.encode(words, add_special_tokens=False).ids for words in ("copy: <", ">\n"))
         return tuple(
             copy_scores(

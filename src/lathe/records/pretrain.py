@@ -119,6 +119,11 @@ class PretrainRecipe(Written):
 class CopyScore(Record):
     """How many random strings of a length were copied without a fault over a distance."""
 
+    strings: Literal["tokens", "words"] = Field(
+        "tokens",
+        description="words: stretches of coined words, tokenised as any text is; tokens: single tokens drawn at random, which no text "
+        "holds side by side",
+    )
     length: int = Field(description="tokens of the string")
     distance: int = Field(description="tokens from the string's start to its copy's start")
     exact: float = Field(description="share of strings each of whose tokens was the likeliest one, 0 to 1")
@@ -161,7 +166,7 @@ class PretrainRecord(Record):
         description="wall seconds of training, generation and checkpoints, over all starts of the run"
     )
     held_out: HeldOut = Field(description="prediction of held-out documents")
-    copying: tuple[CopyScore, ...] = Field(description="copying scores by length and distance")
+    copying: tuple[CopyScore, ...] = Field(description="copying scores by kind, length and distance")
     leaks: LeakCheck | None = Field(None, description="shared text with judged data; None = not measured")
     versions: dict[str, str] = Field(description="lathe, torch, transformers and python")
     sha256: dict[str, str] = Field(description="file of the folder -> sha256 in hex")
