@@ -209,6 +209,9 @@ def test_the_state_of_a_run_follows_from_lock_heartbeat_and_verdict(
     held: bool, silent: float, verdict: str | None, state: str
 ) -> None:
     beat = {"stage": "train", "done": 40, "total": 100, "rate": 2.0, "beat": 1000.0 - silent}
+    beat |= {"metric": "json_exact", "value": 0.3, "best": 0.4, "best_step": 30, "validating": "3 of 64"}
     seen = describe("r", held, beat, verdict, now=1000.0)
     assert seen.state == state
+    assert (seen.metric, seen.value, seen.best, seen.best_step) == ("json_exact", 0.3, 0.4, 30)
+    assert seen.validating == ("3 of 64" if held else None)
     assert seen.seconds_left == (30.0 if held else None)

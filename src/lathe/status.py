@@ -1,6 +1,6 @@
 """Where a run stands: running, stalled, stopped or done; step, loss, time left, memory.
 
-lathe status            -> running · train · step 41 of 96 · loss 0.213 · 38 s left · 812 MB
+lathe status            -> running · train · step 41 of 96 · loss 0.213 · json_exact 0.38, best 0.41 at step 30 · 38 s left · 812 MB
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def describe(name: str, held: bool, beat: Mapping[str, Any], verdict: str | None
         done=done,
         total=total,
         loss=beat.get("loss"),
+        metric=beat.get("metric"),
+        value=beat.get("value"),
+        best=beat.get("best"),
+        best_step=beat.get("best_step"),
+        validating=beat.get("validating") if held else None,
         seconds_left=left,
         peak_bytes=beat.get("peak_bytes"),
         verdict=verdict,

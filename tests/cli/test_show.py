@@ -171,6 +171,49 @@ def test_a_unit_of_several_words_stays_as_it_is() -> None:
     assert "4 of 9 rows learned from" in words({"done": 4, "total": 9, "unit": "rows learned from"})
 
 
+def test_a_validation_under_way_and_the_best_one_so_far_are_told() -> None:
+    step = {
+        "done": 40,
+        "total": 93,
+        "unit": "step",
+        "metric": "json_exact",
+        "value": 0.38,
+        "best": 0.41,
+        "best_step": 30,
+    }
+    assert "40 of 93 steps · validating, 12 of 64 rows · json_exact 0.38, best 0.41 at step 30" in words(
+        step | {"validating": "12 of 64"}
+    )
+    assert "validating" not in words(step | {"loss": 0.5})
+
+
+def test_the_status_of_a_run_tells_its_last_validation() -> None:
+    view, out, _ = screen()
+    beat = {"metric": "json_exact", "value": 0.38, "best": 0.41, "best_step": 30, "validating": "12 of 64"}
+    now = r.Status(run="a-run", state="running", stage="train", done=40, total=93, **beat)
+    tables.status(view, now)
+    assert "train 40 of 93 · validating, 12 of 64 rows · json_exact 0.38, best 0.41 at step 30" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        ("done", "json_exact 0.41 at step 60"),
+        ("early", "at step 60, ended early"),
+        ("collapsed", "at step 60, collapsed"),
+    ],
+)
+def test_the_line_of_a_training_says_what_the_kept_weights_reached(stop: str, said: str) -> None:
+    kept = r.Validation(
+        step=60, score=score("json_exact", 0.41), answers=64, empty=0, cut=0, new_tokens=900, seconds=1.0
+    )
+    record = r.TrainResult(
+        inputs="", adapter_folder="a", num_steps=93, num_tokens=1, num_supervised=1, first_loss=2.0, last_loss=0.1,
+        peak_bytes=1, train_seconds=1.0, tokens_per_second=1.0, stop=stop, validations=(kept,), chosen_step=60,
+    )  # fmt: skip
+    assert said in stage_lines.train(record)
+
+
 def test_a_long_verdict_is_broken_between_its_parts() -> None:
     assert tables.folded("aaa · bbb · ccc", 9, "\n  ") == "aaa · bbb\n  ccc"
     assert tables.folded("a" * 20 + " · b", 9, "|") == "a" * 20 + "|b"

@@ -67,7 +67,7 @@ class Listener:
             self._draw(event, done, total)
         elif time.monotonic() - self._said >= PLAIN_EVERY_SECONDS:
             self._said = time.monotonic()
-            self.screen.say(f"  {stage_label(stage):<{LABEL_WIDTH}}{self._words(event, done, total)}")
+            self.screen.say(f"  {stage_label(stage):<{LABEL_WIDTH - 1}} {self._words(event, done, total)}")
 
     def _rate(self, done: float) -> float:
         """Units a second since the last stage was done; 0 until something is known."""
@@ -86,6 +86,12 @@ class Listener:
         ]
         if event.get("loss") is not None:
             parts.append(f"loss {event['loss']:.3f}")
+        if event.get("validating"):
+            parts.append(f"validating, {event['validating']} rows")
+        if event.get("metric"):
+            parts.append(
+                figures.validated(event["metric"], event.get("value"), event.get("best"), event.get("best_step"))
+            )
         if event.get("tokens_per_second"):
             parts.append(f"{figures.count(event['tokens_per_second'])} tokens/s")
         elif rate > 0:

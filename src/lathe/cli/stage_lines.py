@@ -122,6 +122,8 @@ def plan(record: Plan) -> str:
     ]
     if record.train_seconds is not None:
         parts.append(f"about {figures.seconds(record.train_seconds.value)}")
+    if record.validation is not None and record.validation.seconds is not None:
+        parts.append(f"validations {figures.seconds(record.validation.seconds.value)}")
     if not record.fits():
         parts.append("does not fit")
     return " · ".join(parts)
@@ -133,9 +135,20 @@ def train(record: TrainResult) -> str:
     if record.first_loss is not None and record.last_loss is not None:
         parts.append(f"loss {record.first_loss:.2f} → {record.last_loss:.3f}")
     parts += [f"{figures.count(record.tokens_per_second)} tokens/s", f"peak {figures.size(record.peak_bytes)}"]
+    if record.validations:
+        parts.append(kept_weights(record))
     if record.resumed:
         parts.append(f"continued {figures.counted(record.resumed, 'time')}")
     return " · ".join(parts)
+
+
+def kept_weights(record: TrainResult) -> str:
+    """`json_exact 0.41 at step 60, ended early`: of the weights that were kept, on validation rows"""
+    chosen = next((one.score for one in record.validations if one.step == record.chosen_step), None)
+    if chosen is None:
+        return figures.NOT_MEASURED
+    ended = {"done": "", "early": ", ended early", "collapsed": ", collapsed"}[record.stop]
+    return f"{chosen.metric} {figures.score(chosen.value)} at step {figures.count(record.chosen_step or 0)}{ended}"
 
 
 def arm(report: EvalReport) -> str:

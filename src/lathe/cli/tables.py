@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lathe.plan.fit import Fitted
     from lathe.plan.foreign import Exported
-    from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status
+    from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status, ValidationPlan
     from lathe.records.teacher import TeachForecast
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
@@ -122,6 +122,8 @@ def plan(screen: Screen, record: Plan) -> None:
     else:
         ends = f"{figures.seconds(time_.low)} to {figures.seconds(time_.high)}, rate {record.rate_source}"
         rows.append(["training time", figures.seconds(time_.value), ends])
+    if record.validation is not None:
+        rows += _validation_rows(record.validation)
     screen.table(["planned", "", ""], rows, right=(1,))
     for finding in record.findings:
         screen.line(f"  {finding.id}: {finding}", "yellow")
@@ -154,6 +156,21 @@ def teaching(screen: Screen, forecast: TeachForecast) -> None:
     for finding in forecast.findings:
         screen.line(f"  {finding.id}: {finding.message}", "yellow")
     screen.line("  Nothing was sent. lathe prepare and lathe run ask for the rows; then the rest can be planned.")
+
+
+def _validation_rows(asked: ValidationPlan) -> list[list[str]]:
+    """What answers to validation rows cost beside the steps."""
+    from lathe.report import figures
+
+    most = f"at most {figures.count(asked.most_tokens)}; {figures.count(asked.prompt_tokens)} of prompts are read"
+    rows = [
+        ["validations", figures.count(asked.times), f"{figures.counted(asked.rows, 'row')} each time"],
+        ["tokens of their right answers", figures.count(asked.right_tokens), most],
+    ]
+    if asked.seconds is None:
+        return [*rows, ["validation time", "not known", "no such model has answered on this machine yet"]]
+    ends = f"{figures.seconds(asked.seconds.low)} to {figures.seconds(asked.seconds.high)}, beside the steps"
+    return [*rows, ["validation time", figures.seconds(asked.seconds.value), ends]]
 
 
 def bare(screen: Screen, said: Mapping[str, Any]) -> None:
@@ -272,6 +289,10 @@ def status(screen: Screen, now: Status) -> None:
         parts.append(now.stage)
     if now.loss is not None:
         parts.append(f"loss {now.loss:.3f}")
+    if now.validating is not None:
+        parts.append(f"validating, {now.validating} rows")
+    if now.metric is not None:
+        parts.append(figures.validated(now.metric, now.value, now.best, now.best_step))
     if now.seconds_left is not None:
         parts.append(f"{figures.seconds(now.seconds_left)} left")
     if now.peak_bytes is not None:

@@ -84,6 +84,11 @@ class Status(Record):
     done: int | None = Field(None, description="steps or items of the stage that are done")
     total: int | None = None
     loss: float | None = None
+    metric: str | None = Field(None, description="primary metric that validation rows were scored with while training")
+    value: float | None = Field(None, description="what the last of these validations gave")
+    best: float | None = Field(None, description="the best of them")
+    best_step: int | None = None
+    validating: str | None = Field(None, description="`12 of 64`: rows answered in the validation under way")
     seconds_left: float | None = None
     peak_bytes: int | None = None
     verdict: str | None = None

@@ -291,6 +291,9 @@ def _training(story: Story) -> Iterator[str]:
         ["number format", cited(text(train.precision), TRAINED, "precision")],
         ["seed", cited(str(story.locked.recipe.seed), LOCK, "recipe", "seed")],
     ]
+    if train.validations:
+        chosen = cited(text(train.chosen_why), TRAINED, "chosen_why")
+        rows.append(["weights kept", chosen])
     if train.last_loss is not None:
         rows.insert(3, ["last loss, nats per token", cited(f"{train.last_loss:.4f}", TRAINED, "last_loss")])
     yield from _table(["", ""], rows)

@@ -120,3 +120,9 @@ def plain(number: float | None) -> str:
 def short_hash(sha256: str) -> str:
     """The first twelve digits, enough to tell two things apart by eye."""
     return sha256[:12]
+
+
+def validated(metric: str, value: float | None, best: float | None, best_step: int | None) -> str:
+    """The last validation while training, and the best one: `json_exact 0.38, best 0.41 at step 30`."""
+    last = f"{metric} {score(value)}"
+    return last if best is None or best_step is None else f"{last}, best {score(best)} at step {count(best_step)}"

@@ -16,8 +16,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from lathe.records import Interval, ItemScore
-from lathe.report import data_section, diff, figures, svg
+from lathe.records import Interval, ItemScore, ValidationPlan
+from lathe.report import data_section, diff, figures, form_effect, svg
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
 
@@ -46,6 +46,7 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         metric_groups=metric_groups(story),
         differences_picture=differences_picture(story),
         loss_picture=svg.curve("Loss by step", story.losses, "optimiser step", "nats per supervised token"),
+        validation_picture=validation_picture(story),
         slices=list(slices(story)),
         reasons_picture=reasons_picture(story),
         failures=[failure(story, item, secrets) for item in chosen(story)],
@@ -54,6 +55,8 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         plan_rows=list(plan_rows(story)),
         machine_rows=list(machine_rows(story)),
         arm_titles=ARM_TITLES,
+        form_rows=list(form_effect.rows(story.form_effect)) if story.form_effect else [],
+        form_words=form_effect.words,
     )
 
 
@@ -219,6 +222,24 @@ def failure(story: Story, item: ItemScore, secrets: Collection[str]) -> FailureV
     )
 
 
+# ------------------------------------------------------------------------------------------ training
+
+
+def validation_picture(story: Story) -> Markup:
+    """The primary metric on validation rows over the steps of the loss curve, the weights that were kept in strong."""
+    train = story.train
+    if train is None or not train.validations:
+        return Markup("")
+    points = [
+        svg.Measured(one.step, one.score.value, one.score.low, one.score.high, one.step == train.chosen_step)
+        for one in train.validations
+        if one.score.value is not None
+    ]
+    ends = (story.losses[0][0], story.losses[-1][0]) if story.losses else (1, train.num_steps)
+    metric = train.validations[0].score.metric
+    return svg.measurements(f"{metric} on validation rows by step", points, ends, "optimiser step", metric)
+
+
 # ------------------------------------------------------------------------------------------ plan and machine
 
 
@@ -234,29 +255,45 @@ class PlanRow:
 
 
 def plan_rows(story: Story) -> Iterator[PlanRow]:
-    """Everything that was both planned and measured."""
+    """Everything that was both planned and measured. A plan is about all steps; a training that ended early did less."""
     plan, train = story.plan, story.train
     if plan is None or train is None:
         return
-    for name, planned, measured in (
+    ended = train.stop != "done"
+    exact = [
         ("trainable parameters", plan.parameters.trainable, train.trainable_parameters),
         ("optimiser steps", plan.schedule.num_steps, train.num_steps),
         ("tokens computed", plan.schedule.num_tokens, train.num_tokens),
         ("tokens with loss", plan.schedule.num_supervised, train.num_supervised),
-    ):
-        held = planned == measured
-        remark = "exact" if held else f"{measured - planned:+,}"
-        yield PlanRow(name, figures.count(planned), figures.count(measured), held, remark)
+    ]
+    if plan.validation is not None:
+        exact.append(("validations", plan.validation.times, len(train.validations)))
+    for name, planned, measured in exact:
+        less = ended and measured < planned
+        remark = "exact" if measured == planned else f"{measured - planned:+,}" + (", ended early" if less else "")
+        yield PlanRow(name, figures.count(planned), figures.count(measured), measured == planned or less, remark)
     estimates: list[tuple[str, Interval, float, Callable[[float], str]]] = [
         ("peak memory", plan.peak_bytes, train.peak_bytes, figures.size)
     ]
-    if plan.train_seconds is not None:
+    if plan.train_seconds is not None and not ended:
         estimates.append(("training time", plan.train_seconds, train.train_seconds, figures.seconds))
+    if plan.validation is not None:
+        yield _validation_tokens(plan.validation, sum(one.new_tokens for one in train.validations))
+        if plan.validation.seconds is not None and not ended:
+            taken = sum(one.seconds for one in train.validations)
+            estimates.append(("validation time", plan.validation.seconds, taken, figures.seconds))
     for name, interval, found, words in estimates:
         planned_words = f"{words(interval.value)}  ({words(interval.low)} to {words(interval.high)})"
         held = interval.low <= found <= interval.high
         off = f", {found / interval.value - 1:+.0%}" if interval.value else ""
         yield PlanRow(name, planned_words, words(found), held, ("within" if held else "outside") + off)
+
+
+def _validation_tokens(planned: ValidationPlan, written: int) -> PlanRow:
+    """Tokens of the answers to validation rows; a model that is not right writes more or less than the right ones."""
+    held = written <= planned.most_tokens
+    words = f"{figures.count(planned.right_tokens)}  (at most {figures.count(planned.most_tokens)})"
+    return PlanRow("tokens of validation answers", words, figures.count(written), held, "within" if held else "outside")
 
 
 def machine_rows(story: Story) -> Iterator[tuple[str, str]]:

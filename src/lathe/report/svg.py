@@ -142,7 +142,7 @@ def _whisker(row: Whisker, y: float, left: float, place: Callable[[float], float
     return tag("g", tag("title", f"{row.label}: {row.note}"), *parts)
 
 
-# ------------------------------------------------------------------------------------------ loss curve
+# ------------------------------------------------------------------------------------------ curves over steps
 
 
 def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name: str) -> Markup:
@@ -150,11 +150,66 @@ def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     if len(points) < 2:
         return Markup("")
+    y_ends = (min(0.0, *(y for _, y in points)), max(y for _, y in points) * 1.04 or 1.0)
+    frame = _frame((points[0][0], points[-1][0]), y_ends, x_name, y_name)
+    x, y = frame.place(*running_mean(points)[-1])
+    parts = [
+        *frame.parts,
+        tag("path", d=_path([frame.place(x, y) for x, y in points]), class_="raw"),
+        tag("path", d=_path([frame.place(x, y) for x, y in running_mean(points)]), class_="smooth"),
+        tag("circle", cx=x, cy=y, r=4.0, class_="dot strong"),
+    ]
+    return picture(frame.bottom + 44, title, parts)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value that was measured after a step, with its interval."""
+
+    step: float
+    value: float
+    low: float | None = None
+    high: float | None = None
+    strong: bool = False
+
+
+def measurements(
+    title: str, points: Sequence[Measured], x_ends: tuple[float, float], x_name: str, y_name: str
+) -> Markup:
+    """Values at steps with their intervals, joined by a line. x_ends: first and last step of the axis. Empty without points."""
+    points = [point for point in points if math.isfinite(point.value)]
+    if not points:
+        return Markup("")
+    ends = [y for point in points for y in (point.low, point.value, point.high) if y is not None]
+    frame = _frame(x_ends, (min(0.0, *ends), max(ends) * 1.04 or 1.0), x_name, y_name)
+    line = tag("path", d=_path([frame.place(point.step, point.value) for point in points]), class_="raw")
+    return picture(frame.bottom + 44, title, [*frame.parts, line, *(_measured(point, frame) for point in points)])
+
+
+def _measured(point: Measured, frame: _Frame) -> Markup:
+    weight = " strong" if point.strong else ""
+    x, y = frame.place(point.step, point.value)
+    parts = [tag("title", f"step {figures.count(point.step)}: {figures.score(point.value)} {figures.bounds(point)}")]
+    if point.low is not None and point.high is not None:
+        y1, y2 = frame.place(point.step, point.low)[1], frame.place(point.step, point.high)[1]
+        parts.append(tag("line", x1=x, x2=x, y1=y1, y2=y2, class_="whisker" + weight))
+    parts.append(tag("circle", cx=x, cy=y, r=5.5 if point.strong else 4.5, class_="dot" + weight))
+    return tag("g", *parts)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Axes over steps. place: where a point stands; bottom: of the plot."""
+
+    place: Callable[[float, float], tuple[float, float]]
+    bottom: float
+    parts: Sequence[Markup]
+
+
+def _frame(x_ends: tuple[float, float], y_ends: tuple[float, float], x_name: str, y_name: str) -> _Frame:
     left, top, height = 52.0, 28.0, 230.0
     plot, bottom = WIDTH - left - 8, top + height
-    x_low, x_high = points[0][0], points[-1][0]
-    y_high = max(y for _, y in points) * 1.04 or 1.0
-    y_low = min(0.0, *(y for _, y in points))
+    (x_low, x_high), (y_low, y_high) = x_ends, y_ends
 
     def place(x: float, y: float) -> tuple[float, float]:
         return left + (x - x_low) / ((x_high - x_low) or 1) * plot, bottom - (y - y_low) / (y_high - y_low) * height
@@ -168,11 +223,7 @@ def curve(title: str, points: Sequence[tuple[float, float]], x_name: str, y_name
         parts.append(tag("text", f"{tick:g}", x=place(tick, 0)[0], y=bottom + 20, class_="tick", text_anchor="middle"))
     parts.append(tag("text", x_name, x=left + plot, y=bottom + 38, class_="tick", text_anchor="end"))
     parts.append(tag("text", y_name, x=left, y=top - 14, class_="tick"))
-    parts.append(tag("path", d=_path([place(x, y) for x, y in points]), class_="raw"))
-    parts.append(tag("path", d=_path([place(x, y) for x, y in running_mean(points)]), class_="smooth"))
-    x, y = place(*running_mean(points)[-1])
-    parts.append(tag("circle", cx=x, cy=y, r=4.0, class_="dot strong"))
-    return picture(bottom + 44, title, parts)
+    return _Frame(place, bottom, parts)
 
 
 def running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
