@@ -314,7 +314,8 @@ class Run:
         forecast = self.teaching()
         if forecast is not None:
             self.folder.teacher_record.unlink(missing_ok=True)
-            progress({"stage": "teach", "record": forecast, "skipped": False, "seconds": None})
+            if forecast.requests:
+                progress({"stage": "teach", "record": forecast, "skipped": False, "seconds": None})
         record = self._stage(
             "teach",
             self.folder.teacher_record,
@@ -531,16 +532,19 @@ class Run:
 
     @contextlib.contextmanager
     def _told_anew(self) -> Iterator[None]:
-        """The block adds something to a run: where its report stands it is written anew after it, and a finished run sealed again."""
+        """The block adds something to a run: a report that stands is written anew after it, and a finished run sealed again."""
         from lathe import report, verify
 
         finished = self.folder.digests.is_file()
         self.folder.digests.unlink(missing_ok=True)
-        yield
-        if self.folder.report_record.is_file():
-            report.report(self.folder, self.locked, self.folder.load(self.folder.report_record, ReportRecord).inputs)
-        if finished:
-            verify.seal(self.folder)
+        try:
+            yield
+            if self.folder.report_record.is_file():
+                inputs = self.folder.load(self.folder.report_record, ReportRecord).inputs
+                report.report(self.folder, self.locked, inputs)
+        finally:
+            if finished:
+                verify.seal(self.folder)
 
     def ask(self, text: str, schema: str | None = None) -> dict[str, str]:
         """The answers of base and tuned model to one text."""

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from lathe import endpoint as endpoints
+from lathe import plugins
 from lathe.data.teaching.lesson import PATIENCE
 from lathe.errors import DataError, Exit, InputError, LatheError, OverBudget, RecipeError, RunInUse, Unavailable
 from lathe.pipeline import Run, smoke_recipe
-from lathe.records import Example, Manifest
+from lathe.records import Example, Manifest, TaskSetup
 from lathe.records.teacher import RefusedRow, TeachRecord
 from lathe.runs import alone, read_rows
 from local_endpoint import Answer, Server, said
@@ -146,6 +147,13 @@ def test_every_row_says_who_wrote_it_and_the_card_will_cite_it(world: World) -> 
     assert source.licence is None
 
 
+def test_thinking_in_front_of_an_answer_is_not_part_of_it(world: World) -> None:
+    server = world.serve(lambda number, body: said("<think>\nlate? No.\n</think>\n\nlost"))
+    run = world.run(world.recipe(server))
+    run.teach()
+    assert {row["target"] for row in taught(run)} == {"lost"}
+
+
 def test_columns_of_the_texts_stay_and_an_old_answer_gives_way(world: World) -> None:
     world.rows("texts.jsonl", [{"id": "a-1", "input": "It is lost", "form": "short", "target": "late"}])
     server = world.serve(judged)
@@ -254,6 +262,33 @@ def test_seeds_are_shown_and_are_rows_to_train_on(world: World) -> None:
     assert set.union(*shown) <= train
 
 
+def test_each_schema_is_asked_for_in_turn_with_seeds_of_its_own(world: World) -> None:
+    (world.folder / "schemas").mkdir()
+    for name, key in (("person", "age"), ("place", "size")):
+        schema = {"type": "object", "properties": {key: {"type": "integer"}}, "required": [key]}
+        (world.folder / "schemas" / f"{name}.json").write_text(json.dumps(schema))
+    world.rows("seeds.jsonl", [
+        {"input": "Mira is 7", "target": {"age": 7}, "schema_id": "person"},
+        {"input": "Lunde is 9 wide", "target": {"size": 9}, "schema_id": "place"},
+    ])  # fmt: skip
+
+    def rule(number: int, body: dict[str, Any]) -> Answer:
+        content = body["messages"][-1]["content"]
+        key, seed, other = ("age", "Mira", "Lunde") if '"age"' in content else ("size", "Lunde", "Mira")
+        assert seed in content
+        assert other not in content
+        return rows_of({"input": f"{key} of {number}: {number}", "target": {key: number}})
+
+    server = world.serve(rule)
+    terms = {"instructions": "Sizes.", "rows": 4, "rows_per_request": 1, "seeds": "seeds.jsonl"}
+    run = world.run(
+        world.recipe(server, "json_extraction", {"source": "teacher"}, **terms),
+        f"schema.from={world.folder / 'schemas'}",
+    )
+    run.teach()
+    assert sorted(row["schema_id"] for row in taught(run)) == ["person", "person", "place", "place"]
+
+
 def test_a_seed_that_is_measured_on_is_never_shown(world: World) -> None:
     world.rows(
         "seeds.jsonl", [{"input": "It is late", "target": "late"}, {"input": "test 1: it is lost", "target": "lost"}]
@@ -263,6 +298,46 @@ def test_a_seed_that_is_measured_on_is_never_shown(world: World) -> None:
     with pytest.raises(DataError, match=r"1 seeds are rows of validation or test as well \(row 2\)"):
         run.teach()
     assert server.asked == []
+
+
+# ------------------------------------------------------------------------------------------ every task
+
+
+def right_rows(name: str) -> tuple[TaskSetup, list[dict[str, Any]], dict[str, str]]:
+    """A task's worked examples as rows of a file, and the right answer by prompt."""
+    task = plugins.load("tasks", name)
+    setup = task.worked_setup()
+    rows = list({json.dumps(dict(one.row), sort_keys=True): dict(one.row) for one in task.worked}.values())
+    examples = [task.example(row, setup) for row in rows]
+    return setup, rows, {example.messages[-1].content: example.completion for example in examples}
+
+
+@pytest.mark.parametrize("name", plugins.names("tasks"))
+def test_a_teacher_that_knows_the_right_answers_makes_rows_of_any_task(world: World, name: str) -> None:
+    setup, rows, answers = right_rows(name)
+    (world.folder / "schemas").mkdir()
+    for schema, content in setup.schemas.items():
+        (world.folder / "schemas" / f"{schema}.json").write_text(json.dumps(content))
+    world.rows("texts.jsonl", [{key: value for key, value in row.items() if key != "target"} for row in rows])
+    server = world.serve(lambda number, body: said(answers[body["messages"][-1]["content"]]))
+    sets = [f"schema.from={world.folder / 'schemas'}"] if setup.schemas else []
+    run = world.run(world.recipe(server, name, {"source": "teacher"}, inputs="texts.jsonl"), *sets)
+    record = asked(run)
+    assert record.rows > 0
+    assert set(record.refused) <= {"same text as an earlier row"}
+
+
+@pytest.mark.parametrize("name", plugins.names("tasks"))
+def test_rows_of_any_task_can_be_invented(world: World, name: str) -> None:
+    """Without seeds the form has the columns that all worked examples of the task have."""
+    setup, rows, _ = right_rows(name)
+    (world.folder / "schemas").mkdir()
+    for schema, content in setup.schemas.items():
+        (world.folder / "schemas" / f"{schema}.json").write_text(json.dumps(content))
+    server = world.serve(lambda number, body: rows_of(*rows))
+    sets = [f"schema.from={world.folder / 'schemas'}"] if setup.schemas else []
+    run = world.run(world.recipe(server, name, {"source": "teacher"}, instructions="Any.", rows=1), *sets)
+    assert asked(run).rows == 1
 
 
 # ------------------------------------------------------------------------------------------ what is refused
@@ -483,6 +558,21 @@ def test_a_busy_or_failing_endpoint_is_asked_again_as_long_as_it_asks_for(world:
     server = world.serve(rule)
     assert asked(world.run(world.recipe(server))).rows == 10
     assert len(server.asked) == 12
+
+
+def test_a_request_that_is_not_taken_costs_a_row_and_not_the_run(world: World) -> None:
+    """A text that is too long, or that a filter stops; it is not kept, and asked for again the next time."""
+
+    def rule(number: int, body: dict[str, Any]) -> Answer:
+        text = body["messages"][-1]["content"]
+        return (400, {"error": {"message": "filtered"}}) if "boat" in text else judged(number, body)
+
+    server = world.serve(rule)
+    run = world.run(world.recipe(server))
+    record = asked(run)
+    assert (record.rows, record.requests, record.refused) == (9, 9, {"the endpoint took no such request": 1})
+    assert run.folder.teacher_answers.read_text().count("\n") == 9
+    assert "filtered" in read_rows(run.folder.refused, RefusedRow)[0].detail
 
 
 @pytest.mark.parametrize(

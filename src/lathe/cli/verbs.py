@@ -92,9 +92,18 @@ def _outcome(run: Run, decision: Decision | None) -> dict[str, object]:
             arm: {score["metric"]: score for score in report.dump()["scores"]}  # type: ignore[attr-defined]
             for arm, report in _arms(run).items()
         },
+        **_teacher(run),
         "bundle": bundle.dump() if (bundle := _bundle(run)) else None,
         "report": str(folder.report_html) if folder.report_html.is_file() else None,
     }
+
+
+def _teacher(run: Run) -> dict[str, object]:
+    """What the recipe's teacher was asked and what it cost, where it has one."""
+    from lathe.records.teacher import TeachRecord
+
+    done = run.folder.done(run.folder.teacher_record, TeachRecord, run.hashes["teach"])
+    return {} if run.locked.recipe.teacher is None or done is None else {"teacher": done.dump()}
 
 
 def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None, *, smoke: bool) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from lathe.records import Record
 from lathe.records.teacher import TeacherAnswer
@@ -24,10 +25,11 @@ def read(path: Path) -> dict[str, TeacherAnswer]:
 
 
 class Kept:
-    """The answers of one file."""
+    """The answers of one file. Any thread may keep one."""
 
     def __init__(self, known: dict[str, TeacherAnswer], append: Callable[[Record], None]) -> None:
         self._known, self._append = known, append
+        self._one_at_a_time = Lock()
 
     def of(self, request: str) -> TeacherAnswer | None:
         """The answer to a request, where it was given before."""
@@ -35,8 +37,9 @@ class Kept:
 
     def keep(self, answer: TeacherAnswer) -> None:
         """Keeps an answer."""
-        self._append(answer)
-        self._known[answer.request] = answer
+        with self._one_at_a_time:
+            self._append(answer)
+            self._known[answer.request] = answer
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -13,8 +13,12 @@ from lathe.contracts import Endpoint, Progress
 from lathe.data.teaching import cost
 from lathe.data.teaching.answers import Kept
 from lathe.data.teaching.asks import Ask
+from lathe.errors import InputError
 from lathe.records.teacher import TeacherAnswer, TeacherSpec
 from lathe.safe_text import MASK
+
+HOPELESS = 8
+"""Requests that are refused for what they say, and none answered: all others would be."""
 
 
 def host_of(endpoint: Endpoint) -> str:
@@ -28,44 +32,67 @@ class Asking:
     def __init__(self, endpoint: Endpoint, spec: TeacherSpec, kept: Kept, progress: Progress) -> None:
         self._endpoint, self._spec, self._kept, self._progress = endpoint, spec, kept, progress
         self._key = os.environ.get(endpoints.KEY)
+        self._not_taken = 0
         self.asked: list[Ask] = []
         self.used: list[TeacherAnswer] = []
         """all answers so far, in the order of their requests"""
         self.sent = 0
 
     def obtain(self, asks: Sequence[Ask]) -> list[tuple[Ask, TeacherAnswer]]:
-        """The requests with their answers, from before or from now; those that the budget does not allow are left out."""
-        left = [ask for ask in asks if self._kept.of(ask.identity(self._endpoint)) is None]
-        before = [answer for ask in asks if (answer := self._kept.of(ask.identity(self._endpoint))) is not None]
-        came: list[TeacherAnswer] = []
+        """The requests with their answers, from before or from now; those that the budget does not allow are left out.
+
+        Raises Unavailable, and InputError where the endpoint takes no request at all.
+        """
+        requests = [ask.identity(self._endpoint) for ask in asks]
+        there = {request: answer for request in requests if (answer := self._kept.of(request)) is not None}
+        left = [ask for request, ask in zip(requests, asks, strict=True) if request not in there]
         total = len(self.used) + len(asks)
-        while left and (count := cost.within(left, self._spec.price_per_million, self._budget(before, came))):
+        while left and (count := cost.within(left, self._spec.price_per_million, self._budget(there.values()))):
             for answer in endpoints.side_by_side(left[:count], self._ask):
-                self._kept.keep(answer)
-                came.append(answer)
-                self.sent += 1
-                done = len(self.used) + len(before) + len(came)
+                there[answer.request] = answer
+                self._count(answer)
+                done = len(self.used) + len(there)
                 self._progress({"stage": "teach", "done": done, "total": total, "unit": "answer"})
             left = left[count:]
-        pairs = [(ask, self._kept.of(ask.identity(self._endpoint))) for ask in asks]
-        found = [(ask, answer) for ask, answer in pairs if answer is not None]
+        found = [(ask, there[request]) for request, ask in zip(requests, asks, strict=True) if request in there]
         self.asked += [ask for ask, _ in found]
-        self.used += [answer for _, answer in found]
+        self.used += [answer for _, answer in found if not answer.refusal]
         return found
 
-    def _budget(self, *more: Sequence[TeacherAnswer]) -> float | None:
+    def spent(self) -> float:
+        """What all answers so far did cost."""
+        return cost.spent(self._spec.price_per_million, self.used) or 0.0
+
+    def _count(self, answer: TeacherAnswer) -> None:
+        if not answer.refusal:
+            self.sent += 1
+            return
+        self._not_taken += 1
+        if self._not_taken >= HOPELESS and not self.sent:
+            raise InputError(
+                answer.refusal,
+                hint="It took none of the first requests: look at teacher.model and teacher.temperature.",
+            )
+
+    def _budget(self, more: Iterable[TeacherAnswer]) -> float | None:
         """What is left of it; None = there is no limit."""
         if self._spec.max_cost is None:
             return None
-        done = [*self.used, *(answer for answers in more for answer in answers)]
-        return self._spec.max_cost - (cost.spent(self._spec.price_per_million, done) or 0.0)
+        return self._spec.max_cost - (cost.spent(self._spec.price_per_million, [*self.used, *more]) or 0.0)
 
     def _ask(self, ask: Ask, pause: endpoints.Pause) -> TeacherAnswer:
         manner = endpoints.Manner(ask.temperature, ask.form)
-        reply = endpoints.chat(self._endpoint, ask.messages, ask.max_new_tokens, self._key, pause, manner)
-        text = reply.text.encode("utf-8", "replace").decode()  # JSON's escapes can hold half of a surrogate pair
-        text = text.replace(self._key, MASK) if self._key else text
-        counted = reply.prompt_tokens > 0
+        try:
+            reply = endpoints.chat(self._endpoint, ask.messages, ask.max_new_tokens, self._key, pause, manner)
+        except InputError as error:  # of this request: too long, or filtered; the others may be taken
+            return self._answer(ask, endpoints.Reply("", "none", 0, 0, 0.0), self._clean(error.message))
+        answer = self._answer(ask, reply)
+        self._kept.keep(answer)  # before this thread asks on: a kill loses what is under way, and nothing else
+        return answer
+
+    def _answer(self, ask: Ask, reply: endpoints.Reply, refusal: str = "") -> TeacherAnswer:
+        text = self._clean(reply.text)
+        counted = reply.prompt_tokens > 0 or bool(refusal)
         return TeacherAnswer(
             request=ask.identity(self._endpoint),
             host=host_of(self._endpoint),
@@ -77,8 +104,10 @@ class Asking:
             new_tokens=reply.new_tokens if counted else math.ceil(cost.tokens(text).high),
             counted=counted,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
+            refusal=refusal,
         )
 
-    def spent(self) -> float:
-        """What all answers so far did cost."""
-        return cost.spent(self._spec.price_per_million, self.used) or 0.0
+    def _clean(self, text: str) -> str:
+        """A text of the server's without the key, should it say that, and without halves of surrogate pairs: no file holds them."""
+        whole = text.encode("utf-8", "replace").decode()
+        return whole.replace(self._key, MASK) if self._key else whole

@@ -49,15 +49,20 @@ class Ask:
         )
 
 
+RightRow = tuple[Row, Example]
+"""A row as its file has it, and as the task reads it."""
+
+
 @dataclass(frozen=True)
 class Wish:
-    """What all requests of a recipe have in common. shapes: rows whose columns an invented one has; seeds: right rows to show."""
+    """What all requests of a recipe have in common. seeds: right rows to show; form: where there are none, a row of the task's
+    own that shows what columns a row has, None where a schema says enough."""
 
     task: Task
     setup: TaskSetup
     instructions: str
-    seeds: Sequence[Example]
-    shapes: Sequence[Row]
+    seeds: Sequence[RightRow]
+    form: RightRow | None
     max_new_tokens: int
     temperature: float
 
@@ -70,7 +75,11 @@ def answering(wish: Wish, given: Row) -> Ask:
     asked = wish.task.example(answered, setup).messages
     told = [wish.instructions, *(message.content for message in asked if message.role == "system")]
     system = "\n\n".join(text for text in told if text)
-    shown = [turn for seed in wish.seeds[:SHOWN] for turn in (*seed.messages, _answer(seed))]
+    shown = [
+        turn
+        for _, seed in wish.seeds[:SHOWN]
+        for turn in (*seed.messages, Message(role="assistant", content=seed.completion))
+    ]
     form = setup.schemas.get(named or "") if wish.task.answers == "json" else None
     return Ask(
         messages=(
@@ -85,22 +94,19 @@ def answering(wish: Wish, given: Row) -> Ask:
     )
 
 
-def _answer(seed: Example) -> Message:
-    return Message(role="assistant", content=seed.completion)
-
-
 def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> Ask:
     """A request for `count` new rows. number: of the request, from 0; avoid: texts that are there already."""
     setup, names = wish.setup, sorted(wish.setup.schemas)
     named = names[number % len(names)] if names else None
-    form = row_form(wish.task, setup, wish.shapes, named, number, count)
+    right = [seed for seed in wish.seeds if seed[0].get(setup.schema_key) in (None, named)] or wish.seeds
+    form = row_form(wish.task, setup, [row for row, _ in right or _given(wish.form)], named, number, count)
     asked, answered = column(setup, "input"), column(setup, "target")
     parts = [
         f"You write rows of training data for a small language model. A row's `{asked}` is what the model will read; its "
         f"`{answered}` is the right answer, which must follow from what is read alone.",
         f"What the rows are about:\n{wish.instructions.strip()}",
         f"Each row is a JSON object of this JSON Schema:\n{json.dumps(form, ensure_ascii=False)}",
-        *_examples(wish, number),
+        *_examples(right, wish.form, number, list(form["properties"])),
         *_avoided(avoid),
         f"Write {count} rows, no two alike, each as a real person or document would have it: vary subject, length, tone and "
         f"wording. This is request {number + 1} of many; do not begin with what comes to mind first. Every text must be made up: "
@@ -120,19 +126,23 @@ def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> Ask:
     )
 
 
-def _examples(wish: Wish, number: int) -> list[str]:
-    """Seeds, other ones each time; where there are none, one of the task's own examples, for its form alone."""
-    seeds = [wish.seeds[(number * SHOWN + place) % len(wish.seeds)] for place in range(min(SHOWN, len(wish.seeds)))]
-    if seeds:
-        return ["Right rows, as the model will see them:\n\n" + "\n\n".join(_shown(seed) for seed in seeds)]
-    if wish.setup.schemas or not wish.task.worked:
+def _given(row: RightRow | None) -> list[RightRow]:
+    return [] if row is None else [row]
+
+
+def _examples(seeds: Sequence[RightRow], form: RightRow | None, number: int, columns: Sequence[str]) -> list[str]:
+    """Seeds, other ones each time; where there are none, the task's own row, for its form alone."""
+    shown = [seeds[(number * SHOWN + place) % len(seeds)] for place in range(min(SHOWN, len(seeds)))] or _given(form)
+    if not shown:
         return []
-    one = wish.task.example(dict(wish.task.worked[0].row), wish.task.worked_setup())
-    return [f"This shows the form of such an answer and nothing else, the subject is another one:\n\n{_shown(one)}"]
-
-
-def _shown(example: Example) -> str:
-    return f"The model reads:\n{example.messages[-1].content}\nThe right answer:\n{example.completion}"
+    heading = "Right rows" if seeds else "A row of this form; yours are about something else"
+    lines = [json.dumps({key: row[key] for key in columns if key in row}, ensure_ascii=False) for row, _ in shown]
+    first = shown[0][1]
+    return [
+        f"{heading}:\n" + "\n".join(lines),
+        f"Of the first one the model will see this:\n{first.messages[-1].content}",
+        f"and has to write this:\n{first.completion}",
+    ]
 
 
 def _avoided(texts: Sequence[str]) -> list[str]:

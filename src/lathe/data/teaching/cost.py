@@ -6,7 +6,7 @@ a big vocabulary has more (6). These are assumptions. After: the endpoint's own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lathe.data.teaching.asks import Ask
 from lathe.records import Example, Interval
@@ -49,9 +49,11 @@ def written(ask: Ask, seeds: Sequence[Example], rows: int) -> Interval:
 
 
 def total(parts: Sequence[Interval]) -> Interval:
-    """The sum of several."""
+    """The sum of several, in whole tokens."""
     return Interval(
-        low=sum(one.low for one in parts), value=sum(one.value for one in parts), high=sum(one.high for one in parts)
+        low=round(sum(one.low for one in parts)),
+        value=round(sum(one.value for one in parts)),
+        high=round(sum(one.high for one in parts)),
     )
 
 
@@ -69,7 +71,7 @@ def most(prices: Prices, ask: Ask) -> float:
     return _price(prices, read(ask).high, ask.max_new_tokens)
 
 
-def spent(prices: Prices | None, answers: Sequence[TeacherAnswer]) -> float | None:
+def spent(prices: Prices | None, answers: Iterable[TeacherAnswer]) -> float | None:
     """What answers did cost; None where no prices are known."""
     if prices is None:
         return None

@@ -17,7 +17,7 @@ from lathe.data.findings.secrets import redacted
 from lathe.data.preparing.split import normalised
 from lathe.data.teaching.asks import Ask, Wish, answering, inventing
 from lathe.data.teaching.gate import EARLIER, MISFIT, SECRET, Fault, Gate
-from lathe.data.teaching.reading import rows_in
+from lathe.data.teaching.reading import rows_in, spoken
 from lathe.data.teaching.row_form import column
 from lathe.errors import TaskMismatch
 from lathe.records import Example, Json, Row
@@ -27,6 +27,7 @@ PATIENCE = 3
 """So many times the requests that would do if every row passed; after them a teacher that repeats itself is given up."""
 CUT = "answer cut at teacher.max_new_tokens"
 NO_ANSWER = "no answer"
+NOT_TAKEN = "the endpoint took no such request"
 NO_ROWS = "answer without rows"
 UNREAD = "the task reads no answer in it"
 
@@ -86,7 +87,9 @@ class Lesson:
     def take(self, asks: Sequence[Ask], answers: Sequence[TeacherAnswer]) -> None:
         """Judges the answers to requests, pair by pair; rows beyond those wanted are left alone."""
         for ask, answer in zip(asks, answers, strict=True):
-            if answer.finish == "length":
+            if answer.refusal:
+                self._refuse(answer.request, Fault(NOT_TAKEN, answer.refusal), ask.given)
+            elif answer.finish == "length":
                 self._refuse(answer.request, Fault(CUT, f"ends with {redacted(answer.text)[-40:]!r}"), ask.given)
             elif answer.finish == "none" or not answer.text.strip():
                 self._refuse(answer.request, Fault(NO_ANSWER), ask.given)
@@ -94,7 +97,7 @@ class Lesson:
                 self._take(ask, answer)
 
     def _take(self, ask: Ask, answer: TeacherAnswer) -> None:
-        said = self._said(ask, answer.text)
+        said = self._said(ask, spoken(answer.text))
         if isinstance(said, Fault):
             self._refuse(answer.request, said, ask.given)
             return

@@ -12,13 +12,13 @@ from lathe.data.files.read import read_lines
 from lathe.data.preparing import source
 from lathe.data.preparing.origin_rows import OriginRows, read
 from lathe.data.preparing.split import normalised
-from lathe.data.teaching.asks import Wish
+from lathe.data.teaching.asks import RightRow, Wish
 from lathe.data.teaching.gate import Gate
 from lathe.data.teaching.lesson import Lesson
 from lathe.data.teaching.row_form import column
 from lathe.errors import DataError, TaskMismatch
 from lathe.files import row_files
-from lathe.records import Example, LockedRecipe, RejectedRow, Row, TaskSetup
+from lathe.records import LockedRecipe, RejectedRow, Row, TaskSetup
 from lathe.records.teacher import TeacherSpec
 
 
@@ -32,18 +32,18 @@ def wish_and_lesson(locked: LockedRecipe, spec: TeacherSpec) -> tuple[Wish, Less
         task=task,
         setup=setup,
         instructions=spec.instructions or "",
-        seeds=[example for _, example in seeds],
-        shapes=[row for row, _ in seeds] or ([] if setup.schemas else [dict(one.row) for one in task.worked]),
+        seeds=seeds,
+        form=None if seeds or setup.schemas or not task.worked else _form(task, setup),
         max_new_tokens=spec.max_new_tokens,
         temperature=spec.heat,
     )
     given = list(_given(spec, setup)) if spec.inputs is not None else []
-    return wish, Lesson(spec, wish, Gate(task, setup, [seed.input for seed in wish.seeds], held_out), given)
+    return wish, Lesson(spec, wish, Gate(task, setup, [seed.input for _, seed in seeds], held_out), given)
 
 
 def _examples(
     locked: LockedRecipe, task: Task, setup: TaskSetup, origins: Sequence[source.Origin], *, strict: bool
-) -> Iterator[tuple[Row, Example]]:
+) -> Iterator[RightRow]:
     """Rows with their examples. strict: raises for a row that cannot be used; else it is passed over, until rows are prepared."""
 
     def reads(row: Row) -> bool:
@@ -62,6 +62,12 @@ def _examples(
                     raise DataError(mismatch.message, file=item.file, line=item.line, hint=mismatch.hint) from mismatch
             elif strict and not isinstance(item, Placed):
                 raise _unreadable(item)
+
+
+def _form(task: Task, setup: TaskSetup) -> RightRow:
+    """The task's first worked example, in the columns of the recipe."""
+    row = {column(setup, field): value for field, value in task.worked[0].row.items()}
+    return row, task.example(row, setup)
 
 
 def _refuse_measured(spec: TeacherSpec, seeds: Sequence[str], held_out: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from lathe.contracts import Task
 from lathe.records import Json, Row, TaskSetup, canonical
 
+EARLIER = ("messages",)
+"""Columns with what was said before: an invented row begins with its text."""
 TYPES = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"), (dict, "object"))
 
 
@@ -26,7 +28,7 @@ def row_form(task: Task, setup: TaskSetup, shapes: Sequence[Row], named: str | N
     of the request and its rows; where answers are labels, each request is about the next few of them, so that none is forgotten.
     """
     asked, answered = column(setup, "input"), column(setup, "target")
-    passed_over = {asked, answered, column(setup, "id"), setup.schema_key}
+    passed_over = {asked, answered, column(setup, "id"), setup.schema_key, *EARLIER}
     further = [key for key in (shapes[0] if shapes else {}) if key not in passed_over and all(key in r for r in shapes)]
     properties: dict[str, Json] = {asked: {"type": "string"}}
     properties |= {key: like([row[key] for row in shapes]) for key in further}

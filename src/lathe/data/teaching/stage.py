@@ -37,7 +37,7 @@ def forecast(run: RunFolder, locked: LockedRecipe) -> TeachForecast:
     todo = [ask for ask in asks if ask.identity(endpoint) not in known]
     rows = spec.rows_per_request if spec.invents else 1
     prompt = cost.total([cost.read(ask) for ask in todo])
-    new = cost.total([cost.written(ask, wish.seeds, rows) for ask in todo])
+    new = cost.total([cost.written(ask, [seed for _, seed in wish.seeds], rows) for ask in todo])
     return TeachForecast(
         model=spec.model,
         host=host_of(endpoint),
