@@ -132,8 +132,9 @@ VERBS: tuple[Verb, ...] = (
          compare.evaluate,
          (*CHAIN, arg("--endpoint", metavar="URL", default=None, help="an OpenAI-compatible endpoint (key: OPENAI_API_KEY)"),
           arg("--model", metavar="NAME", default=None, help="with --endpoint: the model's name there"),
-          arg("--probe", choices=("execute", "labels", "adversarial"), default=None,
-              help="of a measured run: run its commands in a sandbox, score every label, or ask for harm"),
+          arg("--probe", choices=("execute", "labels", "adversarial", "constrained"), default=None,
+              help="of a measured run: run its commands in a sandbox, score every label, ask for harm, or hold answers to their "
+              "form while they are written"),
           arg("--prompts", metavar="FILE", type=Path, default=None,
               help="with --probe adversarial: requests of your own, JSON lines"),
           arg("--verdicts", metavar="FILE", type=Path, default=None,

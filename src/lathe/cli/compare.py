@@ -21,6 +21,8 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
             "--endpoint and --model go together",
             hint="--endpoint http://localhost:8000/v1 --model NAME, as the endpoint lists it",
         )
+    if args.probe == "constrained":
+        return _constrained(args, screen)
     if args.probe is not None:
         return _probe(args, screen)
     return verbs.stage(args, screen) if args.endpoint is None else _endpoint(args, screen)
@@ -47,6 +49,41 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
             screen.line(f"  {arm}: {finding.message}", "yellow" if finding.level == "warning" else "")
             if finding.hint:
                 screen.say(f"    {finding.hint}")
+    return Exit.DONE
+
+
+def _constrained(args: argparse.Namespace, screen: Screen) -> Exit:
+    """The models once more with their answers held to their form, beside what they wrote freely."""
+    from lathe.report import figures, form_effect
+
+    run = verbs.start(args, screen)
+    found = run.constrain(screen.listener())
+    if screen.as_json:
+        screen.document({"run": str(run.folder.path), **found.dump()})
+        return Exit.DONE
+    rows = [
+        [row.arm, row.metric, row.free, row.held, row.difference, row.tally, row.p] for row in form_effect.rows(found)
+    ]
+    screen.line()
+    screen.table(
+        [
+            figures.counted(found.n, "test item"),
+            "",
+            "written freely",
+            "held to the form",
+            "difference",
+            "only held : only freely right",
+            "p",
+        ],
+        rows,
+    )
+    for arm in found.arms:
+        if said := form_effect.words(arm, found.metric):
+            screen.line(f"  {arm.arm}, {found.metric}: {said}")
+        if arm.cut:
+            screen.line(f"  {arm.arm}: {figures.counted(arm.cut, 'answer')} cut at the token limit", "yellow")
+        for finding in arm.findings:
+            screen.line(f"  {arm.arm}: {finding.message}", "yellow" if finding.level != "info" else "")
     return Exit.DONE
 
 

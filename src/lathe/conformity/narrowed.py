@@ -31,6 +31,8 @@ SHAPE = (IGNORED - {"format"}) | NAMED - {"dependentSchemas"} | {
 
 HEADROOM = 1.25
 SPARE_CHARACTERS, SPARE_ITEMS, SPARE_DIGITS = 16, 2, 2
+SHAPED_CHARACTERS = 64
+"""Room for a string with a pattern or a format, which may need more than the strings that were seen."""
 MOST_DIGITS, MOST_DECIMALS = 15, 10
 """Of a number that llguidance can bound."""
 
@@ -111,8 +113,9 @@ def bounded(schema: Json, bounds: Bounds) -> Json:
         named = part.get("type")
         types = named if isinstance(named, list) else [named]
         added: dict[str, Json] = {}
-        if "string" in types and not {"pattern", "format"} & part.keys():
-            added["maxLength"] = max(bounds.characters, _number(part, "minLength"))
+        if "string" in types:
+            shortest = SHAPED_CHARACTERS if {"pattern", "format"} & part.keys() else _number(part, "minLength")
+            added["maxLength"] = max(bounds.characters, shortest)
         if "array" in types:
             added["maxItems"] = max(bounds.items, _number(part, "minItems"))
         if {"integer", "number"} & set(types) and bounds.digits is not None:

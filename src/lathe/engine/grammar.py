@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -44,13 +45,19 @@ AS_JSON_DUMPS = {
 """Whatever a schema says of its own grammar under `x-guidance` gives way to these."""
 
 
+def version() -> str:
+    """Which package follows the grammars, in which version. Raises Unavailable where it is missing."""
+    if find_spec(PACKAGE) is None:
+        raise Unavailable(f"holding answers to a form needs the package {PACKAGE}", hint=f"Install it: {INSTALL}")
+    return f"{PACKAGE} {metadata.version(PACKAGE)}"
+
+
 class Grammars:
     """Grammars over the tokens of one tokenizer. May be asked from several threads."""
 
     def __init__(self, tokenizer: Tokenizer, stop_ids: frozenset[int]) -> None:
         """stop_ids: tokens at which an answer ends. Raises Unavailable without the package, InputError on an unknown tokenizer."""
-        if find_spec(PACKAGE) is None:
-            raise Unavailable(f"holding answers to a form needs the package {PACKAGE}", hint=f"Install it: {INSTALL}")
+        version()
         import llguidance
 
         try:
@@ -75,6 +82,10 @@ class Grammars:
         said = list(ids[:-1] if ids and ids[-1] in self._stop_ids else ids)
         matcher = self._matcher(_grammar(form)).deep_copy()
         return matcher.try_consume_tokens(said) == len(said) and matcher.is_accepting()
+
+    def reach(self, form: Form, ids: Sequence[int]) -> int:
+        """How many of these tokens a form lets through, from the first on."""
+        return self._matcher(_grammar(form)).deep_copy().try_consume_tokens(list(ids))
 
     def begin(self, form: Form) -> Guide:
         """A new answer of a form. Raises InputError where none can be held to it."""

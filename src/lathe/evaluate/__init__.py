@@ -5,10 +5,13 @@
     rule        the task's best rule that needs no model
     tuned       the base with the trained adapter
 
+`evaluate_constrained` measures a model's arm once more, with every answer held to its form: as tuned-constrained and
+base-zero-constrained.
+
 Same items, same scorer, same limit on the length of an answer. A repeated call continues where the last one was stopped.
 """
 
-from lathe.evaluate.stage import evaluate, regrade
+from lathe.evaluate.stage import evaluate, evaluate_constrained, regrade
 from lathe.evaluate.while_training import measure_of
 
-__all__ = ["evaluate", "measure_of", "regrade"]
+__all__ = ["evaluate", "evaluate_constrained", "measure_of", "regrade"]

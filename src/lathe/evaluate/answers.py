@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lathe import plugins
 from lathe.contracts import GenerateSettings, Model, Progress, Task
+from lathe.engine import grammar
 from lathe.errors import InputError, LatheError
 from lathe.evaluate import prompts, rules
+from lathe.evaluate.forms import Forms
 from lathe.evaluate.memory import PeakMemory
 from lathe.evaluate.rows import SIDES, Rows
 from lathe.records import (
@@ -34,6 +36,8 @@ from lathe.text import render, tokenizer
 from lathe.text.tokenizer import Tokenizer
 
 MODEL_ARMS = ("base-zero", "base-few", "tuned")
+CONSTRAINED = "-constrained"
+"""Ends the name of an arm whose answers were held to a form."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,13 @@ class Measurement:
     runtime: str = "native"
     model: Model | None = None
     """What answers, where it is neither the base nor the run's own adapter: an exported file or an endpoint."""
+    forms: Forms = field(default_factory=Forms)
+    """What the answers are held to; without any they are written freely."""
+
+    @property
+    def name(self) -> Arm:
+        """What the report calls it, and the folder of its answers."""
+        return f"{self.arm}{CONSTRAINED}" if self.forms.by_id else self.arm
 
     @property
     def examples(self) -> list[Example]:
@@ -59,7 +70,7 @@ class Measurement:
     def tell(self, answers: Collection[Prediction], total: int) -> None:
         """Says how far the answers are."""
         new_tokens = sum(prediction.new_tokens for prediction in answers)
-        done = {"stage": self.arm, "side": self.side, "done": len(answers), "total": total, "unit": "items"}
+        done = {"stage": self.name, "side": self.side, "done": len(answers), "total": total, "unit": "items"}
         self.progress({**done, "new_tokens": new_tokens})
 
 
@@ -130,6 +141,7 @@ def ask_model(asking: Measurement) -> Answers:
     questions = [*rows.sides["validation"], *rows.sides["test"]]
     shots = prompts.shots_that_fit(candidates, questions, rendered, lengths.limits, context)
     asked = prompts.ask(asking.examples, shots, lengths.gold[asking.side], rendered, lengths.limits, context)
+    asked = _held(asked, asking.forms)
     settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
     predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked))
     return Answers(
@@ -138,15 +150,20 @@ def ask_model(asking: Measurement) -> Answers:
         few_shot_ids=tuple(shot.id for shot in shots),
         max_new_tokens=max((request.max_new_tokens for request in asked.requests), default=None),
         peak_bytes=peak_bytes,
-        findings=(*asked.findings, *prompts.fewer_shots(len(shots), k)),
+        findings=(*asked.findings, *prompts.fewer_shots(len(shots), k), *asking.forms.findings),
     )
+
+
+def _held(asked: prompts.Asked, forms: Forms) -> prompts.Asked:
+    """The same requests, each with its form."""
+    return replace(asked, requests=tuple(replace(one, form=forms.by_id.get(one.id)) for one in asked.requests))
 
 
 def _generate(
     asking: Measurement, model: Model, asked: prompts.Asked, settings: GenerateSettings, inputs: str
 ) -> tuple[dict[str, Prediction], int | None]:
     """Asks what has no answer yet. Returns all answers, and the peak of memory over the calls that made them."""
-    run, arm, side = asking.run, asking.arm, asking.side
+    run, arm, side = asking.run, asking.name, asking.side
     before = _begun(run, arm, side, inputs)
     answers = {prediction.id: prediction for prediction in read_rows(run.predictions(arm, side), Prediction)}
     left = [request for request in asked.requests if request.id not in answers]
@@ -212,5 +229,6 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
             "max_new_tokens": [request.max_new_tokens for request in asked.requests],
             "runtime": asking.runtime,
             "packages": asking.locked.packages,
+            **({"forms": asking.forms.described(), "followed by": grammar.version()} if asking.forms.by_id else {}),
         }
     )

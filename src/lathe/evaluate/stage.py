@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from lathe import plugins
 from lathe.contracts import Model, Progress
+from lathe.engine import grammar
 from lathe.errors import InputError
 from lathe.evaluate import aggregate
-from lathe.evaluate.answers import MODEL_ARMS, Answers, Measurement, ask_model, ask_rule
+from lathe.evaluate.answers import CONSTRAINED, MODEL_ARMS, Answers, Measurement, ask_model, ask_rule
+from lathe.evaluate.forms import forms_of
 from lathe.evaluate.rows import read
 from lathe.records import Arm, EvalReport, LockedRecipe, Prediction, Side
-from lathe.runs import RunFolder, committed, read_rows
+from lathe.runs import RunFolder, committed, read_rows, stage_inputs
+from lathe.text import tokenizer
 
 
 def evaluate(
@@ -41,6 +45,24 @@ def evaluate(
     return _commit(asking, answers, inputs, started)
 
 
+def evaluate_constrained(run: RunFolder, locked: LockedRecipe, arm: Arm, progress: Progress) -> EvalReport:
+    """Measures a model's arm once more on the test rows, with each answer held to the form of the right one while it is written.
+
+    The arm is named ARM-constrained: the same prompts, limits and scorer as of ARM, which must be measured. What is done already is
+    not done again. Raises InputError where the task has no form or a right answer is not of it, Unavailable without the package.
+    """
+    started = time.monotonic()
+    free = run.load(run.eval_report(arm), EvalReport)
+    inputs = stage_inputs({"free": free.inputs, "followed by": grammar.version()})
+    done = run.done(run.eval_report(f"{arm}{CONSTRAINED}"), EvalReport, inputs)
+    if done is not None:
+        return done
+    task, rows = plugins.load("tasks", locked.recipe.task), read(run)
+    forms = forms_of(locked.recipe.task, task, rows, tokenizer.load(Path(locked.base_folder)))
+    asking = Measurement(run, locked, task, rows, arm, "test", progress, forms=forms)
+    return _commit(asking, ask_model(asking), inputs, started)
+
+
 def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: str) -> EvalReport:
     """Scores the saved answers of an arm again, without any model, and commits the new report.
 
@@ -67,8 +89,8 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
     missing = [example.id for example in examples if example.id not in answers.predictions]
     if missing:
         raise InputError(
-            f"{asked.run.predictions(asked.arm, asked.side)} lacks {len(missing)} of {len(examples)} answers ({missing[0]})",
-            hint=f"Delete {asked.run.eval_report(asked.arm, asked.side)} and run the same command: they are made again.",
+            f"{asked.run.predictions(asked.name, asked.side)} lacks {len(missing)} of {len(examples)} answers ({missing[0]})",
+            hint=f"Delete {asked.run.eval_report(asked.name, asked.side)} and run the same command: they are made again.",
         )
     predictions = [answers.predictions[example.id] for example in examples]
     scored = aggregate.items(task, asked.rows.setup, examples, predictions)
@@ -77,7 +99,7 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
     clean = [item for item in scored if item.id not in known]
     report = EvalReport(
         inputs=inputs,
-        arm=asked.arm,
+        arm=asked.name,
         side=asked.side,
         test_hash=asked.rows.manifest.sides[asked.side].sha256,
         prompt_hash=answers.prompt_hash,
@@ -101,7 +123,7 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
     )
     answered = [(example, prediction.text) for example, prediction in zip(examples, predictions, strict=True)]
     for name, pieces in task.files.items():
-        with committed(asked.run.answers(name, asked.arm, asked.side)) as file:
+        with committed(asked.run.answers(name, asked.name, asked.side)) as file:
             file.writelines(piece.encode() for piece in pieces(answered))
-    asked.run.commit(asked.run.eval_report(asked.arm, asked.side), report)
+    asked.run.commit(asked.run.eval_report(asked.name, asked.side), report)
     return report

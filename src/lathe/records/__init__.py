@@ -70,8 +70,8 @@ from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, Ru
 __all__ = [
     "Arm", "Bundle", "Capability", "Card", "ComparedArm", "ComparedPair", "Comparison", "Damage", "DataFinding", "DataSpec",
     "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
-    "FormEffect",
-    "GateResult", "GateSpec", "Generation", "HeldArm", "Inspection", "Interval", "ItemScore", "Json", "LockedRecipe", "MachineForecast",
+    "FormEffect", "GateResult", "GateSpec", "Generation", "HeldArm", "Inspection", "Interval", "ItemScore", "Json",
+    "LockedRecipe", "MachineForecast",
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
     "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",
     "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",

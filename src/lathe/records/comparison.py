@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lathe.records.base import Record
+from lathe.records.data import DataFinding
 from lathe.records.results import Arm, PairedDifference, Score
 
 
@@ -52,6 +53,31 @@ class SeedSpread(Record):
     low: float
     high: float
     standard_deviation: float
+
+
+class HeldArm(Record):
+    """A model's arm as it answered freely, and with each answer held to the form of the right one while it was written."""
+
+    arm: Arm
+    free_inputs: str = Field(description="inputs of the arm's report: another one makes this record an old one")
+    free: tuple[Score, ...] = Field(description="the task's metrics, answered freely")
+    held: tuple[Score, ...] = Field(description="the same with the answers held to their form")
+    differences: tuple[PairedDifference, ...] = Field(
+        description="held minus free, metric by metric, on the same items"
+    )
+    cut: int = Field(description="answers that did not come to their end although they were held to a form")
+    findings: tuple[DataFinding, ...] = Field(
+        (), description="what was left out of the form, and whatever else makes it doubtful"
+    )
+
+
+class FormEffect(Record):
+    """Knows the form, or knows the answer: what it changes that a model's answers are held to the form of right ones."""
+
+    metric: str = Field(description="the task's primary metric")
+    n: int
+    confidence: float
+    arms: tuple[HeldArm, ...]
 
 
 class Comparison(Record):

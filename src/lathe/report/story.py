@@ -18,6 +18,7 @@ from lathe.records import (
     DoctorReport,
     EvalReport,
     Example,
+    FormEffect,
     ItemScore,
     LockedRecipe,
     Manifest,
@@ -67,6 +68,8 @@ class Story:
     """Of the tuned model, by id."""
     doubts: Doubts | None = None
     """Training rows that the tuned model itself finds hard; None where it was not asked."""
+    form_effect: FormEffect | None = None
+    """The models with their answers held to their form; None where that was not measured of these very arms."""
     masked: Sequence[MaskedRow] = ()
     """A few training rows, token by token."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
@@ -124,6 +127,7 @@ def gather(run: RunFolder, locked: LockedRecipe) -> Story:
         examples={example.id: example for example in examples},
         predictions={prediction.id: prediction for prediction in predictions},
         doubts=_doubts(run),
+        form_effect=_form_effect(run, arms),
         masked=trained_rows(run, locked),
         metrics=metrics,
     )
@@ -133,6 +137,15 @@ def _doubts(run: RunFolder) -> Doubts | None:
     """What the model that was trained last made of its rows."""
     found, trained = _optional(run, run.doubts, Doubts), _optional(run, run.train_result, TrainResult)
     return found if found is not None and trained is not None and found.inputs == trained.inputs else None
+
+
+def _form_effect(run: RunFolder, arms: Mapping[str, EvalReport | None]) -> FormEffect | None:
+    found = _optional(run, run.form_effect, FormEffect)
+    if found is None or any(
+        (free := arms.get(one.arm)) is None or free.inputs != one.free_inputs for one in found.arms
+    ):
+        return None
+    return found
 
 
 def _optional(run: RunFolder, path: Path, kind: type[R]) -> R | None:

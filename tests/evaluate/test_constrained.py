@@ -1,0 +1,196 @@
+"""The models once more with each answer held to its form: what a model knows of the form and what of the answer are told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lathe import plugins
+from lathe.cli.main import main
+from lathe.conformity import conforms
+from lathe.errors import InputError
+from lathe.evaluate import evaluate
+from lathe.pipeline import Run
+from lathe.records import (
+    EvalReport,
+    Json,
+    LockedRecipe,
+    Manifest,
+    Prediction,
+    RunRecord,
+    Score,
+    Side,
+    SideCount,
+    TaskSetup,
+)
+from lathe.report.form_effect import words
+from lathe.report.html import page
+from lathe.report.story import gather
+from lathe.runs import RunFolder, commit_rows, read_rows
+from tiny_base import write_base
+from tiny_run import locked, quiet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+THING: Json = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "count": {"type": "integer"}},
+    "required": ["name", "count"],
+}
+LABELS = ["card_arrival", "card_linking", "lost_card", "card"]
+WORDS = ("nut", "bolt", "pin", "cup")
+
+
+def things(*more: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"id": f"row-{n}", "input": f"{n} {word}s", "target": {"name": word, "count": n}, "schema_id": "thing"}
+        for n, word in enumerate(WORDS)
+    ] + [{"id": f"more-{n}", "input": f"more {n}", "target": one, "schema_id": "thing"} for n, one in enumerate(more)]
+
+
+def measured(
+    folder: Path, task: str, rows: Sequence[dict[str, Any]], schemas: dict[str, Json]
+) -> tuple[RunFolder, LockedRecipe]:
+    """A run of an untrained base that has answered all rows freely; every side holds the same rows."""
+    base = write_base(folder / "base", "llama", sliding_window=None)
+    run, leaf = RunFolder(folder / "run"), plugins.load("tasks", task)
+    setup = TaskSetup(schemas=schemas, schema_in_prompt=False)
+    examples = [leaf.example(row, setup) for row in rows]
+    sides: dict[Side, SideCount] = {
+        side: SideCount(rows=len(rows), sha256=commit_rows(run.rows(side), examples))
+        for side in ("train", "validation", "test")
+    }
+    run.commit(run.setup, setup)
+    run.commit(run.manifest, Manifest(inputs="data", sources=(), sides=sides))
+    run.commit(run.run_record, RunRecord(id="run", name="toy", created="now", lathe_version="0"))
+    fixed = locked(base)
+    fixed = fixed.model_copy(update={"recipe": fixed.recipe.model_copy(update={"task": task})})
+    run.commit(run.lock_record, fixed)
+    evaluate(run, fixed, "base-zero", "test", "free", quiet)
+    return run, fixed
+
+
+def score(report: EvalReport, metric: str) -> Score:
+    found = report.score(metric)
+    assert found is not None
+    return found
+
+
+def test_answers_are_held_to_the_schema_of_their_row_and_stand_beside_the_free_ones(tmp_path: Path) -> None:
+    run, fixed = measured(tmp_path, "json_extraction", things(), {"thing": THING})
+    free_bytes = run.eval_report("base-zero").read_bytes()
+    found = Run(run, fixed).constrain()
+    assert run.eval_report("base-zero").read_bytes() == free_bytes, "no verdict changes by it"
+
+    free, held = (run.load(run.eval_report(arm), EvalReport) for arm in ("base-zero", "base-zero-constrained"))
+    assert held.arm == "base-zero-constrained"
+    assert (held.prompt_hash, held.max_new_tokens, held.scorer) == (free.prompt_hash, free.max_new_tokens, free.scorer)
+    assert score(free, "schema_valid").value == 0.0
+    assert score(held, "schema_valid").value == 1.0
+    for answer in read_rows(run.predictions("base-zero-constrained"), Prediction):
+        assert answer.finish == "stop"
+        assert conforms(THING, json.loads(answer.text))
+
+    (arm,) = found.arms
+    gaps = {gap.metric: gap for gap in arm.differences}
+    assert (gaps["schema_valid"].difference, gaps["schema_valid"].wins, arm.cut) == (1.0, 4, 0)
+    assert gaps["schema_valid"].method == "tango and exact mcnemar"
+    assert words(arm, "json_exact") == (
+        "of 4 wrong answers 0 come right by the form alone and 4 are wrong in what they say"
+    )
+    assert run.load(run.form_effect, type(found)) == found
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, fixed = measured(tmp_path, "json_extraction", things(), {"thing": THING})
+    found = Run(run, fixed).constrain()
+    known = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: known(kind, name) if kind != "runtimes" else None)
+    assert Run(run, fixed).constrain() == found
+
+
+def test_labels_are_chosen_from_the_set(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"row-{n}", "input": f"where is card {n}", "target": LABELS[n % 4], "schema_id": "cards"}
+        for n in range(6)
+    ]
+    run, fixed = measured(tmp_path, "intent", rows, {"cards": {"enum": LABELS}})
+    Run(run, fixed).constrain()
+    held = run.load(run.eval_report("base-zero-constrained"), EvalReport)
+    assert score(held, "in_set").value == 1.0
+    assert score(run.load(run.eval_report("base-zero"), EvalReport), "in_set").value == 0.0
+
+
+def test_a_keyword_that_a_right_answer_breaks_is_left_out_and_named(tmp_path: Path) -> None:
+    """By the standard `format` asserts nothing, so a row that breaks it is a right one."""
+    schema = {
+        **THING,
+        "properties": {**THING["properties"], "sent": {"type": "string", "format": "email", "minLength": 3}},
+    }
+    rows = things({"name": "lid", "count": 3, "sent": "by post"})
+    run, fixed = measured(tmp_path, "json_extraction", rows, {"thing": schema})
+    (finding,) = Run(run, fixed).constrain().arms[0].findings
+    assert finding.id == "left_out_of_grammar"
+    assert finding.message.startswith("left out of the grammar of thing: format;")
+
+
+def test_a_right_answer_that_its_own_form_refuses_stops_it_before_a_model_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """llguidance lets no raw DEL into a string, and json.dumps writes one."""
+    run, fixed = measured(tmp_path, "json_extraction", things({"name": "a\x7fb", "count": 3}), {"thing": THING})
+    known = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: known(kind, name) if kind != "runtimes" else None)
+    with pytest.raises(
+        InputError, match=r"right answer to 'more-0' cannot be written .* refused after '\{\"name\": \"a'"
+    ):
+        Run(run, fixed).constrain()
+    assert not run.eval_report("base-zero-constrained").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "schemas"),
+    [
+        ("bash", [{"input": "list the files", "target": "ls"}], {}),
+        ("intent", [{"input": "where is it", "target": "card"}], {}),
+        ("json_extraction", [{"input": "3 nuts", "target": {"count": 3}}], {}),
+    ],
+)
+def test_answers_without_a_form_are_said_to_have_none(
+    tmp_path: Path, task: str, rows: list[dict[str, Any]], schemas: dict[str, Json]
+) -> None:
+    run, fixed = measured(tmp_path, task, rows, schemas)
+    with pytest.raises(InputError, match=f"{task} has no form") as refused:
+        Run(run, fixed).constrain()
+    assert "json_extraction with schemas" in str(refused.value.hint)
+
+
+def test_the_verb_shows_both_side_by_side_and_names_the_missing_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = measured(tmp_path, "json_extraction", things(), {"thing": THING})
+    with monkeypatch.context() as patch:
+        patch.setattr("lathe.engine.grammar.find_spec", lambda name: None)
+        assert main(["evaluate", str(run.path), "--probe", "constrained"]) == 69
+        assert "pip install 'lathe-slm[constrain]'" in capfd.readouterr().err
+    assert main(["evaluate", str(run.path), "--probe", "constrained"]) == 0
+    said = capfd.readouterr().out
+    assert "written freely" in said
+    assert "base-zero, json_exact: of 4 wrong answers" in said
+    assert main(["evaluate", str(run.path), "--probe", "constrained", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["arms"][0]["arm"] == "base-zero"
+
+
+def test_the_report_shows_it_as_long_as_the_free_answers_are_those_it_stands_beside(tmp_path: Path) -> None:
+    run, fixed = measured(tmp_path, "json_extraction", things(), {"thing": THING})
+    Run(run, fixed).constrain()
+    shown = page(gather(run, fixed))
+    assert "Knows the form, or knows the answer" in shown
+    assert "of 4 wrong answers 0 come right by the form alone" in shown
+    free = run.load(run.eval_report("base-zero"), EvalReport)
+    run.commit(run.eval_report("base-zero"), free.model_copy(update={"inputs": "another"}))
+    assert "Knows the form" not in page(gather(run, fixed))
