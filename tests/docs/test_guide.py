@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -134,8 +135,9 @@ def recipe_keys(model: type = Recipe, prefix: str = "") -> set[str]:
     for name, field in model.model_fields.items():
         key = prefix + (field.alias or name)
         found.add(key)
-        if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
-            found |= recipe_keys(field.annotation, f"{key}.")
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and hasattr(kind, "model_fields"):
+                found |= recipe_keys(kind, f"{key}.")
     return found
 
 
