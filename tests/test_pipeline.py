@@ -168,6 +168,13 @@ def test_how_answers_are_generated_belongs_to_training_where_it_validates(key: s
     assert changed(hashes(validating), hashes(also)) == expected | FROM_TRAINING
 
 
+def test_a_base_in_four_bits_answers_anew_in_every_arm() -> None:
+    """From lora to full the base's own answers stand: it is held as it was."""
+    assert changed(hashes(BASE), hashes(with_key("method.kind", "qlora", BASE))) == FROM_TRAINING | MODEL_ARMS | {
+        "doctor"
+    }
+
+
 def test_another_data_file_under_the_same_name_runs_everything_again() -> None:
     assert changed(hashes(BASE), hashes(BASE, data="d1")) == EVERYTHING
 

@@ -88,7 +88,7 @@ class Questions:
 
     def open(self, *, tuned: bool) -> Session:
         """The tuned model, or its base."""
-        model = Model(self.base, self.run.adapter if tuned else None)
+        model = Model.of(self.locked, self.run.adapter if tuned else None)
         return plugins.load("runtimes", "native").open(model, self.locked.recipe.train.threads)
 
     def answer(self, session: Session, examples: Iterable[Example]) -> list[Answer]:

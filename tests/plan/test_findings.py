@@ -43,7 +43,6 @@ CASES = [
     ({"test_rows": 0}, "there are no test rows"),
     ({"evaluate": {"max_new_tokens": 8}}, "evaluate.max_new_tokens 8 is below the longest right answer of 20 tokens"),
     ({"truncated_rows": 3}, "3 of 320 rows are cut at their end"),
-    ({"method": {"kind": "qlora"}}, "the native trainer has no 4-bit base yet"),
     (
         {"gates": [{"metric": "json_exact", "at_least": 0.995}]},
         "the gate json_exact at_least 0.995 cannot be passed: with all 400 test rows right the lower bound is 0.990",

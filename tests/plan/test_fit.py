@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,13 +75,14 @@ def test_a_gpu_is_searched_in_its_own_terms(plan_of: PlanOf, free: int) -> None:
     assert not any("precision" in line for line in found.sets)  # auto is bf16 there already
 
 
-def test_a_base_in_four_bits_is_tried_before_the_rank_where_the_trainer_has_one(plan_of: PlanOf) -> None:
-    """The native trainer has none, so there only the rank is left."""
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_base_in_four_bits_is_tried_before_the_rank(plan_of: PlanOf, device: Literal["cpu", "cuda"]) -> None:
+    """On a CPU `auto` would mean fp32 for it, so bf16 is said."""
     parts = {**PARTS, "method": {"rank": 64}}
     made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
-    room = 18 * 10**9
-    other = fit(locked_recipe(**parts, trainer="trl"), QWEN25_7B, made, room, "cuda")
-    assert other is not None
-    assert "method.kind=qlora" in other.sets
-    native = fit(locked_recipe(**parts), QWEN25_7B, made, room, "cuda")
-    assert native is None or "method.kind=qlora" not in native.sets
+    made = made.model_copy(update={"evaluate_memory": ()})
+    found = fit(locked_recipe(**parts), QWEN25_7B, made, 20 * 10**9, device)
+    assert found is not None
+    assert "method.kind=qlora" in found.sets
+    assert not any("rank" in line for line in found.sets)
+    assert ("train.precision=bf16" in found.sets) == (device == "cpu")

@@ -126,9 +126,11 @@ def test_evaluation_holds_keys_and_values_of_its_budget() -> None:
     assert found["weights"] == 7_615_616_512 * 2
 
 
-def test_a_quantised_base_is_planned_in_nf4() -> None:
-    found = terms(QWEN25_7B, replace(SETTING, quantised=True, precision="bf16"))
-    assert found["weights"] / 1e9 == pytest.approx(5.55, abs=0.01)
+@pytest.mark.parametrize(("precision", "gigabytes"), [("bf16", 5.55), ("fp32", 7.73)])
+def test_a_quantised_base_is_planned_in_nf4_and_the_rest_in_what_is_computed_in(precision, gigabytes: float) -> None:
+    found = terms(QWEN25_7B, replace(SETTING, quantised=True, precision=precision))
+    assert found["weights"] / 1e9 == pytest.approx(gigabytes, abs=0.01)
+    assert found["unpacked"] == 3584 * 18944 * {"bf16": 2, "fp32": 4}[precision]
 
 
 def test_a_plan_fits_only_if_its_upper_end_does(plan_of) -> None:

@@ -118,3 +118,12 @@ def test_a_file_that_was_held_back_is_named_with_its_reason(make_run: Make) -> N
     run.commit(run.bundle_record, bundle.model_copy(update={"withheld": (held,)}))
     # What a check quotes comes from the file: it stays text.
     assert re.search(r"- `gguf_q4_0` was held back: 4 of 10 rendered chats differ", body((run, locked)))
+
+
+def test_a_base_in_four_bits_is_said_since_the_scores_are_of_it(make_run: Make) -> None:
+    run, locked = make_run()
+    assert "NF4" not in prose((run, locked))
+    quantised = locked.recipe.model_copy(update={"method": r.Method(kind="qlora")})
+    assert "measured with the matrices of the base in NF4" in prose(
+        (run, locked.model_copy(update={"recipe": quantised}))
+    )

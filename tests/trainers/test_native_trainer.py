@@ -17,7 +17,7 @@ from lathe import plugins
 from lathe.engine import devices, loop, model
 from lathe.engine.fused import choice
 from lathe.engine.step import Step
-from lathe.errors import Diverged, InputError, Interrupted, Unavailable
+from lathe.errors import Diverged, InputError, Interrupted
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
 from lathe.text import tokenizer
 from lathe.text.tokens import tokenise
@@ -300,12 +300,6 @@ def test_a_target_that_is_not_there_is_named_beside_those_that_are(job: TrainJob
         train(job.model_copy(update={"method": Method(targets=("c_attn",)).model_dump(mode="json")}))
     assert raised.value.hint is not None
     assert "q_proj" in raised.value.hint
-
-
-def test_qlora_is_named_as_missing_with_what_to_do(job: TrainJob) -> None:
-    with pytest.raises(Unavailable) as raised:
-        train(job.model_copy(update={"method": Method(kind="qlora").model_dump(mode="json")}))
-    assert raised.value.hint is not None
 
 
 def test_lora_on_a_llama_takes_the_fused_step_and_learns_as_the_reference_does(

@@ -17,7 +17,12 @@ from lathe.records import Capability
 HUB = "huggingface.co"
 HUB_SECONDS = 3.0
 CHILD_SECONDS = 120
-PEFT_PROBE = """
+WITHOUT_HUB_KERNELS = """
+import sys
+sys.modules["kernels"] = None
+"""
+"""bitsandbytes, which peft imports too, would fetch a program from the Hub with that package and run it."""
+PEFT_PROBE = f"""{WITHOUT_HUB_KERNELS}
 import torch
 from peft import LoraConfig, get_peft_model
 net = get_peft_model(torch.nn.Sequential(torch.nn.Linear(4, 4)), LoraConfig(r=2, target_modules=["0"]))
@@ -25,7 +30,7 @@ net(torch.ones(1, 4)).sum().backward()
 assert sum(part.grad is not None for part in net.parameters()) == 2, "an adapter got no gradient"
 print("an adapter of rank 2 got its gradients")
 """
-QUANTISED_PROBE = """
+QUANTISED_PROBE = f"""{WITHOUT_HUB_KERNELS}
 import torch, bitsandbytes
 from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 given = torch.randn(64, 64)

@@ -176,7 +176,7 @@ PROBES: dict[str, Callable[[Path], Capability]] = {
     "packages": packages,
     **extras.PROBES,
 }
-METHOD_NEEDS = {"lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes")}
+METHOD_NEEDS = {"lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes", "accelerate")}
 """Packages that a method needs beside torch."""
 LEAF_KINDS: tuple[plugins.Kind, ...] = ("trainers", "runtimes", "exports")
 

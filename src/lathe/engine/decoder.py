@@ -15,8 +15,9 @@ slot at most, T tokens, K key-value heads, G query heads to each, H = K x G head
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,20 +29,22 @@ from transformers import PreTrainedModel
 LLAMA_LIKE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
 
+Product = Callable[[Tensor], Tensor]
+"""Of hidden states, (T, in), with one matrix or several side by side: (T, out)."""
+
+
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's weights; matrices as torch's linear wants them, (out, in)."""
+    """One layer's weights."""
 
     attention_norm_D: Tensor
-    qkv: Tensor
-    qkv_bias: Tensor | None
+    qkv: Product
     query_norm_W: Tensor | None
     key_norm_W: Tensor | None
-    out: Tensor
-    out_bias: Tensor | None
+    out: Product
     mlp_norm_D: Tensor
-    gate_up: Tensor
-    down: Tensor
+    gate_up: Product
+    down: Product
 
 
 def can_decode(model: PreTrainedModel) -> bool:
@@ -173,7 +176,7 @@ class Decoder:
     def _project(self, layer: _Layer, hidden_TD: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (T, H, W), keys and values (T, K, W), turned by their positions."""
         normed_TD = functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), layer.attention_norm_D, self.epsilon)
-        joined = functional.linear(normed_TD, layer.qkv, layer.qkv_bias).view(len(hidden_TD), -1, self.width)
+        joined = layer.qkv(normed_TD).view(len(hidden_TD), -1, self.width)
         query, key, value = joined.split((self.heads, self.key_heads, self.key_heads), dim=1)
         if layer.query_norm_W is not None:
             query = functional.rms_norm(query, (self.width,), layer.query_norm_W, self.epsilon)
@@ -182,10 +185,10 @@ class Decoder:
 
     def _rest(self, layer: _Layer, hidden_TD: Tensor, attended_TE: Tensor) -> Tensor:
         """What follows attention in a layer: output projection, residual, gated MLP, residual."""
-        hidden_TD = hidden_TD + functional.linear(attended_TE, layer.out, layer.out_bias)
+        hidden_TD = hidden_TD + layer.out(attended_TE)
         normed_TD = functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), layer.mlp_norm_D, self.epsilon)
-        gate, up = functional.linear(normed_TD, layer.gate_up).chunk(2, dim=1)
-        return hidden_TD + functional.linear(functional.silu(gate).mul_(up), layer.down)
+        gate, up = layer.gate_up(normed_TD).chunk(2, dim=1)
+        return hidden_TD + layer.down(functional.silu(gate).mul_(up))
 
 
 def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -196,17 +199,27 @@ def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def _layer(layer: nn.Module) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
-    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-    biased = projections[0].bias is not None
     return _Layer(
         attention_norm_D=layer.input_layernorm.weight,
-        qkv=torch.cat([part.weight for part in projections]),
-        qkv_bias=torch.cat([part.bias for part in projections]) if biased else None,
+        qkv=_product(attention.q_proj, attention.k_proj, attention.v_proj),
         query_norm_W=attention.q_norm.weight if hasattr(attention, "q_norm") else None,
         key_norm_W=attention.k_norm.weight if hasattr(attention, "k_norm") else None,
-        out=attention.o_proj.weight,
-        out_bias=attention.o_proj.bias,
+        out=_product(attention.o_proj),
         mlp_norm_D=layer.post_attention_layernorm.weight,
-        gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
-        down=mlp.down_proj.weight,
+        gate_up=_product(mlp.gate_proj, mlp.up_proj),
+        down=_product(mlp.down_proj),
+    )
+
+
+def _product(*parts: nn.Module) -> Product:
+    """One product for plain matrices; a layer that is quantised or has an adapter beside it computes by itself."""
+    if any(type(part) is not nn.Linear for part in parts):
+        return lambda hidden_TD: torch.cat([part(hidden_TD) for part in parts], dim=-1)
+    if len(parts) == 1:
+        return parts[0]
+    biases = [part.bias for part in parts if part.bias is not None]
+    return partial(
+        functional.linear,
+        weight=torch.cat([part.weight for part in parts]),
+        bias=torch.cat(biases) if biases else None,
     )

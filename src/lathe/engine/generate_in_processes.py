@@ -21,7 +21,7 @@ from lathe.contracts import Model
 from lathe.engine import devices
 from lathe.engine.generate import Answer, Prompt, generate
 from lathe.engine.grammar import Grammars
-from lathe.engine.model import load_merged
+from lathe.engine.model import load_to_answer
 from lathe.errors import LatheError
 from lathe.processes import beside
 from lathe.text import tokenizer
@@ -100,7 +100,7 @@ def _serve(line: Connection, model: Model) -> None:
     prompts, token_budget, stop_ids = line.recv()
     try:
         grammars = _grammars(model, prompts, stop_ids)
-        for answer in generate(load_merged(model), prompts, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars):
+        for answer in generate(load_to_answer(model), prompts, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars):
             line.send(answer)
         line.send(None)
     except LatheError as error:

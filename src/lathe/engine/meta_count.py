@@ -60,8 +60,12 @@ def _build(config: Mapping[str, Any]) -> Any:
 
 
 def _adapted(model: Any, question: Mapping[str, Any]) -> int:
-    import peft
     import torch
+
+    from lathe.engine.quantised import without_hub_kernels
+
+    with without_hub_kernels():
+        import peft
 
     setting = peft.LoraConfig(
         r=question["rank"],

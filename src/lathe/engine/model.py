@@ -4,7 +4,8 @@
     model = attach(load_base(base_folder), method, seed=0)        # ready for training
 
 Loading opens safetensors, JSON and tokenizer files only (`lathe.model_folder`). All weights are held in the dtype that is
-asked for, whatever the dtype of storage.
+asked for, whatever the dtype of storage; in a quantised base the matrices of the layers are held in NF4, and computed with in that
+dtype.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
-from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -25,10 +24,20 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
-from lathe.engine.devices import Precision
+from lathe.engine.adapters import (
+    CONFIG_NAME,
+    SAFETENSORS_WEIGHTS_NAME,
+    LoraConfig,
+    LoraLayer,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+)
+from lathe.engine.devices import Precision, pick_device
 from lathe.engine.disk import os_errors
 from lathe.engine.dropout import RowDropout
-from lathe.errors import InputError, Unavailable
+from lathe.engine.quantised import four_bit, settle
+from lathe.errors import InputError
 from lathe.model_folder import check_adapter, check_model, is_full_model, stored_tensors
 from lathe.records import Method
 
@@ -42,12 +51,21 @@ FLOATS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F
 """safetensors' names of the floating-point formats that a base may be stored in."""
 
 
-def load_base(folder: Path, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa") -> PreTrainedModel:
+def load_base(
+    folder: Path, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa", quantised: bool = False
+) -> PreTrainedModel:
     """The causal language model in a folder, in evaluation mode, all parameters frozen.
 
-    Raises InputError where the folder is no sound model, Refused where it holds pickles or code.
+    quantised: in NF4 and on the device where it will stay, since it is the GPU that could not hold it otherwise. Raises InputError
+    where the folder is no sound model, Refused where it holds pickles or code, Unavailable without the packages for NF4.
     """
     check_model(folder)
+    # Quantised from the stored numbers, so that training, answers and checks have the same ones whatever they compute in.
+    form = (
+        {"dtype": stored_dtype(folder), "quantization_config": four_bit(dtype), "device_map": {"": pick_device()}}
+        if quantised
+        else {"dtype": dtype}
+    )
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
@@ -55,7 +73,7 @@ def load_base(folder: Path, *, dtype: torch.dtype = torch.float32, attention: st
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
-            dtype=dtype,
+            **form,
             attn_implementation=attention,
             use_safetensors=True,
             local_files_only=True,
@@ -71,20 +89,22 @@ def load_base(folder: Path, *, dtype: torch.dtype = torch.float32, attention: st
             f"{folder} lacks {len(missing)} weights that its config.json asks for, {missing[0]} among them"
         )
     _check_head(folder, model)
+    if quantised:
+        settle(model, dtype)
     return model.eval().requires_grad_(False)
 
 
 def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa") -> PreTrainedModel | PeftModel:
     """What a `contracts.Model` names: the base, the base with its adapter, or fully tuned weights; nothing is trainable.
 
-    Raises InputError where a folder is no sound model or adapter, Refused where one holds pickles or code.
+    Raises InputError where a folder is no sound model or adapter, Refused where one holds pickles or code, and as `load_base`.
     """
     if model.adapter_folder is None:
-        return load_base(model.base_folder, dtype=dtype, attention=attention)
+        return load_base(model.base_folder, dtype=dtype, attention=attention, quantised=model.quantised)
     if is_full_model(model.adapter_folder):
         return load_base(model.adapter_folder, dtype=dtype, attention=attention)
     check_adapter(model.adapter_folder)
-    base = load_base(model.base_folder, dtype=dtype, attention=attention)
+    base = load_base(model.base_folder, dtype=dtype, attention=attention, quantised=model.quantised)
     try:
         tuned = PeftModel.from_pretrained(base, str(model.adapter_folder), local_files_only=True)
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
@@ -93,10 +113,20 @@ def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "
 
 
 def load_merged(model: Model, *, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """As `load`, with the adapter folded into the weights; the sum is formed in float32 and cast to `dtype` once."""
-    tuned = load(model, dtype=torch.float32)
+    """As `load`, with the adapter folded into the weights; the sum is formed in float32 and cast to `dtype` once.
+
+    The base is the one that was published, also where the adapter was trained on a quantised one: a sum cannot be held in 4 bits.
+    """
+    tuned = load(replace(model, quantised=False), dtype=torch.float32)
     merged = tuned.merge_and_unload(safe_merge=True) if isinstance(tuned, PeftModel) else tuned
     return merged.to(dtype)
+
+
+def load_to_answer(model: Model) -> PreTrainedModel:
+    """What generates, in float32 and on the device: merged, for speed; on a quantised base the adapter stays beside it."""
+    if model.quantised:
+        return causal(load(model))
+    return load_merged(model).to(pick_device())
 
 
 def load_for_training(
@@ -105,7 +135,8 @@ def load_for_training(
     """A base with what `method` trains, in the dtype in which its frozen weights are kept. Raises as `load_base` and `attach`."""
     # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
     storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
-    return attach(load_base(folder, dtype=storage, attention=attention).to(device), method, seed)
+    base = load_base(folder, dtype=storage, attention=attention, quantised=method.quantised)
+    return attach(base.to(device), method, seed)
 
 
 def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel | PeftModel:
@@ -113,8 +144,6 @@ def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel 
 
     Adapters are float32 whatever the dtype of the base. Raises InputError where a target matches no layer.
     """
-    if method.kind == "qlora":
-        raise Unavailable("qlora is not there yet", hint="Use method.kind: lora; a small base fits unquantised.")
     if method.kind == "full":
         return base.requires_grad_(True).train()
     linear = linear_layers(base)

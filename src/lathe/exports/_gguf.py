@@ -63,10 +63,11 @@ class Gguf(Exporter):
         )
 
     def check(self, model: Model, path: Path, examples: Sequence[Example]) -> tuple[ModelCheck, ...]:
-        """What llama.cpp makes of the file, against the trained model."""
+        """What llama.cpp makes of the file, against the trained model, merged."""
+        from lathe.engine.fidelity.adapter_folder import check_other_base
         from lathe.engine.fidelity.gguf_file import check_gguf_file
 
-        return tuple(check_gguf_file(model, path, examples, self._format))
+        return (*check_gguf_file(model, path, examples, self._format), *check_other_base(model))
 
 
 def measured(checks: Sequence[ModelCheck]) -> dict[str, object]:

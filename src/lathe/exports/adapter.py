@@ -1,9 +1,10 @@
-"""The adapter as a PEFT folder: loads with peft on top of the base it was trained on."""
+"""The adapter as a PEFT folder: loads with peft on top of the base it was trained on, in 4 bits where that was so trained."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lathe.contracts import Ability, Exporter, Model
@@ -31,7 +32,7 @@ class Adapter(Exporter):
             )
         for name in ADAPTER_FILES:
             shutil.copyfile(model.adapter_folder / name, folder / name)
-        difference = compare.largest_difference(load(model), load(Model(model.base_folder, folder)))
+        difference = compare.largest_difference(load(model), load(replace(model, adapter_folder=folder)))
         same = all(file_sha256(model.adapter_folder / name) == file_sha256(folder / name) for name in ADAPTER_FILES)
         checks = {
             "same_bytes_as_measured": same,

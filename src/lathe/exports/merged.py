@@ -1,11 +1,13 @@
 """The tuned model as one ordinary model folder: weights, configuration, tokenizer and chat template.
 
-The adapter is added to the full-precision base in float32 and the sum is cast once, to the base's own dtype.
+The adapter is added to the full-precision base in float32 and the sum is cast once, to the base's own dtype. So is one that was
+trained on a 4-bit base; the difference is said then, and the task measured again on what was written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,13 @@ class Merged(Exporter):
     def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
         """Writes the merged model, loads what was written, and compares its logits with base + adapter in float32."""
         from lathe.engine import compare
-        from lathe.engine.fidelity.adapter_folder import check_merge
+        from lathe.engine.fidelity.adapter_folder import check_merge, check_other_base
         from lathe.engine.model import copy_tokenizer, load, load_base, load_merged, stored_dtype, write_model
 
         dtype = stored_dtype(model.base_folder)
         write_model(load_merged(model, dtype=dtype), folder)
         copy_tokenizer(model.base_folder, folder)
-        tuned, written = load(model), load(Model(folder))
+        tuned, written = load(replace(model, quantised=False)), load(Model(folder))
         checks: dict[str, Any] = {
             "dtype": str(dtype).removeprefix("torch."),
             "merge_error": compare.largest_difference(tuned, load_merged(model)),
@@ -36,7 +38,11 @@ class Merged(Exporter):
             "prompts_compared": compare.NUM_PROMPTS,
         }
         base = compare.largest_difference(tuned, load_base(model.base_folder))
-        checked = (check_merge(checks["merge_error"], base), same_model(checks["max_logit_difference"], base))
+        checked = (
+            check_merge(checks["merge_error"], base),
+            same_model(checks["max_logit_difference"], base),
+            *check_other_base(model),
+        )
         return ShippedFile(kind="merged", path=folder.name, files=hashed_files(folder), checks=checks, checked=checked)
 
 

@@ -182,7 +182,7 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
     reasons = {
         f"the trainer is {recipe.trainer}": recipe.trainer != "native",
         "all weights are trained": method.kind == "full",
-        "the base is quantised": method.kind == "qlora",
+        "the base is quantised": method.quantised,
         f"{kind} is not written out": kind not in ARCHITECTURES,
         f"the gate is {config.get('hidden_act')}": config.get("hidden_act", "silu") != "silu",
         "the MLP has biases": bool(config.get("mlp_bias")),

@@ -38,6 +38,12 @@ HUB_LICENCES = frozenset({
 MARKED = re.compile(r"[\\`*{}\[\]<>|~@^$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
 """What means something in Markdown wherever it stands: code, emphasis, links, tables, HTML, mentions, bare addresses."""
 
+IN_FOUR_BITS = (
+    "Base and tuned model were measured with the matrices of the base in NF4 with double quantisation (bitsandbytes), on which the "
+    "adapter was trained. On the base as published it is another model: files that hold that one were measured by themselves."
+)
+"""Where it is so."""
+
 LEADING = re.compile(r"^(?:[#+=-]|\d(?=\d*[.)](?:\s|$)))")
 """What means something at the beginning: headings, lists, rules."""
 
@@ -135,6 +141,10 @@ def _head(story: Story) -> Iterator[str]:
     made = f"Made and measured by Lathe {cited(text(story.run.lathe_version), RUN, 'lathe_version')}."
     yield f"{code(base_name(recipe.base))} tuned for the task {code(recipe.task)} by {how}. {made}"
     yield ""
+    if recipe.method.quantised:
+        kind = source(LOCK, "recipe", "method", "kind")
+        yield f"{IN_FOUR_BITS} {kind}"
+        yield ""
     if story.run.smoke:
         yield "**This is a smoke run: it shows that the parts work. Its scores mean nothing.**"
         yield ""

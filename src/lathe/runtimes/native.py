@@ -1,4 +1,5 @@
-"""Generation by the engine: float32, the adapter folded into the weights, keys and values shared between like prompts."""
+"""Generation by the engine: float32, the adapter folded into the weights or beside a 4-bit base, keys and values shared between
+like prompts."""
 
 from __future__ import annotations
 
@@ -103,7 +104,8 @@ class Native(Runtime):
         return Ability.with_packages("torch", "transformers", "peft", "safetensors")
 
     def open(self, model: Model, threads: int | None = None) -> NativeSession:
-        """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code."""
+        """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code,
+        Unavailable where a 4-bit base lacks its packages."""
         loaded, tok = _loaded(model)
         return NativeSession(model, loaded, tok, threads)
 
@@ -118,11 +120,10 @@ class Native(Runtime):
 
 
 def _loaded(model: Model) -> tuple[PreTrainedModel, Tokenizer]:
-    from lathe.engine import devices
-    from lathe.engine.model import load_merged
+    from lathe.engine.model import load_to_answer
     from lathe.text import tokenizer
 
-    return load_merged(model).to(devices.pick_device()), tokenizer.load(model.base_folder)
+    return load_to_answer(model), tokenizer.load(model.base_folder)
 
 
 RUNTIME = Native()

@@ -94,7 +94,7 @@ def _arms(questions: Questions, settings: Settings, room: Room, closing: ExitSta
     from lathe.serve.app import Arm
 
     name = questions.locked.recipe.name
-    tuned, runtime = Model(questions.base, questions.run.adapter), "native"
+    tuned, runtime = Model.of(questions.locked, questions.run.adapter), "native"
     measured_as = "tuned"
     if settings.file is not None:
         file = shipped_file(questions, settings.file)
@@ -102,7 +102,7 @@ def _arms(questions: Questions, settings: Settings, room: Room, closing: ExitSta
         tuned, runtime, measured_as = Model(questions.base, gguf_file=path), "llama_cpp", file.arm or ""
     wanted: list[tuple[Literal["tuned", "base"], str, Model, str, str]] = [("tuned", name, tuned, runtime, measured_as)]
     if settings.base:
-        wanted.append(("base", f"{name}-base", Model(questions.base), "native", "base-zero"))
+        wanted.append(("base", f"{name}-base", Model.of(questions.locked), "native", "base-zero"))
     arms = []
     for arm, id, model, runtime, measured_as in wanted:
         service = plugins.load("runtimes", runtime).serve(model, room, questions.locked.recipe.train.threads)

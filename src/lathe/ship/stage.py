@@ -13,6 +13,7 @@ from pathlib import Path
 from lathe import plugins
 from lathe.contracts import Exporter, Model, Progress
 from lathe.errors import Unavailable
+from lathe.model_folder import is_full_model
 from lathe.records import Bundle, Decision, Example, LockedRecipe, ModelCheck, Prediction, ShippedFile, TrainResult
 from lathe.runs import RunFolder, commit_folder, read_rows, storage, sync_folder
 from lathe.ship.again import Again, task_check
@@ -27,7 +28,7 @@ def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, 
     kinds = locked.recipe.ship
     exporters = {kind: _able(kind) for kind in kinds}
     trained = run.load(run.train_result, TrainResult)
-    model = Model(base_folder=Path(locked.base_folder), adapter_folder=run.path / trained.adapter_folder)
+    model = Model.of(locked, run.path / trained.adapter_folder)
     held_out = read_rows(run.rows("test"), Example) if run.rows("test").is_file() else []
     done = []
     for place, (kind, exporter) in enumerate(exporters.items()):
@@ -62,10 +63,11 @@ def _export(run: RunFolder, kind: str, exporter: Exporter, model: Model, held_ou
 
 
 def _measured_again(run: RunFolder, shipped: ShippedFile, model: Model, again: Again | None) -> ShippedFile:
-    """The same with the task measured on its GGUF file; files of the trainer's own kind hold the weights that were measured."""
-    if shipped.gguf is None or again is None or shipped.failed:
+    """The same with the task measured on it, where it holds other weights than those that were measured."""
+    other = _other_weights(run, shipped, model)
+    if other is None or again is None or shipped.failed:
         return shipped
-    report = again.measure(shipped.kind, Model(model.base_folder, gguf_file=run.path / shipped.path / shipped.gguf))
+    report = again.measure(shipped.kind, other)
     decided = run.load(run.decision, Decision)
     check = task_check(
         decided.primary,
@@ -76,6 +78,14 @@ def _measured_again(run: RunFolder, shipped: ShippedFile, model: Model, again: A
         _answers(run.predictions(shipped.kind)),
     )
     return _with(shipped, check).model_copy(update={"arm": shipped.kind})
+
+
+def _other_weights(run: RunFolder, shipped: ShippedFile, model: Model) -> Model | None:
+    """A GGUF file, and whole weights from an adapter that was trained on a 4-bit base; None for the measured weights themselves."""
+    folder = run.path / shipped.path
+    if shipped.gguf is not None:
+        return Model(model.base_folder, gguf_file=folder / shipped.gguf)
+    return Model(folder) if model.quantised and is_full_model(folder) else None
 
 
 def _with(shipped: ShippedFile, check: ModelCheck) -> ShippedFile:

@@ -136,6 +136,7 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
         disable_tqdm=True,
         seed=job.seed,
     )
+    first = {name: part.detach().clone() for name, part in model.trainable(net).items()}
     trainer = OrderedTrainer(
         plan,
         model=net,
@@ -144,6 +145,8 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
         processing_class=AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False),
         optimizers=(optimizer, rates),
     )
+    for name, part in model.trainable(net).items():
+        part.data = first[name]  # on a 4-bit base TRL has narrowed them to bf16
     trainer.remove_callback(PrinterCallback)  # standard output belongs to the command
     return trainer
 

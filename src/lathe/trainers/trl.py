@@ -36,7 +36,10 @@ class Trl(Trainer):
 
     def train(self, job: TrainJob, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
-        from lathe.trainers import _trl
+        from lathe.engine.quantised import without_hub_kernels
+
+        with without_hub_kernels():
+            from lathe.trainers import _trl
 
         return _trl.train(job, progress)
 

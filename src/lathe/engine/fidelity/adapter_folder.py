@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lathe.contracts import Model
 from lathe.engine import compare
+from lathe.engine.devices import pick_device
 from lathe.engine.fidelity import predictions
 from lathe.engine.fidelity.texts import chats_for, one_bos
 from lathe.engine.model import load, load_base, load_merged
@@ -35,6 +36,27 @@ def check_adapter_folder(model: Model, examples: Sequence[Example]) -> list[Mode
         _applied(changed),
         check_merge(error, changed),
         *predictions.check_ending(predictions.endings_of_model(places, merged)),
+    ]
+
+
+def check_other_base(model: Model) -> list[ModelCheck]:
+    """What it does to an adapter that was trained on a 4-bit base to be folded into the published one; nothing where it was not.
+
+    A number and no verdict: whether the task is still done is measured on the file itself.
+    """
+    if not model.quantised or model.adapter_folder is None:
+        return []
+    trained, merged = load(model), load_merged(model).to(pick_device())
+    same, difference = compare.share_of_same_token(trained, merged), compare.largest_difference(trained, merged)
+    return [
+        ModelCheck(
+            id="other_base",
+            ok=None,
+            message="trained and measured on the base in NF4, folded into the base as published: "
+            f"{same:.1%} of next tokens are the same, logits differ by {difference:.1e} at most",
+            fix="Look at what the task says of this file: it was measured on the test rows again.",
+            measured={"same_token_as_on_nf4": same, "largest_difference_from_nf4": difference},
+        )
     ]
 
 

@@ -14,16 +14,16 @@ import math
 from functools import partial
 
 import torch
-from peft import PeftModel
-from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
+from lathe.engine.adapters import LoraLinear, PeftModel
 from lathe.engine.decoder import can_decode
 from lathe.engine.devices import Precision
 from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.projection import ADAPTER
 from lathe.engine.fused.stack import FusedStep
 from lathe.engine.model import causal, trainable
+from lathe.engine.quantised import is_quantised
 from lathe.engine.step import Pack, Step, gradients
 
 LOSS_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
@@ -48,6 +48,8 @@ def unfit(net: nn.Module) -> str | None:
     if not isinstance(net, PeftModel):
         return "all weights are trained"
     model = causal(net)
+    if is_quantised(model):
+        return "the base is quantised"
     if model.device.type != "cpu":
         return f"the fused step is not measured on {model.device.type}"
     if not can_decode(model):

@@ -29,10 +29,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lathe.engine.adapters import LoraLinear
 from lathe.engine.dropout import RowDropout, Rows
 
 ADAPTER = "default"

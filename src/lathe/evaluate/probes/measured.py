@@ -44,7 +44,7 @@ class Asked:
     @property
     def model(self) -> Model:
         """What answers: the base, or the run's own adapter on it."""
-        return Model(Path(self.locked.base_folder), self.run.adapter if self.arm == "tuned" else None)
+        return Model.of(self.locked, self.run.adapter if self.arm == "tuned" else None)
 
     def weights(self) -> str:
         """Hash of that model's files."""
