@@ -133,7 +133,7 @@ def single(server: Server, text: str) -> dict[str, Any]:
 def test_the_finished_answer_is_held_against_the_schema_and_that_is_said(objects: Server) -> None:
     good = objects.chat(GOOD, response_format=wanted())
     assert message(good)["content"] == GOOD
-    assert good.json()["lathe"]["format"] == {"checked": "after decoding", "kept": True, "problem": None}
+    assert good.json()["lathe"]["format"] == {"constrained": False, "left_out": [], "kept": True, "problem": None}
     bad = objects.chat(BAD, response_format=wanted())
     assert message(bad)["content"] == BAD
     assert bad.json()["lathe"]["format"]["kept"] is False

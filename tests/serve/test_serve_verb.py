@@ -21,6 +21,7 @@ from web_client import TOKEN, Serve, Server
 from gguf_base import write_gguf_base
 from lathe import ship as shipping
 from lathe.cli.main import main
+from lathe.conformity import conforms
 from lathe.pipeline import Run
 from lathe.questions import Questions
 from tiny_base import examples
@@ -71,6 +72,61 @@ def test_the_trained_model_and_its_base_answer_as_lathe_ask_does(words_run: Run,
                 Questions(words_run.folder, words_run.locked).example(row.input)
             )
             assert reply["usage"]["prompt_tokens"] == len(request.prompt_ids)
+
+
+def in_form(server: Server, schema: Any, **more: Any) -> dict[str, Any]:
+    """The body of a request to the tuned model, which never learned to write JSON."""
+    form = {"type": "json_schema", "json_schema": {"name": "thing", "schema": schema, "strict": True}}
+    return {
+        "model": server.models[0],
+        "messages": [{"role": "user", "content": "alder 3"}],
+        "response_format": form,
+        "max_tokens": 120,
+        **more,
+    }
+
+
+THING = {
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["tree", "größer"]},
+        "count": {"type": "integer", "minimum": 0, "maximum": 99},
+        "at": {"type": ["string", "null"], "maxLength": 6, "format": "by-hand"},
+    },
+    "required": ["kind", "count", "at"],
+    "additionalProperties": False,
+}
+
+
+def test_a_model_is_held_to_the_schema_of_the_request_while_it_writes(words_run: Run, serving: Serve) -> None:
+    server = serving(words_run.folder.path, "--no-base", program=LATHE)
+    reply = server.ask("POST", "/v1/chat/completions", in_form(server, THING)).json()
+    assert conforms(THING, json.loads(reply["choices"][0]["message"]["content"]))
+    assert reply["choices"][0]["finish_reason"] == "stop"
+    assert reply["lathe"]["format"] == {"constrained": True, "left_out": ["format"], "kept": True, "problem": None}
+    assert (
+        said(server, server.models[0], "alder 3")["choices"][0]["message"]["content"]
+        == words_run.ask("alder 3")["tuned"]
+    )
+
+    anything = in_form(server, THING, response_format={"type": "json_object"})
+    begun = server.ask("POST", "/v1/chat/completions", anything).json()["choices"][0]
+    assert begun["message"]["content"].startswith("{")
+
+
+def test_a_schema_that_no_grammar_can_follow_is_refused_or_looked_at_afterwards(words_run: Run, serving: Serve) -> None:
+    server = serving(words_run.folder.path, "--no-base", program=LATHE)
+    refused = server.ask("POST", "/v1/chat/completions", in_form(server, {"$ref": "https://example.com/x"}))
+    assert (refused.status, "no answer can be held to the schema" in refused.why) == (400, True)
+    # Followed as grammars, each of these takes longer than anybody waits.
+    many = [{"type": "string", "pattern": f".*{n}.*", "maxLength": 9} for n in range(30)]
+    for schema, later in (
+        ({"type": "integer", "multipleOf": 1_000_003, "minimum": 0, "maximum": 10}, ["multipleOf"]),
+        ({"allOf": many}, ["pattern"]),
+    ):
+        reply = server.ask("POST", "/v1/chat/completions", in_form(server, schema)).json()
+        assert reply["lathe"]["format"]["constrained"] is True
+        assert reply["lathe"]["format"]["left_out"] == later
 
 
 def test_two_hundred_requests_at_sixteen_at_once_are_all_answered_alike(words_run: Run, serving: Serve) -> None:

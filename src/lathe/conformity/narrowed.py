@@ -17,17 +17,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lathe.conformity.plain_schema import IGNORED
 from lathe.records import Json
 
 NAMED = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 """Keywords whose value holds schemas by names that are no keywords."""
 NO_SCHEMA = {"enum", "const", "default", "examples", "required", "dependentRequired"}
 """Keywords whose value is data, in which a key that reads like a keyword is none."""
-SHAPE = (IGNORED - {"format"}) | NAMED - {"dependentSchemas"} | {
-    "type", "required", "additionalProperties", "items", "prefixItems", "enum", "const", "anyOf", "allOf", "$ref",
+MAY_GO = {
+    "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "uniqueItems", "minItems", "maxItems", "contains", "minContains", "maxContains", "additionalItems", "unevaluatedItems",
+    "minProperties", "maxProperties", "propertyNames", "unevaluatedProperties", "dependentRequired", "dependentSchemas",
+    "dependencies", "not", "if", "then", "else", "oneOf",
 }  # fmt: skip
-"""Keywords that are never left out: without them nothing would be known of an answer's shape."""
+"""Keywords that can be left out: without any other one nothing would be known of an answer's shape."""
 
 HEADROOM = 1.25
 SPARE_CHARACTERS, SPARE_ITEMS, SPARE_DIGITS = 16, 2, 2
@@ -47,7 +49,7 @@ def reduced(schema: Json, accepted: Callable[[Json], bool]) -> tuple[Json, tuple
     """
     if accepted(schema):
         return schema, ()
-    dropped = list(dict.fromkeys(key for part in _parts(schema) for key in part if key not in SHAPE))
+    dropped = [key for key in keywords_in(schema) if key in MAY_GO]
     if not accepted(without(schema, dropped)):
         return None
     for keyword in tuple(dropped):
@@ -55,6 +57,18 @@ def reduced(schema: Json, accepted: Callable[[Json], bool]) -> tuple[Json, tuple
         if accepted(without(schema, fewer)):
             dropped = fewer
     return without(schema, dropped), tuple(dropped)
+
+
+def keywords_in(schema: Json) -> list[str]:
+    """The keywords that stand anywhere in a schema, each once."""
+    found: dict[str, None] = {}
+
+    def look(part: dict[str, Json]) -> dict[str, Json]:
+        found.update(dict.fromkeys(part))
+        return part
+
+    _rebuilt(schema, look)
+    return list(found)
 
 
 def without(schema: Json, keywords: Collection[str]) -> Json:
@@ -155,13 +169,6 @@ def _rebuilt(schema: Json, change: Callable[[dict[str, Json]], dict[str, Json]])
         else:
             parts[key] = value if key in NO_SCHEMA else _rebuilt(value, change)
     return change(parts)
-
-
-def _parts(schema: Json) -> Iterator[dict[str, Json]]:
-    """Every part of a schema that is an object of keywords."""
-    found: list[dict[str, Json]] = []
-    _rebuilt(schema, lambda part: found.append(part) or part)  # type: ignore[func-returns-value]
-    return iter(found)
 
 
 def _all_values(value: Json) -> Iterator[Any]:

@@ -146,13 +146,19 @@ class Application:
 
     async def _chat(self, http: Request) -> Response:
         asked = wire.read(wire.ChatRequest, await self._body(http))
-        return await self._answer(http, asked, partial(asking.chat, self._questions, asked, self._limits), replies.Chat)
+
+        def question(arm: Arm) -> Question:
+            return asking.chat(self._questions, asked, self._limits, arm.service)
+
+        return await self._answer(http, asked, question, replies.Chat)
 
     async def _completion(self, http: Request) -> Response:
         asked = wire.read(wire.CompletionRequest, await self._body(http))
-        return await self._answer(
-            http, asked, partial(asking.completion, self._questions, asked, self._limits), replies.Text
-        )
+
+        def question(_: Arm) -> Question:
+            return asking.completion(self._questions, asked, self._limits)
+
+        return await self._answer(http, asked, question, replies.Text)
 
     async def _body(self, http: Request) -> bytes:
         """Raises Refusal 413 where it is too large, 408 where it comes too slowly."""
@@ -177,7 +183,7 @@ class Application:
         self,
         http: Request,
         asked: wire.Common,
-        make: Callable[[], Question],
+        make: Callable[[Arm], Question],
         shapes: type[replies.Chat] | type[replies.Text],
     ) -> Response:
         deadline = asyncio.get_running_loop().time() + self._limits.seconds
@@ -187,7 +193,7 @@ class Application:
         self._take_place()
         try:
             # Templates are rendered in a child process, and that takes its time.
-            question = await asyncio.to_thread(make)
+            question = await asyncio.to_thread(make, arm)
             shape = shapes(question.request.id, int(time.time()), arm.id)
             pieces = bool(asked.stream) and not replies.holds_back(question, self._questions.task, self._policy)
             stream = told(arm.service, question.request, asked.stops, pieces, deadline)

@@ -2,7 +2,8 @@
 
 A single user turn is a text of the run's task: it goes into the task's prompt, with a schema where the task has schemas (the one
 that the request brings or names, else that of the most similar training row). Whatever has several turns, or says
-`"lathe": {"prompt": "as_given"}`, is rendered as it stands.
+`"lathe": {"prompt": "as_given"}`, is rendered as it stands. Where a `response_format` asks for JSON, a model of the native runtime
+is held to it while it writes.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from lathe.contracts import Request
+from lathe.conformity.narrowed import keywords_in, reduced, without
+from lathe.contracts import HoldsToForm, JsonForm, Request, Service
 from lathe.errors import InputError
 from lathe.records import Example, Json, Message
-from lathe.serve.promise import Promise, checked_schema
+from lathe.serve.promise import Kind, Promise, checked_schema
 from lathe.serve.refusal import Refusal
 from lathe.serve.settings import Limits
 from lathe.serve.wire import ChatRequest, CompletionRequest, NamedSchema
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from lathe.questions import Questions
 
 Prompt = Literal["task", "as_given"]
+LATER = ("pattern", "patternProperties", "multipleOf")
+"""Keywords of a client's schema that only the finished answer is held against: following several can take a grammar for ever."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Question:
     promise: Promise
 
 
-def chat(questions: Questions, asked: ChatRequest, limits: Limits) -> Question:
-    """Raises Refusal 400 where it cannot be asked."""
+def chat(questions: Questions, asked: ChatRequest, limits: Limits, service: Service) -> Question:
+    """service: of the model that is asked. Raises Refusal 400 where it cannot be asked."""
     messages = tuple(turn.message() for turn in asked.messages)
     wanted = asked.response_format.json_schema if asked.response_format else None
     kind = asked.response_format.type if asked.response_format else "text"
@@ -56,12 +60,11 @@ def chat(questions: Questions, asked: ChatRequest, limits: Limits) -> Question:
     except InputError as error:
         raise Refusal(400, error.message, param="messages") from error
     shown = example.meta.get("schema") if schemas else None
-    promise = Promise(
-        kind=kind, strict=bool(wanted and wanted.strict), schema=schemas.get(wanted.name if wanted else shown or "")
-    )
-    return Question(
-        _request(example.messages, ids, asked.limit, questions.max_new_tokens, limits), example, prompt, shown, promise
-    )
+    schema = schemas.get(wanted.name if wanted else shown or "")
+    form, left_out = _form(kind, schema, bool(wanted and wanted.json_schema), service)
+    promise = Promise(kind, bool(wanted and wanted.strict), schema, form is not None, left_out)
+    request = _request(example.messages, ids, asked.limit, questions.max_new_tokens, limits)
+    return Question(replace(request, form=form), example, prompt, shown, promise)
 
 
 def completion(questions: Questions, asked: CompletionRequest, limits: Limits) -> Question:
@@ -96,6 +99,26 @@ def _schemas(questions: Questions, wanted: NamedSchema | None, limits: Limits) -
             400, f"a schema may have {limits.schema_bytes:,} bytes", param="response_format.json_schema.schema"
         )
     return {**own, wanted.name: checked_schema(wanted.json_schema)}
+
+
+def _form(kind: Kind, schema: Json, clients: bool, service: Service) -> tuple[JsonForm | None, tuple[str, ...]]:
+    """What the answer is held to while it is written, and the keywords of the schema that it is not held to; None = nothing.
+
+    clients: whether the schema came with the request. Raises Refusal 400 where no answer can be held to it.
+    """
+    if kind == "text" or not isinstance(service, HoldsToForm):
+        return None, ()
+    if kind == "json_object":
+        return JsonForm({"type": "object"}), ()
+    later = tuple(key for key in keywords_in(schema) if key in LATER) if clients else ()
+    found = reduced(without(schema, later), lambda some: not service.problem_with(JsonForm(some)))
+    if found is None:
+        raise Refusal(
+            400,
+            f"no answer can be held to the schema: {service.problem_with(JsonForm(schema))}",
+            param="response_format.json_schema",
+        )
+    return JsonForm(found[0]), (*later, *found[1])
 
 
 def _in_task(questions: Questions, text: str, wanted: NamedSchema | None, schemas: dict[str, Json]) -> Example:

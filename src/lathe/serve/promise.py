@@ -1,5 +1,5 @@
-"""What was asked of an answer's form, and whether the finished answer has it. Nothing forces the model to keep it: it is looked at
-afterwards, and the client is told.
+"""What was asked of an answer's form, and whether the finished answer has it. A model that was held to it while it wrote can still
+have been cut, and some keywords no grammar follows: every answer is looked at afterwards, and the client is told.
 
     Promise(kind="json_schema", strict=True, schema={...}).problem('{"total": "4"}')
     ->  "total: '4' is not of type 'number'"
@@ -15,17 +15,21 @@ from typing import Literal, NoReturn
 from lathe.records import Json
 from lathe.serve.refusal import Refusal
 
+Kind = Literal["text", "json_object", "json_schema"]
 MOST_STEPS = 100_000
 """Parts of a schema that a reader meets when every reference is followed; one that doubles at each level has no end in practice."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """schema: None = any. strict: whether an answer that breaks the promise is withheld."""
+    """schema: None = any. strict: whether an answer that breaks the promise is withheld. constrained: whether the model is held to
+    it while it writes; left_out: keywords of the schema that it is not held to then."""
 
-    kind: Literal["text", "json_object", "json_schema"] = "text"
+    kind: Kind = "text"
     strict: bool = False
     schema: Json = None
+    constrained: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def asked(self) -> bool:

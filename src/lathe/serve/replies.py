@@ -49,8 +49,12 @@ def verdict(written: Written, question: Question, task: Task, setup: TaskSetup, 
     if question.promise.asked:
         problem = question.promise.problem(written.text)
         kept = not problem
-        # Said with the answer and not before it: no decoding was constrained.
-        notes["format"] = {"checked": "after decoding", "kept": kept, "problem": problem or None}
+        notes["format"] = {
+            "constrained": question.promise.constrained,
+            "left_out": list(question.promise.left_out),
+            "kept": kept,
+            "problem": problem or None,
+        }
         if problem and question.promise.strict:
             cut = ", and it was cut at the limit of tokens" if written.finish == "length" else ""
             refusal = f"{problem}{cut}"

@@ -26,7 +26,7 @@ from lathe.text import render
 if TYPE_CHECKING:
     from lathe.serve.app import Arm
 
-PACKAGES = ("starlette", "uvicorn")
+PACKAGES = ("starlette", "uvicorn", "llguidance")
 SHORTEST_TOKEN = 16
 SYNC_SECONDS = 30.0
 """The log is written at once and forced to the disk so often: losing its last lines loses no answer."""
@@ -49,7 +49,7 @@ def serve(questions: Questions, settings: Settings, ready: Callable[[Ready], Non
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise Unavailable(f"serving needs {' and '.join(missing)}", hint="pip install 'lathe-slm[serve]'")
+        raise Unavailable(f"serving needs {', '.join(missing)}", hint="pip install 'lathe-slm[serve]'")
     from lathe.serve import listening
     from lathe.serve.app import Application
     from lathe.serve.door import Door

@@ -59,7 +59,7 @@ class NamedSchema(Asked):
 
 
 class ResponseFormat(Asked):
-    """What the answer has to be. Nothing forces the model: the finished answer is held against it."""
+    """What the answer has to be. A model of the native runtime is held to it; every finished answer is held against it."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: NamedSchema | None = None
