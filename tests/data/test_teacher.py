@@ -211,6 +211,7 @@ def test_rows_are_invented_in_the_form_of_the_tasks_schema(world: World) -> None
     assert body["temperature"] == 1.0
     form = body["response_format"]["json_schema"]["schema"]
     assert form["properties"]["rows"]["items"]["required"] == ["input", "target"]
+    assert (form["properties"]["rows"]["minItems"], form["properties"]["rows"]["maxItems"]) == (3, 3)
 
 
 def test_each_request_is_about_the_next_labels_so_that_none_is_forgotten(world: World) -> None:

@@ -116,7 +116,7 @@ def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> Ask:
         messages=(Message(role="user", content="\n\n".join(parts)),),
         form={
             "type": "object",
-            "properties": {"rows": {"type": "array", "items": form}},
+            "properties": {"rows": {"type": "array", "items": form, "minItems": count, "maxItems": count}},
             "required": ["rows"],
             "additionalProperties": False,
         },
