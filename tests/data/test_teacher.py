@@ -173,6 +173,9 @@ def test_texts_that_are_measured_on_or_stand_twice_or_hold_a_secret_are_never_se
     assert record.refused == {
         "same text as an earlier row": 1, "same text as a row of validation or test": 1, "holds a secret": 1,
     }  # fmt: skip
+    run.prepare()
+    assert finding(run, "teacher_refused").level == "warning"
+    assert finding(run, "teacher_short") is None
     assert "9f8a7b6c" not in "".join(path.read_text() for path in run.folder.path.glob("data/*.json*"))
 
 

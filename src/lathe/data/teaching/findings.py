@@ -35,8 +35,8 @@ def _by_reason(refused: Sequence[RefusedRow]) -> str:
     )
 
 
-def of_rows(lesson: Lesson) -> Iterator[DataFinding]:
-    """Rows that were refused, and rows that are missing."""
+def of_rows(lesson: Lesson, *, invented: bool) -> Iterator[DataFinding]:
+    """Rows that were refused, and rows that were not found; a text without a row is among those refused."""
     refused = lesson.refused
     if refused:
         seen = len(refused) + len(lesson.rows)
@@ -49,7 +49,7 @@ def of_rows(lesson: Lesson) -> Iterator[DataFinding]:
             examples=tuple(f"{one.reason}: {one.detail}".removesuffix(": ") for one in firsts.values())[:SHOWN],
             count=len(refused),
         )
-    if lesson.missing > 0:
+    if invented and lesson.missing > 0:
         yield DataFinding(
             id="teacher_short",
             level="warning",

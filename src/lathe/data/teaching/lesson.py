@@ -39,7 +39,8 @@ class Lesson:
         """given: rows whose texts are to be answered; empty where rows are invented."""
         self._spec, self._wish, self._gate = spec, wish, gate
         self._left = iter(given)
-        self.wanted = spec.rows or len(given)
+        wanted = spec.rows or len(given)
+        self.wanted = wanted if spec.invents else min(wanted, len(given))
         self._most = PATIENCE * math.ceil(self.wanted / spec.rows_per_request)
         self._asked = 0
         self._sent: set[str] = set()

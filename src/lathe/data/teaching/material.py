@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lathe import plugins
@@ -25,8 +26,11 @@ from lathe.records.teacher import TeacherSpec
 def wish_and_lesson(locked: LockedRecipe, spec: TeacherSpec) -> tuple[Wish, Lesson]:
     """Everything that is asked with. Raises DataError for files that cannot be read, and for a seed that is measured on."""
     task, setup = plugins.load("tasks", locked.recipe.task), source.setup(locked)
-    seeds = list(_examples(locked, task, setup, source.seed_origins(locked), strict=True))
-    held_out = [example.input for _, example in _examples(locked, task, setup, source.held_out(locked), strict=False)]
+    seeds = [_right(item, task, setup) for item in _items(locked, task, setup, source.seed_origins(locked))]
+    held_out = []
+    for item in _items(locked, task, setup, source.held_out(locked)):
+        with suppress(DataError):  # what cannot be used is named when rows are prepared
+            held_out.append(_right(item, task, setup)[1].input)
     _refuse_measured(spec, [example.input for _, example in seeds], held_out)
     wish = Wish(
         task=task,
@@ -41,10 +45,10 @@ def wish_and_lesson(locked: LockedRecipe, spec: TeacherSpec) -> tuple[Wish, Less
     return wish, Lesson(spec, wish, Gate(task, setup, [seed.input for _, seed in seeds], held_out), given)
 
 
-def _examples(
-    locked: LockedRecipe, task: Task, setup: TaskSetup, origins: Sequence[source.Origin], *, strict: bool
-) -> Iterator[RightRow]:
-    """Rows with their examples. strict: raises for a row that cannot be used; else it is passed over, until rows are prepared."""
+def _items(
+    locked: LockedRecipe, task: Task, setup: TaskSetup, origins: Sequence[source.Origin]
+) -> Iterator[Placed | RejectedRow]:
+    """The rows of some files, as a run reads them."""
 
     def reads(row: Row) -> bool:
         try:
@@ -54,14 +58,22 @@ def _examples(
         return True
 
     for origin in origins:
-        for item in OriginRows(origin, locked.recipe.data, None, reads):
-            if isinstance(item, Placed) and (strict or reads(item.row)):
-                try:
-                    yield item.row, task.example(item.row, setup)
-                except TaskMismatch as mismatch:
-                    raise DataError(mismatch.message, file=item.file, line=item.line, hint=mismatch.hint) from mismatch
-            elif strict and not isinstance(item, Placed):
-                raise _unreadable(item)
+        yield from OriginRows(origin, locked.recipe.data, None, reads)
+
+
+def _right(item: Placed | RejectedRow, task: Task, setup: TaskSetup) -> RightRow:
+    """A row as the task reads it. Raises DataError with its place where it cannot be used."""
+    placed = _readable(item)
+    try:
+        return placed.row, task.example(placed.row, setup)
+    except TaskMismatch as mismatch:
+        raise DataError(mismatch.message, file=placed.file, line=placed.line, hint=mismatch.hint) from mismatch
+
+
+def _readable(item: Placed | RejectedRow) -> Placed:
+    if isinstance(item, Placed):
+        return item
+    raise DataError(item.reason, file=item.file, line=item.line, column=item.column, hint=item.hint)
 
 
 def _form(task: Task, setup: TaskSetup) -> RightRow:
@@ -87,11 +99,8 @@ def _given(spec: TeacherSpec, setup: TaskSetup) -> Iterator[Row]:
     for path in row_files(Path(spec.inputs or "")):
         if path.suffix == ".txt":
             yield from ({column(setup, "input"): text} for text in _lines(path))
-            continue
-        for item in read(path):
-            if not isinstance(item, Placed):
-                raise _unreadable(item)
-            yield item.row
+        else:
+            yield from (_readable(item).row for item in read(path))
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -103,7 +112,3 @@ def _lines(path: Path) -> Iterator[str]:
                 raise DataError("no UTF-8", file=str(path), line=number, hint="Save the file as UTF-8.") from error
             if text:
                 yield text
-
-
-def _unreadable(row: RejectedRow) -> DataError:
-    return DataError(row.reason, file=row.file, line=row.line, column=row.column, hint=row.hint)

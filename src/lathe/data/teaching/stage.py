@@ -107,7 +107,7 @@ def teach(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
         first=min(answer.time for answer in used),
         last=max(answer.time for answer in used),
         findings=(
-            *findings.of_rows(lesson),
+            *findings.of_rows(lesson, invented=spec.invents),
             *findings.of_requests(asking.asked, host_of(endpoint)),
             *findings.of_answers(used),
         ),
