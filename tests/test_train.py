@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lathe import train as training
+from lathe.contracts import Ability, Told
 from lathe.errors import DataError, InputError, StorageError, Unavailable
-from lathe.records import TrainResult, TrainSpec
+from lathe.records import TrainResult, TrainSpec, Validation
 from lathe.records.results import Doubts
 from lathe.runs import RunFolder, commit_rows
 from lathe.text.tokens import TokenSet
@@ -87,6 +88,23 @@ def test_a_trainer_that_cannot_work_here_is_named_before_anything_is_encoded(
     run = new_run(tmp_path / "run")
     with pytest.raises(Unavailable, match="a_package_that_is_not_there") as raised:
         training.train(run, locked(tiny_base), "inputs", quiet)
+    assert raised.value.hint is not None
+    assert not run.tokens.exists()
+
+
+def test_a_trainer_that_cannot_measure_its_weights_refuses_before_anything_is_encoded(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lathe.trainers import trl
+
+    monkeypatch.setattr(trl.Trl, "ability", lambda self: Ability(True))
+    run = new_run(tmp_path / "run")
+
+    def measure(folder: Path, step: int, told: Told) -> Validation:
+        raise AssertionError("nothing is measured")
+
+    with pytest.raises(InputError, match="trainer trl cannot answer validation rows while it trains") as raised:
+        training.train(run, locked(tiny_base, trainer="trl"), "inputs", quiet, measure)
     assert raised.value.hint is not None
     assert not run.tokens.exists()
 

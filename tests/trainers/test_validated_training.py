@@ -232,10 +232,9 @@ def test_two_processes_keep_the_best_weights_and_come_to_them_again_after_a_powe
     after: dict[int, bytes] = {}
     scores = (0.1, 0.3, 0.2, 0.1, 0.1, 0.1)
     with pytest.raises(Killed):
-        train(job, scripted(*scores, seen=before), killed_at(15))  # a step after the validation of step 8
+        train(job, scripted(*scores, seen=before), killed_at(17))  # a step after the validation of step 8
     assert train(job, scripted(*scores, seen=after)).chosen_step == 4
-    assert list(after) == [6, 8, 10, 12], "it goes on from the checkpoint of the best step, or of a later one"
-    assert after[8] == before[8]
+    assert (list(before), list(after)) == ([2, 4, 6, 8], [10, 12]), "what was validated is not validated again"
     assert adapter(job)["adapter_model.safetensors"] == before[4]
 
 

@@ -24,7 +24,7 @@ from torch import nn
 
 from lathe.contracts import Progress, Told
 from lathe.engine import checkpoint
-from lathe.engine.devices import Gauges, out_of_memory, peak_bytes
+from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
 from lathe.engine.optim import adamw, clip_global_norm
 from lathe.engine.signals import stop_requested
@@ -127,7 +127,7 @@ def fit(work: Fit, progress: Progress) -> Course:
                 _validate(work, course, metrics, stop_asked, progress)
             ended = course.stop != "done" or (course.step == work.plan.num_steps and not _is_due(work, course))
             signal = stop_asked()
-            if signal or ended or course.step in work.plan.checkpoint_steps or course.step == _best_step(course):
+            if signal or ended or course.step in {*work.plan.checkpoint_steps, *work.plan.validation_steps}:
                 keep()
             if signal and not ended:
                 raise Interrupted(
@@ -187,6 +187,7 @@ def _validate(
 
     if work.measure is None:
         raise ValueError("train.validate asks for validations, and nothing was given that measures")
+    give_back_memory()  # of the steps, for a second base that answers; and of that one, for the steps
     try:
         found = work.measure(course.step, told)
     except _Asked:
@@ -198,6 +199,7 @@ def _validate(
             f"memory ran out while validation rows were answered after step {course.step}",
             hint="Lower evaluate.token_budget, or leave train.validate out; the same command then trains anew.",
         ) from error
+    give_back_memory()
     found = found.model_copy(update={"collapse": validating.collapse(course.validations, found)})
     if found.collapse:
         course.notes.append(f"step {course.step}: the answers collapsed: {found.collapse}")

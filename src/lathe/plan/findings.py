@@ -113,7 +113,7 @@ def _steps(facts: Facts) -> Iterator[PlanFinding]:
             f"warm-up takes {course.warmup_steps} of {num} steps, so the peak learning rate is hardly used",
             "lower train.warmup_share to 0.1 or less",
         )
-    if train.checkpoint_every > num:
+    if min(train.checkpoint_every, train.validate_.every or train.checkpoint_every) > num:
         yield found(
             "no_checkpoint",
             f"train.checkpoint_every {train.checkpoint_every} is more than the {num} steps: the only checkpoint is the end, "

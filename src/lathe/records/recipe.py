@@ -148,8 +148,12 @@ class TrainSpec(Written):
     token_budget: Count = Field(4096, description="most tokens computed at once (a pack); bounds memory")
     max_tokens: Count | None = Field(None, description="longest row in tokens; None = the model's context")
     truncate: bool = Field(False, description="cut longer rows instead of stopping; each cut is counted")
-    checkpoint_every: Count = Field(50, description="optimiser steps between checkpoints")
-    keep_checkpoints: Count = Field(2, description="newest checkpoints kept")
+    checkpoint_every: Count = Field(
+        50, description="optimiser steps between checkpoints; each validation leaves one too"
+    )
+    keep_checkpoints: Count = Field(
+        2, description="newest checkpoints kept; the best one by validation is kept besides"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="number format of the computation")
     threads: Count | None = Field(None, description="CPU threads; None = all cores that this process may use")
     processes: Count = Field(
@@ -259,7 +263,8 @@ class LockedRecipe(StageRecord):
     base_revision: str | None = Field(None, description="commit of a Hub id; None for a folder")
     data_files: tuple[FileHash, ...] = Field((), description="data files and schema files, as found")
     taught: FileHash | None = Field(
-        None, description="the rows of the recipe's teacher, a file of the run folder; None = it has none, or was not asked yet"
+        None,
+        description="the rows of the recipe's teacher, a file of the run folder; None = it has none, or was not asked yet",
     )
     packages: dict[str, str] = Field(default_factory=dict, description="versions of lathe and of what decides results")
 
