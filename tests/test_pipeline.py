@@ -79,6 +79,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.weight_decay": (0.1, FROM_TRAINING),
     "train.clip_norm": (None, FROM_TRAINING),
     "train.token_budget": (2048, FROM_TRAINING),
+    "train.recompute": (True, FROM_TRAINING),
     "train.max_tokens": (512, FROM_TRAINING),
     "train.truncate": (True, FROM_TRAINING),
     "train.checkpoint_every": (10, FROM_TRAINING),

@@ -81,8 +81,18 @@ def test_a_base_in_four_bits_is_tried_before_the_rank(plan_of: PlanOf, device: L
     parts = {**PARTS, "method": {"rank": 64}}
     made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
     made = made.model_copy(update={"evaluate_memory": ()})
-    found = fit(locked_recipe(**parts), QWEN25_7B, made, 20 * 10**9, device)
+    found = fit(locked_recipe(**parts), QWEN25_7B, made, 16 * 10**9, device)
     assert found is not None
     assert "method.kind=qlora" in found.sets
     assert not any("rank" in line for line in found.sets)
     assert ("train.precision=bf16" in found.sets) == (device == "cpu")
+
+
+def test_layers_are_computed_again_before_the_base_is_put_into_four_bits(plan_of: PlanOf) -> None:
+    """It changes nothing that is learned."""
+    parts = {**PARTS, "method": {"rank": 64}}
+    made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
+    found = fit(locked_recipe(**parts), QWEN25_7B, made, 25 * 10**9, "cuda")
+    assert found is not None
+    assert "train.recompute=true" in found.sets
+    assert "method.kind=qlora" not in found.sets

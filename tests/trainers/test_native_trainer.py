@@ -344,3 +344,15 @@ def test_going_on_in_another_precision_is_said(job: TrainJob, monkeypatch: pytes
     monkeypatch.setattr(devices, "computes_bf16", lambda: False)
     (note,) = train(plain).notes
     assert note.startswith("continued at step 3 with precision fp32 instead of bf16")
+
+
+def test_layers_that_are_computed_again_train_the_same_adapter_by_the_reference_step(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = job.train | {"precision": "fp32"}
+    again = train(job.model_copy(update={"train": exact | {"recompute": True}}))
+    assert again.step_kind == "reference: layers are computed again"
+    monkeypatch.setattr(choice, "unfit", lambda net: "asked for by a test")
+    plain = elsewhere(job, "plain").model_copy(update={"train": exact})
+    train(plain)
+    assert adapter(plain) == adapter(job)

@@ -100,7 +100,9 @@ def _serve(line: Connection, model: Model) -> None:
     prompts, token_budget, stop_ids = line.recv()
     try:
         grammars = _grammars(model, prompts, stop_ids)
-        for answer in generate(load_to_answer(model), prompts, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars):
+        for answer in generate(
+            load_to_answer(model), prompts, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars
+        ):
             line.send(answer)
         line.send(None)
     except LatheError as error:

@@ -130,12 +130,30 @@ def load_to_answer(model: Model) -> PreTrainedModel:
 
 
 def load_for_training(
-    folder: Path, method: Method, seed: int, precision: Precision, device: torch.device, *, attention: str = "sdpa"
+    folder: Path,
+    method: Method,
+    seed: int,
+    precision: Precision,
+    device: torch.device,
+    *,
+    attention: str = "sdpa",
+    recompute: bool = False,
 ) -> PreTrainedModel | PeftModel:
-    """A base with what `method` trains, in the dtype in which its frozen weights are kept. Raises as `load_base` and `attach`."""
+    """A base with what `method` trains, in the dtype in which its frozen weights are kept.
+
+    recompute: layers keep their input alone and are computed again in the backward pass. Raises as `load_base` and `attach`, and
+    InputError where the architecture cannot do that.
+    """
     # Full fine-tuning keeps its weights in float32: an update is smaller than a bf16 weight's last bit.
     storage = torch.bfloat16 if precision == "bf16" and method.kind != "full" else torch.float32
     base = load_base(folder, dtype=storage, attention=attention, quantised=method.quantised)
+    if recompute:
+        try:
+            base.gradient_checkpointing_enable({"use_reentrant": False})
+        except ValueError as error:
+            raise InputError(
+                f"the layers of {base.config.model_type} cannot be computed again", hint="Set train.recompute: false."
+            ) from error
     return attach(base.to(device), method, seed)
 
 

@@ -62,8 +62,7 @@ def build_pack(rows: Sequence[Encoded], device: torch.device | None = None) -> P
 
 def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Tensor:
     """Summed loss of a pack in nats, a scalar with a gradient. bf16 computes in autocast; the loss itself is float32."""
-    autocast = torch.autocast(pack.ids_1T.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-    with dropping(model, pack), autocast:
+    with torch.autocast(pack.ids_1T.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         hidden_TD = hidden(model, pack)
     head_VD = head(model)
     return supervised_loss(hidden_TD.to(head_VD.dtype), head_VD, pack.scored_S, pack.targets_S)
@@ -92,7 +91,10 @@ def gradients(model: nn.Module, packs: Iterable[Pack], supervised: int, precisio
     for pack in packs:
         if pack.targets_S.numel() == 0:
             continue
-        loss = pack_loss(model, pack, precision) / supervised
-        loss.backward()
+        with dropping(
+            model, pack
+        ):  # around the backward pass too, which computes a layer again where `train.recompute` says so
+            loss = pack_loss(model, pack, precision) / supervised
+            loss.backward()
         total += loss.item()
     return total

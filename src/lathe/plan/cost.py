@@ -4,6 +4,7 @@ Floating-point operations (2 for a multiply and add), counted for what the engin
     products    forward 2 P and gradient of the input 2 P for each token, P = weights of all linear layers but the head;
                 2 P more where the weights themselves are trained; an adapter's own 6 a parameter
     attention   forward 2 Q L^2 a layer for a row of L tokens (causal half), forward and backward together 3.5 times that
+    both        one forward more where layers are computed again
     head        4 V H for each supervised token: logits and the gradient of the hidden state; 2 V H more where it is trained
 """
 
@@ -44,14 +45,16 @@ def operations(
     lengths: NDArray[np.int64],
     supervised: NDArray[np.int64],
     seen: NDArray[np.int64],
+    recompute: bool = False,
 ) -> int:
     """Floating-point operations of a training run. lengths, supervised: tokens of each row; seen: times each row is computed."""
     tokens = int(lengths @ seen)
     scored = int(supervised @ seen)
     squares = int((lengths * lengths) @ seen)
     head = model.vocab * model.hidden
-    products = (6 if full else 4) * model.body_linear + (0 if full else 6 * counted.trainable)
-    attention = 7 * model.queries * model.num_layers
+    again = 2 if recompute else 0
+    products = (6 + again if full else 4 + again) * model.body_linear + (0 if full else (6 + again) * counted.trainable)
+    attention = (7 + again) * model.queries * model.num_layers
     return tokens * products + squares * attention + scored * (6 if full else 4) * head
 
 
@@ -64,13 +67,14 @@ def speed_parts(locked: LockedRecipe) -> dict[str, object]:
     """The recipe's part in `job_kind`."""
     recipe = locked.recipe
     targets = recipe.method.targets
-    return {
+    parts: dict[str, object] = {
         "method": [recipe.method.kind, recipe.method.rank, targets if isinstance(targets, str) else sorted(targets)],
         "precision": recipe.train.precision,
         "threads": recipe.train.threads,
         "processes": recipe.train.processes,
         "trainer": recipe.trainer,
     }
+    return parts | ({"recompute": True} if recipe.train.recompute else {})
 
 
 def answer_kind(model: Shapes, recipe: Recipe) -> str:

@@ -2,8 +2,8 @@
 
     fit(locked, config, plan, memory_bytes=8 * 10**9)  ->  Fitted(sets=("train.token_budget=2048",), peak_bytes=...)
 
-Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then a 4-bit base; then a smaller rank.
-The recipe itself stays as it is.
+Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then layers that are
+computed again, which takes time; then a 4-bit base; then a smaller rank. The recipe itself stays as it is.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         targets=recipe.method.targets,
         stored_bytes=0 if on_gpu else plan.stored_bytes,
         quantised=recipe.method.quantised,
+        recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         device=device,
         step="reference" if on_gpu else plan.step_kind,
@@ -93,10 +94,14 @@ def _alternatives(recipe: Recipe, setting: Setting) -> Iterator[tuple[tuple[str,
     if setting.precision == "fp32":
         lines, setting = ("train.precision=bf16",), replace(setting, precision="bf16")
         yield lines, setting
+    # The fused step does neither of the next two, so a plan for it becomes one for the reference step, which on a CPU computes in
+    # fp32 unless it is told otherwise.
+    said = ("train.precision=bf16",) if setting.device == "cpu" else ()
+    if not setting.recompute:
+        lines = tuple(dict.fromkeys((*lines, *said, "train.recompute=true")))
+        setting = replace(setting, recompute=True, step="reference")
+        yield lines, setting
     if recipe.method.kind == "lora":
-        # A plan for the fused step is one for the reference step here: the fused one needs plain matrices.
-        # On a CPU `auto` would mean fp32 for it.
-        said = ("train.precision=bf16",) if setting.device == "cpu" else ()
         lines = tuple(dict.fromkeys((*lines, *said, "method.kind=qlora")))
         setting = replace(setting, quantised=True, step="reference")
         yield lines, setting

@@ -183,6 +183,7 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
         f"the trainer is {recipe.trainer}": recipe.trainer != "native",
         "all weights are trained": method.kind == "full",
         "the base is quantised": method.quantised,
+        "layers are computed again": recipe.train.recompute,
         f"{kind} is not written out": kind not in ARCHITECTURES,
         f"the gate is {config.get('hidden_act')}": config.get("hidden_act", "silu") != "silu",
         "the MLP has biases": bool(config.get("mlp_bias")),

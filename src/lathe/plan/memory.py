@@ -215,12 +215,7 @@ def padded(
     and the gradient of the logits, 4 copies in fp32. checkpointing: TRL's default; each layer then keeps its input alone, and one
     layer at a time what `activations` counts.
     """
-    kept = reference_step.activations(model, replace(setting, pack_tokens=batch * positions))
-    if checkpointing:
-        inputs = batch * positions * model.num_layers * model.hidden * BYTES[setting.precision]
-        size = inputs + kept.num_bytes // model.num_layers
-        formula = f"inputs of {model.num_layers} layers at {batch * positions:,} positions, and all of one layer (checkpointing)"
-        kept = MemoryTerm(name="activations", num_bytes=size, formula=formula)
+    kept = reference_step.activations(model, replace(setting, pack_tokens=batch * positions, recompute=checkpointing))
     trained = counted.trainable
     terms = (
         process(setting.device),

@@ -43,7 +43,16 @@ def activations(model: Shapes, setting: Setting) -> MemoryTerm:
     each = wide * 4 + narrow * BYTES[setting.precision]
     total = setting.pack_tokens * model.num_layers * each
     formula = f"{setting.pack_tokens:,} tokens x {model.num_layers} layers x {each:,} bytes that autograd keeps"
-    return MemoryTerm(name="activations", num_bytes=total, formula=formula)
+    kept = MemoryTerm(name="activations", num_bytes=total, formula=formula)
+    return recomputed(model, setting, kept) if setting.recompute else kept
+
+
+def recomputed(model: Shapes, setting: Setting, kept: MemoryTerm) -> MemoryTerm:
+    """`kept`, where each layer keeps its input alone, and all that it needs for one layer at a time."""
+    inputs = setting.pack_tokens * model.num_layers * model.hidden * BYTES[setting.precision]
+    size = inputs + kept.num_bytes // model.num_layers
+    formula = f"inputs of {model.num_layers} layers at {setting.pack_tokens:,} positions, and all of one layer (checkpointing)"
+    return MemoryTerm(name="activations", num_bytes=size, formula=formula)
 
 
 def working_set(model: Shapes, setting: Setting) -> MemoryTerm:

@@ -28,6 +28,8 @@ class Setting:
     """Size of the weights on disk, which are mapped while they are read."""
     quantised: bool = False
     """Whether the frozen weights are NF4."""
+    recompute: bool = False
+    """Whether a layer keeps its input alone and is computed again in the backward pass."""
     device: Literal["cpu", "cuda"] = "cpu"
     step: StepKind = "reference"
     """Which of the engine's steps forms the gradients."""

@@ -161,6 +161,7 @@ def forecast(
         targets=recipe.method.targets,
         stored_bytes=stored_bytes,
         quantised=recipe.method.quantised,
+        recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         step=step_kind,
         processes=recipe.train.processes,
@@ -263,11 +264,13 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
 
 def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:
     """Floating-point operations of the run."""
-    method = locked.recipe.method
+    method, train = locked.recipe.method, locked.recipe.train
     full = method.kind == "full"
     counted = count(model, None if full else method.rank, method.targets)
-    course = steps(tokens.lengths, locked.recipe.train, locked.recipe.seed)
-    return cost.operations(model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen)
+    course = steps(tokens.lengths, train, locked.recipe.seed)
+    return cost.operations(
+        model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen, train.recompute
+    )
 
 
 def _validation(

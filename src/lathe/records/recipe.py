@@ -146,6 +146,11 @@ class TrainSpec(Written):
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="decoupled weight decay of AdamW")
     clip_norm: Positive | None = Field(1.0, description="largest global gradient norm; None = no clipping")
     token_budget: Count = Field(4096, description="most tokens computed at once (a pack); bounds memory")
+    recompute: bool = Field(
+        False,
+        description="compute the inner values of each layer again in the backward pass instead of keeping them (gradient "
+        "checkpointing): less memory, a third more time, the same loss and gradient",
+    )
     max_tokens: Count | None = Field(None, description="longest row in tokens; None = the model's context")
     truncate: bool = Field(False, description="cut longer rows instead of stopping; each cut is counted")
     checkpoint_every: Count = Field(

@@ -129,7 +129,8 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
         bf16=precision == "bf16",
         # The batches keep within the token budget; TRL's own defaults cut rows at 1,024 tokens and compute every forward twice.
         max_length=None,
-        gradient_checkpointing=False,
+        gradient_checkpointing=train.recompute,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         use_cpu=device.type == "cpu",
         dataloader_pin_memory=False,
         report_to=[],

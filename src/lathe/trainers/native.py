@@ -114,11 +114,13 @@ def _ready(job: TrainJob, precision: Precision, device: torch.device) -> nn.Modu
     """The job's base with what is to be trained."""
     from lathe.engine import model
     from lathe.engine.step import ATTENTION, register_attention
-    from lathe.records import Method
+    from lathe.records import Method, TrainSpec
 
     register_attention()
-    method = Method.model_validate(job.method)
-    return model.load_for_training(Path(job.base_folder), method, job.seed, precision, device, attention=ATTENTION)
+    method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
+    return model.load_for_training(
+        Path(job.base_folder), method, job.seed, precision, device, attention=ATTENTION, recompute=train.recompute
+    )
 
 
 def _measured(measure: Measure, net: nn.Module, base: Path, out: Path, step: int, told: Told) -> Validation:

@@ -50,6 +50,8 @@ def unfit(net: nn.Module) -> str | None:
     model = causal(net)
     if is_quantised(model):
         return "the base is quantised"
+    if any(getattr(part, "gradient_checkpointing", False) for part in model.modules()):
+        return "layers are computed again"
     if model.device.type != "cpu":
         return f"the fused step is not measured on {model.device.type}"
     if not can_decode(model):
