@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,27 @@ def test_a_restored_optimiser_takes_the_same_next_step() -> None:
     move(continued, optimizer, 2)
     assert torch.equal(straight.weight, continued.weight)
     assert torch.equal(straight.bias, continued.bias)
+
+
+def test_the_best_one_is_kept_beside_the_newest_for_as_long_as_one_of_them_names_it(tmp_path: Path) -> None:
+    for step, best in ((1, 1), (2, 1), (3, 1), (4, 4), (5, 4), (6, 4)):
+        checkpoint.save(tmp_path, replace(at(step), best=best), "job", 2)
+        kept = sorted(int(path.name[5:]) for path in tmp_path.iterdir())
+        assert kept == {1: [1], 2: [1, 2], 3: [1, 2, 3], 4: [1, 3, 4], 5: [4, 5], 6: [4, 5, 6]}[step]
+
+
+def test_one_whose_best_weights_are_gone_is_passed_over_for_one_whose_best_are_there(tmp_path: Path) -> None:
+    for step, best in ((1, 1), (2, 1), (3, 3), (4, 3)):
+        checkpoint.save(tmp_path, replace(at(step), best=best), "job", 9)
+    shutil.rmtree(tmp_path / "step-000003")
+    search = checkpoint.newest(tmp_path, "job")
+    assert search.checkpoint is not None
+    assert (search.checkpoint.step, search.checkpoint.best) == (2, 1)
+    assert search.skipped[0].startswith("step-000004: its best weights are in step-000003")
+
+
+def test_checkpoints_of_another_job_make_room_first(tmp_path: Path) -> None:
+    saved(tmp_path, 100, 200)
+    for step in (1, 2, 3):
+        checkpoint.save(tmp_path, at(step), "another", 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000002", "step-000003"]
