@@ -358,3 +358,14 @@ def test_a_config_that_is_no_json_is_named(lathe, tmp_path: Path) -> None:
     done = lathe("plan", "--config", "config.json")
     assert done.returncode == 2
     assert "config.json is no JSON" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["risk", "rm -rf build"], ["schema"]])
+def test_a_reader_that_has_read_enough_ends_a_verb_without_a_word(words: list[str], tmp_path: Path) -> None:
+    """As in `lathe schema | true`."""
+    nobody_reads, write = os.pipe()
+    os.close(nobody_reads)
+    command = [sys.executable, "-m", "lathe.cli.main", *words]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, b"")

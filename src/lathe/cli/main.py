@@ -51,14 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
 
     # What libraries print must not reach a screen, nor the JSON document on stdout: the screen keeps its own copies of both.
-    with noise.caught(active=not args.verbose) as caught:
-        screen = _screen(caught.out, caught.talk, words)
-        try:
-            return _do(args, screen, caught)
-        except BrokenPipeError:
-            return Exit.DONE
-        finally:
-            screen.close()
+    try:
+        with noise.caught(active=not args.verbose) as caught:
+            screen = _screen(caught.out, caught.talk, words)
+            try:
+                return _do(args, screen, caught)
+            finally:
+                screen.close()
+    except BrokenPipeError:  # whoever read has read enough
+        return Exit.DONE
 
 
 def _screen(out: TextIO, talk: TextIO, words: Sequence[str]) -> Screen:

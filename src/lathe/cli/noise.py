@@ -57,11 +57,10 @@ def caught(active: bool) -> Iterator[Caught]:
         return
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    saved = {number: os.dup(number) for number in (1, 2)}
     with (
         tempfile.TemporaryFile() as file,
-        open(saved[1], "w", encoding=sys.stdout.encoding, errors="replace", buffering=1, closefd=False) as out,
-        open(saved[2], "w", encoding=sys.stderr.encoding, errors="replace", buffering=1, closefd=False) as talk,
+        open(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace", buffering=1) as out,
+        open(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as talk,
     ):
         for number in (1, 2):
             os.dup2(file.fileno(), number)
@@ -71,9 +70,8 @@ def caught(active: bool) -> Iterator[Caught]:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):
                     stream.flush()
-            for number, copy in saved.items():
-                os.dup2(copy, number)
-                os.close(copy)
+            for number, copy in ((1, out), (2, talk)):
+                os.dup2(copy.fileno(), number)
 
 
 def to_journal(caught: Caught, screen: Screen) -> None:

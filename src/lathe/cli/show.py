@@ -174,9 +174,15 @@ class Screen:
         if which not in self._consoles:
             from rich.console import Console
 
+            class Through(Console):
+                """Lets it be known that nobody reads any more; rich itself would end the process with 1."""
+
+                def on_broken_pipe(self) -> None:
+                    raise
+
             stream = self._out if which == "out" else self._talk
             width = None if stream.isatty() else int(self._environment.get("COLUMNS", "") or 100)
-            self._consoles[which] = Console(
+            self._consoles[which] = Through(
                 file=stream, width=width, highlight=False, markup=False, emoji=False, _environ=self._environment
             )
         return self._consoles[which]
