@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,7 +161,7 @@ class Served:
 
 
 def form(row: Example) -> dict[str, Any]:
-    """The row's own schema, so that both sides get the same prompt."""
+    """The row's own schema: both sides get the same prompt, and hold the answer to the same form."""
     name = row.meta.get("schema")
     return {"response_format": {"type": "json_schema", "json_schema": {"name": name}}} if name else {}
 
@@ -208,16 +208,21 @@ def percent(more: float, than: float) -> str:
     return f"{100 * (more / than - 1):+.1f} %"
 
 
+def asked(questions: Questions, rows: Sequence[Example]) -> list[Request]:
+    """What the server makes of the rows: their prompts, and the form that it is asked for."""
+    return [replace(questions.request(row), form=questions.task.form(row, questions.setup)) for row in rows]
+
+
 def compare(server: Served, service: Service, questions: Questions, rows: Sequence[Example], at_once: int) -> None:
     """Prints all figures."""
     share = len(rows) // ROUNDS
     served(server, rows[: 2 * at_once], at_once)
-    bare(service, [questions.request(row) for row in rows[: 2 * at_once]], at_once)
+    bare(service, asked(questions, rows[: 2 * at_once]), at_once)
     resident = server.figures.memory_info().rss
     bare_rounds, served_rounds = [], []
     for number in range(ROUNDS):
         part = rows[number * share : (number + 1) * share]
-        bare_rounds.append(bare(service, [questions.request(row) for row in part], at_once))
+        bare_rounds.append(bare(service, asked(questions, part), at_once))
         served_rounds.append(served(server, part, at_once))
     alone, together = total(bare_rounds), total(served_rounds)
     line("bare runtime", alone, share * ROUNDS)

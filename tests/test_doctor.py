@@ -205,7 +205,12 @@ def test_this_environment_is_judged_as_it_is() -> None:
 
 
 def test_each_extra_does_one_thing_or_says_how_to_install_it() -> None:
-    for name, package in (("parquet", "pyarrow"), ("gguf-file", "gguf"), ("4-bit", "bitsandbytes")):
+    for name, package in (
+        ("parquet", "pyarrow"),
+        ("gguf-file", "gguf"),
+        ("grammar", "llguidance"),
+        ("4-bit", "bitsandbytes"),
+    ):
         seen = extras.PROBES[name](Path())
         assert seen.ok == (find_spec(package) is not None), seen
         assert seen.ok or seen.remedy.startswith("pip install 'lathe-slm[")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import lathe
 from lathe import plugins
 from lathe.cli.main import main
 from lathe.conformity import conforms
@@ -70,7 +71,7 @@ def measured(
     fixed = locked(base)
     fixed = fixed.model_copy(update={"recipe": fixed.recipe.model_copy(update={"task": task})})
     run.commit(run.lock_record, fixed)
-    evaluate(run, fixed, "base-zero", "test", "free", quiet)
+    evaluate(run, fixed, "base-zero", "test", Run(run, fixed).hashes["base-zero"], quiet)
     return run, fixed
 
 
@@ -103,6 +104,13 @@ def test_answers_are_held_to_the_schema_of_their_row_and_stand_beside_the_free_o
         "of 4 wrong answers 0 come right by the form alone and 4 are wrong in what they say"
     )
     assert run.load(run.form_effect, type(found)) == found
+
+
+def test_the_two_are_arms_that_can_be_compared_as_any_others(tmp_path: Path) -> None:
+    run, fixed = measured(tmp_path, "json_extraction", things(), {"thing": THING})
+    Run(run, fixed).constrain()
+    free, held = f"{run.path}:base-zero", f"{run.path}:base-zero-constrained"
+    assert lathe.compare([free, held], metric="schema_valid").pairs[0].difference.difference == 1.0
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,20 @@ def model_file() -> str:
     return "a tensor went through a GGUF file"
 
 
+def grammar() -> str:
+    """llguidance: which of three tokens a list of labels lets come next."""
+    llguidance, tokenizers = importlib.import_module("llguidance"), importlib.import_module("tokenizers")
+    words = tokenizers.models.WordLevel(vocab={"yes": 0, "no": 1, "</s>": 2}, unk_token="no")
+    tokenizer = tokenizers.Tokenizer(words)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokens = llguidance.LLTokenizer(tokenizer.to_str(), eos_token=2)
+    matcher = llguidance.LLMatcher(tokens, llguidance.LLMatcher.grammar_from_lark('start: "yes"'))
+    allowed = [token for token in range(3) if matcher.compute_bitmask()[0] >> token & 1]
+    if allowed != [0]:
+        raise ValueError(f"of three tokens it let {allowed} come next, expected the first")
+    return "a list of labels let the right token come next"
+
+
 def tried(name: str, package: str, extra: str, work: Callable[[], str]) -> Callable[[Path], Capability]:
     """A probe of one package; without it the extra is named."""
 
@@ -128,6 +142,7 @@ PROBES: dict[str, Callable[[Path], Capability]] = {
     "4-bit": tried("4-bit", "bitsandbytes", "qlora", in_child(QUANTISED_PROBE)),
     "parquet": tried("parquet", "pyarrow", "hub", table),
     "gguf-file": tried("gguf-file", "gguf", "gguf", model_file),
+    "grammar": tried("grammar", "llguidance", "constrain", grammar),
     "hub": hub,
 }
 """By name. A proxy may hide the Hub from `hub`, which opens a plain connection."""
