@@ -231,8 +231,8 @@ class Trainer(ABC):
 Told = Callable[[int, int], None]
 """Called with what is done and what there is to do."""
 Measure = Callable[[Path, int, Told], "Validation"]
-"""Has the slice of the validation rows answered with an adapter folder, or whole weights, and scores the answers. int: the optimiser
-steps that it was trained for. The same weights give the same score. What the listener raises goes through."""
+"""Has the slice of the validation rows answered with an adapter folder, or whole weights, and scores the answers. int: the steps
+that it was trained for. The same weights give the same score. What the listener raises goes through."""
 
 
 class Validates(ABC):
