@@ -41,7 +41,8 @@ from lathe.records import (
     ValidateSpec,
     Validation,
 )
-from lathe.runs import RunFolder, commit_rows, file_sha256
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows, file_sha256
 from lathe.train import train
 from lathe.trainers import native
 from tiny_base import examples, write_base

@@ -19,7 +19,8 @@ from lathe.contracts import Baseline
 from lathe.evaluate import aggregate
 from lathe.pipeline import Run
 from lathe.records import Example, Prediction, Score, TaskSetup
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 
 
 def shown(score: Score) -> str:

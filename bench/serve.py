@@ -36,7 +36,7 @@ from lathe.errors import LatheError
 from lathe.pipeline import Run
 from lathe.questions import Questions
 from lathe.records import Example, Prediction
-from lathe.runs import read_rows
+from lathe.storage import read_rows
 
 ROUNDS = 4
 ALONE = 20

@@ -13,7 +13,7 @@ from lathe.ask import Specialist
 from lathe.errors import InputError
 from lathe.pipeline import Run
 from lathe.records import EvalReport, Example, Prediction
-from lathe.runs import read_rows
+from lathe.storage import read_rows
 from tiny_run import quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -19,7 +19,8 @@ from lathe.pipeline import Run
 from lathe.publish.checks import about_base
 from lathe.records import Bundle, Decision, RunRecord
 from lathe.report import cards
-from lathe.runs import RunFolder, commit_text
+from lathe.runs import RunFolder
+from lathe.storage import commit_text
 from lathe.verify import seal
 from tiny_run import quiet
 

@@ -15,7 +15,8 @@ from lathe import ship as shipping
 from lathe import train as training
 from lathe.errors import InputError
 from lathe.records import Bundle, Method
-from lathe.runs import RunFolder, file_sha256
+from lathe.runs import RunFolder
+from lathe.storage import file_sha256
 from tiny_base import write_base
 from tiny_run import locked, new_run, quiet
 

@@ -20,7 +20,8 @@ from lathe.contracts import Model
 from lathe.engine import model as engine_model
 from lathe.errors import InputError
 from lathe.records import Bundle, Inspection, LockedRecipe, TrainSpec
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows
 from tiny_base import CHATML, examples
 from tiny_run import locked, new_run, quiet
 

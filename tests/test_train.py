@@ -14,7 +14,8 @@ from lathe.contracts import Ability, Told
 from lathe.errors import DataError, InputError, StorageError, Unavailable
 from lathe.records import TrainResult, TrainSpec, Validation
 from lathe.records.results import Doubts
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows
 from lathe.text.tokens import TokenSet
 from tiny_base import examples
 from tiny_run import locked, new_run, quiet

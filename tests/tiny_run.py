@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lathe.records import DataSpec, LockedRecipe, Method, Recipe, TrainSpec
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows
 from tiny_base import examples
 
 

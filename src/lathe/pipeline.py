@@ -41,7 +41,8 @@ from lathe.records import (
     ValidateSpec,
 )
 from lathe.records.results import Doubts
-from lathe.runs import RunFolder, commit_text, count_look, file_sha256, new_folder, newest, stage_inputs
+from lathe.runs import RunFolder, count_look, new_folder, newest, stage_inputs
+from lathe.storage import commit_text, file_sha256
 
 if TYPE_CHECKING:
     from lathe.ask import Specialist

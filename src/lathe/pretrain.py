@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lathe import plugins, runs
+from lathe import plugins, storage
 from lathe.errors import Fault, InputError, RecipeError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def pretrain(
     documents = corpus.documents
     report = _reporter(recipe, documents, work, progress or (lambda _: None), examine_every)
     base = engine.pretrain(recipe, documents, work, report)
-    runs.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, corpus))
+    storage.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, corpus))
     return PretrainRecord.from_json(done.read_text(encoding="utf-8"))
 
 
@@ -140,7 +140,7 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
             *examiner.copying(view, COPY_LENGTHS, distances),
         ),
         versions=_versions(),
-        sha256={path.name: runs.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
+        sha256={path.name: storage.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
     )
     (folder / "CARD.md").write_text(card(record), encoding="utf-8")
     (folder / "pretrain.json").write_text(record.to_json(), encoding="utf-8")

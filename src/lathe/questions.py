@@ -18,7 +18,8 @@ from lathe import plugins, tfidf
 from lathe.contracts import GenerateSettings, Model, Request, Session
 from lathe.errors import InputError
 from lathe.records import EvalReport, Example, Finish, Json, LockedRecipe, TaskSetup
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 from lathe.text import render, tokenizer
 
 MAX_NEW_TOKENS = 1024

@@ -1,203 +1,39 @@
-"""The run folder: the only place that names the files of a run, and the only place that writes them.
+"""The run folder: the only place that names the files of a run. The record that says "this stage is done" is committed last.
 
-A file is committed by one protocol: temporary name in the same folder, fsync, rename, fsync of the folder. A reader sees the
-old content or the new, never half. The record that says "this stage is done" is committed last.
-
-    runs/2026-11-20T0815-edge-json-3f9c1a/
-      recipe.yaml recipe.lock.json run.json journal.jsonl doctor.json plan.json
-      data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
-              and of a teacher: answers.jsonl taught.jsonl refused.jsonl teacher.json
-      train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
-      eval/ARM/ predictions.jsonl report.json, and what the task writes for other tools
-      decision.json bundle/ withheld/ bundle.json MODEL_CARD.md CARD.json report.html report.json digests.json
-      requests.jsonl
+runs/2026-11-20T0815-edge-json-3f9c1a/
+  recipe.yaml recipe.lock.json run.json journal.jsonl doctor.json plan.json
+  data/   train.jsonl validation.jsonl test.jsonl rejected.jsonl setup.json manifest.json
+          and of a teacher: answers.jsonl taught.jsonl refused.jsonl teacher.json
+  train/  tokens.safetensors adapter/ checkpoints/ metrics.jsonl result.json
+  eval/ARM/ predictions.jsonl report.json, and what the task writes for other tools
+  decision.json bundle/ withheld/ bundle.json MODEL_CARD.md CARD.json report.html report.json digests.json
+  requests.jsonl
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
-import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from lathe.errors import InputError, RunInUse, StorageError
+from lathe.errors import InputError, RunInUse
+from lathe.storage import commit_text, writing
 
 if TYPE_CHECKING:
-    from lathe.records import FileHash, Record, StageRecord
+    from lathe.records import Record, StageRecord
 
 R = TypeVar("R", bound="Record")
 S = TypeVar("S", bound="StageRecord")
 
 CARD_EVIDENCE = "CARD.json"
 """Named here alone, since a card links to it by this name wherever it lies."""
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
-
-
-# ------------------------------------------------------------------------------------------ atomic commits
-
-
-@contextlib.contextmanager
-def storage(path: Path) -> Iterator[None]:
-    """Re-words OSError of a write under `path` as StorageError with the path, what was free and what to do."""
-    try:
-        yield
-    except OSError as error:
-        free = ""
-        with contextlib.suppress(OSError):
-            folder = path if path.is_dir() else path.parent
-            free = f", {shutil.disk_usage(folder).free / 1e6:.0f} MB free there"
-        hint = "Free some space and run the same command again: it continues." if error.errno in FULL_DISK else None
-        raise StorageError(f"could not write {path}: {error.strerror or error}{free}", hint=hint) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames inside `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def committed(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears under `path` complete, when the block ends without an error, or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-
-
-def commit_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    with committed(path) as file:
-        file.write(text.encode())
-
-
-def commit_rows(path: Path, rows: Iterable[Record]) -> str:
-    """Writes one JSON line a record, atomically. Returns the sha256 of the file, in hex."""
-    sha = hashlib.sha256()
-    with committed(path) as file:
-        for row in rows:
-            line = row.model_dump_json(by_alias=True).encode() + b"\n"
-            sha.update(line)
-            file.write(line)
-    return sha.hexdigest()
-
-
-def commit_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Makes a folder that appears under `path` complete or not at all; `fill` writes into the temporary one.
-
-    An older folder under `path` is replaced: moved aside, then deleted once the new one stands.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
-    with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
-            fill(temporary)
-            for file in sorted(temporary.rglob("*")):
-                if file.is_file():
-                    with open(file, "rb") as handle:
-                        os.fsync(handle.fileno())
-            for folder in [*(f for f in temporary.rglob("*") if f.is_dir()), temporary]:
-                sync_folder(folder)
-            if path.exists():
-                os.replace(path, aside)
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def appending(path: Path, every_seconds: float = 1.0) -> Iterator[Callable[[Record], None]]:
-    """Adds JSON lines to a file, one a call: in the file at once, on the disk within about `every_seconds` and when the block ends.
-
-    A torn last line, left by a writer that was killed, is cut off first, so that the next line stands on its own.
-    """
-    with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+b")  # noqa: SIM115 - storage() must not re-word errors of the caller's block
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-    synced = time.monotonic()
-
-    def append(row: Record) -> None:
-        nonlocal synced
-        with storage(path):
-            file.write(row.model_dump_json(by_alias=True).encode() + b"\n")
-            file.flush()
-            if time.monotonic() - synced >= every_seconds:
-                os.fsync(file.fileno())
-                synced = time.monotonic()
-
-    try:
-        yield append
-    finally:
-        with storage(path), file:
-            os.fsync(file.fileno())
-
-
-# ------------------------------------------------------------------------------------------ reading
-
-
-def read_rows(path: Path, kind: type[R]) -> list[R]:
-    """All records of a JSONL file. A torn last line (the writer was killed) is left out."""
-    return list(each_row(path, kind))
-
-
-def each_row(path: Path, kind: type[R]) -> Iterator[R]:
-    """The same, one after the other."""
-    with open(path, "rb") as file:
-        for line in file:
-            if not line.strip(b"\n"):
-                continue
-            try:
-                yield kind.model_validate_json(line)
-            except ValueError:
-                return
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hashed_files(folder: Path) -> tuple[FileHash, ...]:
-    """Every file below a folder, by its path in it, with size and sha256; sorted."""
-    from lathe.records import FileHash
-
-    return tuple(
-        FileHash(path=path.relative_to(folder).as_posix(), sha256=file_sha256(path), num_bytes=path.stat().st_size)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    )
-
-
-# ------------------------------------------------------------------------------------------ the folder
 
 
 class RunFolder:
@@ -383,7 +219,7 @@ class RunFolder:
     def journal(self, event: str, **fields: Any) -> None:
         """Appends one line: what happened, when (UTC), and numbers about it. Never read by any stage."""
         entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
-        with storage(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
+        with writing(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
 
     def beat(self, event: Mapping[str, Any]) -> None:
@@ -422,7 +258,7 @@ class RunFolder:
 @contextlib.contextmanager
 def alone(what: Path, lock: Path) -> Iterator[None]:
     """Holds `what` for this process by a lock file. Raises RunInUse naming the holder. A killed holder's lock is free at once."""
-    with storage(lock):
+    with writing(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = open(lock, "a+", encoding="utf-8")  # noqa: SIM115 - the lock lives as long as the handle
     try:
@@ -470,7 +306,7 @@ def new_folder(root: Path, name: str, recipe_text: str) -> RunFolder:
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     suffix = hashlib.sha256(f"{recipe_text}{time.time_ns()}{os.getpid()}".encode()).hexdigest()[:6]
     path = root / f"{stamp}-{name}-{suffix}"
-    with storage(path):
+    with writing(path):
         path.mkdir(parents=True)
     return RunFolder(path)
 
@@ -511,7 +347,7 @@ def count_look(root: Path, test_hash: str, tuned: str) -> int:
                 if entry.get("test") == test_hash:
                     seen.append(entry.get("tuned", ""))
     if tuned not in seen:
-        with storage(path), open(path, "a", encoding="utf-8") as file:
+        with writing(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}) + "\n")
         seen.append(tuned)
     return seen.index(tuned) + 1

@@ -19,7 +19,8 @@ from lathe.contracts import Measure, Model, Progress, Trainer, Validates
 from lathe.errors import InputError, Unavailable
 from lathe.records import Example, LockedRecipe, TrainJob, TrainResult
 from lathe.records.results import Doubt, Doubts
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 from lathe.text import tokenizer
 from lathe.text.tokens import TokenSet, of_file
 

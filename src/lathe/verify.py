@@ -15,7 +15,8 @@ from pathlib import Path
 
 from lathe.errors import InputError
 from lathe.records import Bundle, Damage, Digests, FileHash, LockedRecipe, Verification, digest
-from lathe.runs import RunFolder, file_sha256
+from lathe.runs import RunFolder
+from lathe.storage import file_sha256
 
 CHUNK = 1 << 20
 

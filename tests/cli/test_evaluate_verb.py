@@ -10,7 +10,8 @@ import pytest
 from lathe.cli.main import main
 from lathe.pipeline import Run
 from lathe.records import EvalReport, Manifest, Prediction, RunRecord, SideCount, TaskSetup
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows
 from tiny_base import examples
 from tiny_run import locked
 

@@ -12,7 +12,8 @@ from data_rows import CITIES
 
 from lathe.errors import DataError, TaskMismatch
 from lathe.records import Example, Manifest
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 
 Prepared = Callable[..., Manifest]
 Make = Callable[[str, str], dict[str, Any]]

@@ -17,7 +17,8 @@ from lathe.data import prepare
 from lathe.data.preparing.source import read_schemas
 from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import Example, Manifest, RejectedRow, SchemaSpec, TaskSetup
-from lathe.runs import RunFolder, file_sha256, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import file_sha256, read_rows
 
 Prepared = Callable[..., Manifest]
 

@@ -17,7 +17,8 @@ from lathe.errors import DataError, Exit, InputError, LatheError, OverBudget, Re
 from lathe.pipeline import Run, smoke_recipe
 from lathe.records import Example, Manifest, TaskSetup
 from lathe.records.teacher import RefusedRow, TeachRecord
-from lathe.runs import alone, read_rows
+from lathe.runs import alone
+from lathe.storage import read_rows
 from local_endpoint import Answer, Server, said
 
 Rule = Callable[[int, dict[str, Any]], Answer]

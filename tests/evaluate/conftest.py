@@ -9,7 +9,8 @@ from shouting_world import WORDS, Script, Shouting, World, example, right, write
 
 from lathe import plugins
 from lathe.records import FileHash, LockedRecipe, Manifest, Recipe, SideCount, TaskSetup
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from lathe.records import (
 from lathe.report.form_effect import words
 from lathe.report.html import page
 from lathe.report.story import gather
-from lathe.runs import RunFolder, commit_rows, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows, read_rows
 from tiny_base import write_base
 from tiny_run import locked, quiet
 

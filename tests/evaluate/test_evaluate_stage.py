@@ -12,7 +12,7 @@ from lathe.contracts import Request
 from lathe.errors import InputError, Interrupted, LatheError
 from lathe.evaluate import evaluate, regrade
 from lathe.records import EvalReport, Manifest, Prediction, SideCount
-from lathe.runs import commit_rows, read_rows
+from lathe.storage import commit_rows, read_rows
 
 
 def measure(world: World, arm: str = "base-zero", side: str = "test", inputs: str = "a") -> EvalReport:

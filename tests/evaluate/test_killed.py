@@ -13,7 +13,7 @@ from shouting_world import World, right
 import lathe
 from lathe.evaluate import evaluate
 from lathe.records import Prediction
-from lathe.runs import read_rows
+from lathe.storage import read_rows
 
 SLOW = """
 import sys, time

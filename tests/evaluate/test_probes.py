@@ -19,11 +19,12 @@ from lathe.evaluate.probes.adversarial import answer_hash, three_scores
 from lathe.evaluate.probes.labels import judged
 from lathe.evaluate.probes.requests import REQUESTS
 from lathe.records import EvalReport, ItemScore, LockedRecipe, Manifest, Prediction, Score, Side, SideCount, TaskSetup
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
 from lathe.runtimes.fake import answering
 from lathe.sandbox import Box, Done, NoSandbox
 from lathe.shell.canonical import canonical
 from lathe.shell.judge import judge
+from lathe.storage import commit_rows
 from tiny_base import write_base
 from tiny_run import locked, quiet
 

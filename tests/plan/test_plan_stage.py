@@ -20,8 +20,9 @@ from lathe.errors import DataError, InputError
 from lathe.plan import rates
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResult, TrainSpec, Validation
-from lathe.runs import RunFolder, commit_rows
+from lathe.runs import RunFolder
 from lathe.schedule.steps import steps
+from lathe.storage import commit_rows
 from lathe.text import tokenizer
 from lathe.text import tokens as tokens_module
 from lathe.text.tokens import TokenSet, tokenise

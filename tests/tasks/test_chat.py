@@ -15,7 +15,8 @@ from lathe import plugins
 from lathe.data import prepare
 from lathe.errors import TaskMismatch
 from lathe.records import Example, LockedRecipe, Recipe, TaskSetup
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 from lathe.tasks._chat import unified
 from lathe.tasks._chat.likeness import chrf, common_subsequence, rouge_l
 from lathe.tasks.chat import REASONS

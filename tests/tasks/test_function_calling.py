@@ -14,7 +14,8 @@ from lathe import plugins
 from lathe.data import prepare
 from lathe.errors import TaskMismatch
 from lathe.records import Example, LockedRecipe, Recipe, TaskSetup
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 from lathe.tasks._calls.answers import Call, calls_in
 from lathe.tasks._calls.functions import as_json_schema, functions_in, signatures
 from lathe.tasks._calls.gold import GoldCall, of_bfcl, of_target

@@ -63,7 +63,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
     """Writes a recipe for files of rows, or from a configuration of another trainer."""
     from lathe.data.new import name_of, propose
-    from lathe.runs import commit_text
+    from lathe.storage import commit_text
 
     adopted = _adopted(args)
     stem = f"{name_of(args.files[0])}{'-lathe' if adopted else ''}"

@@ -116,7 +116,7 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
     """A recipe as another trainer's configuration, with the prepared rows beside it."""
     from lathe.plan import foreign
     from lathe.records import Example
-    from lathe.runs import commit_text, read_rows
+    from lathe.storage import commit_text, read_rows
 
     run = verbs.start(args, screen, weights=False)
     record = _planned(run, screen)

@@ -36,7 +36,8 @@ from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
 from lathe.records.data import Suspect
-from lathe.runs import RunFolder, each_row
+from lathe.runs import RunFolder
+from lathe.storage import each_row
 from lathe.text.coloured import coloured
 
 BUNDLED = "lathe:nano"

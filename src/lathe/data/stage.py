@@ -29,7 +29,8 @@ from lathe.errors import DataError
 from lathe.records import DataFinding, LockedRecipe, Manifest, SideCount
 from lathe.records.data import Suspect
 from lathe.records.teacher import TeachRecord
-from lathe.runs import RunFolder, commit_rows, committed, storage, sync_folder
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows, committed, sync_folder, writing
 
 
 def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Manifest:
@@ -42,7 +43,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     task, setup = plugins.load("tasks", locked.recipe.task), source.setup(locked)
     rules = invariants.parse_all(locked.recipe.data.invariants)
     folder = run.manifest.parent
-    with storage(folder):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for left_over in folder.glob(".*.tmp"):  # of a process that was killed; the run's lock keeps others out
             left_over.unlink()

@@ -26,7 +26,7 @@ from torch import Tensor
 from lathe.engine.disk import os_errors
 from lathe.errors import StorageError
 from lathe.records import Json
-from lathe.runs import commit_folder, file_sha256, storage
+from lathe.storage import commit_folder, file_sha256, writing
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 OPTIMIZER = "optimizer."
@@ -176,7 +176,7 @@ def _folders(root: Path) -> list[Path]:
 def _remove(folder: Path) -> None:
     """Under a hidden name first, so that a kill half-way leaves nothing that looks like a damaged checkpoint."""
     hidden = folder.with_name(f".{folder.name}.old")
-    with storage(folder):
+    with writing(folder):
         os.replace(folder, hidden)
         shutil.rmtree(hidden)
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 @contextlib.contextmanager
 def os_errors() -> Iterator[None]:
-    """Re-words what safetensors says of a failed write as the OSError behind it, which `runs.storage` then explains."""
+    """Re-words what safetensors says of a failed write as the OSError behind it, which `storage.writing` then explains."""
     try:
         yield
     except SafetensorError as error:

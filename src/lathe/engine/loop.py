@@ -31,9 +31,9 @@ from lathe.engine.signals import stop_requested
 from lathe.engine.step import Step, build_pack
 from lathe.errors import Diverged, InputError, Interrupted
 from lathe.records import Json, Validation
-from lathe.runs import committed, storage
 from lathe.schedule import validating
 from lathe.schedule.steps import StepPlan
+from lathe.storage import committed, writing
 from lathe.text.tokens import TokenSet
 
 FORECAST_STEPS = 4
@@ -98,7 +98,7 @@ def fit(work: Fit, progress: Progress) -> Course:
 
     Raises Diverged, Interrupted, StorageError, or InputError where a row exceeds the memory.
     """
-    with storage(work.out):
+    with writing(work.out):
         work.out.mkdir(parents=True, exist_ok=True)
     checkpoints = work.out / "checkpoints"
     for folder in (work.out, checkpoints):
@@ -359,6 +359,6 @@ def open_metrics(path: Path, done: int) -> IO[bytes]:
 
 def write_metrics(file: IO[bytes], line: Mapping[str, Any]) -> None:
     """Appends one step's line, visible to readers at once."""
-    with storage(Path(file.name)):
+    with writing(Path(file.name)):
         file.write(json.dumps(line).encode() + b"\n")
         file.flush()

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from transformers import LlamaForCausalLM
 
-from lathe import runs
+from lathe import storage
 from lathe.engine import optim
 from lathe.engine.attention import register_attention
 from lathe.engine.base_folder import new_network
@@ -127,7 +127,7 @@ def pretrain(recipe: PretrainRecipe, documents: Documents, folder: Path, progres
             gang.window(phase.window)
             while position.phase_tokens < phase.tokens:
                 position = _run_chunk(recipe, phase, position, trainee, gang, tokenizer, documents, progress)
-                runs.commit_folder(checkpoint, partial(_save, trainee, position))
+                storage.commit_folder(checkpoint, partial(_save, trainee, position))
             position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
     return Base(trainee.master, tokenizer, position)
 
@@ -140,7 +140,7 @@ def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path) -> To
             (document.text for document, _ in zip(stream, range(recipe.tokenizer_documents), strict=False)),
             recipe.network.vocabulary,
         )
-        runs.commit_text(path, tokenizer.to_str())
+        storage.commit_text(path, tokenizer.to_str())
     return Tokenizer.from_file(str(path))
 
 

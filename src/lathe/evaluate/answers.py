@@ -31,7 +31,8 @@ from lathe.records import (
     Side,
     digest,
 )
-from lathe.runs import RunFolder, appending, commit_rows, file_sha256, hashed_files, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import appending, commit_rows, file_sha256, hashed_files, read_rows
 from lathe.text import render, tokenizer
 from lathe.text.tokenizer import Tokenizer
 

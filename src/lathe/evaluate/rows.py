@@ -7,7 +7,8 @@ from typing import get_args
 
 from lathe.errors import InputError
 from lathe.records import Example, Manifest, Side, TaskSetup
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 
 SIDES: tuple[Side, ...] = get_args(Side)
 

@@ -14,7 +14,8 @@ from lathe.evaluate.answers import CONSTRAINED, MODEL_ARMS, Answers, Measurement
 from lathe.evaluate.forms import forms_of
 from lathe.evaluate.rows import read
 from lathe.records import Arm, EvalReport, LockedRecipe, Prediction, Side
-from lathe.runs import RunFolder, committed, read_rows, stage_inputs
+from lathe.runs import RunFolder, stage_inputs
+from lathe.storage import committed, read_rows
 from lathe.text import tokenizer
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lathe.contracts import Ability, Exporter, Model
 from lathe.records import Example, ModelCheck, ShippedFile
-from lathe.runs import hashed_files
+from lathe.storage import hashed_files
 
 if TYPE_CHECKING:
     from lathe.engine.gguf.write import Format

@@ -11,7 +11,7 @@ from lathe.contracts import Ability, Exporter, Model
 from lathe.errors import InputError
 from lathe.model_folder import is_full_model
 from lathe.records import Example, ModelCheck, ShippedFile
-from lathe.runs import file_sha256, hashed_files
+from lathe.storage import file_sha256, hashed_files
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 

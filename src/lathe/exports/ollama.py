@@ -15,7 +15,7 @@ from pathlib import Path
 from lathe.contracts import Ability, Exporter, Model
 from lathe.exports._gguf import Gguf, measured
 from lathe.records import Example, ModelCheck, ShippedFile
-from lathe.runs import hashed_files
+from lathe.storage import hashed_files
 
 MODEL_NAME = "lathe-tuned"
 CREATE_SECONDS = 600

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lathe.errors import Unavailable
-from lathe.runs import commit_text
+from lathe.storage import commit_text
 
 PROBE_SECONDS = 120
 Measured = Literal["rates", "answers"]

@@ -24,9 +24,10 @@ from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting, StepKind
 from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult, ValidateSpec, ValidationPlan
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
 from lathe.schedule.steps import StepPlan, steps
 from lathe.schedule.validating import slice_of
+from lathe.storage import read_rows
 from lathe.text import render, tokenizer
 from lathe.text.tokens import TokenSet, of_file
 

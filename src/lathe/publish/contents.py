@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lathe.records import Bundle, Card, FileHash, LockedRecipe, Manifest
-from lathe.runs import CARD_EVIDENCE, RunFolder, file_sha256
+from lathe.runs import CARD_EVIDENCE, RunFolder
+from lathe.storage import file_sha256
 
 Contents = Mapping[str, Path | bytes]
 

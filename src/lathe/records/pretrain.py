@@ -121,8 +121,8 @@ class CopyScore(Record):
 
     strings: Literal["tokens", "words"] = Field(
         "tokens",
-        description="words: stretches of coined words, tokenised as any text is; tokens: single tokens drawn at random, which no text "
-        "holds side by side",
+        description="words: stretches of coined words, tokenised as any text is; "
+        "tokens: single tokens drawn at random, which no text holds side by side",
     )
     length: int = Field(description="tokens of the string")
     distance: int = Field(description="tokens from the string's start to its copy's start")

@@ -96,7 +96,9 @@ class TeacherAnswer(Record):
         description="whether the endpoint counted; else tokens are estimated by length, on the high side"
     )
     time: str = Field(description="when it came, UTC")
-    refusal: str = Field("", description="why the endpoint took no such request; then there is no text, and it is not kept")
+    refusal: str = Field(
+        "", description="why the endpoint took no such request; then there is no text, and it is not kept"
+    )
 
 
 class TaughtRow(Record):

@@ -16,8 +16,9 @@ from lathe.report.cited import evidence
 from lathe.report.data_card import data_card
 from lathe.report.html import page
 from lathe.report.story import gather
-from lathe.runs import RunFolder, commit_text
+from lathe.runs import RunFolder
 from lathe.safe_text import secrets_of
+from lathe.storage import commit_text
 
 __all__ = ["cards", "report"]
 

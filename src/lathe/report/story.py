@@ -32,7 +32,8 @@ from lathe.records import (
 from lathe.records.check import MaskedRow
 from lathe.records.results import Doubts
 from lathe.report.data_section import trained_rows
-from lathe.runs import RunFolder, read_rows
+from lathe.runs import RunFolder
+from lathe.storage import read_rows
 
 R = TypeVar("R", bound=Record)
 

@@ -16,7 +16,7 @@ from lathe import hub
 from lathe.errors import InputError
 from lathe.model_folder import check_base
 from lathe.records import FileHash
-from lathe.runs import file_sha256
+from lathe.storage import file_sha256
 
 WEIGHTS = "*.safetensors"
 DESCRIBING = ("*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")

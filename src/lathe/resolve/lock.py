@@ -15,7 +15,8 @@ from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
 from lathe.records.teacher import TEACHER, TeacherSpec
 from lathe.resolve.base import base_files, find_base, weight_sizes
-from lathe.runs import RunFolder, file_sha256
+from lathe.runs import RunFolder
+from lathe.storage import file_sha256
 
 MIRROR_PREFIX = "mirror:"
 MIRROR_VARIABLE = "LATHE_MIRROR"

@@ -19,8 +19,9 @@ from lathe.contracts import Model, Room
 from lathe.errors import InputError, Unavailable
 from lathe.questions import Questions
 from lathe.records import Bundle, EvalReport, Json, Message, ShippedFile
-from lathe.runs import RunFolder, appending
+from lathe.runs import RunFolder
 from lathe.serve.settings import Settings
+from lathe.storage import appending
 from lathe.text import render
 
 if TYPE_CHECKING:

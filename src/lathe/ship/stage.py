@@ -15,8 +15,9 @@ from lathe.contracts import Exporter, Model, Progress
 from lathe.errors import Unavailable
 from lathe.model_folder import is_full_model
 from lathe.records import Bundle, Decision, Example, LockedRecipe, ModelCheck, Prediction, ShippedFile, TrainResult
-from lathe.runs import RunFolder, commit_folder, read_rows, storage, sync_folder
+from lathe.runs import RunFolder
 from lathe.ship.again import Again, task_check
+from lathe.storage import commit_folder, read_rows, sync_folder, writing
 
 
 def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, again: Again | None = None) -> Bundle:
@@ -101,7 +102,7 @@ def _answers(path: Path) -> dict[str, Prediction]:
 def _release(run: RunFolder, shipped: ShippedFile) -> ShippedFile:
     """Moves an export to the bundle, unless a check failed; then what an earlier call released of that kind goes, too."""
     source, target = run.path / shipped.path, run.bundle / shipped.kind
-    with storage(target):
+    with writing(target):
         shutil.rmtree(target, ignore_errors=True)
         if shipped.failed:
             return shipped

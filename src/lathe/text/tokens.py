@@ -2,7 +2,7 @@
 
     rows = tokenise(tok, examples, max_tokens=2048)
     rows.lengths, rows.row(3).ids
-    runs.committed(path) <- rows.to_bytes()          # one safetensors file; TokenSet.load(path) maps it back
+    storage.committed(path) <- rows.to_bytes()          # one safetensors file; TokenSet.load(path) maps it back
 
 10,000 rows of 700 tokens are 35 MB. Tokens: T; rows: N.
 """
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lathe.errors import DataError, InputError
 from lathe.records import Example, TrainSpec, digest
-from lathe.runs import committed, file_sha256, read_rows
+from lathe.storage import committed, file_sha256, read_rows
 from lathe.text.render import Encoded, encode_ahead
 from lathe.text.tokenizer import Tokenizer
 
@@ -80,7 +80,7 @@ class TokenSet:
         return bytes(safetensors.numpy.save(arrays))
 
     def save(self, path: Path) -> None:
-        """Writes the file in place; a run's file goes through runs.committed with `to_bytes` instead."""
+        """Writes the file in place; a run's file goes through storage.committed with `to_bytes` instead."""
         path.write_bytes(self.to_bytes())
 
     @classmethod

@@ -34,9 +34,9 @@ from lathe.engine.optim import adamw
 from lathe.engine.signals import stop_requested
 from lathe.errors import InputError, Interrupted
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
-from lathe.runs import commit_folder, commit_text
 from lathe.schedule.order import permutation
 from lathe.schedule.steps import StepPlan, steps
+from lathe.storage import commit_folder, commit_text
 from lathe.text.tokens import TokenSet
 
 NO_LOSS = -100

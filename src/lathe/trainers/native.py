@@ -41,9 +41,9 @@ class Native(Trainer, Validates):
         from lathe.engine.fused import choice
         from lathe.engine.step_in_processes import StepInProcesses, helpers
         from lathe.records import Method, TrainResult, TrainSpec
-        from lathe.runs import commit_folder
         from lathe.schedule import validating
         from lathe.schedule.steps import steps
+        from lathe.storage import commit_folder
         from lathe.text.tokens import TokenSet
 
         method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
@@ -127,11 +127,11 @@ def _measured(measure: Measure, net: nn.Module, base: Path, out: Path, step: int
     """The weights as they are, written as the result would be and read as every arm is. The folder is gone afterwards; what a
     killed process left of it is swept with other leftovers."""
     from lathe.engine import model
-    from lathe.runs import storage
+    from lathe.storage import writing
 
     folder = out / f".step-{step:06d}.{os.getpid()}.tmp"
     try:
-        with storage(folder):
+        with writing(folder):
             folder.mkdir()
             model.write_result(net, base, folder)
         return measure(folder, step, told)

@@ -14,7 +14,7 @@ from lathe.hub import commit_of
 from lathe.public_sources import by_sha256
 from lathe.records import DataSpec, Json, LockedRecipe, SchemaSpec, Side, Source, TaskSetup
 from lathe.records.teacher import TEACHER, TeachRecord
-from lathe.runs import file_sha256
+from lathe.storage import file_sha256
 
 CORPUS_PREFIX = "lathe:"
 Taught = tuple[Path, TeachRecord]

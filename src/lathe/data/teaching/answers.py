@@ -16,7 +16,8 @@ from threading import Lock
 
 from lathe.records import Record
 from lathe.records.teacher import TeacherAnswer
-from lathe.runs import alone, appending, each_row
+from lathe.runs import alone
+from lathe.storage import appending, each_row
 
 
 def read(path: Path) -> dict[str, TeacherAnswer]:

@@ -22,7 +22,8 @@ from lathe.data.teaching.material import wish_and_lesson
 from lathe.errors import OverBudget
 from lathe.records import LockedRecipe
 from lathe.records.teacher import TeacherSpec, TeachForecast, TeachRecord
-from lathe.runs import RunFolder, commit_rows, committed, file_sha256
+from lathe.runs import RunFolder
+from lathe.storage import commit_rows, committed, file_sha256
 
 # ------------------------------------------------------------------------------------------ before
 

@@ -21,8 +21,8 @@ from lathe.errors import DataError, InputError
 from lathe.evaluate.probes.measured import Asked, Measured
 from lathe.evaluate.probes.requests import REQUESTS
 from lathe.records import DataFinding, EvalReport, Example, ItemScore, Json, Prediction, digest
-from lathe.runs import appending, read_rows
 from lathe.shell.judge import judge
+from lathe.storage import appending, read_rows
 from lathe.text import render, tokenizer
 
 METRICS = (

@@ -11,9 +11,9 @@ from lathe.contracts import Metric
 from lathe.evaluate.probes.measured import Asked, Measured, items
 from lathe.processes import usable_cores
 from lathe.records import DataFinding, Prediction, ProbedItem, digest
-from lathe.runs import appending, read_rows
 from lathe.sandbox import NoSandbox, prove
 from lathe.sandbox.equivalence import VERSION, Equivalence
+from lathe.storage import appending, read_rows
 
 METRICS = (
     Metric(

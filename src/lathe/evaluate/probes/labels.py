@@ -11,7 +11,7 @@ from lathe.contracts import GenerateSettings, Metric, Request, ScoresLabels
 from lathe.errors import InputError
 from lathe.evaluate.probes.measured import Asked, Measured, items
 from lathe.records import DataFinding, Example, ProbedItem, Score, digest
-from lathe.runs import appending, read_rows
+from lathe.storage import appending, read_rows
 from lathe.text import render, tokenizer
 
 METRICS = (

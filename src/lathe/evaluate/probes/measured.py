@@ -10,7 +10,8 @@ from lathe.contracts import Metric, Model, Progress, Task
 from lathe.evaluate.aggregate import document_of
 from lathe.evaluate.rows import Rows
 from lathe.records import Arm, DataFinding, Example, ItemScore, LockedRecipe, ProbedItem, Score, digest
-from lathe.runs import RunFolder, file_sha256
+from lathe.runs import RunFolder
+from lathe.storage import file_sha256
 
 
 @dataclass(frozen=True)
