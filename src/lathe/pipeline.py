@@ -1,9 +1,7 @@
-"""The order of the stages, and the answer to "what is done already?".
+"""A run from recipe to report: one method a stage, each skipped where its record carries the hash of its inputs (stages.py).
 
-    doctor -> teach -> prepare -> plan -> base-zero, base-few, rule -> train -> tuned -> decide -> ship -> report
-
-Every stage's input hash follows from the locked recipe alone (`stage_hashes`): the recipe parts that the stage reads, the files and
-versions behind them, and the hashes of the stages before it. A stage whose record carries its hash is done; everything else runs.
+run = Run.start("demo")
+decision = run.go()
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,10 +35,11 @@ from lathe.records import (
     Side,
     StageRecord,
     TrainResult,
-    ValidateSpec,
 )
 from lathe.records.results import Doubts
 from lathe.runs import RunFolder, count_look, new_folder, newest, stage_inputs
+from lathe.smoke import smoke_recipe
+from lathe.stages import ARMS, stage_hashes
 from lathe.storage import commit_text, file_sha256
 
 if TYPE_CHECKING:
@@ -55,113 +53,6 @@ if TYPE_CHECKING:
 
 
 S = TypeVar("S", bound=StageRecord)
-
-
-# ------------------------------------------------------------------------------------- what depends on what
-
-
-@dataclass(frozen=True)
-class Stage:
-    """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them, `base:sizes` for the same
-    with only the size of the weights, `base:form` for the same and whether it is held in 4 bits; after: earlier stages;
-    validating: read besides where `train.validate` is on."""
-
-    name: str
-    reads: tuple[str, ...]
-    after: tuple[str, ...] = ()
-    validating: tuple[str, ...] = ()
-
-
-GENERATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
-
-STAGES: tuple[Stage, ...] = (
-    Stage("doctor", ("trainer", "method.kind", "ship")),
-    Stage("teach", ("teacher", "data:asked", "schema", "task")),
-    Stage("prepare", ("data", "schema", "task")),
-    Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed"), ("prepare",)),
-    Stage("base-zero", GENERATION, ("prepare",)),
-    Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
-    Stage("rule", ("evaluate.confidence",), ("prepare",)),
-    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",), validating=GENERATION),
-    Stage("tuned", GENERATION, ("prepare", "train")),
-    Stage("decide", ("gates", "expect", "evaluate"), ("plan", "base-zero", "base-few", "rule", "train", "tuned")),
-    Stage("ship", ("base", "ship"), ("train", "decide")),
-    Stage("report", ("name", "publish"), ("doctor", "plan", "decide", "ship")),
-)
-
-ARMS = ("base-zero", "base-few", "rule", "tuned")
-
-
-def part(recipe: Mapping[str, Any], dotted: str) -> Any:
-    """The value at a dotted path of a dumped recipe."""
-    value: Any = recipe
-    for key in dotted.split("."):
-        value = value[key]
-    return value
-
-
-def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
-    """The input hash of every stage, from the locked recipe alone."""
-    recipe = locked.recipe.model_dump(mode="json", by_alias=True)
-    base = [[Path(file.path).name, file.sha256] for file in locked.base_files]
-    files: dict[str, Any] = {
-        "base": base,
-        "base:form": {"files": base, "quantised": locked.recipe.method.quantised},
-        "base:sizes": [
-            *([file.path, file.sha256] for file in locked.base_files if not file.path.endswith(".safetensors")),
-            ["weights", locked.weight_bytes],
-        ],
-        "data": [
-            [Path(file.path).name, file.sha256] for file in (*locked.data_files, locked.taught) if file is not None
-        ],
-        "data:asked": [[Path(file.path).name, file.sha256] for file in locked.data_files],
-    }
-    hashes: dict[str, str] = {}
-    for stage in STAGES:
-        parts: dict[str, Any] = {"stage": stage.name, "packages": locked.packages}
-        validating = stage.validating if locked.recipe.train.validate_.every is not None else ()
-        for name in (*stage.reads, *validating):
-            said = part(recipe, name.partition(":")[0])
-            parts[name] = {"recipe": said, "files": files[name]} if name in files else said
-        parts["after"] = {earlier: hashes[earlier] for earlier in stage.after}
-        hashes[stage.name] = stage_inputs(parts)
-    return hashes
-
-
-# ------------------------------------------------------------------------------------- the smallest real run
-
-
-def smoke_recipe(recipe: Recipe) -> Recipe:
-    """The same recipe on some thirty training rows and ten steps: every stage runs, and training goes on from a checkpoint
-    half-way. A small share of forty rows would leave nothing to test on, so the sides get shares of their own."""
-    split = recipe.data.split.model_copy(update={"validation": 0.1, "test": 0.15})
-    return recipe.model_copy(
-        update={
-            "data": recipe.data.model_copy(update={"limit": 40, "rows": 40, "split": split}),
-            "teacher": recipe.teacher
-            and recipe.teacher.model_copy(update={"rows": min(recipe.teacher.rows or 40, 40)}),
-            "train": recipe.train.model_copy(
-                update={
-                    "epochs": 100.0,
-                    "max_steps": 10,
-                    "examples_per_step": 2,
-                    "checkpoint_every": 5,
-                    "validate_": _smoke_validation(recipe.train.validate_),
-                }
-            ),
-            "evaluate": recipe.evaluate.model_copy(update={"few_shot": min(recipe.evaluate.few_shot, 1)}),
-        }
-    )
-
-
-def _smoke_validation(asked: ValidateSpec) -> ValidateSpec:
-    """Validations half-way and at the end, where the recipe has any; none of them ends the training."""
-    if asked.every is None:
-        return asked
-    return asked.model_copy(update={"every": 5, "patience": None, "stop_on_collapse": False})
-
-
-# ------------------------------------------------------------------------------------- the run
 
 
 def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: bool) -> LockedRecipe:
