@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lathe.engine.dropout import RowDropout, Rows, dropping, rows_of
-from lathe.engine.step import build_pack
+from lathe.engine.packs import build_pack
 from lathe.text.render import Encoded
 
 WIDTH = 24

@@ -13,6 +13,7 @@ from peft.tuners.lora import LoraLayer
 from lathe.engine import model, step
 from lathe.engine.fused import choice
 from lathe.engine.fused.stack import FusedStep
+from lathe.engine.packs import Pack, build_pack
 from lathe.records import Method
 from lathe.schedule.packing import pack
 from lathe.text import tokenizer
@@ -36,8 +37,8 @@ def tokens(tiny_base: Path) -> TokenSet:
     return tokenise(tokenizer.load(tiny_base), examples(9))
 
 
-def built(tokens: TokenSet, budget: int = 200) -> tuple[list[step.Pack], int]:
-    packs = [step.build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
+def built(tokens: TokenSet, budget: int = 200) -> tuple[list[Pack], int]:
+    packs = [build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
     return packs, int(tokens.supervised_lengths.sum())
 
 

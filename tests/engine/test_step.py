@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from lathe.engine import model, step
+from lathe.engine.packs import build_pack
 from lathe.records import Method
 from lathe.schedule.packing import pack
 from lathe.text import tokenizer
@@ -44,7 +45,7 @@ def gradients_of(net: torch.nn.Module) -> Gradients:
 
 
 def by_packs(net: torch.nn.Module, tokens: TokenSet, budget: int) -> tuple[float, Gradients]:
-    packs = [step.build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
+    packs = [build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
     loss = step.gradients(net, packs, int(tokens.supervised_lengths.sum()))
     return loss, gradients_of(net)
 
@@ -104,15 +105,15 @@ def test_the_packing_changes_neither_loss_nor_gradients(tiny_base: Path, tokens:
 def test_rows_of_a_pack_do_not_see_each_other(tiny_base: Path, tokens: TokenSet) -> None:
     net = trained_model(tiny_base, "lora")
     second = tokens.row(1)
-    before = step.pack_loss(net, step.build_pack([tokens.row(0), second])).item()
-    first_alone = step.pack_loss(net, step.build_pack([tokens.row(0)])).item()
-    second_alone = step.pack_loss(net, step.build_pack([second])).item()
+    before = step.pack_loss(net, build_pack([tokens.row(0), second])).item()
+    first_alone = step.pack_loss(net, build_pack([tokens.row(0)])).item()
+    second_alone = step.pack_loss(net, build_pack([second])).item()
     assert before == pytest.approx(first_alone + second_alone, rel=1e-12)
 
 
 def test_only_supervised_tokens_carry_loss() -> None:
     row = Encoded(np.arange(10, 16, dtype=np.int32), np.array([0, 0, 0, 1, 0, 1], dtype=bool), 3)
-    built = step.build_pack([row, row])
+    built = build_pack([row, row])
     assert built.scored_S.tolist() == [2, 4, 8, 10]
     assert built.targets_S.tolist() == [13, 15, 13, 15]
     assert built.positions_1T[0].tolist() == [0, 1, 2, 3, 4, 5] * 2
@@ -121,7 +122,7 @@ def test_only_supervised_tokens_carry_loss() -> None:
 
 def test_bf16_stays_within_its_rounding_of_the_exact_loss(tiny_base: Path, tokens: TokenSet) -> None:
     step.register_attention()
-    packs = [step.build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, 128)]
+    packs = [build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, 128)]
     losses = {}
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         net = model.attach(model.load_base(tiny_base, dtype=dtype, attention=step.ATTENTION), Method(rank=4), seed=3)

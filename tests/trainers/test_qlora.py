@@ -24,8 +24,9 @@ from lathe.contracts import Model
 from lathe.engine import compare, model, quantised
 from lathe.engine.generate import Prompt, generate
 from lathe.engine.optim import adamw
+from lathe.engine.packs import Pack, build_pack
 from lathe.engine.reference_decoder import ReferenceDecoder
-from lathe.engine.step import ATTENTION, Pack, build_pack, gradients, register_attention
+from lathe.engine.step import ATTENTION, gradients, register_attention
 from lathe.errors import Exit, Interrupted, Unavailable
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import weight_bytes

@@ -19,15 +19,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from lathe.engine.step import Pack
+from lathe.engine.packs import Pack
 
 _LEVELS = 1 << 16
 """Of 16 random bits."""

@@ -27,8 +27,9 @@ from lathe.engine import checkpoint
 from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
 from lathe.engine.optim import adamw, clip_global_norm
+from lathe.engine.packs import build_pack
 from lathe.engine.signals import stop_requested
-from lathe.engine.step import Step, build_pack
+from lathe.engine.step import Step
 from lathe.errors import Diverged, InputError, Interrupted
 from lathe.records import Json, Validation
 from lathe.schedule import validating

@@ -18,7 +18,8 @@ from lathe.contracts import Model
 from lathe.engine import devices
 from lathe.engine.attention import register_attention
 from lathe.engine.model import head, load
-from lathe.engine.step import ATTENTION, build_pack, hidden
+from lathe.engine.packs import build_pack
+from lathe.engine.step import ATTENTION, hidden
 from lathe.schedule.packing import pack
 from lathe.text.tokens import TokenSet
 

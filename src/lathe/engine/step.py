@@ -11,10 +11,8 @@ Shapes: T tokens of a pack, S supervised positions of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,41 +21,14 @@ from lathe.engine.devices import Precision
 from lathe.engine.dropout import dropping
 from lathe.engine.loss import supervised_loss
 from lathe.engine.model import causal, head
-from lathe.text.render import Encoded
+from lathe.engine.packs import Pack
 
 ATTENTION = PACKED
 """The attention that `gradients` needs a model to be loaded with."""
 
 
-@dataclass(frozen=True)
-class Pack:
-    """Rows laid end to end. bounds: where each begins, and T; positions count from 0 in each row."""
-
-    ids_1T: Tensor
-    positions_1T: Tensor
-    bounds: list[int]
-    scored_S: Tensor
-    """Positions whose logits are scored: each stands one before a supervised token."""
-    targets_S: Tensor
-
-
 Step = Callable[[Iterable[Pack], int], float]
 """(packs of a step, supervised tokens over all of them) -> loss in nats per supervised token; adds the gradient to `.grad`."""
-
-
-def build_pack(rows: Sequence[Encoded], device: torch.device | None = None) -> Pack:
-    """Lays rows end to end. A row's first token is never supervised (`text.render`), so no row is scored on another's end."""
-    ids = np.concatenate([row.ids for row in rows]).astype(np.int64)
-    targets = np.flatnonzero(np.concatenate([row.supervised for row in rows]))
-    bounds = np.cumsum([0, *(len(row.ids) for row in rows)])
-    positions = np.concatenate([np.arange(len(row.ids)) for row in rows])
-    return Pack(
-        ids_1T=torch.from_numpy(ids)[None].to(device),
-        positions_1T=torch.from_numpy(positions)[None].to(device),
-        bounds=bounds.tolist(),
-        scored_S=torch.from_numpy(targets - 1).to(device),
-        targets_S=torch.from_numpy(ids[targets]).to(device),
-    )
 
 
 def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Tensor:

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lathe.engine.devices import peak_bytes
-from lathe.engine.step import Pack, Step
+from lathe.engine.packs import Pack
+from lathe.engine.step import Step
 from lathe.errors import LatheError
 from lathe.processes import beside
 from lathe.schedule.packing import deal

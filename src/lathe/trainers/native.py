@@ -39,6 +39,7 @@ class Native(Trainer, Validates):
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
         from lathe.engine import devices, loop, model, step
         from lathe.engine.fused import choice
+        from lathe.engine.packs import build_pack
         from lathe.engine.step_in_processes import StepInProcesses, helpers
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.schedule import validating
@@ -63,7 +64,7 @@ class Native(Trainer, Validates):
                 net = _ready(job, precision, device)
                 return net, *choice.choose(net, sample, precision)
 
-            sample = step.build_pack([tokens.row(row) for row in _sample(plan)], device)
+            sample = build_pack([tokens.row(row) for row in _sample(plan)], device)
             precision = devices.pick_precision(train.precision, device)
             in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
             net, take, kind = chosen("bf16" if in_bf16 else precision)

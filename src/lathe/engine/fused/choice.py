@@ -23,8 +23,9 @@ from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.projection import ADAPTER
 from lathe.engine.fused.stack import FusedStep
 from lathe.engine.model import causal, trainable
+from lathe.engine.packs import Pack
 from lathe.engine.quantised import is_quantised
-from lathe.engine.step import Pack, Step, gradients
+from lathe.engine.step import Step, gradients
 
 LOSS_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 GRADIENT_TOLERANCE = {"fp32": 1e-4, "bf16": 6e-2}

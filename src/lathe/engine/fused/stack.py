@@ -35,7 +35,7 @@ from lathe.engine.fused.norm import add_normalise_backward, normalise
 from lathe.engine.fused.projection import Projection
 from lathe.engine.fused.rotary import paired_order, turn, turns
 from lathe.engine.model import causal, head
-from lathe.engine.step import Pack
+from lathe.engine.packs import Pack
 
 _TOKENS_STEP, _SCORED_STEP = 256, 128
 """Multiples to which bf16 rounds the tokens and the scored positions of a pack."""
