@@ -24,6 +24,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from lathe.engine import model, step
 from lathe.engine.fused.stack import FusedStep
+from lathe.engine.packs import build_pack
 from lathe.records import Method
 from lathe.text.render import Encoded
 
@@ -56,7 +57,7 @@ def pack_of(tokens: int) -> step.Pack:
         Encoded(draw.integers(4, 4096, ROW).astype(np.int32), supervised, ROW - SUPERVISED)
         for _ in range(tokens // ROW)
     ]
-    return step.build_pack(rows)
+    return build_pack(rows)
 
 
 def products(net: torch.nn.Module, tokens: int, scored: int) -> Counter[Product]:

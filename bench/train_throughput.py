@@ -145,6 +145,7 @@ def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
         from lathe.engine import model, step
         from lathe.engine.fused.stack import FusedStep
         from lathe.engine.optim import adamw, clip_global_norm
+        from lathe.engine.packs import build_pack
         from lathe.records import Method
         from lathe.schedule.packing import pack
         from lathe.text.tokens import TokenSet
@@ -161,7 +162,7 @@ def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
         losses, watch = [], Watch()
         for _ in range(2):
             watch.start()
-            packs = [step.build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
+            packs = [build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
             if fused is not None:
                 losses.append(fused.gradients(packs, supervised))
             else:

@@ -104,7 +104,7 @@ def test_torch_counts_the_same_bytes(architecture: str, precision: str, dropout:
     torch = pytest.importorskip("torch")
     from torch.profiler import ProfilerActivity, profile
 
-    from lathe.engine import model, step
+    from lathe.engine import model, packs, step
     from lathe.engine.fused.stack import FusedStep
     from lathe.records import Method
     from lathe.text.render import Encoded
@@ -121,7 +121,7 @@ def test_torch_counts_the_same_bytes(architecture: str, precision: str, dropout:
     fused = FusedStep(net, precision)
     lengths = [300, 200, 150, 90]
     rows = [Encoded(np.full(n, 7, np.int32), np.arange(n) >= n - n // 3, n - n // 3) for n in lengths]
-    pack = step.build_pack(rows)
+    pack = packs.build_pack(rows)
     scored = int(pack.targets_S.numel())
     fused.gradients([pack], scored)  # gradients and tables that stay are there from now on
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
