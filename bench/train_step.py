@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from lathe.engine import model, step
 from lathe.engine.fused.stack import FusedStep
-from lathe.engine.packs import build_pack
+from lathe.engine.packs import Pack, build_pack
 from lathe.records import Method
 from lathe.text.render import Encoded
 
@@ -50,7 +50,7 @@ def best(work: Callable[[], object], repetitions: int) -> float:
     return min(times)
 
 
-def pack_of(tokens: int) -> step.Pack:
+def pack_of(tokens: int) -> Pack:
     draw = np.random.default_rng(0)
     supervised = np.arange(ROW) >= ROW - SUPERVISED
     rows = [
