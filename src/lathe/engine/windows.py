@@ -4,7 +4,8 @@
     chunk.ids_WT, chunk.weights_WT          # uint16, float16; weights_WT[w, t] is the weight of predicting ids_WT[w,
     t]
 
-Documents are placed best-fit, longest first, so windows are about 99 % full and no document is ever cut: an answer
+Documents are placed best-fit, longest first, so windows of short documents are about 99 % full (documents longer than half a
+window leave the rest of it empty), and no document is ever cut: an answer
 without its context would teach guessing. A window's documents are not masked from one another; the separator between
 them is enough for short ones.
 

@@ -48,7 +48,11 @@ class NetworkShape(Written):
 class Phase(Written):
     """A stretch of training on windows of one length."""
 
-    tokens: int = Field(gt=0, description="window positions to train on, padding (about 1 %) included")
+    tokens: int = Field(
+        gt=0,
+        description="window positions to train on, padding included: about 1 % of short windows, nearly half where documents are "
+        "longer than half a window",
+    )
     window: int = Field(gt=0, description="positions of a window; whole documents are packed into it, never cut")
     rate: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
         (1.0, 1.0),

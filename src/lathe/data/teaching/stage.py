@@ -33,9 +33,9 @@ def forecast(run: RunFolder, locked: LockedRecipe) -> TeachForecast:
     spec, endpoint = _teacher(locked)
     wish, lesson = wish_and_lesson(locked, spec)
     known = read(_file(run, spec))
-    asks = lesson.next()
-    there = [known[ask.identity(endpoint)] for ask in asks if ask.identity(endpoint) in known]
-    todo = [ask for ask in asks if ask.identity(endpoint) not in known]
+    asks = [(ask.identity(endpoint), ask) for ask in lesson.next()]
+    there = [known[request] for request, _ in asks if request in known]
+    todo = [ask for request, ask in asks if request not in known]
     rows = spec.rows_per_request if spec.invents else 1
     prompt = cost.total([cost.read(ask) for ask in todo])
     new = cost.total([cost.written(ask, [seed for _, seed in wish.seeds], rows) for ask in todo])
