@@ -20,7 +20,7 @@ FLOORS = {
     "engine": 3, "questions": 3,
     "contracts": 2, "plugins": 2, "storage": 2, "runs": 2, "files": 2, "text": 2,
     "schedule": 2, "shell": 2, "model_folder": 2, "hub": 2,
-    "endpoint": 2, "sandbox": 2, "pooled": 2, "invariants": 2, "conformity": 2,
+    "endpoint": 2, "paid_answers": 2, "sandbox": 2, "pooled": 2, "invariants": 2, "conformity": 2,
     "records": 1, "stats": 1, "safe_text": 1, "public_sources": 1, "tfidf": 1, "no_answer": 1, "processes": 1,
     "errors": 0,
 }  # fmt: skip
@@ -97,7 +97,9 @@ PURE = (
     "data/duplicates/overlaps.py",
     "data/duplicates/near.py",
     "data/preparing/judge.py",
-    *(f"data/teaching/{name}.py" for name in ("asks", "cost", "findings", "gate", "lesson", "reading", "row_form")),
+    *(f"data/teaching/{name}.py" for name in ("asks", "expected", "findings", "gate", "lesson", "reading", "row_form")),
+    "paid_answers/ask.py",
+    "paid_answers/cost.py",
 )
 WORLD = {"os", "pathlib", "time", "datetime", "subprocess", "socket", "shutil", "tempfile", "secrets", "uuid"}
 DATES = {"corpora"}  # generated records hold dates; they are made from the seed, never from the clock

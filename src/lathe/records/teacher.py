@@ -7,20 +7,12 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from lathe.records.base import Interval, Json, Record, StageRecord, Written
-from lathe.records.data import DataFinding, Message
-from lathe.records.results import Finish
+from lathe.records.data import DataFinding
+from lathe.records.paid import Prices
 
 TEACHER = "teacher"
 """What `data.source` and `data.train` say for the rows of the recipe's teacher."""
-Price = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1)]
-
-
-class Prices(Written):
-    """What an endpoint asks for a million tokens, in whatever currency."""
-
-    input: Price = Field(description="of a million tokens that it reads")
-    output: Price = Field(description="of a million tokens that it writes")
 
 
 class TeacherSpec(Written):
@@ -79,26 +71,6 @@ class TeacherSpec(Written):
         if self.temperature is not None:
             return self.temperature
         return 1.0 if self.invents else 0.0
-
-
-class TeacherAnswer(Record):
-    """One request and what came back, as it is kept. The same request is never sent again."""
-
-    request: str = Field(description="hash of all that was asked: address, model, messages, form, temperature, limit")
-    host: str
-    model: str
-    messages: tuple[Message, ...]
-    text: str
-    finish: Finish
-    prompt_tokens: int = Field(description="as the endpoint counts them; by length where it does not say")
-    new_tokens: int
-    counted: bool = Field(
-        description="whether the endpoint counted; else tokens are estimated by length, on the high side"
-    )
-    time: str = Field(description="when it came, UTC")
-    refusal: str = Field(
-        "", description="why the endpoint took no such request; then there is no text, and it is not kept"
-    )
 
 
 class TaughtRow(Record):

@@ -4,9 +4,8 @@ asks       what a request says                                     pure
 row_form   the JSON Schema of an invented row                      pure
 reading    rows out of an answer                                   pure
 gate       what a row must pass to be kept                         pure
-cost       tokens and money, before and after                      pure
+expected   how long its answers will be                            pure
 lesson     what is asked for next, until there are enough rows     pure
-answers    every answer on disk, so that none is paid for twice
 stage      a recipe's teacher: forecast it, ask it, write its rows
 """
 

@@ -12,9 +12,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lathe.contracts import Endpoint, Task
+from lathe.contracts import Task
 from lathe.data.teaching.row_form import column, row_form
-from lathe.records import Example, Json, Message, Row, TaskSetup, digest
+from lathe.paid_answers import Ask
+from lathe.records import Example, Message, Row, TaskSetup
 
 SHOWN = 4
 """Seeds that one request shows."""
@@ -25,30 +26,15 @@ LONGEST_AVOIDED = 120
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One request. form: the JSON Schema of its answer, where there is one. given: the row whose text is to be answered; None =
-    rows are to be invented, with answers of the schema `named`."""
+class Matter:
+    """What a request is about. given: the row whose text is to be answered; None = rows are to be invented, with answers of the
+    schema `named`."""
 
-    messages: tuple[Message, ...]
-    form: Json
-    max_new_tokens: int
-    temperature: float
     given: Row | None = None
     named: str | None = None
 
-    def identity(self, endpoint: Endpoint) -> str:
-        """The hash by which its answer is kept."""
-        return digest(
-            {
-                "endpoint": [endpoint.url, endpoint.model],
-                "messages": [message.dump() for message in self.messages],
-                "form": self.form,
-                "temperature": self.temperature,
-                "max_new_tokens": self.max_new_tokens,
-            }
-        )
 
-
+TeacherAsk = Ask[Matter]
 RightRow = tuple[Row, Example]
 """A row as its file has it, and as the task reads it."""
 
@@ -67,7 +53,7 @@ class Wish:
     temperature: float
 
 
-def answering(wish: Wish, given: Row) -> Ask:
+def answering(wish: Wish, given: Row) -> TeacherAsk:
     """A request for the answer to one text. Raises TaskMismatch where the row does not fit the task."""
     setup, named = wish.setup, given.get(wish.setup.schema_key)
     named = named if isinstance(named, str) else next(iter(setup.schemas)) if len(setup.schemas) == 1 else None
@@ -89,12 +75,11 @@ def answering(wish: Wish, given: Row) -> Ask:
         form=form if isinstance(form, dict) and form.get("type") == "object" else None,
         max_new_tokens=wish.max_new_tokens,
         temperature=wish.temperature,
-        given=given,
-        named=named,
+        about=Matter(given, named),
     )
 
 
-def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> Ask:
+def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> TeacherAsk:
     """A request for `count` new rows. number: of the request, from 0; avoid: texts that are there already."""
     setup, names = wish.setup, sorted(wish.setup.schemas)
     named = names[number % len(names)] if names else None
@@ -122,7 +107,7 @@ def inventing(wish: Wish, number: int, count: int, avoid: Sequence[str]) -> Ask:
         },
         max_new_tokens=wish.max_new_tokens,
         temperature=wish.temperature,
-        named=named,
+        about=Matter(named=named),
     )
 
 

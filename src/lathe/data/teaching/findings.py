@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lathe.data.findings import secrets
-from lathe.data.teaching.asks import Ask
+from lathe.data.teaching.asks import TeacherAsk
 from lathe.data.teaching.lesson import Lesson
 from lathe.errors import DataError
 from lathe.records import DataFinding
-from lathe.records.teacher import RefusedRow, TeacherAnswer, TeacherSpec
+from lathe.records.paid import PaidAnswer
+from lathe.records.teacher import RefusedRow, TeacherSpec
 
 SHOWN = 10
 MUCH_REFUSED = 0.2
@@ -59,7 +60,7 @@ def of_rows(lesson: Lesson, *, invented: bool) -> Iterator[DataFinding]:
         )
 
 
-def of_answers(answers: Sequence[TeacherAnswer]) -> Iterator[DataFinding]:
+def of_answers(answers: Sequence[PaidAnswer]) -> Iterator[DataFinding]:
     """Answers whose tokens the endpoint did not count."""
     uncounted = sum(not answer.counted for answer in answers)
     if uncounted:
@@ -71,9 +72,9 @@ def of_answers(answers: Sequence[TeacherAnswer]) -> Iterator[DataFinding]:
         )
 
 
-def of_requests(asks: Sequence[Ask], host: str) -> Iterator[DataFinding]:
+def of_requests(asks: Sequence[TeacherAsk], host: str) -> Iterator[DataFinding]:
     """Texts of a person's own that hold somebody's data and go to the endpoint."""
-    texts = [ask.messages[-1].content for ask in asks if ask.given is not None]
+    texts = [ask.messages[-1].content for ask in asks if ask.about.given is not None]
     held = [names for text in texts if (names := secrets.kinds(text))]
     if held:
         kinds = ", ".join(dict.fromkeys(name for names in held for name in names))

@@ -15,13 +15,15 @@ from collections.abc import Iterator, Sequence
 
 from lathe.data.findings.secrets import redacted
 from lathe.data.preparing.split import normalised
-from lathe.data.teaching.asks import Ask, Wish, answering, inventing
+from lathe.data.teaching.asks import TeacherAsk, Wish, answering, inventing
 from lathe.data.teaching.gate import EARLIER, MISFIT, SECRET, Fault, Gate
-from lathe.data.teaching.reading import rows_in, spoken
+from lathe.data.teaching.reading import rows_in
 from lathe.data.teaching.row_form import column
 from lathe.errors import TaskMismatch
+from lathe.paid_answers import spoken
 from lathe.records import Example, Json, Row
-from lathe.records.teacher import RefusedRow, TaughtRow, TeacherAnswer, TeacherSpec
+from lathe.records.paid import PaidAnswer
+from lathe.records.teacher import RefusedRow, TaughtRow, TeacherSpec
 
 PATIENCE = 3
 """So many times the requests that would do if every row passed; after them a teacher that repeats itself is given up."""
@@ -53,20 +55,20 @@ class Lesson:
         """Rows that are still wanted."""
         return self.wanted - len(self.rows)
 
-    def next(self) -> list[Ask]:
+    def next(self) -> list[TeacherAsk]:
         """The requests of the next round; none where there are enough rows, or no hope of more."""
         if self.missing <= 0:
             return []
         return list(self._inventing() if self._spec.invents else self._answering(self.missing))
 
-    def _inventing(self) -> Iterator[Ask]:
+    def _inventing(self) -> Iterator[TeacherAsk]:
         count = self._spec.rows_per_request
         avoid = [example.input for example in self.examples]
         for _ in range(min(math.ceil(self.missing / count), self._most - self._asked)):
             yield inventing(self._wish, self._asked, count, avoid)
             self._asked += 1
 
-    def _answering(self, count: int) -> Iterator[Ask]:
+    def _answering(self, count: int) -> Iterator[TeacherAsk]:
         """Requests for the next texts that may be sent; the others are refused before they cost anything."""
         for given in self._left:
             try:
@@ -85,22 +87,22 @@ class Lesson:
             if count == 0:
                 return
 
-    def take(self, asks: Sequence[Ask], answers: Sequence[TeacherAnswer]) -> None:
+    def take(self, asks: Sequence[TeacherAsk], answers: Sequence[PaidAnswer]) -> None:
         """Judges the answers to requests, pair by pair; rows beyond those wanted are left alone."""
         for ask, answer in zip(asks, answers, strict=True):
             if answer.refusal:
-                self._refuse(answer.request, Fault(NOT_TAKEN, answer.refusal), ask.given)
+                self._refuse(answer.request, Fault(NOT_TAKEN, answer.refusal), ask.about.given)
             elif answer.finish == "length":
-                self._refuse(answer.request, Fault(CUT, f"ends with {redacted(answer.text)[-40:]!r}"), ask.given)
+                self._refuse(answer.request, Fault(CUT, f"ends with {redacted(answer.text)[-40:]!r}"), ask.about.given)
             elif answer.finish == "none" or not answer.text.strip():
-                self._refuse(answer.request, Fault(NO_ANSWER), ask.given)
+                self._refuse(answer.request, Fault(NO_ANSWER), ask.about.given)
             else:
                 self._take(ask, answer)
 
-    def _take(self, ask: Ask, answer: TeacherAnswer) -> None:
+    def _take(self, ask: TeacherAsk, answer: PaidAnswer) -> None:
         said = self._said(ask, spoken(answer.text))
         if isinstance(said, Fault):
-            self._refuse(answer.request, said, ask.given)
+            self._refuse(answer.request, said, ask.about.given)
             return
         for number, row in enumerate(said):
             if self.missing <= 0:
@@ -114,23 +116,23 @@ class Lesson:
             self.rows.append({key: f"{answer.request[:12]}-{number}", **row, "teacher": origin.dump()})
             self.examples.append(judged)
 
-    def _said(self, ask: Ask, text: str) -> list[Row] | Fault:
+    def _said(self, ask: TeacherAsk, text: str) -> list[Row] | Fault:
         """The rows that an answer makes."""
         setup, task = self._wish.setup, self._wish.task
-        if ask.given is None:
+        if ask.about.given is None:
             rows = rows_in(text)
             if isinstance(rows, str):
                 return Fault(NO_ROWS, redacted(rows))
             # Columns that nobody asked for could mean something to the task: turns that came before, a schema, an id.
             asked = ask.form["properties"]["rows"]["items"]["properties"]
             plain = [{key: value for key, value in row.items() if key in asked} for row in rows]
-            return plain if ask.named is None else [{**row, setup.schema_key: ask.named} for row in plain]
+            return plain if ask.about.named is None else [{**row, setup.schema_key: ask.about.named} for row in plain]
         answered = column(setup, "target")
-        example = task.example({**ask.given, answered: task.stand_in(setup, ask.named)}, setup)
+        example = task.example({**ask.about.given, answered: task.stand_in(setup, ask.about.named)}, setup)
         value = task.value(text, example, setup)
         if value is None:
             return Fault(UNREAD, repr(redacted(text)[:60]))
-        return [{**ask.given, answered: value}]
+        return [{**ask.about.given, answered: value}]
 
     def _refuse(self, request: str, fault: Fault, row: Json) -> None:
         kept = None if fault.reason == SECRET else row

@@ -1,4 +1,4 @@
-"""What a teacher wrote, without its thinking, and the rows in it.
+"""The rows in what a teacher wrote.
 
 rows_in('Sure! ```json\\n{"rows": [{"input": "List files", "target": "ls"}]}\\n```')      ->  [{"input": ...}]
 rows_in("Sorry")                                                                        ->  "no JSON: ..."
@@ -6,18 +6,8 @@ rows_in("Sorry")                                                                
 
 from __future__ import annotations
 
-import re
-
 from lathe.data.files.json_line import LineFault, decode
 from lathe.records import Row
-
-THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
-
-
-def spoken(text: str) -> str:
-    """An answer without the thinking that some endpoints leave in front of it."""
-    thought = THOUGHT.match(text)
-    return text[thought.end() :] if thought else text
 
 
 def rows_in(text: str) -> list[Row] | str:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from lathe import endpoint as endpoints
 from lathe.contracts import Endpoint, Progress
-from lathe.data.teaching import cost, findings
-from lathe.data.teaching.answers import answers, read
-from lathe.data.teaching.asking import Asking, host_of
+from lathe.data.teaching import findings
+from lathe.data.teaching.asks import Matter
+from lathe.data.teaching.expected import written
 from lathe.data.teaching.lesson import Lesson
 from lathe.data.teaching.material import wish_and_lesson
 from lathe.errors import OverBudget
+from lathe.paid_answers import Sending, answers, cost, host_of, read
 from lathe.records import LockedRecipe
 from lathe.records.teacher import TeacherSpec, TeachForecast, TeachRecord
 from lathe.runs import RunFolder
@@ -38,7 +39,7 @@ def forecast(run: RunFolder, locked: LockedRecipe) -> TeachForecast:
     todo = [ask for request, ask in asks if request not in known]
     rows = spec.rows_per_request if spec.invents else 1
     prompt = cost.total([cost.read(ask) for ask in todo])
-    new = cost.total([cost.written(ask, [seed for _, seed in wish.seeds], rows) for ask in todo])
+    new = cost.total([written(ask, [seed for _, seed in wish.seeds], rows) for ask in todo])
     return TeachForecast(
         model=spec.model,
         host=host_of(endpoint),
@@ -76,8 +77,12 @@ def teach(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
     begun = time.monotonic()
     spec, endpoint = _teacher(locked)
     _, lesson = wish_and_lesson(locked, spec)
+
+    def told(done: int, total: int) -> None:
+        progress({"stage": "teach", "done": done, "total": total, "unit": "answer"})
+
     with answers(_file(run, spec)) as kept:
-        asking = Asking(endpoint, spec, kept, progress)
+        asking = Sending[Matter](endpoint, spec.price_per_million, spec.max_cost, kept, told)
         while asks := lesson.next():
             pairs = asking.obtain(asks)
             lesson.take([ask for ask, _ in pairs], [answer for _, answer in pairs])

@@ -1,4 +1,4 @@
-"""Every answer of a teacher on disk, one JSON line each, by the hash of what was asked: no request is paid for twice.
+"""Every answer of an endpoint on disk, one JSON line each, by the hash of what was asked: no request is paid for twice.
 
     with answers(path) as kept:
         kept.of(request)         the answer from before, or None
@@ -15,28 +15,28 @@ from pathlib import Path
 from threading import Lock
 
 from lathe.records import Record
-from lathe.records.teacher import TeacherAnswer
+from lathe.records.paid import PaidAnswer
 from lathe.runs import alone
 from lathe.storage import appending, each_row
 
 
-def read(path: Path) -> dict[str, TeacherAnswer]:
+def read(path: Path) -> dict[str, PaidAnswer]:
     """All answers of a file by their requests; none where there is no file."""
-    return {answer.request: answer for answer in each_row(path, TeacherAnswer)} if path.is_file() else {}
+    return {answer.request: answer for answer in each_row(path, PaidAnswer)} if path.is_file() else {}
 
 
 class Kept:
     """The answers of one file. Any thread may keep one."""
 
-    def __init__(self, known: dict[str, TeacherAnswer], append: Callable[[Record], None]) -> None:
+    def __init__(self, known: dict[str, PaidAnswer], append: Callable[[Record], None]) -> None:
         self._known, self._append = known, append
         self._one_at_a_time = Lock()
 
-    def of(self, request: str) -> TeacherAnswer | None:
+    def of(self, request: str) -> PaidAnswer | None:
         """The answer to a request, where it was given before."""
         return self._known.get(request)
 
-    def keep(self, answer: TeacherAnswer) -> None:
+    def keep(self, answer: PaidAnswer) -> None:
         """Keeps an answer."""
         with self._one_at_a_time:
             self._append(answer)

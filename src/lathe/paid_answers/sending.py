@@ -1,4 +1,4 @@
-"""Requests to a teacher, sent side by side within the budget; what comes back is kept at once."""
+"""Requests to an endpoint, sent side by side within the budget; what comes back is kept at once."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from lathe import endpoint as endpoints
-from lathe.contracts import Endpoint, Progress
-from lathe.data.teaching import cost
-from lathe.data.teaching.answers import Kept
-from lathe.data.teaching.asks import Ask
+from lathe.contracts import Endpoint, Told
 from lathe.errors import InputError
-from lathe.records.teacher import TeacherAnswer, TeacherSpec
+from lathe.paid_answers import cost
+from lathe.paid_answers.ask import Ask
+from lathe.paid_answers.kept import Kept
+from lathe.records.paid import PaidAnswer, Prices
 from lathe.safe_text import MASK
+
+About = TypeVar("About")
 
 HOPELESS = 8
 """Requests that are refused for what they say, and none answered: all others would be."""
@@ -26,19 +29,22 @@ def host_of(endpoint: Endpoint) -> str:
     return urlsplit(endpoint.url).netloc
 
 
-class Asking:
+class Sending(Generic[About]):
     """Sends requests side by side, within the budget, and keeps what comes back."""
 
-    def __init__(self, endpoint: Endpoint, spec: TeacherSpec, kept: Kept, progress: Progress) -> None:
-        self._endpoint, self._spec, self._kept, self._progress = endpoint, spec, kept, progress
+    def __init__(
+        self, endpoint: Endpoint, prices: Prices | None, max_cost: float | None, kept: Kept, told: Told
+    ) -> None:
+        """prices: None = no cost is counted; max_cost: None = there is no limit. told: how many answers there are, and will be."""
+        self._endpoint, self._prices, self._max_cost, self._kept, self._told = endpoint, prices, max_cost, kept, told
         self._key = os.environ.get(endpoints.KEY)
         self._not_taken = 0
-        self.asked: list[Ask] = []
-        self.used: list[TeacherAnswer] = []
+        self.asked: list[Ask[About]] = []
+        self.used: list[PaidAnswer] = []
         """all answers so far, in the order of their requests"""
         self.sent = 0
 
-    def obtain(self, asks: Sequence[Ask]) -> list[tuple[Ask, TeacherAnswer]]:
+    def obtain(self, asks: Sequence[Ask[About]]) -> list[tuple[Ask[About], PaidAnswer]]:
         """The requests with their answers, from before or from now; those that the budget does not allow are left out.
 
         Raises Unavailable, and InputError where the endpoint takes no request at all.
@@ -47,12 +53,11 @@ class Asking:
         there = {request: answer for request in requests if (answer := self._kept.of(request)) is not None}
         left = [ask for request, ask in zip(requests, asks, strict=True) if request not in there]
         total = len(self.used) + len(asks)
-        while left and (count := cost.within(left, self._spec.price_per_million, self._budget(there.values()))):
+        while left and (count := cost.within(left, self._prices, self._budget(there.values()))):
             for answer in endpoints.side_by_side(left[:count], self._ask):
                 there[answer.request] = answer
                 self._count(answer)
-                done = len(self.used) + len(there)
-                self._progress({"stage": "teach", "done": done, "total": total, "unit": "answer"})
+                self._told(len(self.used) + len(there), total)
             left = left[count:]
         found = [(ask, there[request]) for request, ask in zip(requests, asks, strict=True) if request in there]
         self.asked += [ask for ask, _ in found]
@@ -61,9 +66,9 @@ class Asking:
 
     def spent(self) -> float:
         """What all answers so far did cost."""
-        return cost.spent(self._spec.price_per_million, self.used) or 0.0
+        return cost.spent(self._prices, self.used) or 0.0
 
-    def _count(self, answer: TeacherAnswer) -> None:
+    def _count(self, answer: PaidAnswer) -> None:
         if not answer.refusal:
             self.sent += 1
             return
@@ -71,16 +76,16 @@ class Asking:
         if self._not_taken >= HOPELESS and not self.sent:
             raise InputError(
                 answer.refusal,
-                hint="It took none of the first requests: look at teacher.model and teacher.temperature.",
+                hint="It took none of the first requests: look at the name of the model, and at the temperature.",
             )
 
-    def _budget(self, more: Iterable[TeacherAnswer]) -> float | None:
+    def _budget(self, more: Iterable[PaidAnswer]) -> float | None:
         """What is left of it; None = there is no limit."""
-        if self._spec.max_cost is None:
+        if self._max_cost is None:
             return None
-        return self._spec.max_cost - (cost.spent(self._spec.price_per_million, [*self.used, *more]) or 0.0)
+        return self._max_cost - (cost.spent(self._prices, [*self.used, *more]) or 0.0)
 
-    def _ask(self, ask: Ask, pause: endpoints.Pause) -> TeacherAnswer:
+    def _ask(self, ask: Ask[About], pause: endpoints.Pause) -> PaidAnswer:
         manner = endpoints.Manner(ask.temperature, ask.form)
         try:
             reply = endpoints.chat(self._endpoint, ask.messages, ask.max_new_tokens, self._key, pause, manner)
@@ -90,10 +95,10 @@ class Asking:
         self._kept.keep(answer)  # before this thread asks on: a kill loses what is under way, and nothing else
         return answer
 
-    def _answer(self, ask: Ask, reply: endpoints.Reply, refusal: str = "") -> TeacherAnswer:
+    def _answer(self, ask: Ask[About], reply: endpoints.Reply, refusal: str = "") -> PaidAnswer:
         text = self._clean(reply.text)
         counted = reply.prompt_tokens > 0 or bool(refusal)
-        return TeacherAnswer(
+        return PaidAnswer(
             request=ask.identity(self._endpoint),
             host=host_of(self._endpoint),
             model=self._endpoint.model,

@@ -1,4 +1,4 @@
-"""Tokens and money of requests to a teacher, before and after. Pure.
+"""Tokens and money of requests to an endpoint, before and after. Pure.
 
 Before: a token has about 4 bytes of English text; code, numbers and other languages have fewer (2.5 are assumed), plain prose with
 a big vocabulary has more (6). These are assumptions. After: the endpoint's own count, and where it gives none the high end.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lathe.data.teaching.asks import Ask
-from lathe.records import Example, Interval
-from lathe.records.teacher import Prices, TeacherAnswer
+from lathe.paid_answers.ask import Ask
+from lathe.records import Interval
+from lathe.records.paid import PaidAnswer, Prices
 
 BYTES_PER_TOKEN = (6.0, 4.0, 2.5)
 """Few tokens, the best guess, many tokens."""
 TURN = 8
 """Tokens that a chat template puts around a turn."""
-UNKNOWN_ANSWER = (20, 120)
-"""Tokens of one answer of which no example is known: the least, and the guess. Assumed."""
 MILLION = 1e6
 
 
@@ -27,25 +25,13 @@ def tokens(text: str) -> Interval:
     return Interval(low=low, value=value, high=high)
 
 
-def read(ask: Ask) -> Interval:
+def read(ask: Ask[object]) -> Interval:
     """Tokens that a request holds. A form is counted twice: some endpoints put it into the prompt."""
     form = "" if ask.form is None else str(ask.form)
     text = "".join(message.content for message in ask.messages)
     plain, beside = tokens(text), tokens(form)
     turns = TURN * len(ask.messages)
     return Interval(low=plain.low + turns, value=plain.value + turns, high=plain.high + beside.high + turns)
-
-
-def written(ask: Ask, seeds: Sequence[Example], rows: int) -> Interval:
-    """Tokens that its answer will have. seeds: rows that show how long an answer is; rows: that are asked for."""
-    texts = [seed.completion + (seed.input if ask.given is None else "") for seed in seeds]
-    if texts:
-        found = [tokens(text) for text in texts]
-        low, value = min(one.low for one in found), sum(one.value for one in found) / len(found)
-    else:
-        low, value = UNKNOWN_ANSWER
-    most = float(ask.max_new_tokens)
-    return Interval(low=min(most, rows * low), value=min(most, rows * value), high=most)
 
 
 def total(parts: Sequence[Interval]) -> Interval:
@@ -66,19 +52,19 @@ def price(prices: Prices, prompt: Interval, new: Interval) -> Interval:
     )
 
 
-def most(prices: Prices, ask: Ask) -> float:
+def most(prices: Prices, ask: Ask[object]) -> float:
     """The most that a request can cost: every byte of it dear, its answer as long as it may be."""
     return _price(prices, read(ask).high, ask.max_new_tokens)
 
 
-def spent(prices: Prices | None, answers: Iterable[TeacherAnswer]) -> float | None:
+def spent(prices: Prices | None, answers: Iterable[PaidAnswer]) -> float | None:
     """What answers did cost; None where no prices are known."""
     if prices is None:
         return None
     return sum(_price(prices, answer.prompt_tokens, answer.new_tokens) for answer in answers)
 
 
-def within(asks: Sequence[Ask], prices: Prices | None, left: float | None) -> int:
+def within(asks: Sequence[Ask[object]], prices: Prices | None, left: float | None) -> int:
     """How many of the requests, from the first, can be sent side by side without a chance of costing more than is left.
 
     left: None = there is no limit.
