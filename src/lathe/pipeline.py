@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lathe.ask import Specialist
     from lathe.contracts import Endpoint, Progress
     from lathe.decide import Entry
+    from lathe.evaluate.probes import Judge
     from lathe.records import Publication, Status, Verification
     from lathe.records.teacher import TeachForecast, TeachRecord
     from lathe.serve import Ready
@@ -289,11 +290,18 @@ class Run:
             )
 
     def probe(
-        self, name: str, prompts: Path | None = None, verdicts: Path | None = None, progress: Progress = silent
+        self,
+        name: str,
+        prompts: Path | None = None,
+        verdicts: Path | None = None,
+        progress: Progress = silent,
+        judge: Judge | None = None,
     ) -> dict[str, EvalReport]:
-        """One of the probes on every arm that was measured and that it is for: execute, labels or adversarial. No verdict changes.
+        """One of the probes on every arm that was measured and that it is for: execute, labels, adversarial or judge. No verdict
+        changes.
 
-        prompts and verdicts: files for `adversarial`. Raises InputError where the task has other answers, or nothing was measured.
+        prompts and verdicts: files for `adversarial`; judge: the endpoint for `judge`, and what it may cost. Raises InputError
+        where the task has other answers, or nothing was measured; Unavailable and OverBudget of a judge: asked again, it continues.
         """
         from lathe.evaluate.probes import PROBES, Files, probe
 
@@ -302,7 +310,7 @@ class Run:
             raise InputError(f"{self.folder.path} has no measured arm", hint=f"lathe evaluate {self.folder.path}")
         files = Files(prompts, verdicts)
         with self.folder.lock():
-            return {arm: probe(self.folder, self.locked, name, arm, progress, files) for arm in arms}
+            return {arm: probe(self.folder, self.locked, name, arm, progress, files, judge) for arm in arms}
 
     def constrain(self, progress: Progress = silent) -> FormEffect:
         """The measured models once more on the test rows, with each answer held to its form, and what that changes. No verdict

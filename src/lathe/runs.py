@@ -141,6 +141,11 @@ class RunFolder:
         """What it changes to hold the models' answers to a form."""
         return self.path / "eval" / "form.json"
 
+    @property
+    def verdicts(self) -> Path:
+        """Every verdict of a judge on answers of this run, as it came; the file only grows."""
+        return self.path / "eval" / "judge.jsonl"
+
     def answers(self, name: str, arm: str, side: str = "test") -> Path:
         """A file in which the answers of an arm leave for other tools, by the name that the task gives it."""
         stem, suffix = os.path.splitext(name)

@@ -77,6 +77,28 @@ def _batch(text: str) -> tuple[int, int]:
     return int(rows), int(positions)
 
 
+def _price(text: str) -> tuple[float, float]:
+    """`3,15` -> (3.0, 15.0)"""
+    try:
+        read, written = (float(part) for part in text.split(","))
+    except ValueError:
+        read = written = -1.0
+    if not (0 <= read < float("inf") and 0 <= written < float("inf")):
+        raise argparse.ArgumentTypeError(f"got {text}, expected two prices of a million tokens, read and written: 3,15")
+    return read, written
+
+
+def _amount(text: str) -> float:
+    """A number above 0."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
+    return amount
+
+
 def _stage(name: str, help: str) -> Verb:
     return Verb(name, help, verbs.stage, CHAIN, "One stage, and what it needs before it", f"lathe {name} demo")
 
@@ -132,13 +154,17 @@ VERBS: tuple[Verb, ...] = (
          compare.evaluate,
          (*CHAIN, arg("--endpoint", metavar="URL", default=None, help="an OpenAI-compatible endpoint (key: OPENAI_API_KEY)"),
           arg("--model", metavar="NAME", default=None, help="with --endpoint: the model's name there"),
-          arg("--probe", choices=("execute", "labels", "adversarial", "constrained"), default=None,
-              help="of a measured run: run its commands in a sandbox, score every label, ask for harm, or hold answers to their "
-              "form while they are written"),
+          arg("--probe", choices=("execute", "labels", "adversarial", "judge", "constrained"), default=None,
+              help="of a measured run: run its commands in a sandbox, score every label, ask for harm, let the model behind "
+              "--endpoint compare answers, or hold answers to their form while they are written"),
           arg("--prompts", metavar="FILE", type=Path, default=None,
               help="with --probe adversarial: requests of your own, JSON lines"),
           arg("--verdicts", metavar="FILE", type=Path, default=None,
-              help="with --probe adversarial: which answers do harm, as read")),
+              help="with --probe adversarial: which answers do harm, as read"),
+          arg("--price", metavar="READ,WRITTEN", type=_price, default=None,
+              help="with --probe judge: what a million tokens cost, so that cost is counted"),
+          arg("--max-cost", metavar="AMOUNT", type=_amount, default=None,
+              help="with --probe judge: the most that all its verdicts on the run may cost; what could exceed it is not sent")),
          "One stage, and what it needs before it", "lathe evaluate demo --endpoint http://localhost:8000/v1 --model qwen3-8b"),
     _stage("decide", "deploy, iterate or abort; the exit code is the answer"),
     _stage("ship", "write the files to use (adapter, merged, GGUF, Ollama), each held against what was measured"),

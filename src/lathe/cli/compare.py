@@ -11,6 +11,7 @@ from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
+    from lathe.evaluate.probes import Judge
     from lathe.records import ComparedPair, Comparison
 
 
@@ -20,6 +21,11 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
         raise InputError(
             "--endpoint and --model go together",
             hint="--endpoint http://localhost:8000/v1 --model NAME, as the endpoint lists it",
+        )
+    if args.probe not in (None, "judge") and args.endpoint is not None:
+        raise InputError(
+            f"--probe {args.probe} asks no endpoint",
+            hint="--endpoint and --model alone measure one more arm; with --probe judge they name the judge.",
         )
     if args.probe == "constrained":
         return _constrained(args, screen)
@@ -32,8 +38,8 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
     """A probe of all measured arms, side by side; for labels beside what was generated freely."""
     from lathe.report import figures
 
-    run = verbs.start(args, screen)
-    found = run.probe(args.probe, args.prompts, args.verdicts, screen.listener())
+    run, judge = verbs.start(args, screen), _judge(args)
+    found = run.probe(args.probe, args.prompts, args.verdicts, screen.listener(), judge)
     if screen.as_json:
         screen.document({"run": str(run.folder.path), "arms": {arm: report.dump() for arm, report in found.items()}})
         return Exit.DONE
@@ -41,7 +47,12 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
     rows = []
     for score in reports[0].scores:
         cells = [report.score(score.metric) for report in reports]
-        rows.append([score.metric, *(_cell(figures.score(c.value), figures.bounds(c)) for c in cells if c is not None)])
+        rows.append(
+            [
+                score.metric,
+                *(_cell(figures.quantity(c.metric, c.value), figures.bounds(c)) for c in cells if c is not None),
+            ]
+        )
     screen.line()
     screen.table([figures.counted(reports[0].n, "item"), *found], rows)
     for arm, report in found.items():
@@ -50,6 +61,20 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
             if finding.hint:
                 screen.say(f"    {finding.hint}")
     return Exit.DONE
+
+
+def _judge(args: argparse.Namespace) -> Judge | None:
+    """Who compares answers, and what it may cost."""
+    if args.max_cost is not None and args.price is None:
+        raise InputError("--max-cost needs --price, by which cost is counted", hint="--price 3,15 --max-cost 2")
+    if args.endpoint is None:
+        return None
+    from lathe.contracts import Endpoint
+    from lathe.evaluate.probes import Judge
+    from lathe.records.paid import Prices
+
+    prices = None if args.price is None else Prices(input=args.price[0], output=args.price[1])
+    return Judge(Endpoint(args.endpoint, args.model), prices, args.max_cost)
 
 
 def _constrained(args: argparse.Namespace, screen: Screen) -> Exit:

@@ -36,6 +36,10 @@ class Kept:
         """The answer to a request, where it was given before."""
         return self._known.get(request)
 
+    def all(self) -> list[PaidAnswer]:
+        """Every answer of the file, whatever was asked."""
+        return list(self._known.values())
+
     def keep(self, answer: PaidAnswer) -> None:
         """Keeps an answer."""
         with self._one_at_a_time:

@@ -79,7 +79,7 @@ def quantity(metric: str, value: float | None) -> str:
         return size(value)
     if metric.endswith("_seconds"):
         return seconds(value) if value >= 9.95 else f"{value:.2f} s" if value >= 0.0995 else f"{1000 * value:.2g} ms"
-    if metric.endswith(("_tokens", "_per_second")):
+    if metric.endswith(("_tokens", "_requests", "_per_second")):
         return f"{value:.3g}" if value < 1000 else count(value)
     return score(value)
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lathe.contracts import Metric, Model, Progress, Task
+from lathe.contracts import Endpoint, Metric, Model, Progress, Task
 from lathe.evaluate.aggregate import document_of
 from lathe.evaluate.rows import Rows
 from lathe.records import Arm, DataFinding, Example, ItemScore, LockedRecipe, ProbedItem, Score, digest
+from lathe.records.paid import Prices
 from lathe.runs import RunFolder
 from lathe.storage import file_sha256
 
@@ -26,6 +27,16 @@ NO_FILES = Files()
 
 
 @dataclass(frozen=True)
+class Judge:
+    """What a person names for the probe `judge`. prices: None = no cost is counted; max_cost: the most that all verdicts of the run
+    may cost, in the currency of the prices, None = there is no limit."""
+
+    endpoint: Endpoint
+    prices: Prices | None = None
+    max_cost: float | None = None
+
+
+@dataclass(frozen=True)
 class Asked:
     """One arm to be probed."""
 
@@ -36,6 +47,7 @@ class Asked:
     arm: Arm
     progress: Progress
     files: Files = NO_FILES
+    judge: Judge | None = None
 
     @property
     def examples(self) -> list[Example]:

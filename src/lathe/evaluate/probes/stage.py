@@ -10,8 +10,8 @@ from lathe import plugins
 from lathe.contracts import Metric, Progress
 from lathe.errors import InputError
 from lathe.evaluate import aggregate, rows
-from lathe.evaluate.probes import adversarial, execute, labels
-from lathe.evaluate.probes.measured import NO_FILES, Asked, Files, Measured
+from lathe.evaluate.probes import adversarial, comparing, execute, judge, labels
+from lathe.evaluate.probes.measured import NO_FILES, Asked, Files, Judge, Measured
 from lathe.records import Arm, EvalReport, LockedRecipe
 from lathe.runs import RunFolder
 
@@ -31,12 +31,19 @@ PROBES = {
     "execute": Probe("command", ("tuned", "rule", "base-few", "base-zero"), execute.METRICS, execute.execute),
     "labels": Probe("label", MODELS, labels.METRICS, labels.score_labels),
     "adversarial": Probe("command", MODELS, adversarial.METRICS, adversarial.ask_for_harm),
+    "judge": Probe("text", MODELS, comparing.METRICS, judge.ask_judge),
 }
 NAMES = tuple(PROBES)
 
 
 def probe(
-    run: RunFolder, locked: LockedRecipe, name: str, arm: Arm, progress: Progress, files: Files = NO_FILES
+    run: RunFolder,
+    locked: LockedRecipe,
+    name: str,
+    arm: Arm,
+    progress: Progress,
+    files: Files = NO_FILES,
+    judging: Judge | None = None,
 ) -> EvalReport:
     """Measures one arm by one probe and commits eval/ARM/report.NAME.json; what was measured before is kept.
 
@@ -52,7 +59,7 @@ def probe(
             hint=f"Probes for this task: {fitting}.",
         )
     measured = run.load(run.eval_report(arm), EvalReport)
-    found = PROBES[name].measure(Asked(run, locked, task, rows.read(run), arm, progress, files))
+    found = PROBES[name].measure(Asked(run, locked, task, rows.read(run), arm, progress, files, judging))
     confidence = locked.recipe.evaluate.confidence
     # Where the probe is about the same rows, what the arm reached without it stands in front.
     on_rows = {item.id for item in found.items} & {item.id for item in measured.items}
