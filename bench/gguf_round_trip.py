@@ -19,13 +19,13 @@ from pathlib import Path
 from lathe import plugins
 from lathe.contracts import Model
 from lathe.engine.fidelity import predictions, texts
-from lathe.engine.gguf.write import Format, write
+from lathe.engine.gguf.storage import FORMATS, Format
+from lathe.engine.gguf.write import write
 from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base, load_merged
 from lathe.records import Example, ModelCheck, TaskSetup
 from lathe.text import render, tokenizer
 
-FORMATS: tuple[Format, ...] = ("F16", "BF16", "Q8_0", "Q5_1", "Q4_0")
 NANO = Path(__file__).parents[1] / "src" / "lathe" / "assets" / "nano"
 
 

@@ -52,6 +52,7 @@ def test_a_right_file_passes_every_check_with_its_numbers(tuned: Model, file: Pa
         "chat_ids",
         "one_bos",
         "stop_tokens",
+        "blocks",
         "memory",
         "next_tokens",
         "adapter_in_file",

@@ -1,7 +1,7 @@
 """The tuned model as one GGUF file for llama.cpp, Ollama and LM Studio, held against the trained model before it is let out.
 
 The adapter is merged into the base in float32; the sum is rounded or quantised once. Every format is a leaf of its own, so that a
-recipe says `ship: [gguf_q8_0, gguf_q4_0]`. K-quants need a llama.cpp binary and are not written here.
+recipe says `ship: [gguf_q8_0, gguf_q4_k_m]`. Blocks of the K formats are written by llama.cpp's own code (`engine.gguf.kernel`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lathe.records import Example, ModelCheck, ShippedFile
 from lathe.storage import hashed_files
 
 if TYPE_CHECKING:
-    from lathe.engine.gguf.write import Format
+    from lathe.engine.gguf.storage import Format
 
 PACKAGES = ("torch", "transformers", "peft", "gguf", "xllamacpp")
 
@@ -36,6 +36,11 @@ class Gguf(Exporter):
         missing = [name for name in PACKAGES if find_spec(name) is None]
         if missing:
             return Ability(False, f"not installed: {', '.join(missing)}", "pip install 'lathe-slm[train,gguf]'")
+        if "_K" in self._format:
+            from lathe.engine.gguf import kernel
+
+            if said := kernel.problem():
+                return Ability(False, said, kernel.HINT)
         return Ability(True, f"installed: {', '.join(PACKAGES)}")
 
     def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:

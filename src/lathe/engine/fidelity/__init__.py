@@ -2,6 +2,7 @@
 
 golden.py         fixed texts and chats
 texts.py          token ids, rendered chats, bos, end tokens: no weights are compared
+blocks.py         types that the weights are stored in, bits a weight
 predictions.py    next tokens at positions of right answers: argmax, top ten, KL; is the adapter in the file?
 gguf_file.py      all of these on one file
 """

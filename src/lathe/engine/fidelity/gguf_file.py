@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lathe.contracts import Model
 from lathe.engine.fidelity import predictions, texts
+from lathe.engine.fidelity.blocks import check_blocks
+from lathe.engine.gguf.read import matrices
 from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base, load_merged
 from lathe.records import Example, ModelCheck
@@ -26,7 +28,7 @@ def check_gguf_file(
     threads: int | None = None,
     tok: Tokenizer | None = None,
 ) -> list[ModelCheck]:
-    """The file's texts and next tokens against the trained model's. examples: rows that training did not see.
+    """The file's texts, blocks and next tokens against the trained model's. examples: rows that training did not see.
 
     Without an adapter in `model` nothing trained is at hand: the file is then held against its base, which it must not equal.
     tok: the tokenizer of training, where it is not the base's. Raises InputError where llama.cpp cannot load the file,
@@ -37,6 +39,7 @@ def check_gguf_file(
     context = max([FEWEST_CONTEXT, *(len(one.ids) + SPARE_TOKENS for one in encoded)])
     with LlamaServer(path, context, threads) as server:
         found = texts.check_texts(tok, server, [example.messages for example in examples[: predictions.MOST_ANSWERS]])
+        found.append(check_blocks(format, matrices(path)))
         if not examples:
             return [*found, _memory(server, context)]
         base = load_base(model.base_folder)
