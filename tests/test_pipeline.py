@@ -74,6 +74,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.epochs": (1.0, FROM_TRAINING),
     "train.max_steps": (5, FROM_TRAINING),
     "train.examples_per_step": (8, FROM_TRAINING),
+    "train.group_by_prefix": (True, FROM_TRAINING),
     "train.learning_rate": (1e-4, FROM_TRAINING),
     "train.warmup_share": (0.1, FROM_TRAINING),
     "train.schedule": ("linear", FROM_TRAINING),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lathe.engine.dropout import RowDropout, Rows, dropping, rows_of
+from lathe.engine.dropout import SPAN, RowDropout, Rows, Span, dropping, rows_of
 from lathe.engine.packs import build_pack
 from lathe.text.render import Encoded
 
@@ -39,10 +39,33 @@ def test_another_step_row_or_adapter_has_another_mask(changed: str) -> None:
     mask = kept([A], RowDropout(0.5, 0))[0]
     other = {
         "seed": lambda: kept([A], RowDropout(0.5, 0), seed=4),
-        "row": lambda: kept([row(1, 2, 3, 4, 6)], RowDropout(0.5, 0)),
+        "row": lambda: kept([row(9, 2, 3, 4, 5)], RowDropout(0.5, 0)),
         "adapter": lambda: kept([A], RowDropout(0.5, 1)),
     }[changed]()[0]
     assert 0.3 < float((mask == other).float().mean()) < 0.7
+
+
+def test_rows_that_begin_alike_drop_alike_until_the_span_after_they_part() -> None:
+    """So a stretch that they share can be computed once; what follows is masked anew from the next span on."""
+    one = RowDropout(0.5, 0)
+    shared = [*range(SPAN), *range(10)]
+    first, other = (kept([row(*shared, *rest)], one)[0] for rest in (range(100, 200), range(200, 300)))
+    assert torch.equal(first[: 2 * SPAN], other[: 2 * SPAN])
+    assert 0.3 < float((first[2 * SPAN :] == other[2 * SPAN :]).float().mean()) < 0.7
+    assert 0.3 < float((first[:SPAN] == first[SPAN : 2 * SPAN]).float().mean()) < 0.7
+
+
+def test_what_is_laid_down_once_is_masked_as_in_each_row() -> None:
+    one = RowDropout(0.5, 3)
+    rows = [row(*range(90), *rest) for rest in (range(100, 170), [7, 8], range(300, 305))]
+    torch.manual_seed(3)
+    pack = build_pack(rows, shared=True)
+    mask = one.kept(rows_of(pack), WIDTH)
+    alone = {tuple(mask_row.flatten().tolist()) for mask_row in kept(rows, one)}
+    ends = [segment for segment in pack.segments if segment.front]
+    assert len(ends) == 3
+    found = {tuple(torch.cat([mask[start:end] for start, end in segment.seen]).flatten().tolist()) for segment in ends}
+    assert found == alone
 
 
 def test_the_share_is_met_and_the_mean_stays() -> None:
@@ -55,7 +78,7 @@ def test_the_share_is_met_and_the_mean_stays() -> None:
 
 
 def test_a_mask_of_some_positions_is_that_part_of_the_whole() -> None:
-    dropout, rows = RowDropout(0.5, 0), Rows((b"k", b"l"), (0, 4, 9), 16)
+    dropout, rows = RowDropout(0.5, 0), Rows((Span(b"k", 0, 0, 4), Span(b"l", 4, 3, 8)), 16)
     places = torch.tensor([1, 3, 8, 12])
     assert torch.equal(dropout.kept(rows.at(places), WIDTH), dropout.kept(rows, WIDTH)[places])
 

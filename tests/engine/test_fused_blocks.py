@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,13 +12,14 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lathe.engine.dropout import RowDropout, Rows
+from lathe.engine.dropout import RowDropout, Rows, Span
 from lathe.engine.fused.attention import attend, attend_backward, blocks
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.mlp import gated, gated_backward
 from lathe.engine.fused.norm import add_normalise_backward, normalise
 from lathe.engine.fused.projection import Projection
 from lathe.engine.fused.rotary import paired_order, turn, turns
+from lathe.engine.packs import Segment
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -69,6 +72,7 @@ def test_attention_inside_segments_longer_than_a_block(
     """Of all positions, or of some; with the weights kept, or computed again."""
     monkeypatch.setattr("lathe.engine.fused.attention._KEPT_KEYS", kept_keys)
     bounds, heads, groups, width = [0, 3, 303, 304, 500], 2, 3, 4
+    segments = [Segment(start, end) for start, end in pairwise(bounds)]
     attending = np.array([1, 5, 150, 302, 303, 310, 499]) if some else np.arange(500)
     query = drawn(heads, len(attending), groups, width)
     key, value = drawn(heads, 500, width, seed=1), drawn(heads, 500, width, seed=2)
@@ -79,7 +83,7 @@ def test_attention_inside_segments_longer_than_a_block(
     expected = torch.einsum("kgqt,ktw->kqgw", scores.softmax(-1), value)
     expected.backward(grad)
 
-    seen = blocks(bounds, attending if some else None, torch.float64)
+    seen = blocks(segments, attending if some else None, torch.float64)
     assert len(seen) > 4 or some
     inputs = query.detach(), key.detach(), value.detach()
     found, weights = attend(*inputs, seen)
@@ -87,6 +91,42 @@ def test_attention_inside_segments_longer_than_a_block(
     close(found, expected.detach())
     for one, other in zip(attend_backward(grad, *inputs, seen, weights), (query, key, value), strict=True):
         close(one, other.grad)
+
+
+@pytest.mark.parametrize("kept_keys", [1024, 100])
+@pytest.mark.parametrize("some", [False, True])
+def test_attention_to_what_lies_in_front_of_a_segment(
+    some: bool, kept_keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stretch of 90 tokens that 20 and 100 others go on from, those 100 twice; and a row that shares nothing, between them."""
+    monkeypatch.setattr("lathe.engine.fused.attention._KEPT_KEYS", kept_keys)
+    first, other = ((0, 90),), ((0, 90), (160, 260))
+    segments = [
+        Segment(0, 90), Segment(90, 110, first, 90), Segment(110, 160), Segment(160, 260, first, 90),
+        Segment(260, 270, other, 190), Segment(270, 400, other, 190),
+    ]  # fmt: skip
+    assert [segment.seen for segment in segments[:2]] == [((0, 90),), ((0, 110),)]
+    seen_TT = torch.zeros(400, 400, dtype=torch.bool)
+    for segment in segments:
+        own = slice(segment.start, segment.end)
+        seen_TT[own, own] = torch.ones(segment.end - segment.start, segment.end - segment.start).tril().bool()
+        for start, end in segment.front:
+            seen_TT[own, start:end] = True
+    attending = np.array([95, 111, 120, 200, 265, 300, 399]) if some else np.arange(400)
+    heads, groups, width = 2, 3, 4
+    query = drawn(heads, len(attending), groups, width)
+    key, value = drawn(heads, 400, width, seed=1), drawn(heads, 400, width, seed=2)
+    grad = drawn(*query.shape, seed=3).detach()
+    scores = torch.einsum("kqgw,ktw->kgqt", query, key).masked_fill(~seen_TT[attending], float("-inf"))
+    expected = torch.einsum("kgqt,ktw->kqgw", scores.softmax(-1), value)
+    expected.backward(grad)
+
+    found_blocks = blocks(segments, attending if some else None, torch.float64)
+    inputs = query.detach(), key.detach(), value.detach()
+    found, weights = attend(*inputs, found_blocks)
+    close(found, expected.detach())
+    for one, gradient in zip(attend_backward(grad, *inputs, found_blocks, weights), (query, key, value), strict=True):
+        close(one, gradient.grad)
 
 
 def test_the_head_with_weighted_positions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +167,7 @@ def test_a_projection_is_its_layers_with_their_adapters(
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.normal_()
-    rows = Rows((b"one", b"two"), (0, 3, 5), num_tokens=5)
+    rows = Rows((Span(b"one", 0, 0, 3), Span(b"two", 3, 5, 7)), num_tokens=5)
     for number, layer in enumerate(part for part in net.modules() if isinstance(part, LoraLayer) and share):
         layer.lora_dropout["default"] = RowDropout(share, number)
         layer.lora_dropout["default"].rows = rows

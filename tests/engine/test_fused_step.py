@@ -17,6 +17,7 @@ from lathe.engine.packs import Pack, build_pack
 from lathe.records import Method
 from lathe.schedule.packing import pack
 from lathe.text import tokenizer
+from lathe.text.render import Encoded
 from lathe.text.tokens import TokenSet, tokenise
 from tiny_base import examples, write_base
 
@@ -40,6 +41,10 @@ def tokens(tiny_base: Path) -> TokenSet:
 def built(tokens: TokenSet, budget: int = 200) -> tuple[list[Pack], int]:
     packs = [build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
     return packs, int(tokens.supervised_lengths.sum())
+
+
+def sample(tokens: TokenSet) -> list[Encoded]:
+    return [tokens.row(row) for row in pack(tokens.lengths, 200)[0]]
 
 
 def adapted(folder: Path, dtype: torch.dtype = torch.float32, **method: Any) -> torch.nn.Module:
@@ -99,7 +104,7 @@ def test_with_dropout_both_steps_drop_the_same_numbers(tmp_path: Path, tokens: T
         for tensor, gradient in expected.items():
             assert float((found[tensor] - gradient).norm() / gradient.norm()) < 1e-5, tensor
     assert losses[1] != pytest.approx(losses[2], rel=1e-4)
-    assert choice.choose(net, packs[0], "fp32")[1] == "fused"
+    assert choice.choose(net, sample(tokens), "fp32")[1] == "fused"
 
 
 def test_a_row_is_dropped_alike_in_every_split_of_the_step(tiny_base: Path, tokens: TokenSet) -> None:
@@ -134,7 +139,7 @@ def test_a_dropout_of_torch_s_own_takes_the_reference(tiny_base: Path, tokens: T
     for part in net.modules():
         if isinstance(part, LoraLayer):
             part.lora_dropout["default"] = torch.nn.Dropout(0.2)
-    assert "draws other numbers in every pass" in choice.choose(net, built(tokens)[0][0], "fp32")[1]
+    assert "draws other numbers in every pass" in choice.choose(net, sample(tokens), "fp32")[1]
 
 
 @pytest.mark.parametrize("targets", [("q_proj",), ("v_proj", "down_proj"), ("up_proj",), ("o_proj", "k_proj")])
@@ -197,7 +202,7 @@ def test_the_same_step_gives_the_same_bytes(tiny_base: Path, tokens: TokenSet, p
 def test_the_choice_leaves_the_model_as_it_was(tiny_base: Path, tokens: TokenSet) -> None:
     net = adapted(tiny_base)
     before = {name: part.detach().clone() for name, part in model.trainable(net).items()}
-    take, kind = choice.choose(net, built(tokens)[0][0], "fp32")
+    take, kind = choice.choose(net, sample(tokens), "fp32")
     assert kind == "fused"
     assert take.__self__.__class__ is FusedStep
     assert all(torch.equal(part, before[name]) for name, part in model.trainable(net).items())
@@ -208,13 +213,12 @@ def test_a_fused_step_that_is_wrong_is_not_taken(
     tiny_base: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = adapted(tiny_base)
-    sample = built(tokens)[0][0]
     monkeypatch.setattr("lathe.engine.fused.stack.gated_backward", lambda grad, both, opened: torch.zeros_like(both))
-    assert "gradient is" in choice.choose(net, sample, "fp32")[1]
+    assert "gradient is" in choice.choose(net, sample(tokens), "fp32")[1]
     monkeypatch.setattr(
         "lathe.engine.fused.stack.normalise", lambda hidden, _: (hidden, torch.ones_like(hidden[..., :1]))
     )
-    assert choice.choose(net, sample, "bf16")[1].startswith("reference: the fused step's loss is")
+    assert choice.choose(net, sample(tokens), "bf16")[1].startswith("reference: the fused step's loss is")
 
 
 @pytest.mark.parametrize(
@@ -227,11 +231,11 @@ def test_where_the_fused_step_does_not_apply_the_reason_is_said(
     tiny_base: Path, tokens: TokenSet, method: dict[str, Any], reason: str
 ) -> None:
     net = adapted(tiny_base, **method)
-    take, kind = choice.choose(net, built(tokens)[0][0], "fp32")
+    take, kind = choice.choose(net, sample(tokens), "fp32")
     assert kind == f"reference: {reason}"
     assert take([built(tokens)[0][0]], 10) > 0
 
 
 def test_an_architecture_that_is_not_written_out_takes_the_reference(tmp_path: Path, tokens: TokenSet) -> None:
     net = adapted(write_base(tmp_path / "base", "olmo2"))
-    assert choice.choose(net, built(tokens)[0][0], "fp32")[1].startswith("reference: olmo2")
+    assert choice.choose(net, sample(tokens), "fp32")[1].startswith("reference: olmo2")

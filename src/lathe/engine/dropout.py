@@ -1,13 +1,15 @@
-"""Dropout in front of the adapters, whose mask is a function of seed, step, row, layer and position alone.
+"""Dropout in front of the adapters, whose mask is a function of seed, step, layer, position and the tokens up to there alone.
 
     with dropping(net, pack):               # the reference step, around its forward pass
     dropout.kept(rows_of(pack), width)      # the fused step, forward and backward
 
-So a mask is the same in both passes, in whatever pack and process a row is computed, and after a restart; equal rows of one step
-have equal masks. Outside of a pack it is torch's own dropout. The seed of the step is the one that torch was seeded with last.
+So a mask is the same in both passes, in whatever pack and process a row is computed, and after a restart; and what rows of a step
+begin with alike drops alike in all of them, whether it is computed once for all or for each. For that a row is masked in spans of
+`SPAN` positions, each keyed by the tokens in front of it and its own first one: rows that part inside a span have one mask until it
+ends. Outside of a pack it is torch's own dropout. The seed of the step is the one that torch was seeded with last.
 
-A mask takes 16 random bits a number, of SFC64 keyed by all of these through BLAKE2: 1.1 ns a number where torch's own dropout takes
-5.3 (CPU time of one core, beside other work). A share is met within 1 / 131,072. Hinton et al. 2012, arXiv 1207.0580.
+A mask takes 16 random bits a number, of SFC64 whose state is the BLAKE2 hash of all of these: 1.1 ns a number where torch's own
+dropout takes 5.3 (CPU time of one core, beside other work). A share is met within 1 / 131,072. Hinton et al. 2012, arXiv 1207.0580.
 
 Shapes: T tokens of a pack; `width` numbers of each that are read by an adapter.
 """
@@ -18,29 +20,42 @@ import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lathe.engine.packs import Pack
+from lathe.engine.packs import Pack, Segment
 
+SPAN = 64
+"""Positions that are masked by one key: more would let short rows of a step drop more alike, fewer cost more hashes."""
 _LEVELS = 1 << 16
 """Of 16 random bits."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Positions of a pack that lie in one span of their row. key: of the span, with the step's seed in it.
+
+    place: the first of them in the pack; start, end: which of the span's positions they are.
+    """
+
+    key: bytes
+    place: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows of a pack, as masks know them.
 
-    keys: of each row, with the step's seed in it. bounds: where each begins, and the end of the last. num_tokens: positions in all,
-    those behind the rows included. positions: of which the mask is wanted; None = of all.
+    num_tokens: positions in all, those behind the rows included. positions: of which the mask is wanted; None = of all.
     """
 
-    keys: tuple[bytes, ...]
-    bounds: tuple[int, ...]
+    spans: tuple[Span, ...]
     num_tokens: int
     positions: Tensor | None = None
 
@@ -51,13 +66,23 @@ class Rows:
 
 def rows_of(pack: Pack, num_tokens: int | None = None) -> Rows:
     """A pack's rows in the step that torch was seeded for. num_tokens: where positions without a row follow."""
-    ids_T = pack.ids_1T[0].cpu().numpy()
+    ids_T = pack.ids_1T[0].cpu().numpy().astype("<i8")
     seed = torch.initial_seed().to_bytes(8, "little")
-    keys = tuple(
-        hashlib.blake2b(seed + ids_T[start:end].astype("<i8").tobytes(), digest_size=16).digest()
-        for start, end in pairwise(pack.bounds)
-    )
-    return Rows(keys, tuple(pack.bounds), num_tokens or len(ids_T))
+    spans = tuple(span for segment in pack.segments for span in _spans(ids_T, segment, seed))
+    return Rows(spans, num_tokens or len(ids_T))
+
+
+def _spans(ids_T: NDArray[np.int64], segment: Segment, seed: bytes) -> Iterator[Span]:
+    """The spans that a segment has a part of."""
+    row = np.concatenate([ids_T[start:end] for start, end in segment.seen])
+    first = segment.before // SPAN * SPAN
+    # One hash that goes on from span to span: it has read all that lies in front.
+    read = hashlib.blake2b(seed + row[:first].tobytes(), digest_size=32)
+    for begin in range(first, len(row), SPAN):
+        read.update(row[begin : begin + 1].tobytes())
+        start, end = max(segment.before, begin), min(len(row), begin + SPAN)
+        yield Span(read.digest(), segment.start + start - segment.before, start - begin, end - begin)
+        read.update(row[begin + 1 : begin + SPAN].tobytes())
 
 
 class RowDropout(nn.Module):
@@ -77,12 +102,15 @@ class RowDropout(nn.Module):
         """1 where a number is kept, else 0, as shape (T or positions, width)."""
         dropped = np.uint16(min(_LEVELS - 1, round(self.share * _LEVELS)))
         kept_TW = torch.zeros(rows.num_tokens, width, dtype=dtype)
-        for key, (start, end) in zip(rows.keys, pairwise(rows.bounds), strict=True):
-            own = hashlib.blake2b(key + self.number.to_bytes(4, "little"), digest_size=16).digest()
-            count = (end - start) * width
-            drawn = np.random.SFC64(int.from_bytes(own, "little")).random_raw(-(-count // 4)).astype("<u8", copy=False)
-            mask = torch.from_numpy(drawn.view("<u2")[:count] >= dropped)
-            kept_TW[start:end] = mask.view(end - start, width)
+        numbers = np.random.SFC64(0)
+        for span in rows.spans:
+            own = hashlib.blake2b(span.key + self.number.to_bytes(4, "little"), digest_size=32).digest()
+            words = np.frombuffer(own, dtype="<u8").astype(np.uint64)
+            numbers.state = {"bit_generator": "SFC64", "state": {"state": words}, "has_uint32": 0, "uinteger": 0}
+            drawn = numbers.random_raw(-(-span.end * width // 4)).astype("<u8", copy=False)
+            mask = torch.from_numpy(drawn.view("<u2")[span.start * width : span.end * width] >= dropped)
+            count = span.end - span.start
+            kept_TW[span.place : span.place + count] = mask.view(count, width)
         return kept_TW if rows.positions is None else kept_TW[rows.positions]
 
     def forward(self, hidden_1TW: Tensor) -> Tensor:

@@ -156,6 +156,7 @@ def fit(work: Fit, progress: Progress) -> Course:
             course.seconds += seconds
             line = step_line(work.plan, supervised_N, course.step, loss, norm, seconds)
             line["token_budget"] = course.token_budget
+            line["computed"] = work.plan.computed(course.step - 1, course.token_budget)
             early.append((line["tokens"], seconds))
             if len(early) == FORECAST_STEPS and course.forecast_seconds is None:
                 course.forecast_seconds = course.seconds + _remaining_seconds(early[1:], work.plan, course.step)
@@ -278,7 +279,8 @@ def _step_gradients(work: Fit, course: Course, supervised: int) -> float:
         packs = work.plan.packs(course.step, course.token_budget)
         torch.manual_seed((work.plan.seed * 2**32 + course.step) % 2**63)
         try:
-            built = (build_pack([work.tokens.row(row) for row in pack], work.device) for pack in packs)
+            shared = work.plan.shared
+            built = (build_pack([work.tokens.row(row) for row in pack], work.device, shared=shared) for pack in packs)
             return work.step(built, supervised)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):

@@ -1,6 +1,7 @@
 """Packs: rows of a step laid end to end, as the engine computes them.
 
     pack = build_pack([tokens.row(0), tokens.row(1)])
+    pack = build_pack([tokens.row(0), tokens.row(1)], shared=True)          # what both begin with is laid down once
 
 Shapes: T tokens of a pack, S supervised positions of it.
 """
@@ -8,37 +9,102 @@ Shapes: T tokens of a pack, S supervised positions of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lathe.schedule.prefixes import Alike, prefixes, stretches
 from lathe.text.render import Encoded
 
 
 @dataclass(frozen=True)
+class Segment:
+    """Positions start .. end - 1 of a pack, which follow on one another in one row or in several.
+
+    front: where in the pack the tokens in front of them lie, as (start, end) in their order; before: how many those are.
+    """
+
+    start: int
+    end: int
+    front: tuple[tuple[int, int], ...] = ()
+    before: int = 0
+
+    @property
+    def seen(self) -> tuple[tuple[int, int], ...]:
+        """Where the keys lie that its last position sees."""
+        return joined(*self.front, (self.start, self.end))
+
+
+@dataclass(frozen=True)
 class Pack:
-    """Rows laid end to end. bounds: where each begins, and T; positions count from 0 in each row."""
+    """Rows laid end to end, those that share something behind what they share. Positions count from 0 in each row."""
 
     ids_1T: Tensor
     positions_1T: Tensor
-    bounds: list[int]
+    segments: tuple[Segment, ...]
+    """They cover the pack in order."""
     scored_S: Tensor
-    """Positions whose logits are scored: each stands one before a supervised token."""
+    """Positions whose logits are scored, ascending: each stands one before a supervised token."""
     targets_S: Tensor
 
+    @property
+    def bounds(self) -> list[int]:
+        """Where each segment begins, and T."""
+        return [0, *(segment.end for segment in self.segments)]
 
-def build_pack(rows: Sequence[Encoded], device: torch.device | None = None) -> Pack:
-    """Lays rows end to end. A row's first token is never supervised (`text.render`), so no row is scored on another's end."""
-    ids = np.concatenate([row.ids for row in rows]).astype(np.int64)
-    targets = np.flatnonzero(np.concatenate([row.supervised for row in rows]))
-    bounds = np.cumsum([0, *(len(row.ids) for row in rows)])
-    positions = np.concatenate([np.arange(len(row.ids)) for row in rows])
-    return Pack(
-        ids_1T=torch.from_numpy(ids)[None].to(device),
-        positions_1T=torch.from_numpy(positions)[None].to(device),
-        bounds=bounds.tolist(),
-        scored_S=torch.from_numpy(targets - 1).to(device),
-        targets_S=torch.from_numpy(ids[targets]).to(device),
+    def to(self, device: torch.device) -> Pack:
+        """The same pack on a device."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
+
+def joined(*ranges: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Ranges of positions, those that adjoin as one."""
+    found: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
+def build_pack(rows: Sequence[Encoded], device: torch.device | None = None, *, shared: bool = False) -> Pack:
+    """Lays rows end to end. A row's first token is never supervised (`text.render`), so no row is scored on another's end.
+
+    shared: whether what rows begin with alike is laid down once (`schedule.prefixes`); else they keep their order.
+    """
+    alike = (
+        _alike(rows) if shared else Alike([*range(len(rows))], [len(row.ids) for row in rows], [0] * (len(rows) - 1))
     )
+    ids, supervised, positions = [], [], []
+    segments: list[Segment] = []
+    place = 0
+    for stretch in stretches(alike):
+        # Of a stretch that several rows share any of them has the tokens.
+        row = rows[alike.rows[stretch.row]]
+        tokens = slice(stretch.start, stretch.end)
+        ids.append(row.ids[tokens])
+        supervised.append(row.supervised[tokens])
+        positions.append(np.arange(stretch.start, stretch.end))
+        front = segments[stretch.parent].seen if stretch.parent >= 0 else ()
+        segments.append(Segment(place, place := place + len(ids[-1]), front, stretch.start))
+    ids_T = np.concatenate(ids).astype(np.int64)
+    targets = np.flatnonzero(np.concatenate(supervised))
+    return Pack(
+        ids_1T=torch.from_numpy(ids_T)[None].to(device),
+        positions_1T=torch.from_numpy(np.concatenate(positions))[None].to(device),
+        segments=tuple(segments),
+        scored_S=torch.from_numpy(targets - 1).to(device),
+        targets_S=torch.from_numpy(ids_T[targets]).to(device),
+    )
+
+
+def _alike(rows: Sequence[Encoded]) -> Alike:
+    offsets = np.cumsum([0, *(len(row.ids) for row in rows)])
+    known = prefixes(
+        np.concatenate([row.ids for row in rows]), offsets, np.concatenate([row.supervised for row in rows])
+    )
+    return known.among(range(len(rows)))

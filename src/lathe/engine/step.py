@@ -4,7 +4,8 @@
     loss = gradients(model, packs, supervised=sum(len(p.targets_S) for p in packs))     # .grad now holds the step's gradient
 
 A step is a set of examples, not a shape: its loss is the sum over its supervised tokens divided by their number, so loss and
-gradient are the same whatever the packs. Only supervised positions reach the output head, and no position is ever padding.
+gradient are the same whatever the packs. Only supervised positions reach the output head, and no position is ever padding. Each
+row is computed whole: sharing what rows begin with needs an attention whose backward pass knows of it, which the fused step has.
 
 Shapes: T tokens of a pack, S supervised positions of it.
 """
@@ -40,7 +41,11 @@ def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Te
 
 
 def hidden(model: nn.Module, pack: Pack) -> Tensor:
-    """Hidden states before the head, T x D."""
+    """Hidden states before the head, T x D. Raises ValueError on a pack whose rows share something."""
+    if any(segment.front for segment in pack.segments):
+        raise ValueError(
+            "expected a pack that lays each row down whole: transformers' models cannot share what rows begin with"
+        )
     # No mask and no cache: with either, transformers would let the rows of a pack see each other.
     states_1TD: Tensor = (
         causal(model)

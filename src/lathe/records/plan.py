@@ -33,7 +33,10 @@ class Schedule(Record):
     steps_per_epoch: int
     warmup_steps: int
     num_packs: int = Field(description="packs over the whole run: forward-backward passes")
-    num_tokens: int = Field(description="tokens computed over the whole run")
+    num_tokens: int = Field(description="tokens of the rows over the whole run")
+    num_computed: int | None = Field(
+        None, description="tokens computed over the whole run: what rows of a pack begin with alike counts once; None in older plans"
+    )
     num_supervised: int = Field(description="tokens of the whole run that carry loss")
     truncated_rows: int = 0
     longest_row: int = Field(0, description="tokens of the longest training row")

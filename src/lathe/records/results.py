@@ -63,7 +63,11 @@ class TrainResult(StageRecord):
 
     adapter_folder: str = Field(description="relative to the run folder")
     num_steps: int
-    num_tokens: int = Field(description="tokens computed")
+    num_tokens: int = Field(description="tokens of the rows, each as often as it was seen")
+    num_computed: int | None = Field(
+        None,
+        description="tokens computed: what rows of a pack begin with alike counts once; None where the trainer does not tell",
+    )
     num_supervised: int
     truncated_rows: int = Field(0, description="training rows that were cut at the longest length allowed")
     first_loss: float | None = Field(description="loss of the first step, nats per supervised token")

@@ -1,6 +1,6 @@
 """Steps as sets of examples: everything about the course of training that is known before the first step.
 
-    plan = steps(lengths, recipe.train, recipe.seed)
+    plan = steps(lengths, recipe.train, recipe.seed)          # or course_of(tokens, ...), which knows what rows begin alike
     plan.num_steps, plan.warmup_steps, plan.checkpoint_steps
     plan.packs(k), plan.learning_rate(k)          # step k alone: a resumed run needs nothing of the steps before it
 
@@ -14,15 +14,34 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lathe.records import TrainSpec
-from lathe.schedule.order import Indices, permutation
-from lathe.schedule.packing import deal, pack
+from lathe.schedule.order import Indices, grouped, permutation
+from lathe.schedule.packing import deal, deal_alike, pack, pack_alike
+from lathe.schedule.prefixes import Prefixes, Stretch, computed, prefixes, stretches
 
 _cached_permutation = lru_cache(maxsize=4)(permutation)
+_cached_groups = lru_cache(maxsize=4)(grouped)
+
+
+class Rows(Protocol):
+    """Encoded rows, as `text.tokens.TokenSet` holds them."""
+
+    @property
+    def ids_T(self) -> NDArray[np.int32]:
+        """Tokens, row after row."""
+
+    @property
+    def supervised_T(self) -> NDArray[np.bool_]:
+        """Whether they carry loss."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each row begins, and the end of the last."""
 
 
 def steps_in_epoch(num_examples: int, examples_per_step: int) -> int:
@@ -74,6 +93,10 @@ class StepPlan:
     lengths_N: NDArray[np.int64]
     train: TrainSpec
     seed: int
+    known: Prefixes | None = None
+    """How rows begin; needed where they are grouped by it, or share it."""
+    shared: bool = False
+    """Whether what rows of a pack begin with alike is computed once."""
 
     @property
     def num_examples(self) -> int:
@@ -116,17 +139,38 @@ class StepPlan:
             raise IndexError(f"got step {step}, expected 0 to {self.num_steps - 1}")
         epoch, within = divmod(step, self.steps_per_epoch)
         start = within * self.train.examples_per_step
-        order = _cached_permutation(self.num_examples, self.seed, epoch)
-        return order[start : start + self.train.examples_per_step]
+        return self.order(epoch)[start : start + self.train.examples_per_step]
+
+    def order(self, epoch: int) -> Indices:
+        """All rows as they come in an epoch. Shape: (num_examples,)."""
+        if self.train.group_by_prefix:
+            if self.known is None:
+                raise ValueError("rows are grouped by what they begin with, which is not known")
+            return _cached_groups(self.known, self.train.examples_per_step, self.seed, epoch)
+        return _cached_permutation(self.num_examples, self.seed, epoch)
 
     def packs(self, step: int, budget: int | None = None) -> list[list[int]]:
         """Rows of step `step` as packs, those of each process by themselves. budget: None = the recipe's token budget."""
-        rows = self.examples(step)
+        rows, most = self.examples(step), budget or self.train.token_budget
+        if self.known is not None and self.shared:
+            alike = self.known.among(rows)
+            shares = deal_alike(alike, self.train.processes)
+            return [one for share in shares if share for one in pack_alike(self.known.among(share), most)]
         return [
             [int(rows[share[place]]) for place in one]
             for share in deal(self.lengths_N[rows], self.train.processes)
-            for one in pack(self.lengths_N[rows[share]], budget or self.train.token_budget)
+            for one in pack(self.lengths_N[rows[share]], most)
         ]
+
+    def stretches(self, rows: Sequence[int]) -> list[Stretch]:
+        """What is computed of a pack of these rows."""
+        if self.known is not None and self.shared:
+            return stretches(self.known.among(rows))
+        return [Stretch(0, int(self.lengths_N[row]), -1, place, last=True) for place, row in enumerate(rows)]
+
+    def computed(self, step: int, budget: int | None = None) -> int:
+        """Tokens computed in step `step`: what rows of a pack share counts once. budget: as of `packs`."""
+        return sum(computed(self.stretches(rows)) for rows in self.packs(step, budget))
 
     @cached_property
     def times_seen(self) -> NDArray[np.int64]:
@@ -134,14 +178,18 @@ class StepPlan:
         full, rest = divmod(self.num_steps, max(1, self.steps_per_epoch))
         seen = np.full(self.num_examples, full, dtype=np.int64)
         if rest:
-            order = _cached_permutation(self.num_examples, self.seed, full)
-            seen[order[: rest * self.train.examples_per_step]] += 1
+            seen[self.order(full)[: rest * self.train.examples_per_step]] += 1
         return seen
 
     @cached_property
     def num_tokens(self) -> int:
-        """Tokens computed over the run."""
+        """Tokens of the rows over the run."""
         return int(self.lengths_N @ self.times_seen)
+
+    @cached_property
+    def num_computed(self) -> int:
+        """Tokens computed over the run. Cost: packs every step once, where rows share anything."""
+        return sum(map(self.computed, range(self.num_steps))) if self.shared else self.num_tokens
 
     def over_run(self, counts: Sequence[int] | NDArray[np.integer]) -> int:
         """Sum over the run of a count that each row has, such as its supervised tokens."""
@@ -156,3 +204,9 @@ class StepPlan:
 def steps(lengths: Sequence[int] | NDArray[np.integer], train: TrainSpec, seed: int) -> StepPlan:
     """The course of training over rows of these lengths (tokens)."""
     return StepPlan(np.asarray(lengths, dtype=np.int64), train, seed)
+
+
+def course_of(rows: Rows, train: TrainSpec, seed: int, *, shared: bool) -> StepPlan:
+    """The course of training over these rows. shared: whether a pack computes once what its rows begin with alike."""
+    known = prefixes(rows.ids_T, rows.offsets, rows.supervised_T) if shared or train.group_by_prefix else None
+    return StepPlan(np.diff(rows.offsets), train, seed, known, shared)

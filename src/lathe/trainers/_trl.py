@@ -34,8 +34,7 @@ from lathe.engine.optim import adamw
 from lathe.engine.signals import stop_requested
 from lathe.errors import InputError, Interrupted
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
-from lathe.schedule.order import permutation
-from lathe.schedule.steps import StepPlan, steps
+from lathe.schedule.steps import StepPlan, course_of
 from lathe.storage import commit_folder, commit_text
 from lathe.text.tokens import TokenSet
 
@@ -81,17 +80,17 @@ def labelled(tokens: TokenSet) -> Dataset:
 class InOrder(Sampler[int]):
     """The rows of an epoch in the order of the step plan. `set_epoch` is called by accelerate."""
 
-    def __init__(self, num_rows: int, seed: int) -> None:
-        self._num_rows, self._seed, self._epoch = num_rows, seed, 0
+    def __init__(self, plan: StepPlan) -> None:
+        self._plan, self._epoch = plan, 0
 
     def set_epoch(self, epoch: int) -> None:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return self._num_rows
+        return self._plan.num_examples
 
     def __iter__(self) -> Iterator[int]:
-        return iter(permutation(self._num_rows, self._seed, self._epoch).tolist())
+        return iter(self._plan.order(self._epoch).tolist())
 
 
 class OrderedTrainer(SFTTrainer):
@@ -102,7 +101,7 @@ class OrderedTrainer(SFTTrainer):
         super().__init__(**settings)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> InOrder:
-        return InOrder(self._plan.num_examples, self._plan.seed)
+        return InOrder(self._plan)
 
 
 def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devices.Precision) -> OrderedTrainer:
@@ -216,7 +215,7 @@ def train(job: TrainJob, progress: Progress) -> TrainResult:
     device = devices.pick_device()
     devices.reset_peak(device)
     tokens = TokenSet.load(Path(job.tokens_path))
-    plan = steps(tokens.lengths, spec, job.seed)
+    plan = course_of(tokens, spec, job.seed, shared=False)  # it pads each row
     precision = devices.pick_precision(spec.precision, device)
     if spec.precision == "auto" and devices.computes_bf16():
         precision = "bf16"

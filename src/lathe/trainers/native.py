@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,11 +40,10 @@ class Native(Trainer, Validates):
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
         from lathe.engine import devices, loop, model, step
         from lathe.engine.fused import choice
-        from lathe.engine.packs import build_pack
         from lathe.engine.step_in_processes import StepInProcesses, helpers
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.schedule import validating
-        from lathe.schedule.steps import steps
+        from lathe.schedule.steps import course_of
         from lathe.storage import commit_folder
         from lathe.text.tokens import TokenSet
 
@@ -56,7 +56,7 @@ class Native(Trainer, Validates):
             )
         threads = max(1, (train.threads or usable_cores()) // train.processes)
         tokens = TokenSet.load(Path(job.tokens_path))
-        plan = steps(tokens.lengths, train, job.seed)
+        plan = course_of(tokens, train, job.seed, shared=False)
         devices.reset_peak(device)
         with devices.threads(threads), helpers(train.processes - 1, threads) as lines:
 
@@ -64,7 +64,7 @@ class Native(Trainer, Validates):
                 net = _ready(job, precision, device)
                 return net, *choice.choose(net, sample, precision)
 
-            sample = build_pack([tokens.row(row) for row in _sample(plan)], device)
+            sample = [tokens.row(row) for row in _sample(plan)]
             precision = devices.pick_precision(train.precision, device)
             in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
             net, take, kind = chosen("bf16" if in_bf16 else precision)
@@ -78,19 +78,23 @@ class Native(Trainer, Validates):
             shared = StepInProcesses(take, model.trainable(net), lines)
             computed = {"precision": precision, "step": kind}
             measured = None if measure is None else partial(_measured, measure, net, base_folder, out)
+            if kind == "fused":  # the only one that computes once what rows begin with alike
+                plan = course_of(tokens, plan.train, job.seed, shared=True)
             work = loop.Fit(net, tokens, plan, out, job.job_hash, shared, computed, device, measured)
             course = loop.fit(work, progress)
             commit_folder(out / "adapter", lambda folder: model.write_result(net, base_folder, folder))
             trainable = sum(part.numel() for part in model.trainable(net).values())
         if course.stop != "done":
-            plan = steps(tokens.lengths, train.model_copy(update={"max_steps": course.step}), job.seed)
+            plan = replace(plan, train=plan.train.model_copy(update={"max_steps": course.step}))
         kept = validating.best(course.validations)
-        first_loss, last_loss = loop.first_and_last(loop.read_metrics(out / "metrics.jsonl"))
+        lines = loop.read_metrics(out / "metrics.jsonl")
+        first_loss, last_loss = loop.first_and_last(lines)
         return TrainResult(
             inputs=job.job_hash,
             adapter_folder=f"{out.name}/adapter",
             num_steps=course.step,
             num_tokens=plan.num_tokens,
+            num_computed=sum(line.get("computed", 0) for line in lines),
             num_supervised=plan.over_run(tokens.supervised_lengths),
             first_loss=first_loss,
             last_loss=last_loss,

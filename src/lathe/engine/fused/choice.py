@@ -1,9 +1,10 @@
 """Which step trains a model: the fused one where it applies and agrees with the reference here and now, else the reference.
 
-    step, kind = choose(net, sample, precision)
+    step, kind = choose(net, rows, precision)
     loss = step(packs, supervised)              # .grad now holds the step's gradient; kind: "fused" or "reference: why"
 
-The check costs two small steps. Adapters start with B = 0, which would hide mistakes in A's gradients, so during the check B holds
+Only the fused step takes packs whose rows share what they begin with; the check holds such a pack against the reference on whole
+rows. It costs two small steps. Adapters start with B = 0, which would hide mistakes in A's gradients, so during the check B holds
 random numbers of a fixed seed; they are taken out again. The outcome depends on the model, the sample and the machine alone, so
 a run that continues chooses as it did before.
 """
@@ -11,6 +12,7 @@ a run that continues chooses as it did before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -23,17 +25,18 @@ from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.projection import ADAPTER
 from lathe.engine.fused.stack import FusedStep
 from lathe.engine.model import causal, trainable
-from lathe.engine.packs import Pack
+from lathe.engine.packs import build_pack
 from lathe.engine.quantised import is_quantised
 from lathe.engine.step import Step, gradients
+from lathe.text.render import Encoded
 
 LOSS_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 GRADIENT_TOLERANCE = {"fp32": 1e-4, "bf16": 6e-2}
 """Largest relative difference from the reference, over all gradients together. In bf16 the reference is about 0.01 off itself."""
 
 
-def choose(net: nn.Module, sample: Pack, precision: Precision) -> tuple[Step, str]:
-    """The step for a model that is ready for training, and what to call it. sample: a pack of the run's own rows."""
+def choose(net: nn.Module, sample: Sequence[Encoded], precision: Precision) -> tuple[Step, str]:
+    """The step for a model that is ready for training, and what to call it. sample: a few of the run's own rows."""
     reference = partial(gradients, net, precision=precision)
     reason = unfit(net)
     if reason is None:
@@ -75,9 +78,12 @@ def unfit(net: nn.Module) -> str | None:
     return None
 
 
-def disagreement(net: nn.Module, fused: Step, reference: Step, sample: Pack, precision: Precision) -> str | None:
-    """How the fused step differs from the reference on a pack beyond rounding; None where it does not."""
-    supervised = sample.targets_S.numel()
+def disagreement(
+    net: nn.Module, fused: Step, reference: Step, sample: Sequence[Encoded], precision: Precision
+) -> str | None:
+    """How the fused step differs from the reference on a few rows beyond rounding; None where it does not."""
+    whole, shared = build_pack(sample), build_pack(sample, shared=True)
+    supervised = whole.targets_S.numel()
     if supervised == 0:
         return "the sample has nothing to learn from"
     parameters = trainable(net)
@@ -87,8 +93,8 @@ def disagreement(net: nn.Module, fused: Step, reference: Step, sample: Pack, pre
         for name in before:
             parameters[name].normal_(std=0.02, generator=generator)
     try:
-        expected_loss, expected = reference([sample], supervised), _taken(parameters)
-        loss, found = fused([sample], supervised), _taken(parameters)
+        expected_loss, expected = reference([whole], supervised), _taken(parameters)
+        loss, found = fused([shared], supervised), _taken(parameters)
     finally:
         with torch.no_grad():
             for name, values in before.items():

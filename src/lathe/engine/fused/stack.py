@@ -8,6 +8,7 @@ and each of its blocks stands in a module of this folder with its backward pass.
 
 - The last layer computes queries, output projection and MLP at the scored positions only, for nothing else reads them.
 - The first layer passes no gradient on to the frozen embedding.
+- What rows of a pack share is computed once: it is attended to from several segments, which add up their gradients there.
 
 In float32 everything is float32. In bf16 the products with weights are bf16, all between them is float32. oneDNN, which computes
 bf16, keeps code for every shape that it meets, so there the tokens and scored positions of a pack are rounded up: with
@@ -19,7 +20,7 @@ G query heads to each, W head width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +36,7 @@ from lathe.engine.fused.norm import add_normalise_backward, normalise
 from lathe.engine.fused.projection import Projection
 from lathe.engine.fused.rotary import paired_order, turn, turns
 from lathe.engine.model import causal, head
-from lathe.engine.packs import Pack
+from lathe.engine.packs import Pack, Segment
 
 _TOKENS_STEP, _SCORED_STEP = 256, 128
 """Multiples to which bf16 rounds the tokens and the scored positions of a pack."""
@@ -47,7 +48,7 @@ class _Piece:
 
     ids_T: Tensor
     positions_T: Tensor
-    bounds: list[int]
+    segments: Sequence[Segment]
     scored_S: Tensor
     targets_S: Tensor
     weights_S: Tensor
@@ -108,7 +109,7 @@ class FusedStep:
         return _Piece(
             ids_T=functional.pad(pack.ids_1T[0], (0, more)),
             positions_T=functional.pad(pack.positions_1T[0], (0, more)),
-            bounds=pack.bounds,
+            segments=pack.segments,
             scored_S=functional.pad(pack.scored_S, (0, more_scored)),
             targets_S=functional.pad(pack.targets_S, (0, more_scored)),
             weights_S=functional.pad(weights, (0, more_scored)),
@@ -122,10 +123,10 @@ class FusedStep:
         attending = piece.scored_S[: int((piece.weights_S > 0).sum())].numpy()
         return _Places(
             turned,
-            blocks(piece.bounds, None, self._wide),
+            blocks(piece.segments, None, self._wide),
             piece.rows,
             turned[piece.scored_S],
-            blocks(piece.bounds, attending, self._wide),
+            blocks(piece.segments, attending, self._wide),
             piece.rows.at(piece.scored_S),
         )
 
