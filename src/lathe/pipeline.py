@@ -26,6 +26,7 @@ from lathe.records import (
     EvalReport,
     FileHash,
     FormEffect,
+    GeneralCheck,
     LockedRecipe,
     Manifest,
     Plan,
@@ -340,6 +341,32 @@ class Run:
 
     def decide(self, progress: Progress = silent) -> Decision:
         """Holds what was measured against the gates. Looking at a test set is counted here."""
+    def general(
+        self, tasks: Sequence[str], folder: Path | None = None, limit: int | None = None, progress: Progress = silent
+    ) -> GeneralCheck:
+        """Base and tuned model on tasks of lm-eval that they were not tuned for. No verdict changes and no look is counted.
+
+        folder: of more tasks; limit: items of each. Raises InputError where a model was not measured, or a task cannot be asked;
+        Unavailable without the package.
+        """
+        from lathe import decide, evaluate
+        from lathe.engine.harness import Tasks
+
+        missing = [arm for arm in ("base-zero", "tuned") if not self.folder.eval_report(arm).is_file()]
+        if missing:
+            raise InputError(
+                f"{self.folder.path} has not measured {' and '.join(missing)}",
+                hint=f"lathe evaluate {self.folder.path}",
+            )
+        asked = Tasks(tuple(tasks), folder, limit)
+        with self.folder.lock():
+            reports = {}
+            for arm in ("base-zero", "tuned"):
+                reports[arm] = evaluate.evaluate_general(self.folder, self.locked, arm, asked, self._beating(progress))
+            found = decide.general_check(reports["base-zero"], reports["tuned"], self.locked.recipe.evaluate.confidence)
+            self.folder.commit(self.folder.general, found)
+        return found
+
         from lathe import decide
 
         test_hash = self.folder.load(self.folder.manifest, Manifest).sides["test"].sha256

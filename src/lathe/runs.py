@@ -142,6 +142,11 @@ class RunFolder:
         return self.path / "eval" / "form.json"
 
     @property
+    def general(self) -> Path:
+        """General ability before and after tuning."""
+        return self.path / "eval" / "general.json"
+
+    @property
     def verdicts(self) -> Path:
         """Every verdict of a judge on answers of this run, as it came; the file only grows."""
         return self.path / "eval" / "judge.jsonl"

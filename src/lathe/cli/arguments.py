@@ -88,6 +88,14 @@ def _price(text: str) -> tuple[float, float]:
     return read, written
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """`arc_easy,hellaswag` -> both"""
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError("got no name")
+    return names
+
+
 def _amount(text: str) -> float:
     """A number above 0."""
     try:
@@ -154,9 +162,9 @@ VERBS: tuple[Verb, ...] = (
          compare.evaluate,
          (*CHAIN, arg("--endpoint", metavar="URL", default=None, help="an OpenAI-compatible endpoint (key: OPENAI_API_KEY)"),
           arg("--model", metavar="NAME", default=None, help="with --endpoint: the model's name there"),
-          arg("--probe", choices=("execute", "labels", "adversarial", "judge", "constrained"), default=None,
+          arg("--probe", choices=("execute", "labels", "adversarial", "judge", "constrained", "general"), default=None,
               help="of a measured run: run its commands in a sandbox, score every label, ask for harm, let the model behind "
-              "--endpoint compare answers, or hold answers to their form while they are written"),
+              "--endpoint compare answers, hold answers to their form while they are written, or ask what it was not tuned for"),
           arg("--prompts", metavar="FILE", type=Path, default=None,
               help="with --probe adversarial: requests of your own, JSON lines"),
           arg("--verdicts", metavar="FILE", type=Path, default=None,
@@ -164,7 +172,12 @@ VERBS: tuple[Verb, ...] = (
           arg("--price", metavar="READ,WRITTEN", type=_price, default=None,
               help="with --probe judge: what a million tokens cost, so that cost is counted"),
           arg("--max-cost", metavar="AMOUNT", type=_amount, default=None,
-              help="with --probe judge: the most that all its verdicts on the run may cost; what could exceed it is not sent")),
+              help="with --probe judge: the most that all its verdicts on the run may cost; what could exceed it is not sent"),
+          arg("--tasks", metavar="NAME,NAME", type=_names, default=None,
+              help="with --probe general: tasks of lm-eval, as `lm-eval ls tasks` lists them"),
+          arg("--task-folder", metavar="DIR", type=Path, default=None,
+              help="with --probe general: a folder of more tasks, YAML as lm-eval reads it"),
+          arg("--limit", metavar="N", type=_positive, default=None, help="with --probe general: items of each task")),
          "One stage, and what it needs before it", "lathe evaluate demo --endpoint http://localhost:8000/v1 --model qwen3-8b"),
     _stage("decide", "deploy, iterate or abort; the exit code is the answer"),
     _stage("ship", "write the files to use (adapter, merged, GGUF, Ollama), each held against what was measured"),

@@ -29,6 +29,8 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
         )
     if args.probe == "constrained":
         return _constrained(args, screen)
+    if args.probe == "general":
+        return _general(args, screen)
     if args.probe is not None:
         return _probe(args, screen)
     return verbs.stage(args, screen) if args.endpoint is None else _endpoint(args, screen)
@@ -110,6 +112,53 @@ def _constrained(args: argparse.Namespace, screen: Screen) -> Exit:
         for finding in arm.findings:
             screen.line(f"  {arm.arm}: {finding.message}", "yellow" if finding.level != "info" else "")
     return Exit.DONE
+
+
+def _general(args: argparse.Namespace, screen: Screen) -> Exit:
+    """Base and tuned model on what they were not tuned for; exit 1 where something fell, surely."""
+    from lathe.report import figures
+
+    if args.tasks is None:
+        raise InputError(
+            "--probe general needs tasks to ask", hint="--tasks arc_easy,hellaswag; their names: lm-eval ls tasks"
+        )
+    run = verbs.start(args, screen)
+    found = run.general(args.tasks, args.task_folder, args.limit, screen.listener())
+    if screen.as_json:
+        screen.document({"run": str(run.folder.path), **found.dump()})
+        return Exit.NO if found.findings else Exit.DONE
+    rows = []
+    for one in found.figures:
+        gap = one.difference
+        enough = f"not decided; {figures.score(one.detectable)} would be found" if one.detectable else "not decided"
+        rows.append(
+            [
+                gap.metric,
+                _cell(figures.score(one.base.value), figures.bounds(one.base)),
+                _cell(figures.score(one.tuned.value), figures.bounds(one.tuned)),
+                _cell(figures.signed(gap.difference), figures.bounds(gap, signed=True)),
+                f"{gap.wins} : {gap.losses}",
+                enough if one.judged == "undecided" else one.judged,
+            ]
+        )
+    screen.line()
+    screen.table(
+        [
+            f"{figures.counted(found.n, 'item')}, {found.package}",
+            "base",
+            "tuned",
+            "tuned less base",
+            "only tuned : only base better",
+            "",
+        ],
+        rows,
+    )
+    for finding in found.findings:
+        screen.line(f"  {finding.message}", "yellow")
+        screen.say(f"    {finding.next_action}")
+    for note in found.notes:
+        screen.line(f"  {note.message}")
+    return Exit.NO if found.findings else Exit.DONE
 
 
 def _cell(value: str, interval: str) -> str:

@@ -9,8 +9,20 @@
 
 from lathe.decide.compare import paired
 from lathe.decide.form_effect import form_effect
+from lathe.decide.general import general_check
 from lathe.decide.side_by_side import Entry, side_by_side
 from lathe.decide.stage import decide, judge_again, primary
 from lathe.decide.verdict import Evidence, judge
 
-__all__ = ["Entry", "Evidence", "decide", "form_effect", "judge", "judge_again", "paired", "primary", "side_by_side"]
+__all__ = [
+    "Entry",
+    "Evidence",
+    "decide",
+    "form_effect",
+    "general_check",
+    "judge",
+    "judge_again",
+    "paired",
+    "primary",
+    "side_by_side",
+]

@@ -6,6 +6,8 @@ from lathe.records.comparison import (
     ComparedPair,
     Comparison,
     FormEffect,
+    GeneralCheck,
+    GeneralFigure,
     HeldArm,
     SeedSpread,
     SliceDifference,
@@ -70,7 +72,8 @@ from lathe.records.run import Bundle, Capability, DoctorReport, ReportRecord, Ru
 __all__ = [
     "Arm", "Bundle", "Capability", "Card", "ComparedArm", "ComparedPair", "Comparison", "Damage", "DataFinding", "DataSpec",
     "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
-    "FormEffect", "GateResult", "GateSpec", "Generation", "HeldArm", "Inspection", "Interval", "ItemScore", "Json",
+    "FormEffect", "GateResult", "GateSpec", "GeneralCheck", "GeneralFigure", "Generation", "HeldArm",
+    "Inspection", "Interval", "ItemScore", "Json",
     "LockedRecipe", "MachineForecast",
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
     "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",

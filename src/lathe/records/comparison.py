@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from lathe.records.base import Record
 from lathe.records.data import DataFinding
-from lathe.records.results import Arm, PairedDifference, Score
+from lathe.records.results import Arm, Finding, PairedDifference, Score
 
 
 class ComparedArm(Record):
@@ -78,6 +80,32 @@ class FormEffect(Record):
     n: int
     confidence: float
     arms: tuple[HeldArm, ...]
+
+
+class GeneralFigure(Record):
+    """One figure of one task that the model was not tuned for, before and after."""
+
+    base: Score
+    tuned: Score
+    difference: PairedDifference = Field(description="tuned minus base, on the same items")
+    judged: Literal["worse", "better", "undecided"] = Field(
+        description="worse: the whole interval is on the bad side of zero"
+    )
+    detectable: float | None = Field(
+        None, description="as `ComparedPair.detectable`, for a figure that is a rate: what would have been found"
+    )
+
+
+class GeneralCheck(Record):
+    """General ability before and after tuning, as lm-eval's tasks measure it."""
+
+    package: str
+    n: int = Field(description="items of all tasks together")
+    confidence: float = Field(description="with which all intervals hold together")
+    each: float = Field(description="confidence of each one, for that")
+    figures: tuple[GeneralFigure, ...]
+    findings: tuple[Finding, ...] = Field((), description="what fell, surely")
+    notes: tuple[DataFinding, ...] = Field((), description="what could not be compared")
 
 
 class Comparison(Record):
