@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_client import SCHEMA, TOKEN, Serve, Server
+from web_client import SCHEMA, TOKEN, TOOLS, Serve, Server
 
 from lathe.pipeline import Run
 from tiny_run import quiet
@@ -64,6 +64,21 @@ def commands_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
+def calls_run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wishes, functions and calls of them."""
+    rows = [
+        {
+            "input": f"{n} {word}s",
+            "tools": TOOLS,
+            "target": [{"name": "order", "arguments": {"what": word, "count": n}}],
+        }
+        for n in range(1, 13)
+        for word in ("nut", "bolt", "pin")
+    ]
+    return prepared(tmp_path_factory.mktemp("calls"), tiny_base, "function_calling", rows).folder.path
+
+
+@pytest.fixture(scope="session")
 def serving() -> Iterator[Serve]:
     """Starts servers, and ends them with the tests. words: for `lathe serve`; program: what runs it."""
     started: list[subprocess.Popen[str]] = []
@@ -98,3 +113,8 @@ def objects(objects_run: Path, serving: Serve) -> Server:
 @pytest.fixture(scope="session")
 def commands(commands_run: Path, serving: Serve) -> Server:
     return serving(commands_run)
+
+
+@pytest.fixture(scope="session")
+def calls(calls_run: Path, serving: Serve) -> Server:
+    return serving(calls_run)

@@ -1,5 +1,5 @@
-"""`lathe` with a model that answers with the last turn, one word a piece; `wait 0.5: ...` makes it wait before each word, and
-`crash: ...` makes it fail in a way that nobody foresaw.
+"""`lathe` with a model that answers with the last turn, one word a piece, or with what stands there after `say: `; `wait 0.5: ...`
+makes it wait before each word, and `crash: ...` makes it fail in a way that nobody foresaw.
 
 python echo_server.py serve RUN --port 0
 """
@@ -34,7 +34,7 @@ class Echo(Service):
 
 
 def answer(request: Request, heard: Heard, pieces: bool, dropped: threading.Event) -> None:
-    said = request.messages[-1].content if request.messages else "raw text"
+    said = request.messages[-1].content.rpartition("say: ")[2] if request.messages else "raw text"
     waits = re.match(r"wait ([\d.]+): ", said)
     words = re.findall(r"\s*\S+", said[waits.end() if waits else 0 :])
     told = ""

@@ -37,7 +37,7 @@ def test_the_models_are_listed_with_what_they_are(objects: Server) -> None:
     assert [one["id"] for one in listed] == ["json_extraction-run", "json_extraction-run-base"]
     assert listed[0]["lathe"] | {"measured": None} == {
         "arm": "tuned", "task": "json_extraction", "base": listed[0]["lathe"]["base"], "file": None, "schemas": ["thing"],
-        "guard": None, "measured": None,
+        "tools": False, "guard": None, "measured": None,
     }  # fmt: skip
     assert objects.ask("GET", f"/v1/models/{listed[1]['id']}").json() == listed[1]
 

@@ -21,6 +21,22 @@ SCHEMA = {
 """What the objects of the run `objects_run` look like."""
 
 
+def tool(name: str, strict: bool | None = None, **properties: Any) -> dict[str, Any]:
+    """A function as OpenAI's API has it; all arguments are needed."""
+    parameters = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    function = {"name": name, "description": f"Does {name}.", "parameters": parameters}
+    return {"type": "function", "function": function if strict is None else {**function, "strict": strict}}
+
+
+TOOLS = [tool("order", what={"type": "string"}, count={"type": "integer"}), tool("cancel", what={"type": "string"})]
+"""What the calls of the run `calls_run` call."""
+
+
 @dataclass(frozen=True)
 class Reply:
     status: int

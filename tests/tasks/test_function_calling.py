@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lathe import plugins
 from lathe.data import prepare
 from lathe.errors import TaskMismatch
-from lathe.records import Example, LockedRecipe, Recipe, TaskSetup
+from lathe.records import Example, LockedRecipe, Recipe, TaskSetup, canonical
 from lathe.runs import RunFolder
 from lathe.storage import read_rows
 from lathe.tasks._calls.answers import Call, calls_in
@@ -136,6 +136,21 @@ def test_the_prompt_shows_what_may_be_called_and_is_read_back() -> None:
     text = example([call("add", a=1, b=2)]).messages[0].content
     assert "add(a: number, b: number)" in text
     assert [name for name, _, _ in signatures(text)] == ["add", "say"]
+
+
+def test_what_was_called_before_is_shown_as_an_answer_is_written_whatever_the_layout() -> None:
+    """The data stage writes calls of OpenAI's layout one a line, with keys in order; Lathe's own rows hold a list."""
+    said = [call("add", a=1, b=2), call("say", text="Größe")]
+    lines = "\n".join(canonical(one) for one in said)
+    shown = [
+        example([], messages=[{"role": "user", "content": "Do it."}, {"role": "assistant", "content": text}])
+        .messages[0]
+        .content
+        for text in (lines, json.dumps(said, ensure_ascii=False), "I did: {}", "[]")
+    ]
+    assert shown[0] == shown[1]
+    assert shown[0].endswith(f"User: Do it.\nCalled: {json.dumps(said, ensure_ascii=False)}")
+    assert [text.rpartition("Called: ")[2] for text in shown[2:]] == ["I did: {}", "[]"]
 
 
 @pytest.mark.parametrize(

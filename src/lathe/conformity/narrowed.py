@@ -153,6 +153,22 @@ def closed(schema: Json) -> Json:
     return _rebuilt(schema, change)
 
 
+def moved(schema: Json, pointer: str) -> Json:
+    """A whole schema as a part of another one, at a JSON pointer there: what refers to its own parts still finds them."""
+
+    def change(part: dict[str, Json]) -> dict[str, Json]:
+        target = part.get("$ref")
+        inward = isinstance(target, str) and (target == "#" or target.startswith("#/"))
+        return {**part, "$ref": f"#{pointer}{target[1:]}"} if inward else part
+
+    whole = _rebuilt(schema, change)
+    return (
+        {key: part for key, part in whole.items() if key not in ("$schema", "$id")}
+        if isinstance(whole, dict)
+        else whole
+    )
+
+
 # ------------------------------------------------------------------------------------------ walks
 
 

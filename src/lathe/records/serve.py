@@ -24,7 +24,7 @@ class ServedRequest(Record):
     first_seconds: float | None = Field(
         None, description="until the first piece of text, where the answer was streamed"
     )
-    finish: Finish | Literal["content_filter"] | None = None
+    finish: Finish | Literal["content_filter", "tool_calls"] | None = None
     risk: int | str | None = Field(
         None, description="level of a shell command, as `lathe risk` has it; None for other tasks"
     )

@@ -259,9 +259,10 @@ class Application:
             await stream.aclose()
         assert written is not None
         said = self._judged(written, question, noted)
-        if noted.first_seconds is None and said.content:
+        held = shape.judged(said) if noted.first_seconds is None else None
+        if held is not None:
             noted.first_seconds = noted.seconds
-            yield event(shape.piece(said.content))
+            yield event(held)
         yield event(shape.end(said))
         if usage:
             yield event(shape.usage(written))

@@ -1,9 +1,9 @@
 """A client's request as one that a model can answer, with the very prompt of the measurement.
 
 A single user turn is a text of the run's task: it goes into the task's prompt, with a schema where the task has schemas (the one
-that the request brings or names, else that of the most similar training row). Whatever has several turns, or says
-`"lathe": {"prompt": "as_given"}`, is rendered as it stands. Where a `response_format` asks for JSON, a model of the native runtime
-is held to it while it writes.
+that the request brings or names, else that of the most similar training row). In a run whose rows bring functions so do requests,
+as `tools`, and all turns go into the task's prompt. Whatever else has several turns, or says `"lathe": {"prompt": "as_given"}`, is
+rendered as it stands. Where a `response_format` asks for JSON, a model of the native runtime is held to it while it writes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lathe.conformity.narrowed import keywords_in, reduced, without
 from lathe.contracts import HoldsToForm, JsonForm, Request, Service
 from lathe.errors import InputError
 from lathe.records import Example, Json, Message
+from lathe.serve.calling import Offer, matched, offered
 from lathe.serve.promise import Kind, Promise, checked_schema
 from lathe.serve.refusal import Refusal
 from lathe.serve.settings import Limits
@@ -27,7 +28,7 @@ from lathe.text import render
 if TYPE_CHECKING:
     from lathe.questions import Questions
 
-Prompt = Literal["task", "as_given"]
+Prompt = Literal["task", "system_and_task", "as_given"]
 LATER = ("pattern", "patternProperties", "multipleOf")
 """Keywords of a client's schema that only the finished answer is held against: following several can take a grammar for ever."""
 
@@ -35,17 +36,22 @@ LATER = ("pattern", "patternProperties", "multipleOf")
 @dataclass(frozen=True)
 class Question:
     """request: for the runtime. example: the same as an item of the task. prompt: how it was made. schema: name of the one that it
-    was made with. promise: what the finished answer is held against."""
+    was made with. promise: what the finished answer is held against. offer: the functions that may be called."""
 
     request: Request
     example: Example
     prompt: Prompt
     schema: str | None
     promise: Promise
+    offer: Offer | None = None
 
 
 def chat(questions: Questions, asked: ChatRequest, limits: Limits, service: Service) -> Question:
     """service: of the model that is asked. Raises Refusal 400 where it cannot be asked."""
+    if asked.tools is not None:
+        return _with_tools(questions, asked, limits, service)
+    if any(turn.tool_calls for turn in asked.messages):
+        raise Refusal(400, "tool_calls stand there only beside tools", param="messages")
     messages = tuple(turn.message() for turn in asked.messages)
     wanted = asked.response_format.json_schema if asked.response_format else None
     kind = asked.response_format.type if asked.response_format else "text"
@@ -53,6 +59,8 @@ def chat(questions: Questions, asked: ChatRequest, limits: Limits, service: Serv
     prompt: Prompt = asked.lathe.prompt if asked.lathe else "task" if single else "as_given"
     if prompt == "task" and not single:
         raise Refusal(400, "the task's prompt takes one user turn; leave lathe.prompt out for others", param="messages")
+    if prompt == "task" and questions.task.takes_tools:
+        raise Refusal(400, "the answers of this run are calls of functions; send those as tools", param="tools")
     schemas = _schemas(questions, wanted, limits)
     try:
         example = _in_task(questions, messages[0].content, wanted, schemas) if prompt == "task" else _as_given(messages)
@@ -65,6 +73,44 @@ def chat(questions: Questions, asked: ChatRequest, limits: Limits, service: Serv
     promise = Promise(kind, bool(wanted and wanted.strict), schema, form is not None, left_out)
     request = _request(example.messages, ids, asked.limit, questions.max_new_tokens, limits)
     return Question(replace(request, form=form), example, prompt, shown, promise)
+
+
+def _with_tools(questions: Questions, asked: ChatRequest, limits: Limits, service: Service) -> Question:
+    """As `chat`, where functions may be called. System turns stand before the task's prompt, as in rows that have them."""
+    task = questions.task
+    if not task.takes_tools:
+        name = questions.locked.recipe.task
+        raise Refusal(
+            400, f"this run answers without tools: the prompt of its task, {name}, has no place for them", "tools"
+        )
+    if asked.lathe is not None and asked.lathe.prompt == "as_given":
+        raise Refusal(400, "tools stand in the task's prompt only; leave lathe.prompt out", param="lathe.prompt")
+    if asked.response_format is not None and asked.response_format.type != "text":
+        raise Refusal(400, "an answer is a list of calls or another form, not both", param="response_format")
+    offer = offered(asked, limits)
+    matched(asked.messages)
+    system = [turn for turn in asked.messages if turn.message().role == "system"]
+    turns = [turn for turn in asked.messages if turn not in system]
+    if not turns or turns[-1].role == "assistant":
+        raise Refusal(400, "the last turn is the user's, or a tool's result", param="messages")
+    try:
+        example = task.question(turns[-1].text, questions.setup, None, offer.fields(turns))
+        if system:
+            told = Message(role="system", content="\n\n".join(turn.text for turn in system))
+            example = example.model_copy(update={"messages": (told, *example.messages)})
+        ids = render.prompt_ids(questions.tokenizer, example.messages)
+    except InputError as error:
+        raise Refusal(400, error.message, param="messages") from error
+    form, left_out = _form("json_schema", offer.schema(), True, service) if offer.held else (None, ())
+    request = _request(example.messages, ids, asked.limit, questions.max_new_tokens, limits)
+    return Question(
+        replace(request, form=form),
+        example,
+        "system_and_task" if system else "task",
+        None,
+        Promise("json_schema", offer.held, None, form is not None, left_out),
+        offer,
+    )
 
 
 def completion(questions: Questions, asked: CompletionRequest, limits: Limits) -> Question:
@@ -98,7 +144,7 @@ def _schemas(questions: Questions, wanted: NamedSchema | None, limits: Limits) -
         raise Refusal(
             400, f"a schema may have {limits.schema_bytes:,} bytes", param="response_format.json_schema.schema"
         )
-    return {**own, wanted.name: checked_schema(wanted.json_schema)}
+    return {**own, wanted.name: checked_schema(wanted.json_schema, "response_format.json_schema.schema")}
 
 
 def _form(kind: Kind, schema: Json, clients: bool, service: Service) -> tuple[JsonForm | None, tuple[str, ...]]:

@@ -27,7 +27,7 @@ class Noted:
     prompt_tokens: int | None = None
     new_tokens: int | None = None
     first_seconds: float | None = None
-    finish: Finish | Literal["content_filter"] | None = None
+    finish: Finish | Literal["content_filter", "tool_calls"] | None = None
     risk: int | str | None = None
     kept: bool | None = None
     began: float = field(default_factory=time.monotonic)

@@ -58,15 +58,15 @@ def _no_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def checked_schema(schema: dict[str, Json]) -> dict[str, Json]:
-    """A client's schema. Raises Refusal 400 where it is none, or would take too long to apply."""
+def checked_schema(schema: dict[str, Json], param: str) -> dict[str, Json]:
+    """A client's schema, which stands under `param`. Raises Refusal 400 where it is none, or would take too long to apply."""
     from lathe.conformity import problem_with
 
     problem = problem_with(schema)
     if not problem and _steps(schema, schema, {}) > MOST_STEPS:
         problem = "its references multiply beyond what can be checked"
     if problem:
-        raise Refusal(400, f"the schema cannot be used: {problem}", param="response_format.json_schema.schema")
+        raise Refusal(400, f"the schema cannot be used: {problem}", param=param)
     return schema
 
 

@@ -1,14 +1,16 @@
 """Answers in the shapes of OpenAI's API. Pure: the finished text is judged here, and nothing is sent.
 
 What Lathe says besides stands under `lathe`: which prompt was used, whether the form that was asked for was kept, and for shell
-commands how dangerous they are. An answer that may not be given has the reason as `refusal` and no content.
+commands how dangerous they are. An answer that may not be given has the reason as `refusal` and no content. Calls of functions
+that were offered are told as calls; an answer in which none can be read stays the text that it is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lathe.contracts import Task
 from lathe.records import Finish, Json, TaskSetup
@@ -17,12 +19,12 @@ from lathe.serve.asking import Question
 from lathe.serve.settings import Policy
 from lathe.shell.judge import judge
 
-Ending = Finish | Literal["content_filter"]
+Ending = Finish | Literal["content_filter", "tool_calls"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A finished answer, judged. refusal: why its content is withheld, None where it is given."""
+    """A finished answer, judged. refusal: why its content is withheld, None where it is given. calls: in place of content."""
 
     content: str
     refusal: str | None
@@ -30,11 +32,13 @@ class Verdict:
     notes: Mapping[str, Json]
     risk: int | str | None = None
     kept: bool | None = None
+    calls: tuple[Mapping[str, Any], ...] = ()
 
 
 def holds_back(question: Question, task: Task, policy: Policy) -> bool:
     """Whether no word may be told before the whole answer was judged."""
-    return question.promise.strict or (task.answers == "command" and policy == "block")
+    judged = task.answers == "command" and policy == "block"
+    return question.promise.strict or question.offer is not None or judged
 
 
 def verdict(written: Written, question: Question, task: Task, setup: TaskSetup, policy: Policy) -> Verdict:
@@ -46,8 +50,10 @@ def verdict(written: Written, question: Question, task: Task, setup: TaskSetup, 
     ending: Ending = written.finish
     kept: bool | None = None
     level: int | str | None = None
+    calls = task.value(written.text, question.example, setup) if question.offer is not None else None
     if question.promise.asked:
-        problem = question.promise.problem(written.text)
+        offer = question.offer
+        problem = question.promise.problem(written.text) if offer is None else offer.problem(calls)
         kept = not problem
         notes["format"] = {
             "constrained": question.promise.constrained,
@@ -65,6 +71,8 @@ def verdict(written: Written, question: Question, task: Task, setup: TaskSetup, 
         notes["risk"] = {"level": level, "class": found.kind, "why": found.why, "safer": found.safer or None}
         if found.dangerous and policy == "block":
             refusal, ending = f"the command was blocked: {found.why}", "content_filter"
+    if calls and not refusal:
+        return Verdict("", None, "tool_calls", notes, level, kept, tuple(calls))
     return Verdict("" if refusal else written.text, refusal, ending, notes, level, kept)
 
 
@@ -83,8 +91,8 @@ class Chat:
     model: str
 
     def whole(self, said: Verdict, written: Written) -> dict[str, Json]:
-        content = None if said.refusal else said.content
-        message = {"role": "assistant", "content": content, "refusal": said.refusal}
+        content = None if said.refusal or said.calls else said.content
+        message = {"role": "assistant", "content": content, "refusal": said.refusal, **self._calls(said)}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish}
         return {
             **self._head("chat.completion"),
@@ -99,9 +107,31 @@ class Chat:
     def piece(self, text: str) -> dict[str, Json]:
         return self._chunk({"content": text})
 
+    def judged(self, said: Verdict) -> dict[str, Json] | None:
+        """What was held back until it was judged, in one piece; None where nothing is given."""
+        if said.calls:
+            calls = self._calls(said)["tool_calls"]
+            return self._chunk({"tool_calls": [{"index": place, **call} for place, call in enumerate(calls)]})
+        return self.piece(said.content) if said.content else None
+
     def end(self, said: Verdict) -> dict[str, Json]:
         delta = {"refusal": said.refusal} if said.refusal else {}
         return {**self._chunk(delta, said.finish), "lathe": dict(said.notes)}
+
+    def _calls(self, said: Verdict) -> dict[str, Any]:
+        """tool_calls, where there are any. Arguments are a text in this API."""
+        calls = [
+            {
+                "id": f"call_{self.id}_{place}",
+                "type": "function",
+                "function": {
+                    "name": call["name"],
+                    "arguments": json.dumps(call["arguments"], ensure_ascii=False),
+                },
+            }
+            for place, call in enumerate(said.calls)
+        ]
+        return {"tool_calls": calls} if calls else {}
 
     def usage(self, written: Written) -> dict[str, Json]:
         return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage(written)}
@@ -131,6 +161,9 @@ class Text:
 
     def piece(self, text: str) -> dict[str, Json]:
         return self._chunk(text)
+
+    def judged(self, said: Verdict) -> dict[str, Json] | None:
+        return self.piece(said.content) if said.content else None
 
     def end(self, said: Verdict) -> dict[str, Json]:
         return {**self._chunk("", said.finish), "lathe": self._notes(said)}

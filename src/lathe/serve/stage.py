@@ -134,6 +134,7 @@ def about(questions: Questions, arm: str, settings: Settings, measured_as: str) 
         "base": questions.locked.recipe.base,
         "file": settings.file if arm == "tuned" else None,
         "schemas": sorted(questions.setup.schemas) if questions.task.answers == "json" else [],
+        "tools": questions.task.takes_tools,
         "guard": settings.policy if questions.task.answers == "command" else None,
         "measured": _measured(questions, measured_as),
     }

@@ -17,6 +17,8 @@ from lathe.serve.refusal import Refusal
 
 MOST_STOPS = 4
 MOST_TURNS = 256
+MOST_TOOLS = 128
+MOST_NAME = 64
 SHOWN_FAULTS = 3
 
 
@@ -36,17 +38,77 @@ class TextPart(Asked):
     text: str
 
 
+class CalledFunction(Asked):
+    """arguments: the JSON text of an object."""
+
+    name: Annotated[str, Field(max_length=MOST_NAME)]
+    arguments: str
+
+
+class Called(Asked):
+    """A call that an assistant's turn made."""
+
+    id: Annotated[str, Field(min_length=1, max_length=256)]
+    type: Literal["function"]
+    function: CalledFunction
+
+
 class Turn(Asked):
-    """One turn of a conversation."""
+    """One turn of a conversation; a text, or calls, or both. refusal: None, as clients send back what they got."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | tuple[TextPart, ...]
+    content: str | tuple[TextPart, ...] | None = None
     name: str | None = None
+    tool_calls: Annotated[tuple[Called, ...] | None, Field(max_length=MOST_TOOLS)] = None
+    tool_call_id: str | None = None
+    refusal: None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Turn:
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("only an assistant's turn has tool_calls")
+        if self.content is None and not self.tool_calls:
+            raise ValueError("content: a turn without tool_calls has a text")
+        return self
+
+    @property
+    def text(self) -> str:
+        """What it says; empty where it only calls."""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
 
     def message(self) -> Message:
         """As the chat template takes it; `developer` is a newer name of `system`."""
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return Message(role="system" if self.role == "developer" else self.role, content=text)
+        return Message(role="system" if self.role == "developer" else self.role, content=self.text)
+
+
+class Function(Asked):
+    """A function that may be called. parameters: JSON Schema of its arguments; None = it takes none. strict: calls that do not fit
+    are withheld."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=MOST_NAME)]
+    description: str | None = None
+    parameters: dict[str, Json] | None = None
+    strict: bool | None = None
+
+
+class Tool(Asked):
+    """Tools are functions; a client runs them, never this server."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class FunctionName(Asked):
+    """A function that is among the tools."""
+
+    name: str
+
+
+class NamedTool(Asked):
+    """This one function has to be called."""
+
+    type: Literal["function"]
+    function: FunctionName
 
 
 class NamedSchema(Asked):
@@ -115,9 +177,18 @@ class ChatRequest(Common):
     messages: Annotated[tuple[Turn, ...], Field(min_length=1, max_length=MOST_TURNS)]
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     response_format: ResponseFormat | None = None
+    tools: Annotated[tuple[Tool, ...] | None, Field(min_length=1, max_length=MOST_TOOLS)] = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
     logprobs: Literal[False] | None = None
     store: Literal[False] | None = None
     lathe: Extras | None = None
+
+    @model_validator(mode="after")
+    def _tools_for_the_choice(self) -> ChatRequest:
+        if self.tools is None and (self.tool_choice not in (None, "none") or self.parallel_tool_calls is not None):
+            raise ValueError("tool_choice and parallel_tool_calls stand there only beside tools")
+        return self
 
     @property
     def limit(self) -> int | None:

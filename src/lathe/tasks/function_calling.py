@@ -78,6 +78,7 @@ class FunctionCalling(Task):
     baselines = BASELINES
     worked = WORKED
     answers = "json"
+    takes_tools = True
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row; its gold calls must fit the functions. `kind` follows from the row as in BFCL's categories."""

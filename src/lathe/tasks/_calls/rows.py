@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,13 +111,24 @@ def turns_of(row: Row, setup: TaskSetup) -> list[tuple[str, str]]:
             and len(found) == sum(role != "system" for role, _ in turns)
             and all(is_unicode(text) for _, text in found)
         ):
-            return found
+            return [(role, _in_one_list(text) if role == "assistant" else text) for role, text in found]
         raise TaskMismatch(
             "function_calling expects turns of user, assistant and tool with a text each, got others",
             hint="Take the row out, or write what was called as text.",
         )
     name = "question" if isinstance(listed, str) and "question" in row else "input"
     return [("user", FIELDS.text(row, setup, name, "what is asked, a text"))]
+
+
+def _in_one_list(text: str) -> str:
+    """What was called, as an answer is written; the data stage writes calls of OpenAI's layout one a line, with keys in order."""
+    try:
+        calls = [call_of(reading.read_exactly(line)) for line in text.split("\n")]
+    except ValueError:
+        return text
+    if None in calls:
+        return text
+    return json.dumps([{"name": one.name, "arguments": one.arguments} for one in calls if one], ensure_ascii=False)
 
 
 def document_of(turns: Sequence[tuple[str, str]]) -> str:
