@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,18 @@ def test_every_row_is_on_one_side_in_the_order_of_the_source(
         assert manifest.sides[side].sha256 == file_sha256(run.rows(side))
     assert run.load(run.manifest, Manifest) == manifest
     assert manifest.inputs == "inputs"
+
+
+def test_the_manifest_counts_the_rows_of_every_slice(tmp_path: Path, run: RunFolder, prepared: Prepared) -> None:
+    lines = [
+        json.dumps({**json.loads(line), "style": "log" if n % 4 else "mail"}).encode()
+        for n, line in enumerate(good_lines(200))
+    ]
+    manifest = prepared({"source": put(tmp_path / "rows.jsonl", lines)})
+    for side, counted in manifest.sides.items():
+        styles = Counter(example.meta["style"] for example in examples(run, side))
+        assert counted.slices["style"] == styles
+        assert styles.total() == counted.rows
 
 
 def test_all_files_of_the_stage_are_written_and_no_other(tmp_path: Path, run: RunFolder, prepared: Prepared) -> None:

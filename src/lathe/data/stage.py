@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from lathe.records.data import Suspect
 from lathe.records.teacher import TeachRecord
 from lathe.runs import RunFolder
 from lathe.storage import commit_rows, committed, sync_folder, writing
+
+MOST_VALUES = 1000
+"""Values of a slice key that the manifest counts rows of."""
 
 
 def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Manifest:
@@ -58,7 +62,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         # The old record must not vouch for files that are half new, should the process be killed from here on.
         run.manifest.unlink(missing_ok=True)
         sync_folder(folder)
-        sides = write(run, spool, judged)
+        sides = write(run, spool, judged, task.slices)
         seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
     commit_rows(run.rows("rejected"), intake.rejected)
     commit_rows(run.rows("dropped"), judged.dropped)
@@ -129,16 +133,25 @@ def teacher_findings(locked: LockedRecipe, record: TeachRecord) -> tuple[DataFin
     return (*record.findings, measured)
 
 
-def write(run: RunFolder, spool: Spool, judged: Judged) -> dict[str, SideCount]:
-    """Copies each kept example from the spool to its side's file, in the order of the source."""
+def write(run: RunFolder, spool: Spool, judged: Judged, keys: Sequence[str]) -> dict[str, SideCount]:
+    """Copies each kept example from the spool to its side's file, in the order of the source. keys: of slices, to be counted."""
     counts: dict[str, SideCount] = {}
     sides = spool.columns().sides
     for index, side in enumerate(SIDES):
         sha = hashlib.sha256()
+        slices: dict[str, Counter[str]] = {key: Counter() for key in keys}
         with committed(run.rows(side)) as out:
             for line in spool.lines((sides == index) & judged.kept):
                 sha.update(line)
                 out.write(line)
-        counts[side] = SideCount(rows=judged.rows[side], sha256=sha.hexdigest())
+                meta = json.loads(line)["meta"]
+                for key in keys:
+                    if key in meta:
+                        slices[key][meta[key]] += 1
+        counts[side] = SideCount(
+            rows=judged.rows[side],
+            sha256=sha.hexdigest(),
+            slices={key: dict(each.most_common(MOST_VALUES)) for key, each in slices.items() if each},
+        )
     assert sum(count.rows for count in counts.values()) == np.count_nonzero(judged.kept)
     return counts

@@ -15,6 +15,7 @@ from lathe.records import (
     Manifest,
     PairedDifference,
     Score,
+    SideCount,
     TrainResult,
 )
 
@@ -166,8 +167,8 @@ def of_rule(difference: PairedDifference | None, rule: EvalReport | None, higher
         yield Finding(id="rule_not_beaten", message=f"the rule {name} needs no model and may do it as well ({numbers})")
 
 
-def of_slices(tuned: EvalReport, primary: Score) -> Iterator[Finding]:
-    """Slices in which the primary metric is decidedly weaker than over all items (Holm over the slices of a key)."""
+def of_slices(tuned: EvalReport, primary: Score, trained: SideCount | None) -> Iterator[Finding]:
+    """Slices in which the primary metric is decidedly weaker than over all items, and how many training rows are like that."""
     if primary.value is None:
         return
     for key, groups in tuned.slices.items():
@@ -180,9 +181,16 @@ def of_slices(tuned: EvalReport, primary: Score) -> Iterator[Finding]:
         for value, score in sorted(weak, key=lambda pair: pair[1].value or 0.0)[:3]:
             message = (
                 f"{primary.metric} is {score.value:.2f} [{score.low:.2f}, {score.high:.2f}] where {key} is {value} "
-                f"({score.n:,} items), {primary.value:.2f} over all"
+                f"({score.n:,} items), {primary.value:.2f} over all{_alike(trained, key, value)}"
             )
             yield Finding(id="weak_slice", message=message, next_action=f"more training rows where {key} is {value}")
+
+
+def _alike(trained: SideCount | None, key: str, value: str) -> str:
+    """`; 12 of 440 training rows are like that`; empty where they were not counted."""
+    if trained is None or value not in trained.slices.get(key, {}):
+        return ""
+    return f"; {trained.slices[key][value]:,} of {trained.rows:,} training rows are like that"
 
 
 def _of(scores: Sequence[Score], metric: str) -> Score | None:

@@ -205,7 +205,7 @@ def _findings(
     yield from findings.of_answers(tuned)
     yield from findings.of_confusion(tuned)
     if score is not None:
-        yield from findings.of_slices(tuned, score)
+        yield from findings.of_slices(tuned, score, evidence.manifest.sides.get("train"))
         if base in evidence.arms and score.kind == "proportion":
             alpha = 1 - confidence
             yield from findings.worse_slices(tuned, evidence.arms[base], primary, alpha, score.higher_is_better)

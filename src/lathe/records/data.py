@@ -94,6 +94,10 @@ class SideCount(Record):
 
     rows: int
     sha256: str = Field(description="hash of the side's file: two runs with the same hash measured the same rows")
+    slices: dict[str, dict[str, int]] = Field(
+        default_factory=dict,
+        description="rows by each of the task's slice keys and its most frequent values; empty in older runs",
+    )
 
 
 class Manifest(StageRecord):

@@ -17,7 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lathe.records import Interval, ItemScore, ValidationPlan
-from lathe.report import data_section, diff, figures, form_effect, svg
+from lathe.report import data_section, diff, faults, figures, form_effect, svg
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
 
@@ -51,6 +51,7 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         reasons_picture=reasons_picture(story),
         failures=[failure(story, item, secrets) for item in chosen(story)],
         num_failed=len(story.failed()),
+        faults=_faults(story),
         masked=data_section.shown(story.masked, secrets),
         plan_rows=list(plan_rows(story)),
         machine_rows=list(machine_rows(story)),
@@ -195,6 +196,16 @@ def reasons_picture(story: Story) -> Markup:
     )
 
 
+def _faults(story: Story) -> dict[str, list[faults.Row]]:
+    """The tuned model's failures by every slice key."""
+    tuned, manifest = story.arms.get("tuned"), story.manifest
+    if tuned is None:
+        return {}
+    return faults.by_slice(
+        tuned.items, story.failed(), list(tuned.slices), manifest.sides.get("train") if manifest else None
+    )
+
+
 def chosen(story: Story) -> list[ItemScore]:
     """Up to twenty failed items: one of each reason in turn, in the order of the test file, so that no reason goes unseen."""
     by_reason: dict[str, list[ItemScore]] = {}
@@ -263,9 +274,11 @@ def plan_rows(story: Story) -> Iterator[PlanRow]:
     exact = [
         ("trainable parameters", plan.parameters.trainable, train.trainable_parameters),
         ("optimiser steps", plan.schedule.num_steps, train.num_steps),
-        ("tokens computed", plan.schedule.num_tokens, train.num_tokens),
+        ("tokens of the rows", plan.schedule.num_tokens, train.num_tokens),
         ("tokens with loss", plan.schedule.num_supervised, train.num_supervised),
     ]
+    if plan.schedule.num_computed is not None and train.num_computed is not None:
+        exact.append(("tokens computed", plan.schedule.num_computed, train.num_computed))
     if plan.validation is not None:
         exact.append(("validations", plan.validation.times, len(train.validations)))
     for name, planned, measured in exact:
