@@ -28,10 +28,10 @@ def locked_recipe(base: str = "base", **parts: Any) -> LockedRecipe:
 
 
 def token_set(lengths: list[int], truncated_rows: int = 0) -> TokenSet:
-    """Rows of these lengths whose last third is supervised."""
+    """Rows of these lengths whose last third is supervised; no two begin alike."""
     supervised = [np.arange(length) >= length - max(1, length // 3) for length in lengths]
     return TokenSet(
-        ids_T=np.zeros(sum(lengths), dtype=np.int32),
+        ids_T=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
         supervised_T=np.concatenate(supervised),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         example_ids=tuple(str(number) for number in range(len(lengths))),

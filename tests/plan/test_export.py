@@ -77,6 +77,7 @@ OTHER = {
     "examples_per_step": 8, "learning_rate": 1e-4, "warmup_share": 0.3, "schedule": "linear", "weight_decay": 0.1,
     "clip_norm": 0.5, "token_budget": 2048, "max_tokens": 300, "truncate": True, "checkpoint_every": 7, "keep_checkpoints": 5,
     "precision": "fp32", "threads": 1, "processes": 2, "recompute": True,
+    "group_by_prefix": True,
     "validate_": {"every": 5},
 }  # fmt: skip
 """Another value than the default for every key that decides training."""

@@ -24,14 +24,14 @@ def recipe(**parts: object) -> Recipe:
 
 
 def test_attention_keeps_blocks_of_queries_against_the_keys_that_they_see() -> None:
-    assert kept_weights([64]) == 64 * 64
-    assert kept_weights([100]) == 64 * 64 + 36 * 100
-    assert kept_weights([100, 64]) == kept_weights([100]) + kept_weights([64])
-    assert kept_weights([]) == 0
+    assert kept_weights(0, 64) == 64 * 64
+    assert kept_weights(0, 100) == 64 * 64 + 36 * 100
+    assert kept_weights(100, 200) == 64 * 164 + 36 * 200, "100 tokens behind 100 that they share with other rows"
+    assert kept_weights(7, 7) == 0
 
 
 def test_weights_of_blocks_that_see_many_keys_are_not_kept() -> None:
-    assert kept_weights([4096]) == kept_weights([1024]) == sum(QUERIES * seen for seen in range(64, 1025, 64))
+    assert kept_weights(0, 4096) == kept_weights(0, 1024) == sum(QUERIES * seen for seen in range(64, 1025, 64))
 
 
 @given(st.lists(st.tuples(st.integers(512, 5000), st.integers(1, 500), st.integers(0, 10**6)), min_size=1, max_size=20))
@@ -99,8 +99,10 @@ def test_the_engine_takes_the_step_that_was_planned(settings: dict, tmp_path: Pa
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_torch_counts_the_same_bytes(architecture: str, precision: str, dropout: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dropout", "shared"), [(0.0, False), (0.1, False), (0.0, True)])
+def test_torch_counts_the_same_bytes(
+    architecture: str, precision: str, dropout: float, shared: bool, tmp_path: Path
+) -> None:
     torch = pytest.importorskip("torch")
     from torch.profiler import ProfilerActivity, profile
 
@@ -119,9 +121,17 @@ def test_torch_counts_the_same_bytes(architecture: str, precision: str, dropout:
         model.load_base(base, dtype=storage, attention=step.ATTENTION), Method(rank=8, dropout=dropout), 0
     )
     fused = FusedStep(net, precision)
-    lengths = [300, 200, 150, 90]
-    rows = [Encoded(np.full(n, 7, np.int32), np.arange(n) >= n - n // 3, n - n // 3) for n in lengths]
-    pack = packs.build_pack(rows)
+    lengths = [300, 200, 150, 120 if shared else 90]
+    draw = np.random.default_rng(0)
+    begin = [7] * 100 if shared else []
+    rows = [
+        Encoded(
+            np.array([*begin, *draw.integers(9, 99, n - len(begin))], np.int32), np.arange(n) >= n - n // 3, n - n // 3
+        )
+        for n in [*lengths, *((270, 250) if shared else ())]
+    ]
+    pack = packs.build_pack(rows, shared=shared)
+    assert any(segment.front for segment in pack.segments) == shared
     scored = int(pack.targets_S.numel())
     fused.gradients([pack], scored)  # gradients and tables that stay are there from now on
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
@@ -135,7 +145,7 @@ def test_torch_counts_the_same_bytes(architecture: str, precision: str, dropout:
     ]
     peak = int(np.cumsum(changes).max())
     form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0)
-    expected = held(
-        shapes(json.loads((base / "config.json").read_text())), form, Pack(sum(lengths), scored, kept_weights(lengths))
-    )
+    weights = sum(kept_weights(one.before, one.before + one.end - one.start) for one in pack.segments)
+    model_shapes = shapes(json.loads((base / "config.json").read_text()))
+    expected = held(model_shapes, form, Pack(pack.bounds[-1], scored, weights))
     assert expected.peak == pytest.approx(peak, rel=0.05)

@@ -21,7 +21,7 @@ from lathe.plan import rates
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResult, TrainSpec, Validation
 from lathe.runs import RunFolder
-from lathe.schedule.steps import steps
+from lathe.schedule.steps import course_of
 from lathe.storage import commit_rows
 from lathe.text import tokenizer
 from lathe.text import tokens as tokens_module
@@ -98,7 +98,7 @@ def test_steps_and_tokens_are_those_of_the_training_stage(run: RunFolder, base: 
     locked = locked_recipe(str(base), train={"epochs": 2.5, "examples_per_step": 7, "token_budget": 90})
     record = made(run, locked)
     rows = tokenise(tokenizer.load(base), examples(100))
-    course = steps(rows.lengths, locked.recipe.train, locked.recipe.seed)
+    course = course_of(rows, locked.recipe.train, locked.recipe.seed, shared=True)
     taken = [(step, pack) for step in range(course.num_steps) for pack in course.packs(step)]
     assert record.schedule.num_steps == course.num_steps
     assert record.schedule.num_packs == len(taken)
@@ -129,10 +129,11 @@ def test_a_drawn_recipe_is_planned_exactly(lengths, per_step, epochs, budget, mo
     rows = token_set(lengths)
     answers = {"test": Answers(5, 10)}
     record = forecast(locked_recipe(train=train), CONFIG, rows, answers, 0, Machine(10**10, {}), "inputs")
-    course = steps(rows.lengths, TrainSpec.model_validate(train), 0)
+    course = course_of(rows, TrainSpec.model_validate(train), 0, shared=True)
     packs = [pack for step in range(course.num_steps) for pack in course.packs(step)]
     assert record.schedule.num_packs == len(packs)
     assert record.schedule.num_tokens == sum(lengths[row] for pack in packs for row in pack)
+    assert record.schedule.num_computed == record.schedule.num_tokens, "no two rows begin alike"
     assert record.schedule.checkpoint_steps[-1] == record.schedule.num_steps == course.num_steps
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lathe.plan.fit import Fitted
     from lathe.plan.foreign import Exported
-    from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Status, ValidationPlan
+    from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Schedule, Status, ValidationPlan
     from lathe.records.teacher import TeachForecast
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
@@ -110,7 +110,8 @@ def plan(screen: Screen, record: Plan) -> None:
     rows = [
         ["trainable parameters", figures.count(record.parameters.trainable), f"of {figures.count(record.parameters.total)}"],
         ["optimiser steps", figures.count(schedule.num_steps), f"{figures.count(schedule.warmup_steps)} of them warm-up"],
-        ["tokens computed", figures.count(schedule.num_tokens), f"in {figures.count(schedule.num_packs)} packs"],
+        ["tokens of the rows", figures.count(schedule.num_tokens), f"in {figures.count(schedule.num_packs)} packs"],
+        *_shared_rows(schedule),
         ["tokens with loss", figures.count(schedule.num_supervised), ""],
         ["longest row", f"{figures.count(schedule.longest_row)} tokens", f"{figures.count(schedule.truncated_rows)} rows cut"],
         ["peak memory", figures.size(peak.value), f"{figures.size(peak.low)} to {figures.size(peak.high)}, "
@@ -156,6 +157,17 @@ def teaching(screen: Screen, forecast: TeachForecast) -> None:
     for finding in forecast.findings:
         screen.line(f"  {finding.id}: {finding.message}", "yellow")
     screen.line("  Nothing was sent. lathe prepare and lathe run ask for the rows; then the rest can be planned.")
+
+
+def _shared_rows(schedule: Schedule) -> list[list[str]]:
+    """How many tokens are computed, where those are fewer than the rows have."""
+    from lathe.report import figures
+
+    if schedule.num_computed in (None, schedule.num_tokens):
+        return []
+    less = figures.percent(1 - schedule.num_computed / schedule.num_tokens)
+    why = f"{less} less: what rows of a pack begin with alike counts once"
+    return [["tokens computed", figures.count(schedule.num_computed), why]]
 
 
 def _validation_rows(asked: ValidationPlan) -> list[list[str]]:

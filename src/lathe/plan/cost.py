@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
 from lathe.records import Interval, LockedRecipe, Parameters, RateSource, Recipe, digest
+from lathe.schedule.prefixes import NOTHING_SPARED, Spared
 
 SAME_JOB = (0.8, 1.25)
 """Interval around seconds from a rate that the same kind of job reached on this machine."""
@@ -46,11 +47,15 @@ def operations(
     supervised: NDArray[np.int64],
     seen: NDArray[np.int64],
     recompute: bool = False,
+    spared: Spared = NOTHING_SPARED,
 ) -> int:
-    """Floating-point operations of a training run. lengths, supervised: tokens of each row; seen: times each row is computed."""
-    tokens = int(lengths @ seen)
+    """Floating-point operations of a training run. lengths, supervised: tokens of each row; seen: times each row is computed.
+
+    spared: what is not computed again, since rows share it (`StepPlan.spared`).
+    """
+    tokens = int(lengths @ seen) - spared.tokens
     scored = int(supervised @ seen)
-    squares = int((lengths * lengths) @ seen)
+    squares = int((lengths * lengths) @ seen) - spared.squares
     head = model.vocab * model.hidden
     again = 2 if recompute else 0
     products = (6 + again if full else 4 + again) * model.body_linear + (0 if full else (6 + again) * counted.trainable)

@@ -83,7 +83,9 @@ def with_budget(setting: Setting, plan: Plan, budget: int, planned: int) -> Sett
     """The same with another token budget, its packs taken to be full of the longest rows and supervised all over."""
     tokens = plan.pack_tokens if budget == planned and plan.pack_tokens else max(budget, plan.schedule.longest_row)
     longest = max(1, min(plan.schedule.longest_row, fused_step.KEPT_KEYS))
-    weights = fused_step.kept_weights([longest] * -(-tokens // longest))
+    weights = fused_step.kept_weights(0, longest) * -(-tokens // longest)
+    if plan.schedule.num_computed not in (None, plan.schedule.num_tokens):
+        weights = tokens * longest  # behind what rows share, every query may see as many keys
     return replace(setting, pack_tokens=tokens, pack_supervised=tokens, pack_weights=weights)
 
 

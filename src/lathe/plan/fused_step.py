@@ -12,8 +12,9 @@ R ranks of a projection's adapters, rounded up to 16. Bytes: a narrow number has
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Pack:
-    """What of a pack decides memory. weights: attention weights of one head, summed over its blocks (`kept_weights`)."""
+    """What of a pack decides memory. tokens: that are computed; weights: attention weights of one head (`kept_weights`)."""
 
     tokens: int
     scored: int
@@ -83,12 +84,11 @@ class Held:
         return self.kept + max(self.backward, self.logits)
 
 
-def kept_weights(lengths: Sequence[int] | NDArray[np.int64]) -> int:
-    """Attention weights of one head that are kept for rows of these lengths: queries times keys, block by block."""
-    first = np.concatenate([np.arange(0, length, QUERIES) for length in lengths] or [np.zeros(0, np.int64)])
-    ends = np.repeat(lengths, [-(-length // QUERIES) for length in lengths])
-    seen = np.minimum(first + QUERIES, ends)
-    return int(((seen - first) * seen)[seen <= KEPT_KEYS].sum())
+@cache
+def kept_weights(start: int, end: int) -> int:
+    """Attention weights of one head that are kept for tokens start .. end - 1 of a row: queries times keys, block by block."""
+    blocks = ((first, min(first + QUERIES, end)) for first in range(start, end, QUERIES))
+    return sum((seen - first) * seen for first, seen in blocks if seen <= KEPT_KEYS)
 
 
 def heaviest(

@@ -25,7 +25,8 @@ from lathe.plan.parameters import count
 from lathe.plan.setting import Setting, StepKind
 from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult, ValidateSpec, ValidationPlan
 from lathe.runs import RunFolder
-from lathe.schedule.steps import StepPlan, steps
+from lathe.schedule.prefixes import computed
+from lathe.schedule.steps import StepPlan, course_of
 from lathe.schedule.validating import slice_of
 from lathe.storage import read_rows
 from lathe.text import render, tokenizer
@@ -113,8 +114,11 @@ def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> 
         remember_answers(locked, written / sum(one.seconds for one in result.validations))
     if result.train_seconds <= 0 or result.stop != "done":
         return
-    model = shapes(read_config(Path(locked.base_folder)))
-    rate = _work(locked, model, TokenSet.load(run.tokens)) / result.train_seconds
+    config = read_config(Path(locked.base_folder))
+    model = shapes(config)
+    tokens = TokenSet.load(run.tokens)
+    course = _course(locked.recipe, _step_kind(config, locked.recipe), tokens)
+    rate = _work(locked, model, tokens, course) / result.train_seconds
     with contextlib.suppress(StorageError):
         rates.keep(cost.job_kind(model, cost.speed_parts(locked)), rate)
 
@@ -151,8 +155,8 @@ def forecast(
     model = shapes(config)
     full = recipe.method.kind == "full"
     counted = count(model, None if full else recipe.method.rank, recipe.method.targets)
-    course = steps(tokens.lengths, recipe.train, recipe.seed)
-    step_kind: StepKind = "reference" if fused_step.unfit(config, recipe) else "fused"
+    step_kind = _step_kind(config, recipe)
+    course = _course(recipe, step_kind, tokens)
     setting = Setting(
         pack_tokens=0,
         pack_supervised=0,
@@ -169,7 +173,7 @@ def forecast(
     )
     schedule, setting = _schedule(course, tokens, model, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
-    work = _work(locked, model, tokens)
+    work = _work(locked, model, tokens, course)
     train_seconds, source = cost.seconds(work, kind, machine.rates, machine.probed.get(setting.precision))
     longest = max((side.longest for side in answers.values()), default=0)
     # Never more than the context holds.
@@ -218,6 +222,15 @@ def _cache_tokens(recipe: Recipe, answers: Mapping[str, Answers], limit: int) ->
     return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))
 
 
+def _step_kind(config: Mapping[str, object], recipe: Recipe) -> StepKind:
+    return "reference" if fused_step.unfit(config, recipe) else "fused"
+
+
+def _course(recipe: Recipe, step_kind: StepKind, tokens: TokenSet) -> StepPlan:
+    """The course of training; of the steps only the fused one computes once what rows begin with alike."""
+    return course_of(tokens, recipe.train, recipe.seed, shared=step_kind == "fused")
+
+
 def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:
     """What the native trainer computes in on this CPU: `auto` is bf16 for the fused step where that is fast, else fp32."""
     if recipe.train.precision != "auto":
@@ -236,6 +249,7 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
         warmup_steps=course.warmup_steps,
         num_packs=len(packs),
         num_tokens=course.num_tokens,
+        num_computed=course.num_computed,
         num_supervised=course.over_run(supervised),
         truncated_rows=tokens.truncated_rows,
         longest_row=int(lengths.max(initial=0)),
@@ -243,16 +257,15 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
     )
     if not packs:
         return schedule, setting
-    begins = np.cumsum([0, *map(len, packs[:-1])])
-    rows = np.concatenate(packs)
-    kept = {length: fused_step.kept_weights([length]) for length in np.unique(lengths).tolist()}
-    weights = np.array([kept[length] for length in lengths.tolist()])
-    of_packs = [np.add.reduceat(numbers[rows], begins) for numbers in (lengths, supervised, weights)]
+    laid = [course.stretches(pack) for pack in packs]
+    weights = [sum(fused_step.kept_weights(one.start, one.end) for one in stretches) for stretches in laid]
+    scored = np.add.reduceat(supervised[np.concatenate(packs)], np.cumsum([0, *map(len, packs[:-1])]))
+    of_packs = np.array([computed(stretches) for stretches in laid]), scored, np.array(weights)
     if setting.step == "fused":
         most = fused_step.heaviest(model, fused_step.form_of(model, setting), *of_packs)
     else:
         most = fused_step.Pack(*(int(numbers.max()) for numbers in of_packs))
-    sample = course.packs(0, SAMPLE_TOKENS)[0]
+    sample = replace(course, shared=False).packs(0, SAMPLE_TOKENS)[0]
     return schedule, replace(
         setting,
         pack_tokens=most.tokens,
@@ -263,14 +276,13 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
     )
 
 
-def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet) -> int:
+def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet, course: StepPlan) -> int:
     """Floating-point operations of the run."""
     method, train = locked.recipe.method, locked.recipe.train
     full = method.kind == "full"
     counted = count(model, None if full else method.rank, method.targets)
-    course = steps(tokens.lengths, train, locked.recipe.seed)
     return cost.operations(
-        model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen, train.recompute
+        model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen, train.recompute, course.spared
     )
 
 

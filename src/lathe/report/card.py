@@ -293,7 +293,7 @@ def _training(story: Story) -> Iterator[str]:
     yield ""
     rows = [
         ["optimiser steps", cited(figures.count(train.num_steps), TRAINED, "num_steps")],
-        ["tokens computed", cited(figures.count(train.num_tokens), TRAINED, "num_tokens")],
+        ["tokens of the rows, over all epochs", cited(figures.count(train.num_tokens), TRAINED, "num_tokens")],
         ["trainable parameters", cited(figures.count(train.trainable_parameters), TRAINED, "trainable_parameters")],
         ["seconds", cited(f"{train.train_seconds:.1f}", TRAINED, "train_seconds")],
         ["peak memory", cited(figures.size(train.peak_bytes), TRAINED, "peak_bytes")],

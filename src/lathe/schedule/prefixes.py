@@ -122,3 +122,20 @@ def stretches(alike: Alike, least: int = LEAST) -> list[Stretch]:
 def computed(found: Sequence[Stretch]) -> int:
     """Tokens that are computed."""
     return sum(stretch.end - stretch.start for stretch in found)
+
+
+class Spared(NamedTuple):
+    """What is not computed again, since rows share it."""
+
+    tokens: int = 0
+    squares: int = 0
+    """Twice the pairs of such a token and a token in front of it: length squared over all rows, less what is computed."""
+
+
+NOTHING_SPARED = Spared()
+
+
+def spared(lengths: Sequence[int], found: Sequence[Stretch]) -> Spared:
+    """What these stretches spare of rows of these lengths."""
+    squares = sum(length**2 for length in lengths) - sum(stretch.end**2 - stretch.start**2 for stretch in found)
+    return Spared(sum(lengths) - computed(found), squares)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lathe.records import TrainSpec
 from lathe.schedule.order import Indices, grouped, permutation
 from lathe.schedule.packing import deal, deal_alike, pack, pack_alike
-from lathe.schedule.prefixes import Prefixes, Stretch, computed, prefixes, stretches
+from lathe.schedule.prefixes import Prefixes, Spared, Stretch, computed, prefixes, spared, stretches
 
 _cached_permutation = lru_cache(maxsize=4)(permutation)
 _cached_groups = lru_cache(maxsize=4)(grouped)
@@ -187,9 +187,16 @@ class StepPlan:
         return int(self.lengths_N @ self.times_seen)
 
     @cached_property
+    def spared(self) -> Spared:
+        """What the run need not compute again, since rows of a pack share it. Cost: packs every step once, where rows share."""
+        packs = (rows for step in range(self.num_steps if self.shared else 0) for rows in self.packs(step))
+        each = [spared(self.lengths_N[rows].tolist(), self.stretches(rows)) for rows in packs]
+        return Spared(sum(one.tokens for one in each), sum(one.squares for one in each))
+
+    @property
     def num_computed(self) -> int:
-        """Tokens computed over the run. Cost: packs every step once, where rows share anything."""
-        return sum(map(self.computed, range(self.num_steps))) if self.shared else self.num_tokens
+        """Tokens computed over the run: what rows of a pack share counts once."""
+        return self.num_tokens - self.spared.tokens
 
     def over_run(self, counts: Sequence[int] | NDArray[np.integer]) -> int:
         """Sum over the run of a count that each row has, such as its supervised tokens."""

@@ -32,6 +32,7 @@ WITHOUT: Mapping[str, str] = {
     "expect": "Lathe holds forecasts against results",
     "ship": "Lathe writes what was measured",
     "train.token_budget": "rows are padded to batches there; that bounds memory and changes no result",
+    "train.group_by_prefix": "rows come in a random order there, as with another seed",
     "train.recompute": "rows are padded to batches there; that bounds memory and changes no result",
     "train.threads": "a matter of the machine",
     "train.processes": "a matter of the machine",
