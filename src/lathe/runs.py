@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from lathe.errors import InputError, RunInUse
-from lathe.storage import commit_text, writing
+from lathe.storage import append_line, commit_text, sweep, writing
 
 if TYPE_CHECKING:
     from lathe.records import Record, StageRecord
@@ -229,8 +229,7 @@ class RunFolder:
     def journal(self, event: str, **fields: Any) -> None:
         """Appends one line: what happened, when (UTC), and numbers about it. Never read by any stage."""
         entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
-        with writing(self.journal_file), open(self.journal_file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
+        append_line(self.journal_file, json.dumps(entry, ensure_ascii=False, default=str))
 
     def beat(self, event: Mapping[str, Any]) -> None:
         """Leaves the latest progress for `lathe status`; a hint that may be lost, so it is renamed but not synced."""
@@ -260,8 +259,12 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder for this process. Raises RunInUse naming the holder. A killed holder's lock is free at once."""
+        """Holds the folder for this process, without what killed holders left half-done in it.
+
+        Raises RunInUse naming the holder. A killed holder's lock is free at once.
+        """
         with alone(self.path, self.path / ".lock"):
+            sweep(self.path)
             yield
 
 
@@ -279,14 +282,15 @@ def alone(what: Path, lock: Path) -> Iterator[None]:
                 f"{what} is in use by {holder}",
                 hint="Wait for it, or stop it; the same command then continues.",
             )
-        file.truncate(0)
-        file.write(
-            f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC).isoformat(timespec='seconds')}"
-        )
-        file.flush()
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        with writing(lock):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
+            file.flush()
         yield
     finally:
-        file.close()
+        with contextlib.suppress(OSError):  # of words that could not be written, which was said already
+            file.close()
 
 
 def _flock(file: IO[str]) -> bool:
@@ -357,7 +361,6 @@ def count_look(root: Path, test_hash: str, tuned: str) -> int:
                 if entry.get("test") == test_hash:
                     seen.append(entry.get("tuned", ""))
     if tuned not in seen:
-        with writing(path), open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}) + "\n")
+        append_line(path, json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}))
         seen.append(tuned)
     return seen.index(tuned) + 1

@@ -6,7 +6,7 @@
         append(record)
 
 A file is committed by one protocol: temporary name in the same folder, fsync, rename, fsync of the folder. A reader sees the old
-content or the new, never half.
+content or the new, never half. What a killed process left under a temporary name is taken away by `sweep`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
+import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,6 +27,8 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from lathe.errors import StorageError
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from lathe.records import FileHash, Record
 
 R = TypeVar("R", bound="Record")
@@ -115,7 +120,44 @@ def commit_folder(path: Path, fill: Callable[[Path], None]) -> None:
             sync_folder(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(aside, ignore_errors=True)
+            _settle(aside, path)
+
+
+def sweep(folder: Path) -> None:
+    """Takes away what killed processes left half-written or half-removed below `folder`. Only for who holds the folder alone.
+
+    Raises StorageError.
+    """
+    with writing(folder):
+        for path in sorted(folder.rglob(".*.tmp")):
+            _remove(path)
+        for path in sorted(folder.rglob(".*.old")):
+            if replaced := _ASIDE.fullmatch(path.name):
+                _settle(path, path.with_name(replaced["name"]))
+            else:
+                _remove(path)
+
+
+_ASIDE = re.compile(r"\.(?P<name>.+)\.\d+\.old")
+"""A folder that was about to be replaced by a new one. Other names in .old are folders that were about to be removed."""
+
+
+def _settle(aside: Path, path: Path) -> None:
+    """An old folder that was moved aside: back in place where no new one came, else gone."""
+    if aside.exists() and not path.exists():
+        os.replace(aside, path)
+        sync_folder(path.parent)
+    else:
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    """Takes a file or folder away, as far as that can be done; what stays has a name that nobody reads."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 @contextlib.contextmanager
@@ -145,6 +187,35 @@ def appending(path: Path, every_seconds: float = 1.0) -> Iterator[Callable[[Reco
     finally:
         with writing(path), file:
             os.fsync(file.fileno())
+
+
+class _Nameless(io.FileIO):
+    """See `scratch`. Here, since a buffer is written when it is full, which may be long after it was filled."""
+
+    def __init__(self, folder: Path) -> None:
+        with writing(folder), tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            super().__init__(os.dup(file.fileno()), "r+b")
+        self._folder = folder
+
+    def write(self, some: Buffer, /) -> int:
+        with writing(self._folder):
+            return super().write(some)
+
+
+def scratch(folder: Path) -> io.BufferedRandom:
+    """A file without a name on the file system of `folder`; it vanishes with the process. Its writes raise StorageError."""
+    return io.BufferedRandom(_Nameless(folder))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file that others may add to as well; what a killed writer left torn stays a line of its own.
+
+    Raises StorageError.
+    """
+    with writing(path), open(path, "a+b") as file:
+        if file.tell() and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+            file.write(b"\n")
+        file.write(line.encode() + b"\n")
 
 
 def read_rows(path: Path, kind: type[R]) -> list[R]:

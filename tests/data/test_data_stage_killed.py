@@ -44,8 +44,10 @@ def killed_at(rename: int, run: RunFolder, fixed: LockedRecipe) -> bool:
 
 
 def contents(run: RunFolder) -> dict[str, bytes]:
-    """Bytes of all files but the manifest, which holds the seconds that it took."""
-    return {name: (run.path / name).read_bytes() for name in files_of(run) if name != "data/manifest.json"}
+    """Bytes of all files but the manifest, which holds the seconds that it took, and the lock."""
+    return {
+        name: (run.path / name).read_bytes() for name in files_of(run) if name not in ("data/manifest.json", ".lock")
+    }
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -60,5 +62,6 @@ def test_a_kill_at_any_rename_is_mended_by_the_same_call(tmp_path: Path, rename:
     for inputs in ("first", "second"):
         vouched = run.done(run.manifest, Manifest, inputs)
         assert vouched is None or rename > NUM_RENAMES
-    prepare(run, second, "second", lambda _: None)
+    with run.lock():
+        prepare(run, second, "second", lambda _: None)
     assert contents(run) == contents(whole)

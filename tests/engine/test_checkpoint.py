@@ -111,15 +111,6 @@ def test_a_manifest_that_names_files_elsewhere_opens_none_of_them(tmp_path: Path
     assert checkpoint.newest(tmp_path, "job").checkpoint is None
 
 
-def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
-    saved(tmp_path, 10)
-    (tmp_path / ".step-000020.123.tmp").mkdir()
-    (tmp_path / ".step-000020.123.tmp" / checkpoint.TENSORS).write_bytes(b"half")
-    (tmp_path / ".step-000005.old").mkdir()
-    checkpoint.sweep(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-000010"]
-
-
 def test_a_restored_optimiser_takes_the_same_next_step() -> None:
     def made() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
         torch.manual_seed(0)

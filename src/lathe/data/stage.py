@@ -49,8 +49,6 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     folder = run.manifest.parent
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob(".*.tmp"):  # of a process that was killed; the run's lock keeps others out
-            left_over.unlink()
     taught = (run.taught, run.load(run.teacher_record, TeachRecord)) if run.teacher_record.is_file() else None
     against = [Path(run) for run in locked.recipe.data.against]
     with Spool(folder) as spool, contextlib.closing(EarlierRows(against)) as earlier:

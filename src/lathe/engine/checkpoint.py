@@ -9,7 +9,6 @@ Position in the data and random numbers are functions of (seed, step), so the st
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -110,13 +109,6 @@ def of_step(root: Path, step: int, job_hash: str) -> Checkpoint:
             f"{folder} holds the best weights, and {reason}",
             hint="The same command goes on from an older checkpoint and comes to the same weights.",
         ) from reason
-
-
-def sweep(folder: Path) -> None:
-    """Removes what a killed process left half-written or half-removed there. Only for the holder of the run's lock."""
-    for leftover in (*folder.glob(".*.tmp"), *folder.glob(".*.old")):
-        with contextlib.suppress(OSError):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 class _Unfit(Exception):

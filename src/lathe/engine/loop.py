@@ -9,10 +9,11 @@ same step.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -102,8 +103,6 @@ def fit(work: Fit, progress: Progress) -> Course:
     with writing(work.out):
         work.out.mkdir(parents=True, exist_ok=True)
     checkpoints = work.out / "checkpoints"
-    for folder in (work.out, checkpoints):
-        checkpoint.sweep(folder)
     parameters = trainable(work.model)
     train = work.plan.train
     optimizer = adamw(parameters.items(), train.learning_rate, train.weight_decay)
@@ -351,13 +350,20 @@ def first_and_last(lines: Sequence[Mapping[str, Any]]) -> tuple[float | None, fl
     return (losses[0], sum(tail) / len(tail)) if losses else (None, None)
 
 
-def open_metrics(path: Path, done: int) -> IO[bytes]:
-    """Opens metrics.jsonl for appending, without the lines of steps after `done`, which will be taken again."""
+@contextlib.contextmanager
+def open_metrics(path: Path, done: int) -> Iterator[IO[bytes]]:
+    """metrics.jsonl open for appending, without the lines of steps after `done`, which will be taken again. Raises StorageError."""
     kept = [line for line in read_metrics(path) if line["step"] <= done]
     with committed(path) as file:
         for line in kept:
             file.write(json.dumps(line).encode() + b"\n")
-    return open(path, "ab")
+    with writing(path):
+        file = open(path, "ab")  # noqa: SIM115 - writing() must not re-word errors of the caller's block
+    try:
+        yield file
+    finally:
+        with writing(path):  # closing writes what could not be written before
+            file.close()
 
 
 def write_metrics(file: IO[bytes], line: Mapping[str, Any]) -> None:

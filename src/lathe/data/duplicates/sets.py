@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lathe.storage import scratch
+
 Hashes = NDArray[np.uint64]
 Rows = NDArray[np.uint32]
 CHUNK = 1 << 18
@@ -33,7 +35,7 @@ class Sets:
 
     def __init__(self, folder: Path | None = None) -> None:
         """folder: whose file system holds the file; None = the system's place for temporary files."""
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the sets
+        self._file = scratch(folder or Path(tempfile.gettempdir()))
         self._ends = array("q", [0])
         self._pending: list[Hashes] = []
         self._written = 0

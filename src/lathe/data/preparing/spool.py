@@ -6,7 +6,6 @@ At a million rows of 700 bytes about 150 MB of memory; the files have no name an
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from lathe.data.duplicates.near import shingles
 from lathe.data.duplicates.sets import Sets
 from lathe.records import Example, Side
+from lathe.storage import scratch
 
 SIDES: tuple[Side, ...] = get_args(Side)
 SHOWN_IDS = 10
@@ -46,7 +46,7 @@ class Spool:
     """Takes examples one after the other and gives them back in the same order."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by the spool's own exit
+        self._file = scratch(folder)
         self._lengths = array("q")
         self._sides, self._files, self._lines = array("b"), array("i"), array("i")
         self._inputs, self._targets = array("Q"), array("Q")
