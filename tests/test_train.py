@@ -93,6 +93,19 @@ def test_a_trainer_that_cannot_work_here_is_named_before_anything_is_encoded(
     assert not run.tokens.exists()
 
 
+def test_a_trainer_of_one_process_is_not_begun_by_several(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lathe.trainers import trl
+
+    monkeypatch.setattr(trl.Trl, "ability", lambda self: Ability(True))
+    place = {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="torchrun started 2 processes, and trainer trl trains in one"):
+        training.train(new_run(tmp_path / "run"), locked(tiny_base, trainer="trl"), "inputs", quiet)
+
+
 def test_a_trainer_that_cannot_measure_its_weights_refuses_before_anything_is_encoded(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,9 @@ class Ability:
 class Trainer(ABC):
     """Turns a TrainJob into an adapter (or full weights) on disk."""
 
+    shares_steps = False
+    """Whether all processes that torchrun started take part; else it is not begun where there are several."""
+
     @abstractmethod
     def ability(self) -> Ability:
         """Whether its packages are there; imports nothing heavy."""

@@ -5,6 +5,8 @@ end(child, child.stdin, child.stdout)
 
 with beside(serve, 1) as line:                     # runs serve(its_line, 1); ended with the block
     line.send("a question")
+
+rank(os.environ)                                   # this process's place among those that torchrun started; None where it did not
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +29,24 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A process among `count` that torchrun started for one command, `count_here` of them on this machine. Numbers are from 0."""
+
+    number: int
+    count: int
+    number_here: int
+    count_here: int
+
+
+def rank(environment: Mapping[str, str]) -> Rank | None:
+    """What torchrun says of this process; None where it started no other, or nothing."""
+    if "TORCHELASTIC_RUN_ID" not in environment or int(environment["WORLD_SIZE"]) == 1:
+        return None
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    return Rank(*(int(environment[name]) for name in names))
 
 
 def start(module: str, environment: Mapping[str, str], stderr: int | None = None) -> subprocess.Popen[bytes]:

@@ -7,6 +7,7 @@ afterwards which of its own rows it finds hard, and writes train/doubts.json.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lathe import plugins
+from lathe import plugins, processes
 from lathe.contracts import Measure, Model, Progress, Trainer, Validates
 from lathe.errors import InputError, Unavailable
 from lathe.records import Example, LockedRecipe, TrainJob, TrainResult
@@ -56,6 +57,12 @@ def train(
     ability = trainer.ability()
     if not ability.ok:
         raise Unavailable(f"trainer {recipe.trainer}: {ability.detail}", hint=ability.remedy)
+    rank = processes.rank(os.environ)
+    if rank is not None and not trainer.shares_steps:
+        raise InputError(
+            f"torchrun started {rank.count} processes, and trainer {recipe.trainer} trains in one",
+            hint="Set trainer: native, or start lathe without torchrun.",
+        )
     work = _work(trainer, recipe.trainer, job(run, locked, inputs), measure)
     begun = time.monotonic()
     tokens = _encode(run, locked, progress)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TextIO
 
-from lathe import __version__
+from lathe import __version__, processes
 from lathe.cli import arguments, noise, signals
 from lathe.cli.show import Screen
 from lathe.errors import Exit, LatheError, StorageError
@@ -32,16 +32,29 @@ LIBRARY_SETTINGS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Does what the command line says and returns the exit code."""
+    """Does what the command line says and returns the exit code. Of several processes that torchrun started, the first one does."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for name, value in LIBRARY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    rank = processes.rank(os.environ)
+    if rank is None:
+        return _command(words)
+    from lathe.engine import ranks  # loads torch, which a process without others has no use for yet
+
+    if rank.number == 0:
+        return ranks.lead(rank, lambda: _command(words))
+    follower = argparse.Namespace(do=lambda *_: ranks.follow(rank), verbose="-v" in words)
+    return _carried_out(follower, [])
+
+
+def _command(words: Sequence[str]) -> int:
+    """Does it in this process."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(arguments.overview(), end="")
         return Exit.DONE
     if words[0] in ("-V", "--version", "version"):
         print(json.dumps({"version": __version__}) if "--json" in words else f"lathe {__version__}")
         return Exit.DONE
-    for name, value in LIBRARY_SETTINGS.items():
-        os.environ.setdefault(name, value)
     try:
         args = arguments.read(words)
     except SystemExit as ending:  # argparse, after the help of a verb
@@ -49,7 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LatheError as error:
         _screen(sys.stdout, sys.stderr, words).error(type(error).__name__, error.message, error.hint, error.exit_code)
         return error.exit_code
+    return _carried_out(args, words)
 
+
+def _carried_out(args: argparse.Namespace, words: Sequence[str]) -> int:
+    """Does what was read; only what it says itself comes to the screen."""
     # What libraries print must not reach a screen, nor the JSON document on stdout: the screen keeps its own copies of both.
     try:
         with noise.caught(active=not args.verbose) as caught:

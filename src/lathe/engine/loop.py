@@ -62,6 +62,8 @@ class Fit:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     measure: Callable[[int, Told], Validation] | None = None
     """Measures `model` as it is after so many steps; for `plan.validation_steps`."""
+    asked_elsewhere: Callable[[], str | None] = lambda: None
+    """The signal that another process of this training got, if any; it stops all."""
 
 
 @dataclass
@@ -119,7 +121,10 @@ def fit(work: Fit, progress: Progress) -> Course:
         checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints)
 
     early: list[tuple[int, float]] = []
-    with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as stop_asked:
+    with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as asked_here:
+
+        def stop_asked() -> str | None:
+            return asked_here() or work.asked_elsewhere()
 
         def pause() -> None:
             """What is due between two steps: a validation, a checkpoint, the end where a signal asks for it."""

@@ -1,24 +1,28 @@
-"""A step's gradient by several processes: each forms that of its own packs, and this one adds them up in a fixed order.
+"""A step's gradient by several processes: each forms that of its own packs, and the first one gets their sum.
 
-    with helpers(count=1, threads=1) as lines:                 # start loading torch at once
-        lines[0].send(build)                                   # what each helper builds for itself
-        step = StepInProcesses(take, parameters, lines)
+    with piped(count=1) as helpers:                            # start loading torch at once
+        helpers.build(build)                                   # what each helper builds for itself
+        step = StepInProcesses(take, parameters, helpers)
         loss = step(packs, supervised)                         # .grad now holds the step's gradient, as after `take`
 
-Each helper has the frozen weights of its own; before a step it gets the trained ones and after it sends their gradients back. A
-step's loss and gradient are sums over its rows, so they are the same for any number of processes, apart from rounding. Several
-processes of one thread beat one process of several threads on small models: threads wait for one another at every matrix product,
-processes once a step.
+Each helper has the frozen weights of its own; before a step it gets the trained ones and after it gives their gradients back. A
+step's loss and gradient are sums over its rows, so they are the same for any number of processes, apart from rounding. Only the
+first process has an optimiser, takes the step and writes anything.
+
+Helpers are processes beside this one, spoken to over pipes (`piped`), or the ranks that torchrun started (`lathe.engine.ranks`).
+Several processes of one thread beat one process of several threads on small models: threads wait for one another at every matrix
+product, processes once a step.
 """
 
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -34,109 +38,203 @@ Build = Callable[[], tuple[Step, Mapping[str, nn.Parameter]]]
 """Loads a model: its step, and its trained parameters in the order of the first process. Must be picklable."""
 
 
-class StepInProcesses:
-    """A Step that shares its packs with helpers. take: this process's own step. parameters: what is trained, by name."""
+@dataclass(frozen=True)
+class Share:
+    """What a process does of a step. supervised: supervised tokens of the whole step."""
 
-    def __init__(self, take: Step, parameters: Mapping[str, nn.Parameter], lines: Sequence[Connection]) -> None:
-        self._take = take
-        self._parameters = list(parameters.values())
-        self._lines = lines
-        self.helpers_peak_bytes = 0
-        """Sum of the helpers' peaks of resident memory."""
-
-    def __call__(self, packs: Iterable[Pack], supervised: int) -> float:
-        """See `step.gradients`. Raises what a helper raised."""
-        if not self._lines:
-            return self._take(packs, supervised)
-        packs = list(packs)
-        mine, *others = deal([pack.bounds[-1] for pack in packs], 1 + len(self._lines))
-        weights_P = _joined(self._parameters)
-        for line, share in zip(self._lines, others, strict=True):
-            # The same seed for all: what is dropped depends on the row, not on the process that computes it.
-            line.send((weights_P, [packs[index] for index in share], supervised, torch.initial_seed()))
-        try:
-            loss = self._take([packs[index] for index in mine], supervised)
-        finally:  # whatever happened here, every helper's answer to this step is taken, so that the next one is not mistaken for it
-            told = [_received(line) for line in self._lines]
-        for answer in told:
-            if isinstance(answer, Exception):
-                raise answer
-            loss += answer.loss
-            _add(self._parameters, answer.gradient_P)
-        peaks = sum(answer.peak_bytes for answer in told if isinstance(answer, _Answer))
-        self.helpers_peak_bytes = max(self.helpers_peak_bytes, peaks)
-        return loss
+    packs: list[Pack]
+    supervised: int
+    seed: int
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """What a helper made of a step: its share of the loss, the gradient of P trained numbers, its peak of memory so far."""
+class Answer:
+    """What a process made of its share: its part of the loss, its peak of memory so far, and the signal that it got, if any."""
 
     loss: float
-    gradient_P: NDArray[np.float32]
-    peak_bytes: int
+    peak_bytes: int = 0
+    signal: str | None = None
+
+
+class Helpers(Protocol):
+    """The other processes that share the steps of a training, always in the same order."""
+
+    @property
+    def count(self) -> int:
+        """How many there are beside this one."""
+
+    def build(self, build: Build) -> None:
+        """Has each load what it trains with."""
+
+    def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
+        """Gives each its share of a step, and the trained weights as they are."""
+
+    def answers(self, mine: Answer | Exception, parameters: Sequence[nn.Parameter]) -> list[Answer | Exception]:
+        """What each made of its share. mine: what this process made of its own.
+
+        Where all got through, `.grad` of the parameters has become the sum over all processes; otherwise it is worth nothing.
+        """
+
+
+class StepInProcesses:
+    """A Step that shares its packs with helpers. take: this process's own step. parameters: what is trained, by name."""
+
+    def __init__(self, take: Step, parameters: Mapping[str, nn.Parameter], helpers: Helpers) -> None:
+        self._take = take
+        self._parameters = list(parameters.values())
+        self._helpers = helpers
+        self.helpers_peak_bytes = [0] * helpers.count
+        """Peak memory of each helper."""
+        self._signal: str | None = None
+
+    def signal(self) -> str | None:
+        """The signal that a helper got, if any."""
+        return self._signal
+
+    def __call__(self, packs: Iterable[Pack], supervised: int) -> float:
+        """See `step.gradients`. Raises what a helper raised."""
+        if not self._helpers.count:
+            return self._take(packs, supervised)
+        packs = list(packs)
+        # The same seed for all: what is dropped depends on the row, not on the process that computes it.
+        mine, *others = (
+            Share([packs[index] for index in share], supervised, torch.initial_seed())
+            for share in deal([pack.bounds[-1] for pack in packs], 1 + self._helpers.count)
+        )
+        self._helpers.share(others, self._parameters)
+        # Whatever happens here, every helper's answer to this step is taken, so that the next one is not mistaken for it.
+        own = done(self._take, mine)
+        told = self._helpers.answers(own, self._parameters)
+        loss = 0.0
+        for answer in (own, *told):
+            if isinstance(answer, Exception):
+                raise answer
+            loss += answer.loss
+            self._signal = self._signal or answer.signal
+        peaks = [answer.peak_bytes for answer in told if isinstance(answer, Answer)]
+        self.helpers_peak_bytes = [max(pair) for pair in zip(self.helpers_peak_bytes, peaks, strict=True)]
+        return loss
+
+
+def done(take: Step, share: Share, device: torch.device | None = None, signal: str | None = None) -> Answer | Exception:
+    """Does a share of a step, or says why it could not be done; adds the gradient to `.grad`.
+
+    device: of the model, for a share that came from elsewhere. signal: what this process got.
+    """
+    torch.manual_seed(share.seed)
+    packs = share.packs if device is None else (pack.to(device) for pack in share.packs)
+    try:
+        loss = take(packs, share.supervised)
+    except Exception as error:
+        return error
+    return Answer(loss, peak_bytes(device) if device is not None else 0, signal)
+
+
+def sendable(answer: Answer | Exception, who: str) -> Answer | Exception:
+    """An answer without what belongs to this process alone; of an exception, its traceback is kept in words."""
+    if not isinstance(answer, Exception):
+        return answer
+    answer.add_note("".join([f"in {who}:\n", *traceback.format_tb(answer.__traceback__)]))
+    return answer.with_traceback(None)
+
+
+# ------------------------------------------------------------------------------------------ helpers over pipes
 
 
 @contextlib.contextmanager
-def helpers(count: int, threads: int) -> Iterator[list[Connection]]:
-    """`count` processes that wait for what to build (`line.send(build)`), ended with the block. threads: of each."""
+def piped(count: int) -> Iterator[Helpers]:
+    """`count` processes beside this one, on the CPU, ended with the block."""
     with contextlib.ExitStack() as ends:
-        yield [ends.enter_context(beside(_serve, threads)) for _ in range(count)]
+        yield _Piped([ends.enter_context(beside(_serve)) for _ in range(count)])
 
 
-def _serve(line: Connection, threads: int) -> None:
+class _Piped:
+    """Helpers spoken to over pipes. Their gradients are added in their order."""
+
+    def __init__(self, lines: Sequence[Connection]) -> None:
+        self._lines = lines
+
+    @property
+    def count(self) -> int:
+        return len(self._lines)
+
+    def build(self, build: Build) -> None:
+        for line in self._lines:
+            line.send(build)
+
+    def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
+        weights_P = joined([parameter.detach() for parameter in parameters]).numpy()
+        for line, share in zip(self._lines, shares, strict=True):
+            line.send((weights_P, share))
+
+    def answers(self, mine: Answer | Exception, parameters: Sequence[nn.Parameter]) -> list[Answer | Exception]:
+        told = []
+        for line in self._lines:
+            try:
+                answer, gradient_P = line.recv()
+            except (EOFError, ConnectionError):
+                answer, gradient_P = (
+                    LatheError("a helper process of the training ended; its message stands above"),
+                    None,
+                )
+            told.append(answer)
+            if gradient_P is not None:
+                _add(parameters, gradient_P)
+        return told
+
+
+def _serve(line: Connection) -> None:
     """A helper's life: what to build, then steps, until the line is closed."""
-    torch.set_num_threads(threads)
     build: Build = line.recv()
     try:
         take, named = build()
     except LatheError as error:
-        line.send(error)
+        line.send((error, None))
         return
     parameters = list(named.values())
     while True:
-        weights_P, packs, supervised, seed = line.recv()
-        _put(parameters, weights_P)
-        torch.manual_seed(seed)
-        try:
-            loss = take(packs, supervised)
-            gradient_P = _joined([_gradient(parameter) for parameter in parameters])
-            line.send(_Answer(loss, gradient_P, peak_bytes(torch.device("cpu"))))
-        except (RuntimeError, MemoryError) as error:
-            line.send(error)
-        for parameter in parameters:
-            parameter.grad = None
+        weights_P, share = line.recv()
+        put(parameters, torch.from_numpy(weights_P))
+        answer = done(take, share, torch.device("cpu"))
+        well = isinstance(answer, Answer)
+        gradient_P = joined([gradient(parameter) for parameter in parameters]).numpy() if well else None
+        line.send((sendable(answer, "a helper process"), gradient_P))
+        forget(parameters)
 
 
-def _received(line: Connection) -> _Answer | Exception:
-    try:
-        told: _Answer | Exception = line.recv()
-    except (EOFError, ConnectionError):
-        return LatheError("a helper process of the training ended; its message stands above")
-    return told
+# ------------------------------------------------------------------------------------------ numbers of many parameters in one
 
 
-def _gradient(parameter: nn.Parameter) -> Tensor:
+def gradient(parameter: nn.Parameter) -> Tensor:
+    """A parameter's gradient; zeros where none was formed."""
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
-def _joined(tensors: Sequence[Tensor]) -> NDArray[np.float32]:
-    """All numbers in one vector."""
-    return torch.cat([tensor.detach().float().flatten() for tensor in tensors]).numpy()
+def forget(parameters: Iterable[nn.Parameter]) -> None:
+    """Drops all gradients."""
+    for parameter in parameters:
+        parameter.grad = None
 
 
-def _parts(parameters: Sequence[nn.Parameter], joined_P: NDArray[np.float32]) -> Iterator[tuple[nn.Parameter, Tensor]]:
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """All numbers in one vector, P."""
+    return torch.cat([tensor.detach().flatten() for tensor in tensors])
+
+
+def parts(parameters: Sequence[nn.Parameter], joined_P: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
+    """Each parameter with its part of a vector that `joined` made."""
     sizes = [parameter.numel() for parameter in parameters]
-    for parameter, part in zip(parameters, torch.from_numpy(joined_P).split(sizes), strict=True):
+    for parameter, part in zip(parameters, joined_P.split(sizes), strict=True):
         yield parameter, part.view_as(parameter)
 
 
-def _put(parameters: Sequence[nn.Parameter], weights_P: NDArray[np.float32]) -> None:
+def put(parameters: Sequence[nn.Parameter], weights_P: Tensor) -> None:
+    """Overwrites the parameters."""
     with torch.no_grad():
-        for parameter, part in _parts(parameters, weights_P):
+        for parameter, part in parts(parameters, weights_P):
             parameter.copy_(part)
 
 
-def _add(parameters: Sequence[nn.Parameter], gradient_P: NDArray[np.float32]) -> None:
-    for parameter, part in _parts(parameters, gradient_P):
-        parameter.grad = part.to(parameter.dtype) if parameter.grad is None else parameter.grad.add_(part)
+def _add(parameters: Sequence[nn.Parameter], gradient_P: NDArray[Any]) -> None:
+    for parameter, part in parts(parameters, torch.from_numpy(gradient_P)):
+        parameter.grad = part if parameter.grad is None else parameter.grad.add_(part)

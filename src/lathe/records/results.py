@@ -72,7 +72,9 @@ class TrainResult(StageRecord):
     truncated_rows: int = Field(0, description="training rows that were cut at the longest length allowed")
     first_loss: float | None = Field(description="loss of the first step, nats per supervised token")
     last_loss: float | None = Field(description="mean loss of the last tenth of the steps")
-    peak_bytes: int = Field(description="peak resident memory of the process on CPU; peak allocated on GPU")
+    peak_bytes: int = Field(
+        description="peak resident memory on CPU, the sum over all processes; peak allocated on GPU, the highest of any"
+    )
     train_seconds: float = Field(description="seconds spent in steps, over all starts of the run")
     tokens_per_second: float
     forecast_seconds: float | None = Field(
@@ -93,6 +95,9 @@ class TrainResult(StageRecord):
     precision: str = "fp32"
     step_kind: str = Field(
         "reference", description="which implementation of the step ran, with the reason where it fell back"
+    )
+    processes: int = Field(
+        1, description="processes that shared each step: helpers beside this one, or the ranks of torchrun"
     )
     trainable_parameters: int = 0
     resumed: int = Field(0, description="how many times training continued from a checkpoint")

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lathe import processes
 from lathe.contracts import Ability, Measure, Progress, Told, Trainer, Validates
 from lathe.errors import InputError
-from lathe.processes import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lathe.engine.devices import Precision
     from lathe.engine.step import Step
-    from lathe.records import TrainJob, TrainResult, Validation
+    from lathe.records import TrainJob, TrainResult, TrainSpec, Validation
     from lathe.schedule.steps import StepPlan
 
 _SAMPLE_TOKENS = 512
@@ -27,6 +27,8 @@ PACKAGES = ("torch", "transformers", "peft", "safetensors")
 
 
 class Native(Trainer, Validates):
+    shares_steps = True
+
     def ability(self) -> Ability:
         return Ability.with_packages(*PACKAGES)
 
@@ -38,9 +40,9 @@ class Native(Trainer, Validates):
 
     def _train(self, job: TrainJob, measure: Measure | None, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
-        from lathe.engine import devices, loop, model, step
+        from lathe.engine import devices, loop, model, ranks, step
         from lathe.engine.fused import choice
-        from lathe.engine.step_in_processes import StepInProcesses, helpers
+        from lathe.engine.step_in_processes import StepInProcesses, piped
         from lathe.records import Method, TrainResult, TrainSpec
         from lathe.schedule import validating
         from lathe.schedule.steps import course_of
@@ -50,15 +52,14 @@ class Native(Trainer, Validates):
         method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
         out, base_folder = Path(job.out_folder), Path(job.base_folder)
         device = devices.pick_device()
-        if train.processes > 1 and device.type != "cpu":
-            raise InputError(
-                "train.processes is for CPUs, and this machine trains on a GPU", hint="Set train.processes: 1."
-            )
-        threads = max(1, (train.threads or usable_cores()) // train.processes)
+        others = ranks.others()
+        count = 1 + others if others else train.processes
+        _check_processes(train.processes, others, device.type)
         tokens = TokenSet.load(Path(job.tokens_path))
-        plan = course_of(tokens, train, job.seed, shared=False)
+        plan = course_of(tokens, train.model_copy(update={"processes": count}), job.seed, shared=False)
         devices.reset_peak(device)
-        with devices.threads(threads), helpers(train.processes - 1, threads) as lines:
+        sharing = ranks.helpers() if others else piped(count - 1)
+        with devices.threads(_threads(train)), sharing as helpers:
 
             def chosen(precision: devices.Precision) -> tuple[nn.Module, step.Step, str]:
                 net = _ready(job, precision, device)
@@ -73,14 +74,15 @@ class Native(Trainer, Validates):
             elif in_bf16 and precision != "bf16":
                 del net, take  # before the next one is loaded: the memory of one model is enough
                 net, take, kind = chosen(precision)
-            for line in lines:
-                line.send(partial(_helper, job, precision, kind))
-            shared = StepInProcesses(take, model.trainable(net), lines)
-            computed = {"precision": precision, "step": kind}
+            helpers.build(partial(_helper, job, precision, kind))
+            shared = StepInProcesses(take, model.trainable(net), helpers)
+            computed = {"precision": precision, "step": kind, "processes": count}
             measured = None if measure is None else partial(_measured, measure, net, base_folder, out)
             if kind == "fused":  # the only one that computes once what rows begin with alike
                 plan = course_of(tokens, plan.train, job.seed, shared=True)
-            work = loop.Fit(net, tokens, plan, out, job.job_hash, shared, computed, device, measured)
+            work = loop.Fit(
+                net, tokens, plan, out, job.job_hash, shared, computed, device, measured, asked_elsewhere=shared.signal
+            )
             course = loop.fit(work, progress)
             commit_folder(out / "adapter", lambda folder: model.write_result(net, base_folder, folder))
             trainable = sum(part.numel() for part in model.trainable(net).values())
@@ -98,7 +100,8 @@ class Native(Trainer, Validates):
             num_supervised=plan.over_run(tokens.supervised_lengths),
             first_loss=first_loss,
             last_loss=last_loss,
-            peak_bytes=course.peak_bytes + shared.helpers_peak_bytes,
+            # Each GPU has memory of its own; the processes on a CPU share it.
+            peak_bytes=(max if device.type == "cuda" else sum)([course.peak_bytes, *shared.helpers_peak_bytes]),
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
             forecast_seconds=course.forecast_seconds,
@@ -109,10 +112,31 @@ class Native(Trainer, Validates):
             device=str(device),
             precision=precision,
             step_kind=kind,
+            processes=count,
             trainable_parameters=trainable,
             resumed=course.resumed,
             notes=tuple(course.notes),
         )
+
+
+def _check_processes(asked: int, others: int, device: str) -> None:
+    """asked: what the recipe says; others: ranks beside this one. Raises InputError where what is asked for is not to be had."""
+    if others and asked not in (1, 1 + others):
+        raise InputError(
+            f"the recipe asks for train.processes: {asked}, and torchrun started {1 + others}",
+            hint=f"Set train.processes: 1 or {1 + others}, or let torchrun start {asked}.",
+        )
+    if asked > 1 and not others and device != "cpu":
+        raise InputError(
+            "train.processes is for CPUs, and this machine trains on a GPU",
+            hint="Set train.processes: 1; torchrun starts a process for each GPU.",
+        )
+
+
+def _threads(train: TrainSpec) -> int:
+    """CPU threads of this process, which has the machine together with those that share its steps."""
+    rank = processes.rank(os.environ)
+    return max(1, (train.threads or processes.usable_cores()) // (rank.count_here if rank else train.processes))
 
 
 def _ready(job: TrainJob, precision: Precision, device: torch.device) -> nn.Module:
@@ -149,10 +173,13 @@ def _helper(job: TrainJob, precision: Precision, kind: str) -> tuple[Step, dict[
     import torch
 
     from lathe.engine import model
+    from lathe.engine.devices import pick_device
     from lathe.engine.fused.stack import FusedStep
     from lathe.engine.step import gradients
+    from lathe.records import TrainSpec
 
-    net = _ready(job, precision, torch.device("cpu"))
+    torch.set_num_threads(_threads(TrainSpec.model_validate(job.train)))
+    net = _ready(job, precision, pick_device())
     take = FusedStep(net, precision).gradients if kind == "fused" else partial(gradients, net, precision=precision)
     return take, model.trainable(net)
 
