@@ -256,7 +256,9 @@ class Run:
             validates = self.locked.recipe.train.validate_.every is not None
             measure = evaluate.measure_of(self.folder, self.locked) if validates else None
             result = train.train(self.folder, self.locked, inputs, progress, measure, rehearse=smoke)
-            plan.remember_rate(self.folder, self.locked, result)
+            # Ten small steps say nothing of the speed of a long run, nor do more ranks of what this recipe's plan foretells.
+            if not smoke and result.processes == self.locked.recipe.train.processes:
+                plan.remember_rate(self.folder, self.locked, result)
             return result
 
         return self._stage("train", self.folder.train_result, TrainResult, progress, work)
