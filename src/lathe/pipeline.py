@@ -341,8 +341,31 @@ class Run:
             self.folder.commit(self.folder.form_effect, found)
         return found
 
-    def decide(self, progress: Progress = silent) -> Decision:
-        """Holds what was measured against the gates. Looking at a test set is counted here."""
+    def regrade(self) -> dict[str, EvalReport]:
+        """Scores the answers that are kept once more, without any model: after a newer scorer. The test rows' reports by arm.
+
+        A decision that stands is made again from them, at the same looks, and a report is written anew; what was found with the
+        answers held to their form goes, and is asked for again without a model too. Raises InputError where nothing was measured,
+        or answers are missing.
+        """
+        from lathe import decide, evaluate
+
+        answered = self.folder.answered()
+        if not answered:
+            raise InputError(f"{self.folder.path} has no answers to score", hint=f"lathe evaluate {self.folder.path}")
+        with self.folder.lock(), self._told_anew():
+            found = {}
+            for arm, side in answered:
+                inputs = self.folder.load(self.folder.eval_report(arm, side), EvalReport).inputs
+                report = evaluate.regrade(self.folder, self.locked, arm, side, inputs)
+                if side == "test":
+                    found[arm] = report
+            self.folder.form_effect.unlink(missing_ok=True)
+            if self.folder.decision.is_file():
+                decided = self.folder.load(self.folder.decision, Decision)
+                decide.decide(self.folder, self.locked, decided.inputs, decided.looks)
+        return found
+
     def general(
         self, tasks: Sequence[str], folder: Path | None = None, limit: int | None = None, progress: Progress = silent
     ) -> GeneralCheck:
@@ -370,6 +393,8 @@ class Run:
         return found
 
         from lathe import decide
+    def decide(self, progress: Progress = silent) -> Decision:
+        """Holds what was measured against the gates. Looking at a test set is counted here."""
 
         test_hash = self.folder.load(self.folder.manifest, Manifest).sides["test"].sha256
         looks = count_look(self.folder.path.parent, test_hash, self.hashes["tuned"])

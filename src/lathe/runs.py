@@ -27,7 +27,7 @@ from lathe.errors import InputError, RunInUse
 from lathe.storage import append_line, commit_text, sweep, writing
 
 if TYPE_CHECKING:
-    from lathe.records import Record, StageRecord
+    from lathe.records import Record, Side, StageRecord
 
 R = TypeVar("R", bound="Record")
 S = TypeVar("S", bound="StageRecord")
@@ -135,6 +135,17 @@ class RunFolder:
 
     def eval_report(self, arm: str, side: str = "test") -> Path:
         return self.path / "eval" / arm / ("report.json" if side == "test" else f"report.{side}.json")
+
+    def answered(self) -> list[tuple[str, Side]]:
+        """Arm and side of every report whose answers are kept."""
+        sides: tuple[Side, ...] = ("test", "validation")
+        arms = sorted(path.name for path in (self.path / "eval").glob("*/"))
+        return [
+            (arm, side)
+            for arm in arms
+            for side in sides
+            if self.eval_report(arm, side).is_file() and self.predictions(arm, side).is_file()
+        ]
 
     @property
     def form_effect(self) -> Path:

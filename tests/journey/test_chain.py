@@ -160,3 +160,21 @@ def test_bad_input_is_one_clear_message_and_nothing_half_written(case: str, tmp_
     for records in tmp_path.glob("runs/*/*/*"):
         assert not records.name.endswith(".tmp")
     assert not list(tmp_path.glob("runs/*/data/manifest.json"))
+
+
+def test_kept_answers_are_scored_again_without_a_model_and_decided_again(finished: tuple[Path, Path, dict]) -> None:
+    """As after a newer scorer: what the old one said is gone, and all else of the finished run is as it was."""
+    folder, run, _ = finished
+    paths = [*sorted(run.glob("eval/*/report*.json")), run / "decision.json"]
+    before = [json.loads(path.read_text()) | {"seconds": 0} for path in paths]
+    for path in paths[:-1]:
+        report = json.loads(path.read_text())
+        path.write_text(json.dumps(report | {"scorer": "json_extraction@0", "scores": [], "items": []}))
+    done = lathe("evaluate", str(run), "--regrade", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["arms"]) == {"base-zero", "base-few", "rule", "tuned"}
+    assert [json.loads(path.read_text()) | {"seconds": 0} for path in paths] == before
+    assert lathe("verify", str(run), folder=folder).returncode == 0
+    assert (
+        "--regrade asks nothing" in lathe("evaluate", str(run), "--regrade", "--probe", "labels", folder=folder).stderr
+    )

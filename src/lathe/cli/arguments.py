@@ -165,6 +165,7 @@ VERBS: tuple[Verb, ...] = (
           arg("--probe", choices=("execute", "labels", "adversarial", "judge", "constrained", "general"), default=None,
               help="of a measured run: run its commands in a sandbox, score every label, ask for harm, let the model behind "
               "--endpoint compare answers, hold answers to their form while they are written, or ask what it was not tuned for"),
+          arg("--regrade", action="store_true", help="score the answers of a measured run once more, without any model"),
           arg("--prompts", metavar="FILE", type=Path, default=None,
               help="with --probe adversarial: requests of your own, JSON lines"),
           arg("--verdicts", metavar="FILE", type=Path, default=None,

@@ -22,6 +22,8 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
             "--endpoint and --model go together",
             hint="--endpoint http://localhost:8000/v1 --model NAME, as the endpoint lists it",
         )
+    if args.regrade:
+        return _regrade(args, screen)
     if args.probe not in (None, "judge") and args.endpoint is not None:
         raise InputError(
             f"--probe {args.probe} asks no endpoint",
@@ -34,6 +36,28 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
     if args.probe is not None:
         return _probe(args, screen)
     return verbs.stage(args, screen) if args.endpoint is None else _endpoint(args, screen)
+
+
+def _regrade(args: argparse.Namespace, screen: Screen) -> Exit:
+    """All arms by the scorer of today, and the decision where there is one."""
+    from lathe.cli import tables
+    from lathe.decide import primary
+    from lathe.records import Decision
+
+    if args.probe is not None or args.endpoint is not None:
+        raise InputError("--regrade asks nothing", hint="Leave --probe and --endpoint out.")
+    run = verbs.start(args, screen, weights=False)
+    found = run.regrade()
+    decided = run.folder.decision.is_file()
+    decision = run.folder.load(run.folder.decision, Decision) if decided else None
+    if screen.as_json:
+        arms = {arm: report.dump() for arm, report in found.items()}
+        screen.document({"run": str(run.folder.path), "arms": arms, "decision": decision and decision.dump()})
+        return Exit.DONE
+    tables.arms(screen, found, primary(run.locked))
+    if decision is not None:
+        tables.verdict(screen, decision)
+    return Exit.DONE
 
 
 def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
