@@ -1,7 +1,7 @@
 """The plan's peak memory against what the native engine reached, each training in a process of its own.
 
-    python bench/plan_accuracy.py                              # SmolLM2-135M's shape, three budgets, bf16 and fp32: 10 minutes
-    python bench/plan_accuracy.py --shape nano --random 20     # small shapes
+    python bench/plan_accuracy.py                              # SmolLM2-135M's shape: three budgets, two formats, with and without checkpointing
+    python bench/plan_accuracy.py --shape none --random 60     # small shapes
 
 Weights are random and rows are drawn, for neither changes memory; the steps, packs and the plan are the real ones. The last
 lines say the median and the largest error, and how often "fits" would have been wrong: a peak above the plan's upper end.
@@ -10,6 +10,7 @@ lines say the median and the largest error, and how often "fits" would have been
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -74,13 +75,13 @@ def settings_of(budget: int, precision: str, threads: int) -> dict[str, Any]:
 
 
 def cases(shape: str, budgets: list[int], threads: int) -> Iterator[Case]:
-    """The shape at each budget in both formats."""
+    """The shape at each budget in both formats, with and without gradient checkpointing."""
     method = {"kind": "lora", "rank": 16, "alpha": 32}
-    for budget in budgets:
-        for precision in ("bf16", "fp32"):
-            rows = drawn_rows(np.random.default_rng(0), 2 * EXAMPLES_PER_STEP * STEPS, 500)
-            train = settings_of(budget, precision, threads)
-            yield Case(f"{shape} {budget:,} {precision}", config_of(SHAPES[shape]), method, train, rows)
+    for budget, precision, recompute in itertools.product(budgets, ("bf16", "fp32"), (False, True)):
+        rows = drawn_rows(np.random.default_rng(0), 2 * EXAMPLES_PER_STEP * STEPS, 500)
+        train = settings_of(budget, precision, threads) | {"recompute": recompute}
+        name = f"{shape} {budget:,} {precision}{' again' if recompute else ''}"
+        yield Case(name, config_of(SHAPES[shape]), method, train, rows)
 
 
 def random_cases(count: int, threads: int) -> Iterator[Case]:
@@ -104,9 +105,13 @@ def random_cases(count: int, threads: int) -> Iterator[Case]:
             method = {"kind": "full"}
         budget = int(draw.choice([512, 1024, 2048]))
         train = settings_of(budget, str(draw.choice(["auto", "fp32", "bf16"])), threads)
+        train["recompute"] = bool(draw.uniform() < 0.25)
         rows = drawn_rows(draw, 2 * EXAMPLES_PER_STEP * STEPS, int(draw.choice([200, 500, 1000])))
         size = f"{shape['num_hidden_layers']} x {shape['hidden_size']}"
-        yield Case(f"{number} {config['model_type']} {size} {budget} {method['kind']}", config, method, train, rows)
+        again = " again" if train["recompute"] else ""
+        yield Case(
+            f"{number} {config['model_type']} {size} {budget} {method['kind']}{again}", config, method, train, rows
+        )
 
 
 # ------------------------------------------------------------------------------------------ plan and measurement

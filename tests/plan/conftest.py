@@ -19,11 +19,11 @@ def plan_of() -> Callable[..., Plan]:
         test_rows: int = 400,
         longest: int = 20,
         free_bytes: int = 8 * 10**9,
-        rates: dict[str, float] | None = None,
+        rates: dict[str, tuple[float, ...]] | None = None,
         truncated_rows: int = 0,
         config: dict[str, Any] = CONFIG,
         validation_rows: int = 100,
-        answer_rates: dict[str, float] | None = None,
+        answer_rates: dict[str, tuple[float, ...]] | None = None,
         **parts: Any,
     ) -> Plan:
         rows = token_set([50] * 320 if lengths is None else lengths, truncated_rows)

@@ -13,15 +13,17 @@ from plan_parts import CONFIG, locked_recipe
 from lathe.plan import cost, rates
 from lathe.plan.architecture import shapes
 from lathe.plan.parameters import count
-from lathe.records import Plan
+from lathe.records import MachineProbe, Plan, StepRate
+from lathe.schedule.prefixes import Alike, Spared, spared, stretches
 
 PlanOf = Callable[..., Plan]
 MODEL = shapes(CONFIG)
 
 
-def operations(full: bool, lengths: list[int], supervised: list[int], seen: list[int]) -> int:
+def operations(full: bool, lengths: list[int], supervised: list[int], seen: list[int], fused: bool = False) -> int:
     counted = count(MODEL, None if full else 4)
-    return cost.operations(MODEL, counted, full, np.array(lengths), np.array(supervised), np.array(seen))
+    rows = (np.array(numbers) for numbers in (lengths, supervised, seen))
+    return cost.operations(MODEL, counted, full, *rows, fused=fused)
 
 
 def test_operations_of_one_token_are_products_attention_and_head() -> None:
@@ -38,6 +40,28 @@ def test_operations_add_over_rows_and_attention_grows_with_the_square() -> None:
     assert operations(False, [20], [0], [1]) > 2 * operations(False, [10], [0], [1])
 
 
+def test_the_fused_step_spares_what_the_last_layer_would_compute_for_nobody_and_the_gradient_of_the_embedding() -> None:
+    queries_and_keys = 64 * 64 + 2 * 64 * 32
+    assert operations(False, [1], [1], [1]) - operations(False, [1], [1], [1], fused=True) == 2 * queries_and_keys
+    rest = 2 * 64 * 64 + 3 * 64 * 160
+    adapter = 4 * (2 * 128 + 3 * (64 + 160))
+    spared = operations(False, [9], [8], [1]) - operations(False, [9], [8], [1], fused=True)
+    assert spared == 9 * 2 * queries_and_keys + 4 * rest + 6 * adapter + 7 * 64
+
+
+def test_a_stretch_that_two_rows_share_is_counted_once() -> None:
+    """Two rows of 10 and 14 tokens that begin with the same 6: what 6 tokens without loss would take is spared."""
+    counted = count(MODEL, 4)
+    rows = np.array([10, 14]), np.array([3, 3]), np.array([1, 1])
+    alike = Alike([0, 1], [10, 14], [6])
+    once = spared(alike.lengths, stretches(alike, least=1))
+    assert once == Spared(6, 36)
+    for fused in (False, True):
+        both = cost.operations(MODEL, counted, False, *rows, fused=fused)
+        shared = cost.operations(MODEL, counted, False, *rows, fused=fused, spared=once)
+        assert both - shared == operations(False, [6], [0], [1], fused)
+
+
 def test_an_unmeasured_machine_gets_no_number(plan_of: PlanOf) -> None:
     made = plan_of()
     assert made.train_seconds is None
@@ -46,8 +70,8 @@ def test_an_unmeasured_machine_gets_no_number(plan_of: PlanOf) -> None:
 
 def test_the_rate_of_the_same_job_gives_a_narrow_interval_and_another_job_a_wide_one(plan_of: PlanOf) -> None:
     kind = cost.job_kind(MODEL, cost.speed_parts(locked_recipe()))
-    same = plan_of(rates={kind: 1e9, "other": 1e3}).train_seconds
-    other = plan_of(rates={"other": 1e9}).train_seconds
+    same = plan_of(rates={kind: (1e9,), "other": (1e3,)}).train_seconds
+    other = plan_of(rates={"other": (1e9,)}).train_seconds
     assert same is not None
     assert other is not None
     assert same.value == other.value
@@ -57,6 +81,35 @@ def test_the_rate_of_the_same_job_gives_a_narrow_interval_and_another_job_a_wide
 def test_another_rank_is_another_kind_of_job() -> None:
     kinds = {cost.job_kind(MODEL, cost.speed_parts(locked_recipe(method={"rank": rank}))) for rank in (8, 16)}
     assert len(kinds) == 2
+
+
+def probe(*steps: tuple[int, int, float]) -> MachineProbe:
+    """A machine of four threads; steps: width, threads, rate."""
+    found = (
+        StepRate(step="fused", precision="bf16", width=width, threads=threads, rate=rate)
+        for width, threads, rate in steps
+    )
+    return MachineProbe(device="cpu", threads=4, steps=tuple(found))
+
+
+def test_a_probed_rate_lies_between_those_of_the_nearest_widths_and_holds_beyond_them() -> None:
+    seen = probe((256, 4, 1e9), (1024, 4, 4e9))
+
+    def rate(width: int) -> float | None:
+        return cost.probed_rate(seen, "fused", "bf16", width, None, 1)
+
+    assert [rate(width) for width in (64, 256, 512, 1024, 4096)] == [
+        pytest.approx(1e9), pytest.approx(1e9), pytest.approx(2e9), pytest.approx(4e9), pytest.approx(4e9),
+    ]  # fmt: skip
+    assert cost.probed_rate(seen, "reference", "bf16", 256, None, 1) is None
+    assert cost.probed_rate(None, "fused", "bf16", 256, None, 1) is None
+
+
+def test_processes_of_one_thread_reach_what_one_thread_reached_times_their_number() -> None:
+    seen = probe((256, 4, 2e9), (256, 1, 1e9))
+    asked = [(None, 1), (4, 4), (1, 1), (2, 2), (None, 2), (2, 1)]
+    found = [cost.probed_rate(seen, "fused", "bf16", 256, threads, processes) for threads, processes in asked]
+    assert found == [pytest.approx(rate) for rate in (2e9, 4e9, 1e9, 2e9, 2e9, 1e9)]
 
 
 @pytest.fixture
@@ -70,16 +123,27 @@ def test_a_kept_rate_is_known_to_the_next_plan(state: Path) -> None:
     rates.keep("a", 1e9)
     rates.keep("b", 2e9)
     rates.keep("a", 3e9)
-    assert list(rates.known().items()) == [("b", 2e9), ("a", 3e9)]
+    assert list(rates.known().items()) == [("b", (2e9,)), ("a", (1e9, 3e9))]
     assert state.is_file()
     rates.keep("a", 800.0, "answers")
     rates.keep("b", 4e9)
-    assert rates.known("answers") == {"a": 800.0}
-    assert list(rates.known().items()) == [("a", 3e9), ("b", 4e9)]
+    assert rates.known("answers") == {"a": (800.0,)}
+    assert list(rates.known().items()) == [("a", (1e9, 3e9)), ("b", (2e9, 4e9))]
+
+
+def test_one_run_on_a_busy_machine_does_not_decide_what_the_next_plan_says(state: Path) -> None:
+    for rate in (0.5, 1.0, 1.1, 0.1, 1.0, 0.9):
+        rates.keep("a", rate)
+    assert rates.known()["a"] == (1.0, 1.1, 0.1, 1.0, 0.9)
+    found, source = cost.seconds(10, "a", rates.known())
+    assert source == "measured"
+    assert found is not None
+    assert found.value == 10
+    assert found.high == pytest.approx(100), "what was seen once may be seen again"
 
 
 def test_only_the_newest_rates_are_kept(state: Path) -> None:
-    older = {str(number): 1.0 for number in range(rates.MOST)}
+    older = {str(number): [1.0] for number in range(rates.MOST)}
     state.parent.mkdir()
     state.write_text(json.dumps({"rates": older}))
     rates.keep("new", 2.0)
@@ -92,4 +156,4 @@ def test_a_damaged_file_is_as_no_file(state: Path, content: str) -> None:
     state.write_text(content)
     assert rates.known() == {}
     rates.keep("a", 1.0)
-    assert rates.known() == {"a": 1.0}
+    assert rates.known() == {"a": (1.0,)}

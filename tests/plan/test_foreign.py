@@ -161,7 +161,7 @@ def test_a_tool_that_keeps_the_best_weights_or_ends_early_becomes_validations(
         ({"load_in_4bit": True}, "four_bit_with_lora"),
         ({"fp16": True, "use_cpu": True}, "fp16_on_cpu"),
         ({"fp16": True, "bf16": True}, "two_precisions"),
-        ({"optimizer": "adamw_bnb_8bit"}, "optimiser_exact"),
+        ({"optimizer": "paged_adamw_8bit"}, "optimiser_unpaged"),
         ({"repetition_penalty": 1.1}, "repetition_penalty"),
         ({"datasets": [{"path": "a.jsonl", "type": "completion"}]}, "label_mask_ignored"),
         ({"val_set_size": 0}, "no_validation"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from test_parameters import QWEN25_7B
 from lathe.errors import InputError
 from lathe.plan import cost, machines, rates
 from lathe.plan.architecture import shapes
-from lathe.records import Plan
+from lathe.records import MachineProbe, Plan, StepRate
 
 PlanOf = Callable[..., Plan]
 CARDS = ("rtx4090-24gb", "l4-24gb", "a5000-24gb", "a100-40gb", "a100-80gb", "h100-80gb", "h200-141gb")
@@ -67,7 +66,7 @@ def test_a_large_base_fits_some_machines_and_not_others(plan_of: PlanOf) -> None
 
 def test_the_cpu_is_this_machine_and_costs_its_electricity(plan_of: PlanOf) -> None:
     kind = cost.job_kind(shapes(CONFIG), cost.speed_parts(locked_recipe()))
-    plan = plan_of(rates={kind: 1e9})
+    plan = plan_of(rates={kind: (1e9,)})
     (found,) = machines.elsewhere(locked_recipe(), CONFIG, plan, machines.read(Path("nowhere")), ["cpu"])
     assert found.seconds == plan.train_seconds
     assert found.rate_source == "measured"
@@ -99,21 +98,25 @@ def test_a_probe_is_remembered_and_makes_an_estimate(
     plan_of: PlanOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert rates.probed() == {}
+    assert rates.probed() is None
+    seen = StepRate(step="fused", precision="fp32", width=256, threads=2, rate=1e11)
     rates.probe_file().parent.mkdir(parents=True)
-    rates.probe_file().write_text(json.dumps({"device": "cpu", "fp32": 1e11, "bf16": 2e11}))
-    assert rates.probed() == {"fp32": 1e11, "bf16": 2e11}
-    rates.probe_file().write_text('{"fp32": "fast"}')
-    assert rates.probed() == {}
-    found, source = cost.seconds(6 * 10**11, "kind", {"other": 1.0}, probed=1e11)
+    rates.probe_file().write_text(MachineProbe(device="cpu", threads=2, steps=(seen,)).to_json())
+    assert rates.probed() == MachineProbe(device="cpu", threads=2, steps=(seen,))
+    rates.probe_file().write_text('{"fp32": 1e11, "bf16": 2e11}')
+    assert rates.probed() is None, "what an older Lathe measured was something else"
+    found, source = cost.seconds(10**12, "kind", {"other": (1.0,)}, probed=1e11)
     assert source == "probed"
     assert found is not None
     assert found.low < found.value == 10 < found.high
-    assert cost.seconds(10, "kind", {"kind": 1.0}, probed=1e11)[1] == "measured"
+    assert cost.seconds(10, "kind", {"kind": (1.0,)}, probed=1e11)[1] == "measured"
 
 
-def test_products_have_a_rate() -> None:
+def test_steps_of_each_kind_are_timed_at_a_width() -> None:
     torch = pytest.importorskip("torch")
-    from lathe.engine.product_rates import rate
+    from lathe.engine import step_rates
 
-    assert rate(torch.float32, "cpu", seconds=0.01) > 1e8
+    step_rates.step.register_attention()
+    found = list(step_rates.timed(64, torch.device("cpu"), seconds=0.0))
+    assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
+    assert all(one["seconds"] > 0 and one["config"]["hidden_size"] == 64 for one in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M, llama
 
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import Setting, evaluation, largest, padded, peak, training, weight_bytes
-from lathe.plan.parameters import count
+from lathe.plan.parameters import count, matrices
 from lathe.records import Interval, Plan
 
 NANO = llama(256, 6, 4, 2, 768, 4096, True, head_dim=64)
@@ -43,6 +44,21 @@ def test_weights_adapter_gradients_and_optimiser_are_counted_exactly() -> None:
     assert found["weights"] == 134_515_008 * 4
     assert found["adapter"] == found["gradients"] == 4_884_480 * 4
     assert found["optimiser"] == 4_884_480 * 8
+
+
+def test_moments_in_eight_bits_have_a_scale_for_each_block_and_small_matrices_keep_32() -> None:
+    model = shapes(SMOLLM2_135M)
+    eight = replace(SETTING, optimiser="adamw8bit")
+    for setting in (eight, replace(eight, full=True), replace(eight, rank=2, targets=["q_proj"])):
+        rank = None if setting.full else setting.rank
+        counted, sizes = count(model, rank, setting.targets), matrices(model, rank, setting.targets)
+        large = [size for size in sizes if size >= 4096]
+        blocks = sum(math.ceil(size / 256) for size in large)
+        expected = 2 * (sum(large) + 4 * blocks) + 8 * (counted.trainable - sum(large))
+        assert terms(SMOLLM2_135M, setting)["optimiser"] == expected
+        assert sum(sizes) <= counted.trainable
+    assert terms(SMOLLM2_135M, eight)["optimiser"] < 0.3 * terms(SMOLLM2_135M)["optimiser"]
+    assert terms(SMOLLM2_135M, replace(eight, rank=2, targets=["q_proj"]))["optimiser"] == 30 * 2 * 2 * 576 * 8
 
 
 def test_full_training_moves_every_weight() -> None:

@@ -186,7 +186,7 @@ def test_the_rate_of_answers_makes_the_seconds_of_the_next_plan(
         for step in (1, 2)
     ]
     stage.remember_rate(run, locked, RESULT.model_copy(update={"validations": tuple(validations), "stop": "early"}))
-    assert list(rates.known("answers").values()) == [40.0]
+    assert list(rates.known("answers").values()) == [(50.0, 40.0)]
     assert rates.known() == {}, "a training that ended early says nothing about a whole one"
 
 

@@ -145,13 +145,13 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def probe(screen: Screen) -> Exit:
-    """How fast this machine multiplies matrices, remembered for plans."""
+    """How fast this machine trains, remembered for plans."""
     from lathe.plan import rates
 
-    screen.say("  probing: some 10 s of matrix products")
+    screen.say("  probing: some 15 s of training steps")
     found = rates.probe()
     if screen.as_json:
-        screen.document(found)
+        screen.document(found.dump())
     else:
         tables.probe(screen, found)
     return Exit.DONE

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from lathe.plan.fit import Fitted
     from lathe.plan.foreign import Exported
-    from lathe.records import Decision, DoctorReport, EvalReport, MachineForecast, Plan, Schedule, Status, ValidationPlan
+    from lathe.records import (
+        Decision,
+        DoctorReport,
+        EvalReport,
+        MachineForecast,
+        MachineProbe,
+        Plan,
+        Schedule,
+        Status,
+        ValidationPlan,
+    )
     from lathe.records.teacher import TeachForecast
 
 ARM_ORDER = ("tuned", "rule", "base-few", "base-zero")
@@ -262,11 +272,17 @@ def exported(screen: Screen, path: Path, rows: Sequence[str], made: Exported) ->
         screen.line(f"  {key:20} {why}")
 
 
-def probe(screen: Screen, found: Mapping[str, Any]) -> None:
+def probe(screen: Screen, found: MachineProbe) -> None:
     """What was measured, and what was in the way."""
-    rates = " · ".join(f"{name} {found[name] / 1e9:,.0f} GFLOP/s" for name in ("fp32", "bf16"))
-    screen.line(f"  {found['device']}, {found['threads']} threads: {rates}")
-    if found["busy"] > 1:
+    widths = sorted({one.width for one in found.steps})
+    screen.line(f"  {found.device}: training steps in GFLOP/s, by hidden width")
+    kinds = dict.fromkeys((one.step, one.precision, one.threads) for one in found.steps)
+    rates = {(one.step, one.precision, one.threads, one.width): one.rate for one in found.steps}
+    rows = [
+        [" ".join(kind[:2]), str(kind[2]), *(f"{rates[*kind, width] / 1e9:,.0f}" for width in widths)] for kind in kinds
+    ]
+    screen.table(["step", "threads", *map(str, widths)], rows, right={1, *range(2, 2 + len(widths))})
+    if found.busy > 1:
         screen.line(
             "  the machine was busy with other work, so it can be faster than this; probe again when it is idle",
             "yellow",

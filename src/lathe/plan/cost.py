@@ -6,28 +6,29 @@ Floating-point operations (2 for a multiply and add), counted for what the engin
     attention   forward 2 Q L^2 a layer for a row of L tokens (causal half), forward and backward together 3.5 times that
     both        one forward more where layers are computed again
     head        4 V H for each supervised token: logits and the gradient of the hidden state; 2 V H more where it is trained
+The fused step leaves out what nobody reads: in the last layer all but keys and values of tokens without loss, and the gradient
+that the first layer would pass to the embedding.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
-from lathe.records import Interval, LockedRecipe, Parameters, RateSource, Recipe, digest
+from lathe.records import Interval, LockedRecipe, MachineProbe, Parameters, RateSource, Recipe, digest
 from lathe.schedule.prefixes import NOTHING_SPARED, Spared
 
 SAME_JOB = (0.8, 1.25)
-"""Interval around seconds from a rate that the same kind of job reached on this machine."""
+"""Interval around seconds from rates that the same kind of job reached on this machine, wider where those differ more."""
 OTHER_JOB = (0.3, 2.5)
 """The same from rates of other jobs: small models reach a smaller share of what the processor can."""
-PROBED_SHARE = 0.6
-"""Share of the probed rate of matrix products that training reaches; 0.67 was measured in bf16 with the 135 M shape on a CPU."""
-PROBED = (0.6, 2.0)
-"""Interval around seconds from the probe."""
+PROBED = (0.8, 1.25)
+"""Interval around seconds from the probe of the same kind of step."""
 CATALOGUE_SHARE = 0.25
 """Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
 CATALOGUE = (0.5, 4.0)
@@ -47,10 +48,12 @@ def operations(
     supervised: NDArray[np.int64],
     seen: NDArray[np.int64],
     recompute: bool = False,
+    fused: bool = False,
     spared: Spared = NOTHING_SPARED,
 ) -> int:
     """Floating-point operations of a training run. lengths, supervised: tokens of each row; seen: times each row is computed.
 
+    fused: whether the engine's own step runs. Of an adapter that only some layers have, the last layer's part is taken by width.
     spared: what is not computed again, since rows share it (`StepPlan.spared`).
     """
     tokens = int(lengths @ seen) - spared.tokens
@@ -60,7 +63,22 @@ def operations(
     again = 2 if recompute else 0
     products = (6 + again if full else 4 + again) * model.body_linear + (0 if full else (6 + again) * counted.trainable)
     attention = (7 + again) * model.queries * model.num_layers
-    return tokens * products + squares * attention + scored * (6 if full else 4) * head
+    whole = tokens * products + squares * attention + scored * (6 if full else 4) * head
+    unread = int(((lengths - supervised) ** 2) @ seen) - spared.squares
+    return whole - _left_out(model, counted, tokens, tokens - scored, unread) if fused else whole
+
+
+def _left_out(model: Shapes, counted: Parameters, tokens: int, unscored: int, unread: int) -> int:
+    """Operations that the fused step leaves out, adapters trained alone.
+
+    unscored: those of the tokens without loss; unread: twice the pairs of one of them and a token in front of it.
+    """
+    last = [linear for linear in model.layer if linear.name.rpartition(".")[2] not in ("k_proj", "v_proj")]
+    first = [linear for linear in model.layer if linear.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj")]
+    share = sum(one.fan_in + one.fan_out for one in last) / sum(one.fan_in + one.fan_out for one in model.layer)
+    adapters = int(6 * share * counted.trainable / model.num_layers)
+    in_last = unscored * (4 * sum(one.fan_in * one.fan_out for one in last) + adapters) + unread * 7 * model.queries
+    return in_last + tokens * 2 * sum(one.fan_in * one.fan_out for one in first)
 
 
 def job_kind(model: Shapes, recipe_parts: Mapping[str, object]) -> str:
@@ -88,26 +106,49 @@ def answer_kind(model: Shapes, recipe: Recipe) -> str:
     return digest(parts | {"schema": recipe.schema_.in_prompt})[:16]
 
 
-def answer_seconds(tokens: int, kind: str, rates: Mapping[str, float]) -> Interval | None:
-    """Seconds to write so many tokens of answers, from the rate (tokens a second) that a like model reached on this machine."""
-    return interval(tokens / rates[kind], ANSWERS) if kind in rates else None
+def answer_seconds(tokens: int, kind: str, rates: Mapping[str, Sequence[float]]) -> Interval | None:
+    """Seconds to write so many tokens of answers, from the rates (tokens a second) that a like model reached on this machine."""
+    return interval(tokens / statistics.median(rates[kind]), ANSWERS) if kind in rates else None
 
 
 def seconds(
-    work: int, kind: str, rates: Mapping[str, float], probed: float | None = None
+    work: int, kind: str, rates: Mapping[str, Sequence[float]], probed: float | None = None
 ) -> tuple[Interval | None, RateSource]:
-    """Seconds of training on this machine: from the rate of the same kind of job, else from its probed rate of matrix products,
-    else from the rates of other jobs (all in operations a second).
+    """Seconds of training on this machine: from the rates of the same kind of job, else from the probed rate of its kind of step,
+    else from the rates of other jobs (all in operations a second). Of several rates the middle one counts.
 
     None where it has none of them: a number that nothing was measured for would be a guess.
     """
     if kind in rates:
-        return interval(work / rates[kind], SAME_JOB), "measured"
+        middle = statistics.median(rates[kind])
+        ends = min(SAME_JOB[0], middle / max(rates[kind])), max(SAME_JOB[1], middle / min(rates[kind]))
+        return interval(work / middle, ends), "measured"
     if probed:
-        return interval(work / (probed * PROBED_SHARE), PROBED), "probed"
+        return interval(work / probed, PROBED), "probed"
     if rates:
-        return interval(work / statistics.median(rates.values()), OTHER_JOB), "measured"
+        return interval(work / statistics.median(map(statistics.median, rates.values())), OTHER_JOB), "measured"
     return None, "none"
+
+
+def probed_rate(
+    probe: MachineProbe | None, step: str, precision: str, width: int, threads: int | None, processes: int
+) -> float | None:
+    """Operations a second of training, from the probe: between its widths by interpolation of the logarithms, beyond them as at
+    the nearest. None where no such step was probed.
+
+    Processes that each have one thread reach what one thread reached, times their number; others share what all threads reached.
+    """
+    if probe is None:
+        return None
+    used = min(threads or probe.threads, probe.threads)
+    each = used // max(1, processes)
+    times = {1: float(processes)} if each <= 1 else {probe.threads: used / probe.threads}
+    for num_threads, factor in times.items():
+        alike = [one for one in probe.steps if (one.step, one.precision, one.threads) == (step, precision, num_threads)]
+        if alike:
+            points = np.log(sorted((one.width, one.rate) for one in alike))
+            return factor * math.exp(float(np.interp(math.log(width), points[:, 0], points[:, 1])))
+    return None
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

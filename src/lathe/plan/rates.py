@@ -1,9 +1,10 @@
 """What this machine has reached: operations a second, by kind of job, kept beside the user's other state.
 
     $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)
-    {"schema_version": 1, "rates": {"3f9c...": 2.1e10}, "answers": {"77ab...": 882.0}}      answers: tokens written a second
+    {"schema_version": 2, "rates": {"3f9c...": [2.1e10, 2.0e10]}, "answers": {"77ab...": [882.0]}}
+    answers: tokens written a second
 
-    $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: {"device": "cpu", "fp32": 1.2e11, "bf16": 9e10, ...}
+    $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: a MachineProbe
 
 A file that is missing or damaged is no error: the next run writes it anew. This is the shell of planning; nothing is decided here.
 """
@@ -14,18 +15,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+from pydantic import ValidationError
+
 from lathe.errors import Unavailable
+from lathe.plan.architecture import shapes
+from lathe.plan.cost import operations
+from lathe.plan.parameters import count
+from lathe.records import MachineProbe, StepRate
 from lathe.storage import commit_text
 
-PROBE_SECONDS = 120
+PROBE_SECONDS = 180
 Measured = Literal["rates", "answers"]
 """What is remembered: rates of training, rates of answering."""
 MOST = 200
 """Kinds of job that are remembered; the oldest make room."""
+OF_A_KIND = 5
+"""Rates of one kind that are remembered: one run on a busy machine must not decide what the next ones are told."""
 
 
 def file() -> Path:
@@ -34,11 +45,12 @@ def file() -> Path:
     return Path(state) / "lathe" / "rates.json"
 
 
-def known(what: Measured = "rates") -> dict[str, float]:
+def known(what: Measured = "rates") -> dict[str, tuple[float, ...]]:
     """Operations of training, or tokens of answers, a second, by kind of job, oldest first; empty where nothing was measured."""
     try:
         rates = json.loads(file().read_text())[what]
-        return {str(kind): float(rate) for kind, rate in rates.items() if float(rate) > 0}
+        found = {str(kind): tuple(float(rate) for rate in several) for kind, several in rates.items()}
+        return {kind: several for kind, several in found.items() if several and min(several) > 0}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -46,9 +58,9 @@ def known(what: Measured = "rates") -> dict[str, float]:
 def keep(kind: str, rate: float, what: Measured = "rates") -> None:
     """Remembers what a job of that kind just reached. Raises StorageError where the file cannot be written."""
     sections = {section: known(section) for section in get_args(Measured)}
-    sections[what].pop(kind, None)
-    sections[what] = dict([*sections[what].items(), (kind, rate)][-MOST:])
-    commit_text(file(), json.dumps({"schema_version": 1, **sections}, indent=2) + "\n")
+    several = (*sections[what].pop(kind, ()), rate)[-OF_A_KIND:]
+    sections[what] = dict([*sections[what].items(), (kind, several)][-MOST:])
+    commit_text(file(), json.dumps({"schema_version": 2, **sections}, indent=2) + "\n")
 
 
 def computes_bf16() -> bool:
@@ -69,30 +81,40 @@ def probe_file() -> Path:
     return file().with_name("probe.json")
 
 
-def probed() -> dict[str, float]:
-    """Operations a second of matrix products by number format (fp32, bf16); empty where the machine was not probed."""
+def probed() -> MachineProbe | None:
+    """What the probe of this machine found; None where it was not probed."""
     try:
-        found = json.loads(probe_file().read_text())
-        return {precision: float(found[precision]) for precision in ("fp32", "bf16") if float(found[precision]) > 0}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return MachineProbe.from_json(probe_file().read_text())
+    except (OSError, ValidationError):
+        return None
 
 
-def probe() -> dict[str, Any]:
-    """Measures this machine's matrix products in a child process, some 10 s, and remembers them.
+def probe() -> MachineProbe:
+    """Measures this machine's training steps in a child process, some 15 s, and remembers them.
 
     Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
     """
     if find_spec("torch") is None:
         hint = "pip install 'lathe-slm[train]'"
-        raise Unavailable("the probe multiplies matrices with torch, which is not installed", hint=hint)
+        raise Unavailable("the probe takes steps of training with torch, which is not installed", hint=hint)
     try:
-        command = [sys.executable, "-m", "lathe.engine.product_rates"]
+        command = [sys.executable, "-m", "lathe.engine.step_rates"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
-        found: dict[str, Any] = json.loads(done.stdout)
+        said: dict[str, Any] = json.loads(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
         raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
-    found |= {"schema_version": 1, "busy": round(busy, 2)}
-    commit_text(probe_file(), json.dumps(found, indent=2) + "\n")
+    steps = tuple(_step_rate(said, step) for step in said["steps"])
+    found = MachineProbe(device=said["device"], threads=said["threads"], busy=round(busy, 2), steps=steps)
+    commit_text(probe_file(), found.to_json())
     return found
+
+
+def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
+    """A timed step as operations a second."""
+    model = shapes(step["config"])
+    lengths, supervised = np.array(said["lengths"]), np.array(said["supervised"])
+    once, fused = np.ones_like(lengths), step["step"] == "fused"
+    work = operations(model, count(model, said["rank"]), False, lengths, supervised, once, fused=fused)
+    how = {key: step[key] for key in ("step", "precision", "threads")}
+    return StepRate(**how, width=model.hidden, rate=work / step["seconds"])

@@ -23,7 +23,17 @@ from lathe.plan import cost, findings, fused_step, memory, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting, StepKind
-from lathe.records import Example, LockedRecipe, Plan, Recipe, Schedule, TrainResult, ValidateSpec, ValidationPlan
+from lathe.records import (
+    Example,
+    LockedRecipe,
+    MachineProbe,
+    Plan,
+    Recipe,
+    Schedule,
+    TrainResult,
+    ValidateSpec,
+    ValidationPlan,
+)
 from lathe.runs import RunFolder
 from lathe.schedule.prefixes import computed
 from lathe.schedule.steps import StepPlan, course_of
@@ -48,12 +58,11 @@ class Machine:
     """What the shell saw of the machine."""
 
     free_bytes: int
-    rates: Mapping[str, float]
+    rates: Mapping[str, Sequence[float]]
     computes_bf16: bool = False
     """Whether the processor multiplies bf16 matrices in hardware."""
-    probed: Mapping[str, float] = field(default_factory=dict)
-    """Operations a second of matrix products by number format, from `lathe doctor --probe`."""
-    answer_rates: Mapping[str, float] = field(default_factory=dict)
+    probe: MachineProbe | None = None
+    answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Tokens of answers a second by kind of model."""
 
 
@@ -117,10 +126,9 @@ def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> 
     config = read_config(Path(locked.base_folder))
     model = shapes(config)
     tokens = TokenSet.load(run.tokens)
-    course = _course(locked.recipe, _step_kind(config, locked.recipe), tokens)
-    rate = _work(locked, model, tokens, course) / result.train_seconds
+    work = _work(locked, model, tokens, _course(locked.recipe, _step_kind(config, locked.recipe), tokens))
     with contextlib.suppress(StorageError):
-        rates.keep(cost.job_kind(model, cost.speed_parts(locked)), rate)
+        rates.keep(cost.job_kind(model, cost.speed_parts(locked)), work / result.train_seconds)
 
 
 def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:
@@ -166,6 +174,7 @@ def forecast(
         targets=recipe.method.targets,
         stored_bytes=stored_bytes,
         quantised=recipe.method.quantised,
+        optimiser=recipe.train.optimiser,
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         step=step_kind,
@@ -174,7 +183,9 @@ def forecast(
     schedule, setting = _schedule(course, tokens, model, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
     work = _work(locked, model, tokens, course)
-    train_seconds, source = cost.seconds(work, kind, machine.rates, machine.probed.get(setting.precision))
+    train, hidden = recipe.train, model.hidden
+    probed = cost.probed_rate(machine.probe, step_kind, setting.precision, hidden, train.threads, train.processes)
+    train_seconds, source = cost.seconds(work, kind, machine.rates, probed)
     longest = max((side.longest for side in answers.values()), default=0)
     # Never more than the context holds.
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
@@ -282,12 +293,13 @@ def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet, course: StepPla
     full = method.kind == "full"
     counted = count(model, None if full else method.rank, method.targets)
     return cost.operations(
-        model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen, train.recompute, course.spared
-    )
+        model, counted, full, tokens.lengths, tokens.supervised_lengths, course.times_seen, train.recompute,
+        fused=course.shared, spared=course.spared,
+    )  # fmt: skip
 
 
 def _validation(
-    asked: Slice, course: StepPlan, limit: int, kind: str, answer_rates: Mapping[str, float]
+    asked: Slice, course: StepPlan, limit: int, kind: str, answer_rates: Mapping[str, Sequence[float]]
 ) -> ValidationPlan:
     """Answers over all validations. limit: longest answer in tokens."""
     times = len(course.validation_steps)

@@ -27,12 +27,14 @@ from lathe.records.data import (
 from lathe.records.fidelity import Damage, Digests, Inspection, ModelCheck, Verification
 from lathe.records.plan import (
     MachineForecast,
+    MachineProbe,
     MemoryTerm,
     Parameters,
     Plan,
     PlanFinding,
     RateSource,
     Schedule,
+    StepRate,
     ValidationPlan,
 )
 from lathe.records.publish import Card, Publication

@@ -43,6 +43,26 @@ class Schedule(Record):
     checkpoint_steps: tuple[int, ...] = ()
 
 
+class StepRate(Record):
+    """What one kind of training step reached on this machine."""
+
+    step: Literal["fused", "reference"]
+    precision: Literal["fp32", "bf16"]
+    width: int = Field(description="hidden width of the model")
+    threads: int
+    rate: float = Field(gt=0, description="floating-point operations a second, counted as a plan counts them")
+
+
+class MachineProbe(Record):
+    """What `lathe doctor --probe` measured."""
+
+    schema_version: Literal[2] = 2
+    device: str
+    threads: int = Field(description="threads that the processor has for us")
+    busy: float = Field(0.0, description="processes that wanted a core, over the cores, in the minute of the probe")
+    steps: tuple[StepRate, ...]
+
+
 RateSource = Literal["measured", "probed", "catalogue", "none"]
 """From what seconds were computed: a run of this machine, its probe, a data sheet, nothing."""
 
