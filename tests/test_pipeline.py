@@ -78,6 +78,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.learning_rate": (1e-4, FROM_TRAINING),
     "train.warmup_share": (0.1, FROM_TRAINING),
     "train.schedule": ("linear", FROM_TRAINING),
+    "train.optimiser": ("adamw8bit", FROM_TRAINING | {"doctor"}),
     "train.weight_decay": (0.1, FROM_TRAINING),
     "train.clip_norm": (None, FROM_TRAINING),
     "train.token_budget": (2048, FROM_TRAINING),

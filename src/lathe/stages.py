@@ -34,7 +34,7 @@ class Stage:
 GENERATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
 
 STAGES: tuple[Stage, ...] = (
-    Stage("doctor", ("trainer", "method.kind", "ship")),
+    Stage("doctor", ("trainer", "method.kind", "train.optimiser", "ship")),
     Stage("teach", ("teacher", "data:asked", "schema", "task")),
     Stage("prepare", ("data", "schema", "task")),
     Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed"), ("prepare",)),

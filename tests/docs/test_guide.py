@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))
 VERBS = {verb.name for verb in arguments.VERBS}
-ABOUT_MORE = {"README", "troubleshooting", "coming-from", "memory", "probes"}
+ABOUT_MORE = {"README", "troubleshooting", "coming-from", "memory", "probes", "processes"}
 OTHER_PROGRAMS = {"pip", "hf", "ollama", "curl", "git"}
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -96,6 +96,8 @@ def test_commands_are_understood(block: Block) -> None:
     found = list(commands(block.text))
     assert found
     for program, *words in found:
+        if program == "torchrun":
+            program, *words = words[words.index("lathe") :]
         if program == "lathe":
             given = arguments.read(words)
             read_recipe(find_recipe("demo"), tuple(getattr(given, "sets", ())))

@@ -75,6 +75,7 @@ def test_a_recipe_comes_back_as_it_was(
 OTHER = {
     "kind": "qlora", "rank": 8, "alpha": 7.0, "dropout": 0.2, "targets": ["q_proj"], "epochs": 2.0, "max_steps": 5,
     "examples_per_step": 8, "learning_rate": 1e-4, "warmup_share": 0.3, "schedule": "linear", "weight_decay": 0.1,
+    "optimiser": "adamw8bit",
     "clip_norm": 0.5, "token_budget": 2048, "max_tokens": 300, "truncate": True, "checkpoint_every": 7, "keep_checkpoints": 5,
     "precision": "fp32", "threads": 1, "processes": 2, "recompute": True,
     "group_by_prefix": True,

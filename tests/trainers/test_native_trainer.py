@@ -14,10 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from lathe import plugins
-from lathe.engine import devices, loop, model
+from lathe.engine import devices, loop, model, optim
 from lathe.engine.fused import choice
 from lathe.engine.step import Step
-from lathe.errors import Diverged, InputError, Interrupted
+from lathe.errors import Diverged, InputError, Interrupted, Unavailable
+from lathe.plan import architecture, memory
+from lathe.plan.parameters import count
+from lathe.plan.setting import Setting
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
 from lathe.text import tokenizer
 from lathe.text.tokens import tokenise
@@ -286,6 +289,53 @@ def test_full_fine_tuning_gives_a_model_folder_of_its_own(job: TrainJob, tiny_ba
     assert before.keys() == after.keys()
     assert all(not torch.equal(before[name], after[name]) for name in before)
     assert result.trainable_parameters == sum(tensor.numel() for tensor in before.values())
+
+
+def test_moments_in_eight_bits_take_the_bytes_that_the_plan_counts_and_go_on_to_the_same_bytes(
+    job: TrainJob, tiny_base: Path
+) -> None:
+    """Of the tiny base the embedding alone is large enough for 8 bits."""
+    pytest.importorskip("bitsandbytes")
+    full = {"method": Method(kind="full").model_dump(mode="json"), "train": job.train | {"precision": "fp32"}}
+    plain = job.model_copy(update=full)
+    eight = elsewhere(plain, "eight").model_copy(update={"train": plain.train | {"optimiser": "adamw8bit"}})
+    exact, rounded = train(plain), train(eight)
+    assert rounded.last_loss == pytest.approx(exact.last_loss, rel=0.02)
+    assert adapter(eight)["model.safetensors"] != adapter(plain)["model.safetensors"]
+    kept = load_file(Path(eight.out_folder) / "checkpoints" / "step-000006" / "tensors.safetensors")
+    moments = [part for name, part in kept.items() if name.startswith("optimizer.") and not name.endswith(".step")]
+    counted = model_counts(json.loads((tiny_base / "config.json").read_text()))
+    assert sum(part.nbytes for part in moments) == counted
+    stopped = elsewhere(eight, "stopped")
+
+    def interrupt(event: Mapping[str, Any]) -> None:
+        if event["done"] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train(stopped, interrupt)
+    assert train(stopped).resumed == 1
+    assert adapter(stopped) == adapter(eight)
+    ends = (Path(one.out_folder) / "checkpoints" / "step-000006" / "tensors.safetensors" for one in (eight, stopped))
+    first, second = (path.read_bytes() for path in ends)
+    assert first == second
+
+
+def model_counts(config: Mapping[str, Any]) -> int:
+    """Bytes that the plan foresees for the moments of full training in 8 bits."""
+    shapes = architecture.shapes(config)
+    setting = Setting(160, 40, "fp32", True, 1, "all-linear", 0, optimiser="adamw8bit")
+    (moments,) = (one for one in memory.training(shapes, count(shapes, None), setting) if one.name == "optimiser")
+    return moments.num_bytes
+
+
+def test_moments_in_eight_bits_without_their_package_name_the_command_that_brings_it(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optim, "find_spec", lambda name: None)
+    with pytest.raises(Unavailable, match="adamw8bit needs bitsandbytes") as raised:
+        train(job.model_copy(update={"train": job.train | {"optimiser": "adamw8bit"}}))
+    assert raised.value.hint == "pip install 'lathe-slm[train,qlora]'"
 
 
 def test_chosen_targets_alone_get_an_adapter(job: TrainJob) -> None:

@@ -19,14 +19,14 @@ from lathe.errors import InputError
 from lathe.records import Capability, DoctorReport
 
 ALWAYS = ("disk", "tokenizers")
-NEEDS_TORCH = ("native", "lora", "qlora", "full")
+NEEDS_TORCH = ("native", "lora", "qlora", "full", "adamw8bit")
 
 
 def examine(asked: Sequence[str], inputs: str, folder: Path | None = None) -> DoctorReport:
     """Examines the machine and tries what was asked for.
 
-    asked: names of trainers, runtimes, exporters, methods (lora, qlora, full) and probes (disk, tokenizers, torch, compiler); with
-    nothing asked, all probes are shown and none is required. folder: where runs will stand; None = the working folder.
+    asked: names of trainers, runtimes, exporters, methods (lora, qlora, full), optimisers (adamw8bit) and probes (disk, torch ...).
+    With nothing asked, all probes are shown and none is required. folder: where runs will stand; None = the working folder.
     Raises InputError for a name that means nothing.
     """
     start = time.monotonic()

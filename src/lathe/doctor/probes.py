@@ -176,17 +176,19 @@ PROBES: dict[str, Callable[[Path], Capability]] = {
     "packages": packages,
     **extras.PROBES,
 }
-METHOD_NEEDS = {"lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes", "accelerate")}
-"""Packages that a method needs beside torch."""
+METHOD_NEEDS = {
+    "lora": ("peft",), "full": (), "qlora": ("peft", "bitsandbytes", "accelerate"), "adamw8bit": ("bitsandbytes",)
+}  # fmt: skip
+"""Packages that a method or an optimiser needs beside torch."""
 LEAF_KINDS: tuple[plugins.Kind, ...] = ("trainers", "runtimes", "exports")
 
 
 def method(name: str) -> Capability:
-    """Whether the packages of a training method are there."""
+    """Whether the packages of a training method or an optimiser are there."""
     missing = [package for package in ("torch", "transformers", *METHOD_NEEDS[name]) if find_spec(package) is None]
     if not missing:
         return Capability(name=name, ok=True, detail="its packages are there")
-    remedy = "pip install 'lathe-slm[train,qlora]'" if name == "qlora" else INSTALL_TRAIN
+    remedy = "pip install 'lathe-slm[train,qlora]'" if "bitsandbytes" in missing else INSTALL_TRAIN
     return Capability(name=name, ok=False, detail=f"needs {', '.join(missing)}", remedy=remedy)
 
 

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lathe.engine.disk import os_errors
+from lathe.engine.optim import TABLES, put_tables
 from lathe.errors import StorageError
 from lathe.records import Json
 from lathe.storage import commit_folder, file_sha256, writing
@@ -183,17 +184,21 @@ def _json(value: Mapping[str, Any]) -> str:
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state, flat: `optimizer.INDEX.KEY`, the index as torch's state_dict counts parameters. Not copied."""
     flat = {}
-    for index, entries in optimizer.state_dict()["state"].items():
-        for key, value in entries.items():
-            flat[f"{OPTIMIZER}{index}.{key}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+    parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    for index, parameter in enumerate(parameters):
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if key not in TABLES:
+                flat[f"{OPTIMIZER}{index}.{key}"] = value if isinstance(value, Tensor) else torch.tensor(value)
     return flat
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Puts `optimizer_tensors` back. Hyperparameters stay those of `optimizer`: they come from the recipe."""
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Tensor | int]] = {}
     for name, value in tensors.items():
         if name.startswith(OPTIMIZER):
             index, key = name.removeprefix(OPTIMIZER).split(".", 1)
-            state.setdefault(int(index), {})[key] = value
+            number = value.ndim == 0 and value.dtype == torch.int64  # as which a plain int was kept
+            state.setdefault(int(index), {})[key] = int(value) if number else value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    put_tables(optimizer)

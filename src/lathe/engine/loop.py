@@ -27,7 +27,7 @@ from lathe.contracts import Progress, Told
 from lathe.engine import checkpoint
 from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
-from lathe.engine.optim import adamw, clip_global_norm
+from lathe.engine.optim import OPTIMISERS, clip_global_norm
 from lathe.engine.packs import build_pack
 from lathe.engine.signals import stop_requested
 from lathe.engine.step import Step
@@ -107,7 +107,7 @@ def fit(work: Fit, progress: Progress) -> Course:
     checkpoints = work.out / "checkpoints"
     parameters = trainable(work.model)
     train = work.plan.train
-    optimizer = adamw(parameters.items(), train.learning_rate, train.weight_decay)
+    optimizer = OPTIMISERS[train.optimiser](parameters.items(), train.learning_rate, train.weight_decay)
     course = _resume(work, checkpoints, parameters, optimizer)
     supervised_N = work.tokens.supervised_lengths
     gauges = Gauges(work.device)

@@ -1,4 +1,4 @@
-"""What moves the weights: parameter groups, AdamW, Muon for matrices, learning-rate schedules and clipping.
+"""What moves the weights: parameter groups, AdamW in 32 and 8 bits, Muon for matrices, learning-rate schedules and clipping.
 
     factor = rise(done=10, warmup=5) * between(1.0, 0.2, share=0.5)     # 0.6; times the base learning rate
     optimisers = muon_and_adamw(named_parameters, muon_learning_rate=0.02, adamw_learning_rate=3e-3)
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
+
+from lathe.engine.quantised import INSTALL, without_hub_kernels
+from lathe.errors import Unavailable
 
 
 def rise(done: float, warmup: float) -> float:
@@ -54,6 +58,39 @@ def adamw(
 ) -> AdamW:
     """AdamW over two groups (see `parameter_groups`); one fused kernel a step where the device has it."""
     return AdamW(parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
+
+
+def adamw8bit(
+    named: Iterable[tuple[str, Parameter]],
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.95),
+) -> Optimizer:
+    """The same with both moments in 8 bits, in blocks of 256 (Dettmers et al. 2022, arXiv 2110.02861), on CPU and CUDA.
+
+    Parameters of fewer than 4,096 numbers keep moments in float32. Raises Unavailable without bitsandbytes.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise Unavailable("train.optimiser: adamw8bit needs bitsandbytes, which is not installed", hint=INSTALL)
+    with without_hub_kernels():
+        from bitsandbytes.optim import AdamW8bit
+    eight: Optimizer = AdamW8bit(parameter_groups(named, weight_decay), lr=learning_rate, betas=betas, eps=1e-8)
+    return eight
+
+
+OPTIMISERS = {"adamw": adamw, "adamw8bit": adamw8bit}
+"""Those that a recipe can name."""
+
+TABLES = {"qmap1": "dynamic", "qmap2": "udynamic"}
+"""What 8-bit moments stand for, by key of a parameter's state: constants of the optimiser, which no checkpoint holds."""
+
+
+def put_tables(optimizer: Optimizer) -> None:
+    """Gives a state that was read from a checkpoint its tables again."""
+    for parameter, state in optimizer.state.items():
+        if "state1" in state and state["state1"].dtype == torch.uint8:
+            for key, name in TABLES.items():
+                state[key] = optimizer.name2qmap[name].to(parameter.device)
 
 
 def is_hidden_matrix(name: str, parameter: Tensor) -> bool:

@@ -68,6 +68,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         targets=recipe.method.targets,
         stored_bytes=0 if on_gpu else plan.stored_bytes,
         quantised=recipe.method.quantised,
+        optimiser=recipe.train.optimiser,
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         device=device,

@@ -14,6 +14,7 @@ from typing import Literal
 
 from lathe.plan import fused_step, reference_step
 from lathe.plan.architecture import Shapes
+from lathe.plan.parameters import matrices
 from lathe.plan.setting import BYTES, Setting, Storage
 from lathe.records import Interval, MemoryTerm, Parameters
 
@@ -26,12 +27,14 @@ Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (lla
 512 to 4,096 tokens), 1.28 in bf16 and 0.42 in full training (5 M). With every block in a mapping of its own
 (MALLOC_MMAP_THRESHOLD_=65536) the term is gone and a step takes twice the time, so the engine leaves the allocator alone.
 """
-QUANTISER_BYTES = 46_000_000
+BITSANDBYTES = MemoryTerm(name="bitsandbytes", num_bytes=46_000_000, formula="bitsandbytes and accelerate, measured")
 """bitsandbytes 0.50 and accelerate, loaded beside those, without a GPU."""
 CONTEXT_BYTES = 600_000_000
 """CUDA context, kernels and workspaces of a process with torch; no GPU was at hand to measure it."""
 RESERVED_SHARE = 0.15
 """What torch's CUDA allocator reserves beyond what is used, as a share of the activations; not measured."""
+IN_8_BITS = 4096
+"""Numbers from which on bitsandbytes keeps a parameter's moments in 8 bits."""
 GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
 GONE_BETWEEN_STEPS = ("activations", "working set", "logits", "gradients")
@@ -75,7 +78,7 @@ def _quantised(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     largest = max(linear.fan_in * linear.fan_out for linear in model.layer)
     unpacked = f"the largest matrix of a layer, {largest:,} x {BYTES[setting.precision]} bytes ({setting.precision})"
     return (
-        MemoryTerm(name="bitsandbytes", num_bytes=QUANTISER_BYTES, formula="bitsandbytes and accelerate, measured"),
+        BITSANDBYTES,
         MemoryTerm(name="unpacked", num_bytes=largest * BYTES[setting.precision], formula=unpacked),
     )
 
@@ -93,15 +96,13 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
     terms = [process(setting.device), weights(model, counted, setting.storage, setting.precision)]
     if setting.quantised:
         terms += _quantised(model, setting)
+    elif setting.optimiser == "adamw8bit":
+        terms.append(BITSANDBYTES)
     if not setting.full:
         terms.append(_adapter(trained))
     terms += [
         MemoryTerm(name="gradients", num_bytes=trained * 4, formula=f"{trained:,} trained parameters x 4 bytes"),
-        MemoryTerm(
-            name="optimiser",
-            num_bytes=trained * 8,
-            formula=f"{trained:,} trained parameters x 2 AdamW moments x 4 bytes",
-        ),
+        _moments(model, trained, setting),
         *(_fused(model, setting) if setting.step == "fused" else _reference(model, setting)),
     ]
     peak = sum(term.num_bytes for term in terms)
@@ -116,6 +117,23 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but the optimiser and the trial"
         terms.append(MemoryTerm(name="helpers", num_bytes=(setting.processes - 1) * each, formula=formula))
     return (*terms, *_validation(terms, setting))
+
+
+def _moments(model: Shapes, trained: int, setting: Setting) -> MemoryTerm:
+    """The two moments of AdamW. In 8 bits each has besides a float32 scale for every block of 256 numbers of a matrix; what is no
+    matrix, or a small one, keeps 32."""
+    if setting.optimiser == "adamw":
+        formula = f"{trained:,} trained parameters x 2 AdamW moments x 4 bytes"
+        return MemoryTerm(name="optimiser", num_bytes=trained * 8, formula=formula)
+    large = [
+        size for size in matrices(model, None if setting.full else setting.rank, setting.targets) if size >= IN_8_BITS
+    ]
+    scales = 2 * sum(_up(size, 256) // 256 for size in large)
+    rest = trained - sum(large)
+    formula = (
+        f"{sum(large):,} parameters x 2 AdamW moments x 1 byte, {scales:,} scales x 4 bytes, {rest:,} others x 8 bytes"
+    )
+    return MemoryTerm(name="optimiser", num_bytes=2 * sum(large) + 4 * scales + 8 * rest, formula=formula)
 
 
 def _validation(terms: Sequence[MemoryTerm], setting: Setting) -> Iterator[MemoryTerm]:

@@ -113,6 +113,15 @@ def adapted(model: Shapes, targets: Targets) -> list[Linear]:
     return [linear for linear in everything if any(_matches(linear.name, target) for target in targets)]
 
 
+def matrices(model: Shapes, rank: int | None, targets: Targets = "all-linear") -> list[int]:
+    """Numbers in each matrix that is trained: the two of every adapted layer, or with rank None all of the model. Norms and biases
+    are left out."""
+    if rank is not None:
+        return [rank * fan for linear in adapted(model, targets) for fan in (linear.fan_in, linear.fan_out)]
+    everything = _everything(model)
+    return [linear.fan_in * linear.fan_out for linear in (everything[:-1] if model.tied else everything)]
+
+
 def without_layer(model: Shapes, targets: Targets) -> tuple[str, ...]:
     """Those targets that match no layer; peft passes over them as long as another one matches."""
     if targets == "all-linear" or list(targets) == ["all-linear"]:

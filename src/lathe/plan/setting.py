@@ -28,6 +28,8 @@ class Setting:
     """Size of the weights on disk, which are mapped while they are read."""
     quantised: bool = False
     """Whether the frozen weights are NF4."""
+    optimiser: Literal["adamw", "adamw8bit"] = "adamw"
+    """Which keeps its moments in 32 or 8 bits."""
     recompute: bool = False
     """Whether a layer keeps its input alone and is computed again in the backward pass."""
     device: Literal["cpu", "cuda"] = "cpu"

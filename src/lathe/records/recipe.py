@@ -148,6 +148,11 @@ class TrainSpec(Written):
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine", description="decay of the learning rate after warm-up"
     )
+    optimiser: Literal["adamw", "adamw8bit"] = Field(
+        "adamw",
+        description="adamw, or adamw8bit, which keeps its two moments in 8 bits (bitsandbytes): a quarter of their memory, with "
+        "rounding; parameters of fewer than 4,096 numbers keep 32 bits",
+    )
     weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="decoupled weight decay of AdamW")
     clip_norm: Positive | None = Field(1.0, description="largest global gradient norm; None = no clipping")
     token_budget: Count = Field(4096, description="most tokens computed at once (a pack); bounds memory")
@@ -251,6 +256,11 @@ class Recipe(Written):
     publish: PublishSpec = Field(default_factory=lambda: PublishSpec())
     trainer: str = Field("native", description="which trainer runs the job")
     seed: int = Field(0, description="seed of everything random in training")
+
+    @property
+    def rounds(self) -> bool:
+        """Whether bitsandbytes rounds what is trained on or what is kept of it, so that its version can change a result."""
+        return self.method.quantised or self.train.optimiser == "adamw8bit"
 
 
 class FileHash(Record):

@@ -32,8 +32,8 @@ PACKAGES = {
     "jsonschema": "jsonschema",
 }
 """Packages whose version can change a result, by the name that the record shows."""
-QUANTISED_PACKAGES = {"bitsandbytes": "bitsandbytes"}
-"""The same of a run that holds its base in 4 bits."""
+ROUNDING_PACKAGES = {"bitsandbytes": "bitsandbytes"}
+"""The same of a run that holds its base in 4 bits, or an optimiser in 8."""
 
 
 def lock(
@@ -73,7 +73,7 @@ def lock(
         unread_weight_bytes=sum(unread.values()),
         base_revision=base.revision,
         data_files=(*rows, *(hashed(path) for path in schemas)),
-        packages=packages(PACKAGES | QUANTISED_PACKAGES if recipe.method.quantised else PACKAGES),
+        packages=packages(PACKAGES | ROUNDING_PACKAGES if recipe.rounds else PACKAGES),
     )
 
 

@@ -30,7 +30,7 @@ from trl import SFTConfig, SFTTrainer
 
 from lathe.contracts import Progress
 from lathe.engine import devices, loop, model
-from lathe.engine.optim import adamw
+from lathe.engine.optim import OPTIMISERS
 from lathe.engine.signals import stop_requested
 from lathe.errors import InputError, Interrupted
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
@@ -111,7 +111,7 @@ def trainer_of(job: TrainJob, tokens: TokenSet, plan: StepPlan, precision: devic
     device = devices.pick_device()
     net = model.load_for_training(base, method, job.seed, precision, device)
     shape = batches(train, int(plan.lengths_N.max(initial=1)))
-    optimizer = adamw(model.trainable(net).items(), train.learning_rate, train.weight_decay)
+    optimizer = OPTIMISERS[train.optimiser](model.trainable(net).items(), train.learning_rate, train.weight_decay)
     last = max(0, plan.num_steps - 1)
     rates = LambdaLR(optimizer, lambda step: plan.learning_rate(min(step, last)) / train.learning_rate)
     config = SFTConfig(

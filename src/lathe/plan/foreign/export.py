@@ -24,6 +24,9 @@ MICRO_BATCHES = (8, 4, 2, 1)
 BETA = 0.95
 """Decay of AdamW's second moment in Lathe's engine; other trainers take 0.999 unless they are told."""
 
+OPTIMISERS = {"adamw": "adamw_torch", "adamw8bit": "adamw_bnb_8bit"}
+"""A recipe's optimisers by the names of transformers."""
+
 WITHOUT: Mapping[str, str] = {
     "task": "what a right answer is; the rows hold the prompts already",
     "schema": "the rows' prompts hold it already",
@@ -149,7 +152,7 @@ def _trainer(recipe: Recipe, plan: Plan) -> dict[str, Any]:
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": accumulation,
         **_length(recipe, plan, "num_train_epochs"),
-        "optim": "adamw_torch",
+        "optim": OPTIMISERS[recipe.train.optimiser],
         "lr_scheduler_type": _decay(recipe, plan),
         **_shared(recipe, plan),
         "bf16": recipe.train.precision != "fp32",
@@ -234,7 +237,7 @@ def _axolotl(recipe: Recipe, plan: Plan, train_file: str, validation_file: str |
         "micro_batch_size": micro,
         "gradient_accumulation_steps": accumulation,
         **_length(recipe, plan, "num_epochs"),
-        "optimizer": "adamw_torch",
+        "optimizer": OPTIMISERS[recipe.train.optimiser],
         "lr_scheduler": _decay(recipe, plan),
         **_shared(recipe, plan),
         "bf16": {"auto": "auto", "bf16": True, "fp32": False}[recipe.train.precision],

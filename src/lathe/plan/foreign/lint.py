@@ -169,10 +169,10 @@ def _method(told: Told) -> Iterator[PlanFinding]:
     if told.flag("fp16") and told.flag("bf16"):
         yield found("two_precisions", "fp16 and bf16 are both switched on", "choose bf16")
     optimiser = str(told.values.get("optimiser", ""))
-    if "8bit" in optimiser or "8_bit" in optimiser or "paged" in optimiser:
+    if "paged" in optimiser:
         yield found(
-            "optimiser_exact",
-            f"{told.keys['optimiser']} {optimiser}: the moments of AdamW are kept in fp32 here, not in 8 bits",
+            "optimiser_unpaged",
+            f"{told.keys['optimiser']} {optimiser}: the moments of AdamW stay on the device here and are never moved off it",
             "nothing needs to be done; adapters are small",
         )
     penalty = told.number("repetition_penalty")

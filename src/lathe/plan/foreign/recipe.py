@@ -175,6 +175,8 @@ def _train(told: Told, way: Course) -> dict[str, str]:
         warmup = math.floor(1e6 * way.warmup / way.steps) / 1e6
     said["warmup_share"] = f"{min(warmup or 0.0, 0.99):.6g}"
     said["schedule"] = SCHEDULES[str(told.values.get("schedule", "linear")).lower()]
+    if "8bit" in str(told.values.get("optimiser", "")).lower().replace("_", ""):
+        said["optimiser"] = "adamw8bit"
     said["weight_decay"] = f"{told.number('weight_decay') or 0:g}"
     clip = told.number("clip_norm")
     if clip is not None:
