@@ -174,7 +174,8 @@ class Run:
         from lathe import doctor
 
         recipe = self.locked.recipe
-        asked = (recipe.trainer, recipe.method.kind, *recipe.ship)
+        optimiser = () if recipe.train.optimiser == "adamw" else (recipe.train.optimiser,)
+        asked = (recipe.trainer, recipe.method.kind, *optimiser, *recipe.ship)
         return self._stage(
             "doctor",
             self.folder.doctor,
