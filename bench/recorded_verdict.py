@@ -2,8 +2,8 @@
 
     python bench/recorded_verdict.py FOLDER         a folder with train.jsonl, val.jsonl, test.jsonl and the two result files
 
-Both files call a rate "success" and do not say by which rule. Each is held against the project's rule of lengths, which they record:
-a file whose successes do not follow from it was scored by another. What stands against the rows is what `lathe check` says.
+Both files call a rate "success" and do not say by which rule. Each is held against the rule of lengths of the project, which they
+record: a file whose successes do not follow from it was scored by another. What stands against the rows is said by `lathe check`.
 """
 
 from __future__ import annotations
