@@ -1,6 +1,7 @@
 """The plan's peak memory against what the native engine reached, each training in a process of its own.
 
-    python bench/plan_accuracy.py                              # SmolLM2-135M's shape: three budgets, two formats, with and without checkpointing
+    python bench/plan_accuracy.py                              # SmolLM2-135M's shape at three budgets, in bf16 and fp32, with and
+                                                               # without checkpointing
     python bench/plan_accuracy.py --shape none --random 60     # small shapes
 
 Weights are random and rows are drawn, for neither changes memory; the steps, packs and the plan are the real ones. The last
@@ -18,12 +19,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lathe.plan.rates import computes_bf16
+from lathe.plan.rates import computes_bf16, probed
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.records import LockedRecipe, Plan, Recipe, TrainJob
 from lathe.text.tokens import TokenSet
@@ -129,7 +131,13 @@ def planned(case: Case, stored_bytes: int) -> Plan:
     fields = {"name": "a", "base": "b", "task": "json_extraction", "data": {"source": "lathe:edge_json"}}
     recipe = Recipe.model_validate({**fields, "method": case.method, "train": case.train})
     locked = LockedRecipe(inputs="", base_folder="", recipe=recipe)
-    machine = Machine(free_bytes=10**12, rates={}, computes_bf16=computes_bf16())
+    machine = Machine(
+        free_bytes=10**12,
+        rates={},
+        computes_bf16=computes_bf16(),
+        has_bitsandbytes=find_spec("bitsandbytes") is not None,
+        probe=probed(),
+    )
     return forecast(locked, case.config, tokens_of(case), {"test": Answers(1, 1)}, stored_bytes, machine, "")
 
 

@@ -149,6 +149,16 @@ def test_a_quantised_base_is_planned_in_nf4_and_the_rest_in_what_is_computed_in(
     assert found["unpacked"] == 3584 * 18944 * {"bf16": 2, "fp32": 4}[precision]
 
 
+def test_bitsandbytes_counts_wherever_it_is_loaded(plan_of) -> None:
+    for setting in (
+        replace(SETTING, has_bitsandbytes=True),
+        replace(SETTING, quantised=True),
+        replace(SETTING, optimiser="adamw8bit"),
+    ):
+        assert terms(QWEN25_7B, setting)["bitsandbytes"] == 46_000_000
+    assert "bitsandbytes" not in terms(QWEN25_7B, SETTING)
+
+
 def test_a_plan_fits_only_if_its_upper_end_does(plan_of) -> None:
     made: Plan = plan_of()
     tight = made.model_copy(

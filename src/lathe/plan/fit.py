@@ -69,6 +69,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         stored_bytes=0 if on_gpu else plan.stored_bytes,
         quantised=recipe.method.quantised,
         optimiser=recipe.train.optimiser,
+        has_bitsandbytes=any(term.name == memory.BITSANDBYTES.name for term in plan.memory),
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         device=device,

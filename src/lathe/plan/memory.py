@@ -73,14 +73,14 @@ def weights(model: Shapes, counted: Parameters, storage: Storage, precision: Lit
     return MemoryTerm(name="weights", num_bytes=size, formula=formula)
 
 
-def _quantised(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
-    """What a 4-bit base needs beside its weights: bitsandbytes, and the one matrix that is unpacked at a time."""
+def _few_bits(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
+    """What weights and moments of few bits need beside them: bitsandbytes, and the one matrix that is unpacked at a time."""
+    found = (BITSANDBYTES,) if setting.loads_bitsandbytes else ()
+    if not setting.quantised:
+        return found
     largest = max(linear.fan_in * linear.fan_out for linear in model.layer)
     unpacked = f"the largest matrix of a layer, {largest:,} x {BYTES[setting.precision]} bytes ({setting.precision})"
-    return (
-        BITSANDBYTES,
-        MemoryTerm(name="unpacked", num_bytes=largest * BYTES[setting.precision], formula=unpacked),
-    )
+    return (*found, MemoryTerm(name="unpacked", num_bytes=largest * BYTES[setting.precision], formula=unpacked))
 
 
 def process(device: Literal["cpu", "cuda"]) -> MemoryTerm:
@@ -94,10 +94,7 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
     """The terms of the peak; their sum is the estimate."""
     trained = counted.trainable
     terms = [process(setting.device), weights(model, counted, setting.storage, setting.precision)]
-    if setting.quantised:
-        terms += _quantised(model, setting)
-    elif setting.optimiser == "adamw8bit":
-        terms.append(BITSANDBYTES)
+    terms += _few_bits(model, setting)
     if not setting.full:
         terms.append(_adapter(trained))
     terms += [
@@ -209,7 +206,7 @@ def evaluation(model: Shapes, counted: Parameters, setting: Setting, cache_token
     return (
         process(setting.device),
         weights(model, counted, storage, setting.precision),
-        *(_quantised(model, setting) if setting.quantised else ()),
+        *_few_bits(model, setting),
         *(() if setting.full else (_adapter(counted.trainable),)),
         MemoryTerm(
             name="key-value cache",

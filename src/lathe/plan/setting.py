@@ -30,6 +30,8 @@ class Setting:
     """Whether the frozen weights are NF4."""
     optimiser: Literal["adamw", "adamw8bit"] = "adamw"
     """Which keeps its moments in 32 or 8 bits."""
+    has_bitsandbytes: bool = False
+    """Whether the package is installed: peft then loads it, whatever is trained."""
     recompute: bool = False
     """Whether a layer keeps its input alone and is computed again in the backward pass."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -46,6 +48,11 @@ class Setting:
     """Processes that share a step, each with the frozen weights and packs of its own."""
     answering_bytes: int = 0
     """What the weights and the cache take that answer validation rows between steps; 0 = none are answered."""
+
+    @property
+    def loads_bitsandbytes(self) -> bool:
+        """Whether the package takes memory."""
+        return self.has_bitsandbytes or self.quantised or self.optimiser == "adamw8bit"
 
     @property
     def storage(self) -> Storage:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -61,6 +62,8 @@ class Machine:
     rates: Mapping[str, Sequence[float]]
     computes_bf16: bool = False
     """Whether the processor multiplies bf16 matrices in hardware."""
+    has_bitsandbytes: bool = False
+    """Whether the package is installed."""
     probe: MachineProbe | None = None
     answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Tokens of answers a second by kind of model."""
@@ -103,7 +106,12 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     answers = {side: _answers(tok, rows) for side, rows in sides.items()}
     asked = _slice(tok, sides.get("validation", []), locked.recipe.train.validate_)
     machine = Machine(
-        psutil.virtual_memory().available, rates.known(), rates.computes_bf16(), rates.probed(), rates.known("answers")
+        free_bytes=psutil.virtual_memory().available,
+        rates=rates.known(),
+        computes_bf16=rates.computes_bf16(),
+        has_bitsandbytes=find_spec("bitsandbytes") is not None,
+        probe=rates.probed(),
+        answer_rates=rates.known("answers"),
     )
     config = read_config(base)
     stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, locked.recipe.method.targets).total
@@ -174,6 +182,7 @@ def forecast(
         targets=recipe.method.targets,
         stored_bytes=stored_bytes,
         quantised=recipe.method.quantised,
+        has_bitsandbytes=machine.has_bitsandbytes,
         optimiser=recipe.train.optimiser,
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
