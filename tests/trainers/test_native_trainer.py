@@ -17,6 +17,7 @@ from lathe import plugins
 from lathe.engine import devices, loop, model, optim
 from lathe.engine.fused import choice
 from lathe.engine.step import Step
+from lathe.engine.step_in_processes import StepInProcesses
 from lathe.errors import Diverged, InputError, Interrupted, Unavailable
 from lathe.plan import architecture, memory
 from lathe.plan.parameters import count
@@ -163,6 +164,17 @@ def test_two_processes_train_the_adapter_of_one_and_go_on_to_the_same_bytes_afte
         train(stopped, interrupt)
     train(stopped)
     assert adapter(stopped) == adapter(two)
+
+
+def test_a_signal_that_another_process_got_stops_after_the_step_too(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter(["SIGTERM"])
+    monkeypatch.setattr(StepInProcesses, "signal", lambda self: next(told, None))
+    with pytest.raises(Interrupted, match="stopped by SIGTERM after step 1 of 6"):
+        train(job)
+    assert (Path(job.out_folder) / "checkpoints" / "step-000001" / "manifest.json").is_file()
+    assert train(job).resumed == 1
 
 
 def test_a_damaged_checkpoint_is_named_in_the_result_and_costs_only_time(job: TrainJob) -> None:
