@@ -1,11 +1,14 @@
-"""What serving costs over the bare runtime, how soon the first text comes, and whether a thousand requests are answered.
+"""What serving costs over the bare runtime, how soon the first text comes, and whether a thousand requests are answered and hostile
+ones refused.
 
     python bench/serve.py                        # makes a smoke run of the demo first
     python bench/serve.py runs/... --requests 1000 --at-once 16
 
 The bare runtime is the very service that the server asks, in this process, with prompts that are made already; it is given the same
-requests, as many at a time. Both sides take turns, so that a machine that grows busier or cooler does so for both. Everything
-stays on this machine: the server listens on 127.0.0.1, the number of requests is fixed, and it is ended at the end.
+requests, as many at a time. Both sides take turns, so that a machine that grows busier or cooler does so for both. Then come the
+hostile requests of tests/serve/test_hostile.py, an ordinary one after each. Everything stays on this machine: the server listens on
+127.0.0.1, the number of requests is fixed, and it is ended at the end. Exits with 1 where a request was not answered, or answered
+otherwise than it should have been.
 """
 
 from __future__ import annotations
@@ -29,6 +32,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serve"))
+
+from test_hostile import HOSTILE
+from web_client import Server
 
 from lathe import plugins
 from lathe.contracts import Model, Request, Room, Service
@@ -121,6 +129,7 @@ class Served:
         )
         assert self._process.stdout is not None
         ready = json.loads(self._process.stdout.readline())
+        self.client = Server(ready["url"], ready["token"], tuple(ready["models"]), self._process)
         self.model = ready["models"][0]
         self._place = urlsplit(ready["url"])
         self._headers = {"Authorization": f"Bearer {ready['token']}", "Content-Type": "application/json"}
@@ -213,8 +222,23 @@ def asked(questions: Questions, rows: Sequence[Example]) -> list[Request]:
     return [replace(questions.request(row), form=questions.task.form(row, questions.setup)) for row in rows]
 
 
-def compare(server: Served, service: Service, questions: Questions, rows: Sequence[Example], at_once: int) -> None:
-    """Prints all figures."""
+def hostile(server: Served, row: Example) -> int:
+    """Prints how many hostile requests got the code that they should, each with an ordinary one after it; how many did not."""
+    wrong = []
+    for name, (code, send) in HOSTILE.items():
+        got, after = send(server.client), server.whole(row)
+        if got != code or after is None:
+            wrong.append(f"{name}: {got} instead of {code}" if got != code else f"after {name}: no answer")
+    print(
+        f"hostile        {len(HOSTILE) - len(wrong)} of {len(HOSTILE)} requests refused by the right code, the next one answered"
+    )
+    for one in wrong:
+        print(f"               {one}")
+    return len(wrong)
+
+
+def compare(server: Served, service: Service, questions: Questions, rows: Sequence[Example], at_once: int) -> int:
+    """Prints all figures; requests without an answer."""
     share = len(rows) // ROUNDS
     served(server, rows[: 2 * at_once], at_once)
     bare(service, asked(questions, rows[: 2 * at_once]), at_once)
@@ -237,9 +261,10 @@ def compare(server: Served, service: Service, questions: Questions, rows: Sequen
         firsts(f"{at_once} at once", list(clients.map(server.first, rows[: 4 * at_once])))
     now = server.figures.memory_info().rss
     print(f"memory         {resident / 1e6:.0f} MB, after all requests {now / 1e6:.0f} MB")
+    return alone.errors + together.errors
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", type=Path)
     parser.add_argument("--requests", type=int, default=1000)
@@ -256,11 +281,12 @@ def main() -> None:
         )
         server = Served(run.folder.path, args.at_once)
         try:
-            compare(server, service, questions, rows, args.at_once)
+            errors = compare(server, service, questions, rows, args.at_once)
+            return int(errors + hostile(server, rows[0]) > 0)
         finally:
             server.close()
             service.close()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
