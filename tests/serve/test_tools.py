@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,18 @@ def test_a_run_whose_prompt_knows_no_tools_refuses_them_by_name(objects: Server,
         assert answer.status == 400
         assert answer.json()["error"]["param"] == "tools"
         assert f"the prompt of its task, {task}, has no place for them" in answer.why
+
+
+def test_the_guide_explains_what_the_server_really_says() -> None:
+    root = Path(__file__).parents[2]
+    said = "".join(path.read_text() for path in (root / "src" / "lathe" / "serve").glob("*.py"))
+    explained = re.findall(r"^\| `(.+?)` \|", (root / "docs" / "guide" / "tools.md").read_text(), re.MULTILINE)
+    filled = {"json_extraction": "{name}", "65,536": "{limits.schema_bytes:,}"}
+    for words in explained:
+        for shown, written in filled.items():
+            words = words.replace(shown, written)
+        assert words in said
+    assert len(explained) > 3
 
 
 # ------------------------------------------------------------------------------------------ a model
