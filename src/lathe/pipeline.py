@@ -393,9 +393,9 @@ class Run:
             self.folder.commit(self.folder.general, found)
         return found
 
-        from lathe import decide
     def decide(self, progress: Progress = silent) -> Decision:
         """Holds what was measured against the gates. Looking at a test set is counted here."""
+        from lathe import decide
 
         test_hash = self.folder.load(self.folder.manifest, Manifest).sides["test"].sha256
         looks = count_look(self.folder.path.parent, test_hash, self.hashes["tuned"])
