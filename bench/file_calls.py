@@ -1,12 +1,12 @@
 """The calls by which a process changes files under a folder: each seen before it is made, and one chosen to die or fail at.
 
-    watcher = Watcher(folder, Fate("kill before", 17))
+    watcher = Watcher(folder, Fate("kill before", Call("mkdir", "new folder", "R/train", 1)))
     child = os.fork()
     if child == 0:
         watcher.watched()                 # from here on each such call of this process waits for the watcher
         ...
     watcher.watch(child)                  # until the child has ended
-    watcher.calls                         # [Call(1, "mkdir", "R/train"), ...]
+    watcher.calls                         # [Call("openat", "create", "R/recipe.yaml", 1), ...]
 
 The kernel hands the calls over (seccomp's user notification, Linux 5.9 or later on x86-64 and ARM), so it does not matter who makes
 them: safetensors renames its files by system calls of its own, where a library that is preloaded before libc sees nothing. Nothing
@@ -29,6 +29,7 @@ import socket
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,25 +100,26 @@ _OF_NEW = {"open": "create", "mkdir": "new folder"}
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What happens at which call, counted from 1. error: errno of a call that fails. apart: `at` counts `Watcher.apart`."""
-
-    way: Way = "count"
-    at: int = 0
-    error: int = errno.EIO
-    apart: bool = False
-
-
-@dataclass(frozen=True)
 class Call:
-    """One call. number: among its like; path: below the folder, numbers of processes and names drawn by chance taken out."""
+    """One call on a path below the folder, `times` such calls counted; numbers of processes and names drawn by chance taken out.
 
-    number: int
+    So it is the same call in every run of the same work, whatever a clock puts before it.
+    """
+
     name: str
     kind: str
     """The kind of the system call; `create` and `new folder` where what it names was not there."""
     path: str
-    apart: bool = False
+    times: int
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happens at which call; at None, nothing does. error: errno of a call that fails."""
+
+    way: Way = "count"
+    at: Call | None = None
+    error: int = errno.EIO
 
 
 def missing() -> str | None:
@@ -137,12 +139,11 @@ def missing() -> str | None:
 
 @dataclass
 class Watcher:
-    """Watches one child. folder: absolute, links resolved; what happens outside passes. apart: matches names of files that are
-    written by the clock: calls on them come at other places every time, so they are counted apart."""
+    """Watches one child. folder: absolute, links resolved; what happens outside passes. name: takes chance out of a path."""
 
     folder: Path
     fate: Fate = field(default_factory=Fate)
-    apart: str = "(?!)"
+    name: Callable[[str], str] = lambda path: path
     calls: list[Call] = field(default_factory=list)
     fired: Call | None = None
     """The call at which the fate struck."""
@@ -151,6 +152,7 @@ class Watcher:
 
     def __post_init__(self) -> None:
         self._here, self._there = socket.socketpair()
+        self._times: Counter[tuple[str, str]] = Counter()
 
     def watched(self) -> None:
         """In the child: hands its calls over from now on. Raises OSError where the kernel does not allow it."""
@@ -214,12 +216,11 @@ class Watcher:
             self.unseen.append(f"{call.name} of {below}")
             return proceed
         kind = str(call.kind) if os.path.lexists(path) else _OF_NEW.get(call.kind, call.kind)
-        apart = re.search(self.apart, below) is not None
-        like = sum(one.apart == apart for one in self.calls)
-        here = Call(like + 1, call.name, kind, _without_chance(below), apart)
+        place = self.name(_without_chance(below))
+        self._times[call.name, place] += 1
+        here = Call(call.name, kind, place, self._times[call.name, place])
         self.calls.append(here)
-        of_fate = self.fate.at > 0 and apart == self.fate.apart
-        way, now = self.fate.way, of_fate and here.number == self.fate.at
+        way, now = self.fate.way, here == self.fate.at
         if now:
             self.fired = here
         if way == "kill before" and now:

@@ -1,193 +1,273 @@
-"""Kills a small training stage with SIGKILL at seeded moments and looks at what the same call then ends with.
+"""Kills a whole run wherever it changes a file, or lets its disk fail there, and looks at what the same command then ends with.
 
-    python bench/kill_sweep.py --points 20 --seed 0
+    python bench/kill_sweep.py                          # every point; 25 minutes of two idle cores
+    python bench/kill_sweep.py --sample 40 --seed 1     # so many of them, drawn by the seed
 
-A moment is one of the stage's file operations or optimiser steps, counted in an undisturbed run. At each point the stage is
-killed there, started again, killed a second time at another moment where it comes so far, and started once more. It counts as
-held when the adapter's bytes and each step's loss equal those of the undisturbed run and nothing half-written is left.
-Prints one line a point and the figure; exits 1 where one point is lost. Some two seconds a point: the processes are forked
-after torch was imported.
+A point is one of these, for a run from data to report whose base is a tiny model:
+
+    call      SIGKILL before a call that changes files under the run's root (open for writing, write, sync, truncate, rename,
+              remove, mkdir), and amid each write, when half of it is done; whoever makes the call (file_calls.py)
+    moment    SIGKILL at a moment of the training drawn by the seed, every third time once more while the command continues; where
+              two processes or two ranks train, every second one strikes the other one
+    EIO       a call fails once
+    ENOSPC    a call that needs room fails, and so do all that follow, as on a disk that stays full
+
+After a kill the newest checkpoint is the one that stood before; the same command ends with the files of the undisturbed run
+(adapter, answers, scores, decision, shipped files; times aside), with every example in every step as there, and leaves nothing
+half-done.
+A failing disk ends the command with exit code 74 and words, not with a traceback. Each point is checked to have struck.
+Prints the points that did not hold and a table; exits 1 where there is one.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import errno
+import math
+import multiprocessing
 import random
-import signal
+import re
+import resource
+import shutil
 import sys
 import tempfile
-import traceback
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
+from file_calls import MAKES_ROOM, Call, Fate, missing
+from killed_runs import BY_THE_CLOCK, UNDISTURBED, Case, Ended, Job, Yard, newest_checkpoint
+from lathe.processes import usable_cores
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from lathe.contracts import Measure, Told
-from lathe.engine import loop
-from lathe.evaluate import measure_of
-from lathe.records import (
-    DataSpec,
-    LockedRecipe,
-    Manifest,
-    Method,
-    Recipe,
-    SideCount,
-    TaskSetup,
-    TrainSpec,
-    ValidateSpec,
-    Validation,
-)
-from lathe.runs import RunFolder
-from lathe.storage import commit_rows, file_sha256
-from lathe.train import train
-from lathe.trainers import native
-from tiny_base import examples, write_base
-
-WATCHED = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "shutil.copyfile"})
-"""Audit events that are moments, beside opening a file of the run for writing, and each step."""
+TWO_PROCESSES = {"train.processes": 2, "train.threads": 2}
+MOMENTS = 100
+"""Of a training."""
+ATTEMPTS = 5
+"""Of a point that does not come to pass: a moment after the end, a call that the clock did not ask for."""
+FAILS = frozenset({"open", "create", "write", "truncate", "sync", "rename", "new folder"})
+"""Kinds of calls that a failing disk fails. What stays when a removal fails is swept by the next start."""
 
 
-class Moments:
-    """Counts the moments of this process and kills it at the one that was asked for."""
+@dataclass(frozen=True)
+class Point:
+    """One disturbance of a job's run."""
 
-    def __init__(self, folder: Path, fatal: int | None) -> None:
-        self.folder, self.fatal, self.count = str(folder), fatal, 0
+    job: str
+    kind: str
+    fate: Fate = UNDISTURBED
+    moments: tuple[tuple[float, str], ...] = ()
+    """Shares of the undisturbed run's seconds, and who is killed then: the `run` or its `helper`."""
 
-    def watch(self, event: str, arguments: tuple[Any, ...]) -> None:
-        writes = event == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wax"
-        if (writes or event in WATCHED) and str(arguments[0]).startswith(self.folder):
-            self.passed()
-
-    def step(self, event: Mapping[str, Any]) -> None:
-        if event.get("unit") == "step":
-            self.passed()
-
-    def passed(self) -> None:
-        self.count += 1
-        if self.count == self.fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+    @property
+    def words(self) -> str:
+        where = " ".join(f"{share:.2f} of the run ({victim})" for share, victim in self.moments)
+        call = self.fate.at
+        at = f"{self.fate.way} {call.name} {call.path} #{call.times}" if call is not None else where
+        return f"{self.job}: {self.kind} {at}"
 
 
-def locked_recipe(base: Path) -> LockedRecipe:
-    recipe = Recipe(
-        name="kill-sweep",
-        base=str(base),
-        task="chat",
-        data=DataSpec(source="words.jsonl"),
-        method=Method(rank=4, dropout=0.1),
-        train=TrainSpec(
-            epochs=3,
-            examples_per_step=5,
-            token_budget=160,
-            learning_rate=1e-2,
-            checkpoint_every=2,
-            keep_checkpoints=2,
-            threads=1,
-            validate=ValidateSpec(every=3, rows=4),
+@dataclass(frozen=True)
+class Held:
+    """What came of a point: empty where it held."""
+
+    point: Point
+    wrong: str
+    came: bool
+    """False for a call that only the clock asks for and that did not come again."""
+    cpu_seconds: float
+
+
+# ------------------------------------------------------------------------------------------ which points there are
+
+
+def points(job: Job, moments: int, seed: int) -> list[Point]:
+    """All of a job. moments: how many of those there are."""
+    calls = job.ended.calls
+    return [
+        *(Point(job.name, "call", Fate("kill before", call)) for call in calls),
+        *(Point(job.name, "call", Fate("kill amid", call)) for call in calls if call.name == "write"),
+        *(Point(job.name, "EIO", Fate("fail once", call, errno.EIO)) for call in calls if call.kind in FAILS),
+        *(
+            Point(job.name, "ENOSPC", Fate("fail from", call, errno.ENOSPC))
+            for call in calls
+            if call.kind in MAKES_ROOM
         ),
-    )
-    return LockedRecipe(inputs="locked", recipe=recipe, base_folder=str(base))
+        *_moments(job, moments, seed),
+    ]
 
 
-def stage(run: RunFolder, locked: LockedRecipe, fatal: int | None = None) -> tuple[bool, int]:
-    """The training stage in a child process. Returns whether it was killed, and how many moments it passed."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reader)
-            moments = Moments(run.path, fatal)
-            sys.addaudithook(moments.watch)
-            train(run, locked, "inputs", moments.step, measured(run, locked))
-            os.write(writer, str(moments.count).encode())
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        told = pipe.read()
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return True, fatal or 0
-    if status != 0:
-        raise SystemExit(f"the stage failed by itself, status {status}")
-    return False, int(told)
+def _moments(job: Job, count: int, seed: int) -> Iterator[Point]:
+    draw = random.Random(f"{job.name} {seed}")
+    for number in range(count):
+        victims = ("helper", "run") if number % 2 else ("run", "helper")
+        twice = 2 if number % 3 == 0 else 1
+        yield Point(job.name, "moment", moments=tuple((draw.random(), victim) for victim in victims[:twice]))
 
 
-def measured(run: RunFolder, locked: LockedRecipe) -> Measure:
-    """The measurement of the stage, its score drawn from the weights: so small a model answers nothing right, and this way another
-    bit is another choice."""
-    measure = measure_of(run, locked)
-
-    def by_weights(folder: Path, step: int, told: Told) -> Validation:
-        found = measure(folder, step, told)
-        drawn = int(file_sha256(folder / "adapter_model.safetensors")[:4], 16) / 0x10000
-        return found.model_copy(update={"score": found.score.model_copy(update={"value": drawn})})
-
-    return by_weights
+# ------------------------------------------------------------------------------------------ one point
 
 
-def new_run(folder: Path) -> RunFolder:
-    run = RunFolder(folder)
-    rows = examples(23)
-    sides = {"train": rows[:17], "validation": rows[17:], "test": []}
-    counts = {side: SideCount(rows=len(some), sha256=commit_rows(run.rows(side), some)) for side, some in sides.items()}
-    run.commit(run.setup, TaskSetup())
-    run.commit(run.manifest, Manifest(inputs="rows", sources=(), sides=counts))
-    return run
+def take(yard: Yard, job: Job, point: Point, name: str, until: float) -> Held | None:
+    """Disturbs a run and lets the same command end it; None where it is too late to begin."""
+    if time.monotonic() > until:
+        return None
+    used = 0.0
+    for attempt in range(ATTEMPTS):
+        case = yard.case(job, f"{name}-{attempt}")
+        wrong, seconds = _by_moments(case, point) if point.moments else _by_call(case, point)
+        used += seconds
+        if wrong is not None:
+            break
+    if wrong == "":
+        shutil.rmtree(case.folder)
+    call = point.fate.at
+    if wrong is None and call is not None and BY_THE_CLOCK.search(call.path):
+        return Held(point, "", came=False, cpu_seconds=used)
+    return Held(point, "it never came to pass" if wrong is None else wrong, came=True, cpu_seconds=used)
 
 
-def outcome(run: RunFolder) -> tuple[dict[str, str], list[tuple[int, float, float]], list[tuple[int, float]]]:
-    """What must not differ: the adapter's files; step, loss and gradient norm of each step; step and score of each validation."""
-    adapter = {path.name: file_sha256(path) for path in sorted(run.adapter.iterdir())}
-    lines = loop.read_metrics(run.metrics)
-    steps = [(line["step"], line["loss"], line["gradient_norm"]) for line in lines if "loss" in line]
-    scores = [(line["step"], line["validation"]["score"]["value"]) for line in lines if "validation" in line]
-    return adapter, steps, scores
+def _by_call(case: Case, point: Point) -> tuple[str | None, float]:
+    """What is wrong, None where the fate struck nowhere; and CPU seconds."""
+    ended = case.command(point.fate)
+    used = ended.cpu_seconds
+    call = ended.fired
+    if call is None:
+        return None, used
+    at = newest_checkpoint(case.folder)
+    wrong = ""
+    if ended.killed:
+        wrong = _not_checkpoint(at, case.job, call)
+    elif point.kind == "EIO" and "/.progress." in call.path:
+        wrong = case.difference(ended)
+    elif ended.code != 74 or "Traceback" in ended.said or "error: could not write" not in ended.said:
+        wrong = f"ended with {ended.code}, not with 74 and words: {ended.said[-400:]}"
+    else:
+        wrong = _not_checkpoint(at, case.job, call)
+    again = case.command()
+    return "; ".join(filter(None, [wrong, case.difference(again), case.lost()])), used + again.cpu_seconds
 
 
-def sweep(points: int, seed: int, folder: Path) -> int:
-    """Runs all points and prints them; how many held."""
-    torch.set_num_threads(1)
-    assert native.TRAINER.ability().ok
-    locked = locked_recipe(write_base(folder / "base"))
-    undisturbed = new_run(folder / "undisturbed")
-    _, moments = stage(undisturbed, locked)
-    expected = outcome(undisturbed)
-    scores = " ".join(f"{value:.2f}" for _, value in expected[2])
-    print(f"undisturbed: {len(expected[1])} steps, {moments} moments, scores {scores}", flush=True)
-    draw = random.Random(seed)
-    held = 0
-    for point in range(points):
-        run = new_run(folder / f"point-{point}")
-        first, second = draw.randint(1, moments), draw.randint(1, moments)
-        killed, _ = stage(run, locked, first)
-        assert killed, "a sweep that did not kill proves nothing"
-        again, _ = stage(run, locked, second)
-        if again:
-            stage(run, locked)
-        leftovers = [path for path in run.train.rglob(".*") if path.suffix in (".tmp", ".old")]
-        same = outcome(run) == expected and run.train_result.is_file() and not leftovers
-        held += same
-        twice = f", again at {second}" if again else ""
-        print(f"killed at moment {first}{twice}: {'same bytes' if same else 'DIFFERS'}", flush=True)
-    return held
+def _not_checkpoint(at: int, job: Job, call: Call) -> str:
+    expected = job.newest_before(call)
+    return "" if at == expected else f"the newest checkpoint is {at}, not {expected}"
+
+
+def _by_moments(case: Case, point: Point) -> tuple[str | None, float]:
+    used = 0.0
+    for number, (share, victim) in enumerate(point.moments):
+        ended = case.command(kill=(share * case.job.ended.seconds, victim))
+        used += ended.cpu_seconds
+        wrong = _not_struck_down(ended, victim, case)
+        if number == 0 and wrong is None:
+            return None, used
+        if wrong:
+            return wrong, used
+    again = case.command()
+    return "; ".join(filter(None, [case.difference(again), case.lost()])), used + again.cpu_seconds
+
+
+def _not_struck_down(ended: Ended, victim: str, case: Case) -> str | None:
+    """What is wrong with a command after a kill at some moment; None where it had ended before."""
+    if ended.killed:
+        return ""
+    if ended.code == case.job.ended.code:
+        return None
+    if (
+        victim == "helper"
+        and "Traceback" not in ended.said
+        and re.search("process of the training|of this training", ended.said)
+    ):
+        return ""
+    return f"ended with {ended.code}: {ended.said[-400:]}"
+
+
+# ------------------------------------------------------------------------------------------ all points
+
+
+def sweep(
+    asked: Sequence[Point], jobs: dict[str, Job], yard: Yard, at_once: int, until: float
+) -> Iterator[Held | None]:
+    """Takes the points, several at once; what came of each as it is known. until: None for those that were not begun by then."""
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(
+            take,
+            [yard] * len(asked),
+            [jobs[point.job] for point in asked],
+            asked,
+            [f"point-{number}" for number in range(len(asked))],
+            [until] * len(asked),
+        )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--points", type=int, default=20)
+    parser.add_argument("--sample", type=int, help="take so many points, drawn by the seed, instead of all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=("call", "moment", "EIO", "ENOSPC"), help="points of one kind only")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin no point after so many; the rest are counted"
+    )
+    parser.add_argument("--at-once", type=int, default=usable_cores(), help="points taken at the same time")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        held = sweep(asked.points, asked.seed, Path(folder))
-    print(f"held {held} of {asked.points}")
-    return 0 if held == asked.points else 1
+    problem = missing()
+    if problem is not None:
+        print(f"not measured: {problem}")
+        return 69
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="kill-sweep-") as folder:
+        yard = Yard(Path(folder))
+        training = yard.job("training", after="rule", until="train")
+        yard.settle(training)
+        # In parts, so that a point late in the run does not pay for all that comes before it.
+        parts = [
+            (yard.job("beginning", until="doctor"), 0),
+            (yard.job("data, baselines", after="doctor", until="rule"), 0),
+            (training, MOMENTS),
+            (yard.job("two processes", TWO_PROCESSES, after="rule", until="train"), MOMENTS),
+            (yard.job("two ranks", after="rule", until="train", ranks=2), MOMENTS),
+            (yard.job("answers, report", after="train"), 0),
+        ]
+        jobs = {job.name: job for job, _ in parts}
+        chosen = [point for job, moments in parts for point in points(job, moments, asked.seed)]
+        chosen = [point for point in chosen if asked.kind in (None, point.kind)]
+        # In an order drawn by the seed, so that what was taken when the time is up is a fair sample of all.
+        chosen = random.Random(asked.seed).sample(chosen, min(asked.sample or len(chosen), len(chosen)))
+        for job in jobs.values():
+            print(
+                f"{job.name:15} {len(job.ended.calls):4} calls, {job.ended.cpu_seconds:.2f} CPU seconds undisturbed",
+                flush=True,
+            )
+        print(f"{len(chosen)} points", flush=True)
+        held: list[Held] = []
+        for result in sweep(chosen, jobs, yard, asked.at_once, began + 60 * asked.minutes):
+            if result is None:
+                continue
+            held.append(result)
+            if result.wrong:
+                print(f"NOT HELD {result.point.words}: {result.wrong}", flush=True)
+            if len(held) % 100 == 0:
+                print(f"{len(held)} of {len(chosen)} after {time.monotonic() - began:.0f} s", flush=True)
+    if len(held) < len(chosen):
+        print(f"time was up: {len(chosen) - len(held)} points were not taken")
+    return _table(held, time.monotonic() - began)
+
+
+def _table(held: Sequence[Held], seconds: float) -> int:
+    total = Counter((one.point.job, one.point.kind) for one in held if one.came)
+    good = Counter((one.point.job, one.point.kind) for one in held if one.came and not one.wrong)
+    for (job, kind), number in sorted(total.items()):
+        print(f"{job:15} {kind:7} {good[job, kind]:5} of {number:5}")
+    absent = sum(not one.came for one in held)
+    if absent:
+        print(f"{absent} calls that only the clock asks for did not come again")
+    used = sum(one.cpu_seconds for one in held)
+    whole = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{seconds:.0f} s; {used:.0f} CPU seconds in commands, {whole.ru_utime + whole.ru_stime:.0f} in all")
+    print(f"held {sum(good.values())} of {sum(total.values())}")
+    return 0 if good == total else 1
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def test_a_process_that_is_killed_while_it_replaces_a_folder_leaves_the_old_or_t
     assert names(target) == {"new"}
     found = []
     for call in calls:
-        assert replaced(Fate("kill before", call.number)).fired == call
+        assert replaced(Fate("kill before", call)).fired == call
         assert names(target.parent) == {"adapter"}
         found.append(names(target))
     new = found.index({"new"})

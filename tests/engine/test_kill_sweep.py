@@ -1,4 +1,4 @@
-"""Killed at any moment, the training stage ends with the same bytes (bench/kill_sweep.py; its default is 20 points)."""
+"""Killed wherever it changes a file, or on a failing disk, a run ends with the same bytes; bench/kill_sweep.py takes all points."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+NOT_MEASURED = 69
 
 
-def test_five_seeded_kills_leave_the_same_adapter() -> None:
+def test_forty_points_drawn_by_a_seed_hold() -> None:
+    command = [str(ROOT / "bench" / "kill_sweep.py"), "--sample", "40", "--seed", "1", "--at-once", "1"]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "kill_sweep.py"), "--points", "5", "--seed", "20"],
+        [sys.executable, *command],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
     )
+    if done.returncode == NOT_MEASURED:
+        pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("held 5 of 5\n")
+    assert done.stdout.endswith("held 40 of 40\n")
