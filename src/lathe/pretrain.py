@@ -109,8 +109,7 @@ def _reporter(
                 f"copy_{s.length}_at_{s.distance}": s.exact
                 for s in examiner.copying(view, (8, 32), (128, 512, 2048), 32)
             }
-        with open(work / "progress.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        storage.append_line(work / "progress.jsonl", json.dumps(line))
         progress(line)
 
     return report
