@@ -9,8 +9,9 @@ SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers, rows of 
 its own: two steps of the 16 examples, the optimiser included, of which the second is timed (the plain Trainer takes one). They take
 turns, and what is measured already is not measured again, so an interrupted run goes on. The rate of matrix products is measured in
 the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no padding, head at scored positions alone) at that
-rate. All start from the same adapters and see the same labels, so their first losses say whether they do the same; the plain
-Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
+rate. The fused step computes once what rows of a pack begin with alike, and its ceiling counts it once; "whole" is the same step
+without that. All start from the same adapters and see the same labels, so their first losses say whether they do the same; the
+plain Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
 
 Needs the extra `trl`. Appends to bench/results/train_throughput.jsonl. With ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 in the
 environment it measures what a processor of that instruction set would do.
@@ -87,12 +88,13 @@ def prepare(folder: Path, asked: argparse.Namespace) -> Told:
     fitting = [row for row in range(len(every)) if every.lengths[row] <= LONGEST]
     picked = [fitting[place] for place in chosen(every.lengths[fitting].tolist(), EXAMPLES)]
     parts = [every.row(row) for row in picked]
-    TokenSet(
+    batch = TokenSet(
         ids_T=np.concatenate([part.ids for part in parts]),
         supervised_T=np.concatenate([part.supervised for part in parts]),
         offsets=np.concatenate([[0], np.cumsum([len(part.ids) for part in parts])]).astype(np.int64),
         example_ids=tuple(every.example_ids[row] for row in picked),
-    ).save(folder / "tokens.safetensors")
+    )
+    batch.save(folder / "tokens.safetensors")
     base = folder / "base"
     logging.disable_progress_bar()
     torch.manual_seed(0)
@@ -105,11 +107,21 @@ def prepare(folder: Path, asked: argparse.Namespace) -> Told:
         "mean_of_fitting": float(every.lengths[fitting].mean()),
         "tokens": sum(len(part.ids) for part in parts),
         "supervised": int(sum(part.supervised.sum() for part in parts)),
+        "computed": course_of_step(batch, asked.token_budget, shared=True).num_computed,
     }
 
 
-def work_of(folder: Path) -> Mapping[str, int]:
-    """Floating-point operations of the step, at the head and elsewhere."""
+def course_of_step(tokens: Any, budget: int, shared: bool) -> Any:
+    """The batch as the one step of a course."""
+    from lathe.records import TrainSpec
+    from lathe.schedule.steps import course_of
+
+    spec = TrainSpec(epochs=1, examples_per_step=len(tokens), token_budget=budget)
+    return course_of(tokens, spec, 0, shared=shared)
+
+
+def work_of(folder: Path, budget: int, shared: bool) -> Mapping[str, int]:
+    """Floating-point operations of the step, at the head and elsewhere. shared: whether what rows begin with alike counts once."""
     from lathe.plan.architecture import shapes
     from lathe.plan.cost import operations
     from lathe.plan.parameters import count
@@ -118,7 +130,8 @@ def work_of(folder: Path) -> Mapping[str, int]:
     tokens = TokenSet.load(folder / "tokens.safetensors")
     model = shapes({"model_type": "llama", **SHAPE})
     once = np.ones(len(tokens), dtype=np.int64)
-    whole = operations(model, count(model, RANK), False, tokens.lengths, tokens.supervised_lengths, once)
+    spared = course_of_step(tokens, budget, shared).spared
+    whole = operations(model, count(model, RANK), False, tokens.lengths, tokens.supervised_lengths, once, spared=spared)
     head = 4 * model.vocab * model.hidden * int(tokens.supervised_lengths.sum())
     return {"body": whole - head, "head": head}
 
@@ -136,8 +149,8 @@ class Watch:
         self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
-def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
-    """Lathe's own step: fused or reference."""
+def ours(kind: str, precision: str, shared: bool = False) -> Callable[[Path, int], Told]:
+    """Lathe's own step: fused or reference. shared: whether what rows begin with alike is computed once."""
 
     def run(folder: Path, budget: int) -> Told:
         import torch
@@ -147,7 +160,6 @@ def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
         from lathe.engine.optim import adamw, clip_global_norm
         from lathe.engine.packs import build_pack
         from lathe.records import Method
-        from lathe.schedule.packing import pack
         from lathe.text.tokens import TokenSet
 
         tokens = TokenSet.load(folder / "tokens.safetensors")
@@ -162,7 +174,8 @@ def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
         losses, watch = [], Watch()
         for _ in range(2):
             watch.start()
-            packs = [build_pack([tokens.row(row) for row in rows]) for rows in pack(tokens.lengths, budget)]
+            laid = course_of_step(tokens, budget, shared).packs(0)
+            packs = [build_pack([tokens.row(row) for row in rows], shared=shared) for rows in laid]
             if fused is not None:
                 losses.append(fused.gradients(packs, supervised))
             else:
@@ -171,7 +184,8 @@ def ours(kind: str, precision: str) -> Callable[[Path, int], Told]:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             watch.stop()
-        return {"cpu": watch.cpu, "wall": watch.wall, "loss": losses[0]}
+        computed = sum(pack.bounds[-1] for pack in packs)
+        return {"cpu": watch.cpu, "wall": watch.wall, "loss": losses[0], "computed": computed}
 
     return run
 
@@ -287,8 +301,10 @@ def products(_: Path, __: int) -> Told:
 
 VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
     "products": products,
-    "fused bf16": ours("fused", "bf16"),
-    "fused fp32": ours("fused", "fp32"),
+    "fused bf16": ours("fused", "bf16", shared=True),
+    "fused bf16 whole": ours("fused", "bf16"),
+    "fused fp32": ours("fused", "fp32", shared=True),
+    "fused fp32 whole": ours("fused", "fp32"),
     "reference bf16": ours("reference", "bf16"),
     "reference fp32": ours("reference", "fp32"),
     "trl default": trl(None),
@@ -297,6 +313,7 @@ VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
     "trainer padded": plain,
 }
 ONCE = ("trainer padded",)
+SHARING = ("fused bf16", "fused fp32")
 STOCK = ("trl packed 1024", "trl packed 2048")
 
 
@@ -324,6 +341,7 @@ def key_of(asked: argparse.Namespace, batch: Told) -> Told:
         "source": asked.rows.name if asked.rows else "lathe:edge_json",
         "tokens": batch["tokens"],
         "supervised": batch["supervised"],
+        "computed": batch["computed"],
         "budget": asked.token_budget,
         "caps": {name: os.environ[name] for name in CAPS if name in os.environ},
         "versions": {name: version(name) for name in PACKAGES},
@@ -363,8 +381,8 @@ def take_turns(asked: argparse.Namespace, folder: Path, key: Told) -> None:
             )
 
 
-def show(lines: Sequence[Told], batch: Told, work: Mapping[str, int]) -> None:
-    """Medians with their spread, and how many times faster than each of TRL's ways."""
+def show(lines: Sequence[Told], batch: Told, work: Mapping[bool, Mapping[str, int]]) -> None:
+    """Medians with their spread, and how many times faster than each of TRL's ways. work: shared stretches counted once or not."""
     by_name = {name: [line for line in lines if line["variant"] == name] for name in VARIANTS}
     by_name = {name: found for name, found in by_name.items() if found}
     cpu = {name: statistics.median(line["cpu"] for line in found) for name, found in by_name.items()}
@@ -375,7 +393,7 @@ def show(lines: Sequence[Told], batch: Told, work: Mapping[str, int]) -> None:
             rates[what] = max(rate, rates.get(what, 0.0))
     if rates:
         print("  products: " + ", ".join(f"{what} {rate / 1e9:.0f} GFLOP/s" for what, rate in rates.items()))
-    print(f"  {'':16} {'tokens/CPU s':>12} {'CPU s (spread)':>22} {'tokens/s':>9} {'peak':>8} {'loss':>10}  of ceiling")
+    print(f"  {'':17} {'tokens/CPU s':>12} {'CPU s (spread)':>22} {'tokens/s':>9} {'peak':>8} {'loss':>10}  of ceiling")
     for name, found in by_name.items():
         if name == "products":
             continue
@@ -383,14 +401,19 @@ def show(lines: Sequence[Told], batch: Told, work: Mapping[str, int]) -> None:
         spread = f"{cpu[name]:.2f} ({min(times):.2f} to {max(times):.2f})"
         peak = statistics.median(line["peak_bytes"] for line in found) / 1e9
         precision = "fp32" if "fp32" in name or name in ONCE else "bf16"
-        ceiling = sum(work[part] / rates[f"{part} {precision}"] for part in work) if rates else float("nan")
+        parts = work[name in SHARING]
+        ceiling = sum(parts[part] / rates[f"{part} {precision}"] for part in parts) if rates else float("nan")
+        computed = found[0].get("computed", batch["tokens"])
         print(
-            f"  {name:16} {batch['tokens'] / cpu[name]:12,.0f} {spread:>22} {batch['tokens'] / wall[name]:9,.0f} {peak:5.1f} GB "
+            f"  {name:17} {batch['tokens'] / cpu[name]:12,.0f} {spread:>22} {batch['tokens'] / wall[name]:9,.0f} {peak:5.1f} GB "
             f"{found[0]['loss']:10.6f}  {ceiling / cpu[name]:.2f} ({precision})"
+            + (f", {computed:,} tokens computed" if computed < batch["tokens"] else "")
         )
     stock = [name for name in STOCK if name in cpu]
     best = min(stock, key=cpu.__getitem__, default=None)
-    for name in ("fused bf16", "fused fp32"):
+    for name in SHARING:
+        if name in cpu and f"{name} whole" in cpu:
+            print(f"  {name} is {cpu[f'{name} whole'] / cpu[name]:.2f} x as fast as {name} whole by CPU time")
         for other in ("trl default", best):
             if name in cpu and other in cpu:
                 print(
@@ -422,11 +445,13 @@ def main() -> int:
         batch = prepare(folder, asked)
         print(
             f"  {EXAMPLES} of {batch['fitting']} rows up to {LONGEST} tokens ({batch['rows']} in all): {batch['tokens']:,} tokens, "
-            f"{batch['supervised']:,} supervised; {batch['tokens'] / EXAMPLES:.0f} a row (all: {batch['mean_of_fitting']:.0f})"
+            f"{batch['supervised']:,} supervised, {batch['computed']:,} computed once shared; "
+            f"{batch['tokens'] / EXAMPLES:.0f} a row (all: {batch['mean_of_fitting']:.0f})"
         )
         key = key_of(asked, batch)
         take_turns(asked, folder, key)
-        show([line for line in recorded() if line["key"] == key], batch, work_of(folder))
+        work = {shared: work_of(folder, asked.token_budget, shared) for shared in (False, True)}
+        show([line for line in recorded() if line["key"] == key], batch, work)
     return 0
 
 
