@@ -114,6 +114,7 @@ def test_a_file_without_the_blocks_that_its_name_says_does_not_pass(tmp_path: Pa
     assert "rows of 64, 96 are no multiple of 256" in found.message
     assert "gguf_q8_0" in str(found.fix)
     assert found.measured["q5_0_share"] > found.measured["q8_0_share"] > 0
+    assert found.measured["narrow_share"] == 1.0
     plain = check_blocks("", matrices(tmp_path / "model.gguf"))
     assert plain.ok is None, "a file that names no format cannot be held to one"
 
@@ -125,6 +126,7 @@ def test_bits_are_counted_over_the_matrices(tmp_path: Path) -> None:
         found = check_blocks(format, matrices(tmp_path / "model.gguf"))
         assert found.ok
         assert found.measured["bits_per_weight"] == bits
+        assert found.measured["narrow_share"] == 0.0
 
 
 def test_a_build_that_hides_the_quantiser_is_named_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,7 +176,7 @@ def shipping_remarks(record: Bundle) -> Iterator[str]:
     """What a person must know of each GGUF file, and why a file was held back."""
     for shipped in record.shipped:
         for check in shipped.checked:
-            if check.id in ("next_tokens", "task"):
+            if check.id in ("next_tokens", "task") or (check.id == "blocks" and check.measured["narrow_share"]):
                 yield f"{shipped.kind}: {check.message}"
     for held in record.withheld:
         for check in held.failed:

@@ -27,8 +27,9 @@ def check_blocks(format: str, matrices: Sequence[Matrix]) -> ModelCheck:
     told = ", ".join(f"{share:.1%} {name}" for name, share in shares.items() if share >= SMALLEST_SHARE)
     wanted = main_type(format)
     ok = None if wanted is None else wanted.name in weights
-    narrow = sorted({one.width for one in matrices if wanted in STANDS_FOR and one.width % block(wanted)})
-    reason = f"; rows of {', '.join(map(str, narrow))} are no multiple of 256, which K blocks need" if narrow else ""
+    narrow = [one for one in matrices if wanted in STANDS_FOR and one.width % block(wanted)]
+    widths = ", ".join(map(str, sorted({one.width for one in narrow})))
+    reason = f"; rows of {widths} are no multiple of 256, which K blocks need" if narrow else ""
     named = format or "a file that names no format"
     return ModelCheck(
         id="blocks",
@@ -37,5 +38,9 @@ def check_blocks(format: str, matrices: Sequence[Matrix]) -> ModelCheck:
         fix=None
         if ok is not False
         else f"No matrix of the file is in {format}, which its name says. Ship gguf_q8_0, gguf_q5_1 or gguf_q4_0.",
-        measured={"bits_per_weight": bits, **{f"{name.lower()}_share": share for name, share in shares.items()}},
+        measured={
+            "bits_per_weight": bits,
+            "narrow_share": sum(one.num_weights for one in narrow) / total,
+            **{f"{name.lower()}_share": share for name, share in shares.items()},
+        },
     )
