@@ -211,7 +211,7 @@ base: BASE
 task: json_extraction
 data: {source: rows.jsonl, split: {validation: 0.1, test: 0.2}}
 method: {kind: lora, rank: 4}
-train: {epochs: 1000, max_steps: 150, examples_per_step: 8, token_budget: 256, threads: 1, checkpoint_every: 50}
+train: {epochs: 1000, max_steps: 80, examples_per_step: 8, token_budget: 256, threads: 1, checkpoint_every: 50}
 evaluate: {few_shot: 0, max_new_tokens: 2}
 """
 
@@ -232,7 +232,7 @@ def test_a_signal_to_torchrun_ends_all_after_the_step_and_one_process_goes_on(tm
     result = Run.start(tmp_path / "small.yaml", root=tmp_path / "runs")
     result.go(until="train")
     told = TrainResult.from_json((folder / "result.json").read_text())
-    assert (told.resumed, told.processes, told.num_steps) == (1, 1, 150)
+    assert (told.resumed, told.processes, told.num_steps) == (1, 1, 80)
     assert any("processes 1 instead of 2" in note for note in told.notes)
 
 
