@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lathe.records import ItemScore, SideCount
-from lathe.report.faults import Row, by_slice
+from lathe.report.faults import ClassRow, Row, by_class, by_slice
 
 
 def item(number: int, reason: str = "", **meta: str) -> ItemScore:
@@ -39,3 +39,13 @@ def test_an_older_run_did_not_count_its_training_rows() -> None:
 def test_a_key_with_one_value_or_without_failures_says_nothing() -> None:
     assert by_slice(DATES, DATES, ["holds"], TRAINED) == {}
     assert by_slice([*DATES, *OTHERS], [], ["holds", "style"], TRAINED) == {}
+
+
+def test_classes_of_a_metric_are_told_with_the_most_missed_first() -> None:
+    def counted(**classes: tuple[int, int, int]) -> ItemScore:
+        return ItemScore(id="a", values={}, counts={"type_macro_f1": classes})
+
+    items = [counted(date=(1, 4, 3), string=(2, 2, 2)), counted(date=(0, 1, 0), string=(1, 2, 2), null=(0, 0, 1))]
+    assert by_class(items, ["type_macro_f1", "other"]) == {
+        "type_macro_f1": [ClassRow("date", "0.25", "1 of 5", "3"), ClassRow("string", "0.75", "3 of 4", "4")]
+    }

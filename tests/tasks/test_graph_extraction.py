@@ -20,10 +20,11 @@ from lathe.data.new import propose
 from lathe.errors import TaskMismatch
 from lathe.records import Example, TaskSetup
 from lathe.tasks._assignment import best_pairs
+from lathe.tasks._counts import f1, macro_f1
 from lathe.tasks._graph import cypher, graphml, notation, odin, questions
 from lathe.tasks._graph.answers import graph_in
 from lathe.tasks._graph.graph import Entity, Graph, Hyperedge, Member, Relation, of_json, to_json
-from lathe.tasks._graph.matching import directions, f1, hypermatch, macro_f1, placed
+from lathe.tasks._graph.matching import directions, hypermatch, placed
 from lathe.tasks.graph_extraction import REASONS
 
 TASK = plugins.load("tasks", "graph_extraction")

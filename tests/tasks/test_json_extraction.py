@@ -501,3 +501,24 @@ def test_the_key_value_rule_is_a_bar_on_edgejson(edgejson: tuple[TaskSetup, list
     answer = TASK.baselines[0].fit([], setup)
     right = sum(TASK.score(example, answer(example), setup).values["json_exact"] == 1 for example in examples)
     assert right / len(examples) >= 0.9
+
+
+def test_leaves_are_counted_by_field_and_by_type_wherever_they_stand_in_a_list() -> None:
+    gold = {"day": "2026-11-20", "lines": [{"n": 1, "what": "nut"}, {"n": 2, "what": "pin"}, {"n": 3, "what": ""}]}
+    said = {"day": "20 November", "lines": [{"n": 2, "what": "pin"}, {"n": 3, "what": "cup"}], "note": None}
+    fields, types = values.by_class(gold, said, readable=True)
+    assert fields == {"day": (0, 1, 1), "lines[].n": (2, 3, 2), "lines[].what": (1, 3, 2), "note": (0, 0, 1)}
+    assert types == {"date": (0, 1, 0), "null": (0, 0, 1), "number": (2, 3, 2), "string": (1, 3, 3)}
+    assert values.by_class(gold, None, readable=False)[1] == {
+        "date": (0, 1, 0),
+        "number": (0, 3, 0),
+        "string": (0, 3, 0),
+    }
+
+
+@given(gold=JSON, said=JSON)
+def test_the_classes_of_leaves_add_up_to_what_is_matched(gold: Json, said: Json) -> None:
+    for tally in values.by_class(gold, said, readable=True):
+        assert sum(matched for matched, _, _ in tally.values()) == values.num_matched(gold, said)
+        assert sum(wanted for _, wanted, _ in tally.values()) == values.num_leaves(gold)
+        assert sum(found for _, _, found in tally.values()) == values.num_leaves(said)

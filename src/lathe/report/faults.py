@@ -53,6 +53,39 @@ def by_slice(
     return found
 
 
+@dataclass(frozen=True)
+class ClassRow:
+    """One class of a metric that is an F1 over the set; cells as people read them."""
+
+    name: str
+    f1: str
+    found: str
+    said: str
+
+
+def by_class(items: Sequence[ItemScore], metrics: Sequence[str]) -> dict[str, list[ClassRow]]:
+    """Classes of gold by metric, those with the most that was missed first; none where a metric has but one class."""
+    found = {}
+    for metric in metrics:
+        sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        for item in items:
+            for name, counts in item.counts.get(metric, {}).items():
+                sums[name] = [one + more for one, more in zip(sums[name], counts, strict=True)]
+        asked = {name: counts for name, counts in sums.items() if counts[1]}
+        if len(asked) > 1:
+            worst = sorted(asked.items(), key=lambda pair: (pair[1][0] - pair[1][1], pair[0]))[:MOST_VALUES]
+            found[metric] = [
+                ClassRow(
+                    name=name,
+                    f1=figures.score(2 * matched / (gold + said)),
+                    found=f"{figures.count(matched)} of {figures.count(gold)}",
+                    said=figures.count(said),
+                )
+                for name, (matched, gold, said) in worst
+            ]
+    return found
+
+
 def _most(kinds: Counter[str]) -> list[tuple[str, int]]:
     return sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_KINDS]
 

@@ -52,6 +52,7 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         failures=[failure(story, item, secrets) for item in chosen(story)],
         num_failed=len(story.failed()),
         faults=_faults(story),
+        classes=_classes(story),
         masked=data_section.shown(story.masked, secrets),
         plan_rows=list(plan_rows(story)),
         machine_rows=list(machine_rows(story)),
@@ -194,6 +195,13 @@ def reasons_picture(story: Story) -> Markup:
     return (
         svg.bars("Reasons of failure", [(diff.cut(name, 36), n) for name, n in reasons[:12]]) if reasons else Markup("")
     )
+
+
+def _classes(story: Story) -> dict[str, list[faults.ClassRow]]:
+    """The classes of every metric of the tuned arm that averages over classes."""
+    tuned = story.arms.get("tuned")
+    averaged = [score.metric for score in tuned.scores if score.kind == "macro_f1"] if tuned else []
+    return faults.by_class(tuned.items, averaged) if tuned else {}
 
 
 def _faults(story: Story) -> dict[str, list[faults.Row]]:

@@ -19,6 +19,7 @@ import json
 from lathe import conformity
 from lathe.contracts import Baseline, ItemVerdict, JsonForm, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
+from lathe.tasks._counts import macro_f1
 from lathe.tasks._json import reading, rows, rules, slmbench, values
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
@@ -47,7 +48,7 @@ BASELINES = (
 class JsonExtraction(Task):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     primary = "json_exact"
     metrics = METRICS
     slices = ("complexity", "schema", "style")
@@ -87,10 +88,13 @@ class JsonExtraction(Task):
         theirs = slmbench.extract(text)
         comparable = isinstance(gold, dict)
         fault = found.problem or values.fault(gold, found.value)
+        fields, types = values.by_class(gold, found.value, readable=not found.problem)
         return ItemVerdict(
             values={
                 "json_exact": float(not fault),
                 "field_f1": 0.0 if found.problem else values.field_f1(gold, found.value),
+                "field_macro_f1": macro_f1(fields),
+                "type_macro_f1": macro_f1(types),
                 "schema_valid": None if schema is None or fits is None else float(fits),
                 "json_valid": float(not found.problem),
                 "slmbench_json_exact": slmbench.json_exact(gold, theirs),
@@ -98,6 +102,7 @@ class JsonExtraction(Task):
                 "slmbench_schema_compliance": slmbench.schema_compliance(gold, theirs) if comparable else None,
             },
             reason=fault,
+            counts={"field_macro_f1": fields, "type_macro_f1": types},
         )
 
     def value(self, text: str, example: Example, setup: TaskSetup) -> Json:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lathe.contracts import ItemVerdict
+from lathe.tasks._counts import Counts, f1, macro_f1
 from lathe.tasks._graph import odin, questions
 from lathe.tasks._graph.answers import graph_in
 from lathe.tasks._graph.graph import Graph
 from lathe.tasks._graph.matching import (
-    Counts,
     counts,
     directions,
     entity_keys,
-    f1,
     fault,
     hypermatch,
-    macro_f1,
     placed,
     relation_keys,
 )

@@ -11,7 +11,7 @@ Texts are compared as `graph.key` does. What is said twice counts once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lathe.tasks._assignment import best_pairs
@@ -22,9 +22,6 @@ LONGEST_CLASS = 100
 ROLE_WORTH = 1e-9
 """What a right role weighs in the choice of pairs: far less than similarities of sets of some hundred members can differ by."""
 
-Counts = Mapping[str, tuple[int, int, int]]
-"""Class -> (matched, gold, said)."""
-
 
 def counts(
     gold: Collection[tuple[str, ...]], said: Collection[tuple[str, ...]], place: int
@@ -34,18 +31,6 @@ def counts(
         Counter(one[place][:LONGEST_CLASS] for one in some) for some in (set(gold) & set(said), set(gold), set(said))
     ]
     return {name: (both[0][name], both[1][name], both[2][name]) for name in sorted(both[1] | both[2])}
-
-
-def f1(found: Counts) -> float:
-    """2 x matched / (gold + said) over all classes; 1 where there was nothing to find and nothing was said."""
-    matched, gold, said = (sum(one[place] for one in found.values()) for place in range(3))
-    return 2 * matched / (gold + said) if gold + said else 1.0
-
-
-def macro_f1(found: Counts) -> float:
-    """The mean of the F1 of each class that gold has; where gold has none, 1 if nothing was said and else 0."""
-    classes = [2 * matched / (gold + said) for matched, gold, said in found.values() if gold]
-    return sum(classes) / len(classes) if classes else float(not found)
 
 
 # ------------------------------------------------------------------------------------------ entities, relations

@@ -21,6 +21,18 @@ METRICS = (
         "mean",
     ),
     Metric(
+        "field_macro_f1",
+        "F1 of each field over the leaves of the whole set, aligned as for field_f1, averaged over the fields of gold: a rare "
+        "field weighs as much as a frequent one. A field is its keys, places in lists aside (`guests[].name`).",
+        "macro_f1",
+    ),
+    Metric(
+        "type_macro_f1",
+        "The same by the type of the leaf: string, number, boolean, null, and date for strings such as 2026-11-20 or "
+        "2026-11-20T08:15; empty objects and lists are types of their own.",
+        "macro_f1",
+    ),
+    Metric(
         "schema_valid",
         "1 where the answer's JSON fits the row's JSON Schema (draft as the schema says, else 2020-12; format not "
         "asserted; patterns that could take exponential time not asserted). Not measured where the row has no schema.",
