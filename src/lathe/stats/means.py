@@ -18,8 +18,8 @@ TAIL_RESAMPLES = 100
 """Resamples wanted beyond each bound; a bound far out in the tail gets more resamples instead of a guess."""
 FEWEST = 5
 """Fewest items that are resampled: of four, no resample reaches as far as Student's t asks."""
-CELLS = 4_000_000
-"""Most numbers drawn at once (32 MB of float64)."""
+CELLS = 500_000
+"""Most numbers drawn at once (4 MB of float64). It changes no bound; with more of them, many items would cost memory."""
 FEW_COLUMNS = 8
 """Up to so many columns are summed one by one; more of them by counting how often each item was drawn."""
 

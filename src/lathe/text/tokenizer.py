@@ -27,6 +27,8 @@ from lathe.text.template import Chat, ChatTemplate
 
 RENDERING = "lathe.text/1"
 """Part of every content hash; raised when the same folder would give other ids than before."""
+AT_ONCE = 256
+"""Texts whose encodings are held at a time: the library's hold offsets, words and masks besides, some 100 bytes a token."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,11 @@ class Tokenizer:
         """Ids of texts in which names of special tokens stand open or are marked (`special.mark`), on all threads."""
         texts = list(texts)
         plain = [place for place, text in enumerate(texts) if OPEN not in text]
-        encodings = self.backend.encode_batch_fast([texts[place] for place in plain], add_special_tokens=False)
-        ids = {place: encoding.ids for place, encoding in zip(plain, encodings, strict=True)}
+        ids: dict[int, list[int]] = {}
+        for start in range(0, len(plain), AT_ONCE):
+            places = plain[start : start + AT_ONCE]
+            encodings = self.backend.encode_batch_fast([texts[place] for place in places], add_special_tokens=False)
+            ids |= {place: encoding.ids for place, encoding in zip(places, encodings, strict=True)}
         return [ids[place] if place in ids else self.special.encode(text) for place, text in enumerate(texts)]
 
 
