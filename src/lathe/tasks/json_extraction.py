@@ -93,10 +93,10 @@ class JsonExtraction(Task):
             values={
                 "json_exact": float(not fault),
                 "field_f1": 0.0 if found.problem else values.field_f1(gold, found.value),
-                "field_macro_f1": macro_f1(fields),
-                "type_macro_f1": macro_f1(types),
                 "schema_valid": None if schema is None or fits is None else float(fits),
                 "json_valid": float(not found.problem),
+                "field_macro_f1": macro_f1(fields),
+                "type_macro_f1": macro_f1(types),
                 "slmbench_json_exact": slmbench.json_exact(gold, theirs),
                 "slmbench_field_f1": slmbench.field_f1(gold, theirs) if comparable else None,
                 "slmbench_schema_compliance": slmbench.schema_compliance(gold, theirs) if comparable else None,

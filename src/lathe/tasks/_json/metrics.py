@@ -21,6 +21,13 @@ METRICS = (
         "mean",
     ),
     Metric(
+        "schema_valid",
+        "1 where the answer's JSON fits the row's JSON Schema (draft as the schema says, else 2020-12; format not "
+        "asserted; patterns that could take exponential time not asserted). Not measured where the row has no schema.",
+        "proportion",
+    ),
+    Metric("json_valid", "1 where the answer holds a JSON object or array at all.", "proportion"),
+    Metric(
         "field_macro_f1",
         "F1 of each field over the leaves of the whole set, aligned as for field_f1, averaged over the fields of gold: a rare "
         "field weighs as much as a frequent one. A field is its keys, places in lists aside (`guests[].name`).",
@@ -32,13 +39,6 @@ METRICS = (
         "2026-11-20T08:15; empty objects and lists are types of their own.",
         "macro_f1",
     ),
-    Metric(
-        "schema_valid",
-        "1 where the answer's JSON fits the row's JSON Schema (draft as the schema says, else 2020-12; format not "
-        "asserted; patterns that could take exponential time not asserted). Not measured where the row has no schema.",
-        "proportion",
-    ),
-    Metric("json_valid", "1 where the answer holds a JSON object or array at all.", "proportion"),
     Metric(
         "slmbench_json_exact",
         "SLM-Bench's JSONExact: Python's == on what its extraction finds (whole text, else a regular expression that "

@@ -65,28 +65,28 @@ WORKED = (
     ),
     _worked(
         '{"code": "K7", "seats": true, "paid": 1, "price": 12.5, "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
-        "true is not 1 and 1 is not true; for SLM-Bench's exact match they are", 0, 10 / 14, 4 / 6, 5 / 9, 0, 1, 1, 1, 0,
+        "true is not 1 and 1 is not true; for SLM-Bench's exact match they are", 0, 10 / 14, 0, 1, 4 / 6, 5 / 9, 1, 1, 0,
     ),
     _worked(
         '{"code": "K7", "seats": "1", "paid": true, "price": 12.5, "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
-        "wrong type", 0, 12 / 14, 5 / 6, (6 / 7 + 4 / 5 + 1) / 3, 0, 1, 0, 0.8, 0,
+        "wrong type", 0, 12 / 14, 0, 1, 5 / 6, (6 / 7 + 4 / 5 + 1) / 3, 0, 0.8, 0,
     ),
     _worked(
         '{"code": "K7", "seats": 1, "price": 12.5, "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
-        "missing field: `paid`", 0, 12 / 13, 5 / 6, 2 / 3, 0, 1, 0, 8 / 9, 0,
+        "missing field: `paid`", 0, 12 / 13, 0, 1, 5 / 6, 2 / 3, 0, 8 / 9, 0,
     ),
     _worked(
         '{"code": "K7", "seats": 1, "paid": true, "price": 12.5, "note": "", '
         '"guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
-        "extra field: `note`", 0, 14 / 15, 1, (6 / 7 + 1 + 1) / 3, 0, 1, 0, 10 / 11, 1,
+        "extra field: `note`", 0, 14 / 15, 0, 1, 1, (6 / 7 + 1 + 1) / 3, 0, 10 / 11, 1,
     ),
     _worked(
         '{"code": "K7", "seats": 1, "paid": true, "price": 12.5, "guests": [{"name": "Bo"}]}',
-        "a list item is missing; the one that is there still counts", 0, 10 / 12, 7 / 9, (4 / 5 + 4 / 5 + 1) / 3, 1, 1, 0, 0.8, 1,
+        "a list item is missing; the one that is there still counts", 0, 10 / 12, 1, 1, 7 / 9, (4 / 5 + 4 / 5 + 1) / 3, 0, 0.8, 1,
     ),
     _worked(
         '{"code": "K1", "seats": 1, "paid": true, "price": 12.5, "guests": [{"name": "Ada", "age": 36}, {"name": "Bo"}]}',
-        "wrong value", 0, 12 / 14, 5 / 6, 8 / 9, 1, 1, 0, 0.8, 1,
+        "wrong value", 0, 12 / 14, 1, 1, 5 / 6, 8 / 9, 0, 0.8, 1,
     ),
     _worked(
         '{"code": "K7", "seats": 1, "paid": true, "price": 12.5, "guests": [{"name": "Ada", "age": 36}, {"na',
