@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe
 
+from lathe.plan.fit import as_planned, with_budget
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.records import Plan, TrainSpec
 from lathe.schedule.steps import StepPlan, course_of
@@ -107,3 +109,16 @@ def test_grouping_is_part_of_the_plan(alike: TokenSet) -> None:
     )
     assert grouped.num_tokens == random.num_tokens
     assert grouped.num_computed < random.num_computed
+
+
+def test_what_another_step_would_need_is_not_made_small_by_sharing(alike: TokenSet) -> None:
+    """A GPU runs the reference step, and so does a CPU that computes layers again: both compute whole rows, in fuller packs."""
+    locked = locked_recipe(train={"epochs": 1, "examples_per_step": 20, "token_budget": 1000})
+    record = planned(alike, train={"epochs": 1, "examples_per_step": 20, "token_budget": 1000})
+    assert record.pack_tokens == 440
+    assert as_planned(locked.recipe, record, "cpu").pack_tokens == 440
+    assert as_planned(locked.recipe, record, "cuda").pack_tokens == 1000
+    setting = as_planned(locked.recipe, record, "cpu")
+    assert with_budget(setting, record, 1000, 1000).pack_tokens == 440
+    assert with_budget(replace(setting, step="reference"), record, 1000, 1000).pack_tokens == 1000
+    assert with_budget(setting, record, 1000, 1000).pack_weights >= record.pack_weights

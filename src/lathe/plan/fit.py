@@ -60,7 +60,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
     """The setting that a plan was made for, or the same recipe on a GPU: there `auto` is bf16, and the reference step runs."""
     on_gpu = device == "cuda"
     return Setting(
-        pack_tokens=plan.pack_tokens,
+        pack_tokens=_whole_pack(recipe, plan) if on_gpu else plan.pack_tokens,
         pack_supervised=plan.pack_supervised,
         precision="bf16" if on_gpu and recipe.train.precision == "auto" else plan.precision,
         full=recipe.method.kind == "full",
@@ -81,12 +81,25 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
     )
 
 
+def shares(plan: Plan) -> bool:
+    """Whether the planned step computes less than its rows have; another step would compute all of it."""
+    return plan.schedule.num_computed not in (None, plan.schedule.num_tokens)
+
+
+def _whole_pack(recipe: Recipe, plan: Plan) -> int:
+    """Tokens of the largest pack of a step that shares nothing, at most."""
+    if not shares(plan):
+        return plan.pack_tokens
+    return max(plan.pack_tokens, plan.schedule.longest_row, min(recipe.train.token_budget, plan.schedule.num_tokens))
+
+
 def with_budget(setting: Setting, plan: Plan, budget: int, planned: int) -> Setting:
     """The same with another token budget, its packs taken to be full of the longest rows and supervised all over."""
-    tokens = plan.pack_tokens if budget == planned and plan.pack_tokens else max(budget, plan.schedule.longest_row)
+    known = budget == planned and (setting.step == plan.step_kind or not shares(plan))
+    tokens = setting.pack_tokens if known and setting.pack_tokens else max(budget, plan.schedule.longest_row)
     longest = max(1, min(plan.schedule.longest_row, fused_step.KEPT_KEYS))
     weights = fused_step.kept_weights(0, longest) * -(-tokens // longest)
-    if plan.schedule.num_computed not in (None, plan.schedule.num_tokens):
+    if shares(plan):
         weights = tokens * longest  # behind what rows share, every query may see as many keys
     return replace(setting, pack_tokens=tokens, pack_supervised=tokens, pack_weights=weights)
 

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from lathe.errors import InputError
 from lathe.plan import cost, memory
 from lathe.plan.architecture import shapes
-from lathe.plan.fit import as_planned
+from lathe.plan.fit import as_planned, shares
 from lathe.plan.parameters import count
 from lathe.records import Interval, LockedRecipe, MachineForecast, Plan, Written
 
@@ -133,7 +133,10 @@ def _there(
     peak = memory.peak(terms, "cuda")
     rate = 1e12 * (machine.bf16 if precision == "bf16" else machine.fp32)
     launches = plan.schedule.num_packs * model.num_layers * LAUNCH_SECONDS
-    seconds = cost.interval(plan.operations / (rate * cost.CATALOGUE_SHARE) + launches, cost.CATALOGUE)
+    work = plan.operations
+    if shares(plan):  # the step of a GPU computes all tokens of the rows
+        work = work * plan.schedule.num_tokens // (plan.schedule.num_computed or 1)
+    seconds = cost.interval(work / (rate * cost.CATALOGUE_SHARE) + launches, cost.CATALOGUE)
     kwh = _energy(seconds, machine.watts)
     if machine.price:
         money = _times(seconds, machine.price / 3600)
