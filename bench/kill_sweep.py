@@ -38,8 +38,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from file_calls import MAKES_ROOM, Call, Fate, missing
-from killed_runs import BY_THE_CLOCK, UNDISTURBED, Case, Ended, Job, Yard, newest_checkpoint
+from file_calls import MAKES_ROOM, Fate, missing
+from killed_runs import BY_THE_CLOCK, UNDISTURBED, Case, Ended, Job, Yard
 from lathe.processes import usable_cores
 
 TWO_PROCESSES = {"train.processes": 2, "train.threads": 2}
@@ -136,23 +136,16 @@ def _by_call(case: Case, point: Point) -> tuple[str | None, float]:
     call = ended.fired
     if call is None:
         return None, used
-    at = newest_checkpoint(case.folder)
-    wrong = ""
     if ended.killed:
-        wrong = _not_checkpoint(at, case.job, call)
+        wrong = case.not_kept(ended)
     elif point.kind == "EIO" and "/.progress." in call.path:
         wrong = case.difference(ended)
     elif ended.code != 74 or "Traceback" in ended.said or "error: could not write" not in ended.said:
         wrong = f"ended with {ended.code}, not with 74 and words: {ended.said[-400:]}"
     else:
-        wrong = _not_checkpoint(at, case.job, call)
+        wrong = case.not_kept(ended)
     again = case.command()
     return "; ".join(filter(None, [wrong, case.difference(again), case.lost()])), used + again.cpu_seconds
-
-
-def _not_checkpoint(at: int, job: Job, call: Call) -> str:
-    expected = job.newest_before(call)
-    return "" if at == expected else f"the newest checkpoint is {at}, not {expected}"
 
 
 def _by_moments(case: Case, point: Point) -> tuple[str | None, float]:

@@ -124,17 +124,6 @@ class Job:
     ranks: int = 1
     """How many processes one command is, as torchrun starts them."""
 
-    def newest_before(self, call: Call) -> int:
-        """The step of the newest checkpoint before a call of the undisturbed run."""
-        step = newest_checkpoint(self.folder)
-        for one in self.ended.calls:
-            if one == call:
-                break
-            name = Path(one.path).name
-            if one.kind == "rename" and name.startswith("step-"):
-                step = int(name.removeprefix("step-"))
-        return step
-
 
 @dataclass
 class Case:
@@ -143,6 +132,8 @@ class Case:
     job: Job
     folder: Path
     starts: int = 0
+    begun_at: int = 0
+    """The step of the checkpoint that the last command found."""
     ledger: list[Taken] = field(default_factory=list)
     """The steps that the weights have seen, checkpoints taken into account."""
     gap: str = ""
@@ -162,15 +153,27 @@ class Case:
         moment: it is killed in this step before this pack, both counted from 1, or, with None, when the step is done.
         """
         self.starts += 1
-        at = newest_checkpoint(self.folder)
+        self.begun_at = newest_checkpoint(self.folder)
         ended = _command(self.job, self.folder, str(self.starts), fate, kill, moment)
         seen = _read_ledger(self.folder / f"ledger-{self.starts}")
         if seen:
             first = seen[0].step
-            if first != at + 1 or first > len(self.ledger) + 1:
-                self.gap = f"start {self.starts} took step {first} after a checkpoint of step {at}"
+            if first != self.begun_at + 1 or first > len(self.ledger) + 1:
+                self.gap = f"start {self.starts} took step {first} after a checkpoint of step {self.begun_at}"
             self.ledger = [*self.ledger[: first - 1], *seen]
         return ended
+
+    def not_kept(self, ended: Ended) -> str:
+        """Whether the newest checkpoint is another than the last one that was committed before the fate struck; empty if not."""
+        step = self.begun_at
+        for call in ended.calls:
+            if call == ended.fired:
+                break
+            name = Path(call.path).name
+            if call.kind == "rename" and name.startswith("step-"):
+                step = int(name.removeprefix("step-"))
+        newest = newest_checkpoint(self.folder)
+        return "" if newest == step else f"the newest checkpoint is {newest}, not {step}"
 
     def lost(self) -> str:
         """Which examples were lost or came twice; empty where none were."""

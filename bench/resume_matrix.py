@@ -54,8 +54,8 @@ FEATURES = {
     "accumulation": Feature({"train.token_budget": 80}, lambda job, *_: all(taken.packs > 1 for taken in job.ledger)),
     "evaluation between": Feature({"train.validate.every": 2}, lambda _, result, __: len(result.validations) == 5),
     "early stop": Feature(
-        {"train.epochs": 5, "train.validate.every": 1, "train.validate.patience": 2},
-        lambda _, result, __: result.stop == "early",
+        {"train.epochs": 5, "train.validate.every": 1, "train.validate.patience": 4},
+        lambda job, result, _: result.stop == "early" and len(job.ledger) > _epoch(job) + 1,
     ),
     "QLoRA": Feature({"method.kind": "qlora"}, lambda _, result, __: "quantised" in result.step_kind, "bitsandbytes"),
     "two processes": Feature({"train.processes": 2, "train.threads": 2}, lambda _, result, __: result.processes == 2),
@@ -69,7 +69,7 @@ def _losses(job: Job) -> str:
 def moments(job: Job) -> dict[str, tuple[int, int | None]]:
     """Step, counted from 1, and the pack before which it happens; None = when the step is done."""
     last = job.ledger[-1].step
-    epoch = next(number for number, taken in enumerate(job.ledger, 1) if _whole(job, number))
+    epoch = _epoch(job)
     middle = epoch // 2 + 1
     return {
         "0": (1, 1),
@@ -83,10 +83,15 @@ def moments(job: Job) -> dict[str, tuple[int, int | None]]:
     }
 
 
-def _whole(job: Job, steps: int) -> bool:
-    """Whether so many steps have seen every row."""
-    seen = {row for taken in job.ledger[:steps] for row in taken.rows}
-    return seen == {row for taken in job.ledger for row in taken.rows}
+def _epoch(job: Job) -> int:
+    """Steps until every row was seen."""
+    every = {row for taken in job.ledger for row in taken.rows}
+    seen: set[str] = set()
+    for taken in job.ledger:
+        seen.update(taken.rows)
+        if seen == every:
+            return taken.step
+    return 0
 
 
 def cell(yard: Yard, job: Job, moment: tuple[int, int | None], name: str) -> str:
