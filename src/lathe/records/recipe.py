@@ -140,8 +140,8 @@ class TrainSpec(Written):
     examples_per_step: Count = Field(32, description="examples that make one optimiser step")
     group_by_prefix: bool = Field(
         False,
-        description="let rows that begin alike (one schema, one instruction) meet in a step, where what they share is computed once: "
-        "less to compute, but steps are less mixed than in a random order",
+        description="let rows that begin alike (one schema, one instruction) meet in a step, where what they share is computed "
+        "once: less to compute, but steps are less mixed than in a random order",
     )
     learning_rate: Positive = Field(1.0e-3, description="peak learning rate")
     warmup_share: Share = Field(0.05, description="share of the steps in which the learning rate rises linearly")
