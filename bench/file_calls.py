@@ -223,11 +223,11 @@ class Watcher:
         way, now = self.fate.way, here == self.fate.at
         if now:
             self.fired = here
-        if way == "kill before" and now:
-            return os.kill(child, signal.SIGKILL)
-        if way == "kill amid" and now:
-            _write_half(call, thread, arguments)
-            return os.kill(child, signal.SIGKILL)
+        if now and way in ("kill before", "kill amid"):
+            if way == "kill amid":
+                _write_half(call, thread, arguments)
+            os.kill(child, signal.SIGKILL)
+            return None
         if way == "fail once" and now:
             return 0, -self.fate.error, 0
         if way == "fail from" and self.fired is not None and kind in MAKES_ROOM:

@@ -450,7 +450,7 @@ def _forked_helpers(pids: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     if forkserver._forkserver._forkserver_address is None:  # type: ignore[attr-defined]
         return
-    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]  # it is no child of this process
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # no child of this process
 
     class Helpers:
         Pipe = staticmethod(context.Pipe)
@@ -468,7 +468,7 @@ def _forked_helpers(pids: Path) -> None:
             process.start = start  # type: ignore[method-assign]
             return process
 
-    multiprocessing.get_context = lambda method=None: Helpers  # type: ignore[assignment, return-value]
+    multiprocessing.get_context = lambda method=None: Helpers  # type: ignore[assignment]
 
 
 def _keep_ledger(path: Path, moment: tuple[int, int | None] | None) -> None:
@@ -501,7 +501,7 @@ def _keep_ledger(path: Path, moment: tuple[int, int | None] | None) -> None:
         if "loss" in line and moment == (done, None):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    loop.build_pack, loop.write_metrics = building, writing
+    loop.build_pack, loop.write_metrics = building, writing  # type: ignore[assignment]
 
 
 def _read_ledger(path: Path) -> list[Taken]:

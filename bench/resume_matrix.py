@@ -28,7 +28,6 @@ from lathe.processes import usable_cores
 from lathe.records import TrainResult
 
 PACKED = {"train.token_budget": 400}
-TRAINING = {"after": "rule", "until": "train"}
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,8 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="resume-matrix-") as folder:
         yard = Yard(Path(folder))
-        plain = yard.job("plain", **TRAINING)
-        jobs = {}
+        plain = yard.job("plain", after="rule", until="train")
+        jobs: dict[str, Job] = {}
         for name, feature in FEATURES.items():
             if asked.feature and name not in asked.feature:
                 continue
@@ -122,7 +121,7 @@ def main() -> int:
                 import_module(feature.needs)
             if not jobs:
                 yard.settle(plain)
-            jobs[name] = job = yard.job(name, feature.changes, **TRAINING)
+            jobs[name] = job = yard.job(name, feature.changes, after="rule", until="train")
             run = Case(job, job.folder.parent / "undisturbed").run
             if not feature.at_work(job, run.load(run.train_result, TrainResult), plain):
                 raise SystemExit(f"{name} is not at work in its job, so that its cells would prove nothing")
