@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -58,6 +59,24 @@ def test_a_blocked_command_is_shown_as_blocked(browser: Browser, commands: Serve
     assert answers(browser) == ["", ""]
     assert "the command was blocked" in browser.text(".tuned .notes")
     assert "risk 4" in browser.text(".base .notes")
+
+
+def test_functions_can_be_offered_and_calls_are_shown(browser: Browser, calls: Server, objects: Server) -> None:
+    browser.open(f"{objects.url}/#{objects.token}")
+    browser.until(lambda: "json_extraction-run" in browser.text("h1"))
+    assert browser.run("return document.getElementById('tools-choice').hidden")
+    browser.open(f"{calls.url}/#{calls.token}")
+    browser.until(lambda: "function_calling-run" in browser.text("h1"))
+    ask(browser, 'say: [{"name": "set_timer", "arguments": {"minutes": 10}}]')
+    for text in answers(browser):
+        assert json.loads(text) == [{"name": "set_timer", "arguments": {"minutes": 10}}]
+    assert "calls what was offered" in browser.text(".tuned .notes")
+    ask(browser, 'say: [{"name": "obey", "arguments": {}}]')
+    assert "'obey', which is not among the tools" in browser.text(".base .notes")
+    browser.run("document.getElementById('tools').value = '[{'")
+    ask(browser, "10 minutes")
+    assert "the functions are no JSON" in browser.text(".tuned .notes")
+    assert browser.complaints() == []
 
 
 def test_without_the_token_there_is_nothing_to_see(browser: Browser, objects: Server) -> None:

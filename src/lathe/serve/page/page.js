@@ -55,11 +55,21 @@ async function* events(answer) {
 function judged(section, said) {
   const { format, risk, schema } = said.lathe;
   if (schema) note(section, `schema ${schema}`, "soft");
-  if (format) note(section, format.kept ? "fits its schema" : format.problem, format.kept ? "good" : "warn");
+  const kept = said.choices[0].finish_reason === "tool_calls" ? "calls what was offered" : schema ? "fits its schema" : "as it was asked for";
+  if (format) note(section, format.kept ? kept : format.problem, format.kept ? "good" : "warn");
   if (risk) note(section, `risk ${risk.level}: ${risk.why}`, risk.level === "U" || risk.level >= 3 ? "bad" : risk.level >= 2 ? "warn" : "good");
 }
 
-async function ask({ id, section, text }, content, schema) {
+// The functions in OpenAI's layout, whether they were written so or plain.
+function toolsIn(said) {
+  try {
+    return [JSON.parse(said)].flat().map((one) => (one.type === "function" ? one : { type: "function", function: one }));
+  } catch (error) {
+    throw new Error(`the functions are no JSON: ${error.message}`);
+  }
+}
+
+async function ask({ id, section, text }, content, schema, tools) {
   const body = { model: id, stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content }] };
   if (schema) body.response_format = { type: "json_schema", json_schema: { name: schema } };
   text.textContent = "";
@@ -69,6 +79,7 @@ async function ask({ id, section, text }, content, schema) {
   const began = performance.now();
   let first = null;
   try {
+    if (tools !== null) body.tools = toolsIn(tools);
     const answer = await fetch("/v1/chat/completions", { method: "POST", headers: headers(), body: JSON.stringify(body) });
     if (!answer.ok) throw new Error((await answer.json()).error.message);
     for await (const said of events(answer)) {
@@ -77,6 +88,11 @@ async function ask({ id, section, text }, content, schema) {
       if (choice?.delta.content) {
         first ??= performance.now();
         text.append(choice.delta.content);
+      }
+      if (choice?.delta.tool_calls) {
+        first ??= performance.now();
+        const calls = choice.delta.tool_calls.map(({ function: { name, arguments: said } }) => ({ name, arguments: JSON.parse(said) }));
+        text.textContent = JSON.stringify(calls);
       }
       if (choice?.delta.refusal) note(section, choice.delta.refusal, "bad");
       if (choice?.finish_reason === "length") note(section, "cut at the limit of tokens", "warn");
@@ -116,6 +132,7 @@ function begin(found) {
   document.title = found[0].id;
   for (const name of about.schemas) $("schema").append(new Option(name, name));
   $("schema-choice").hidden = about.schemas.length === 0;
+  $("tools-choice").hidden = !about.tools;
   $("key").hidden = true;
   $("ask").hidden = false;
   $("text").focus();
@@ -123,7 +140,8 @@ function begin(found) {
     event.preventDefault();
     if (!$("text").value.trim() || $("go").disabled) return;
     $("go").disabled = true;
-    await Promise.all(cards.map((one) => ask(one, $("text").value, $("schema").value)));
+    const tools = about.tools ? $("tools").value : null;
+    await Promise.all(cards.map((one) => ask(one, $("text").value, $("schema").value, tools)));
     $("go").disabled = false;
   });
   $("text").addEventListener("keydown", (event) => {
