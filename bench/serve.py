@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,7 +109,8 @@ def bare(service: Service, requests: Sequence[Request], at_once: int) -> Round:
 class Served:
     """`lathe serve` in a process of its own."""
 
-    def __init__(self, run: Path, at_once: int) -> None:
+    def __init__(self, run: Path, at_once: int, schemas: Collection[str]) -> None:
+        self._schemas = schemas
         words = [
             "serve",
             str(run),
@@ -146,14 +147,14 @@ class Served:
 
     def whole(self, row: Example) -> int | None:
         """Tokens of the answer; None where there was none."""
-        answer = self.ask(row, **form(row))
+        answer = self.ask(row, **form(row, self._schemas))
         body = json.loads(answer.read())
         return int(body["usage"]["completion_tokens"]) if answer.status == 200 else None
 
     def first(self, row: Example) -> float:
         """Seconds until the first text."""
         begun = time.perf_counter()
-        answer = self.ask(row, stream=True, **form(row))
+        answer = self.ask(row, stream=True, **form(row, self._schemas))
         first = None
         while line := answer.readline():
             if first is None and b'"content":"' in line and b'"content":""' not in line:
@@ -169,10 +170,10 @@ class Served:
         self._process.wait()
 
 
-def form(row: Example) -> dict[str, Any]:
-    """The row's own schema: both sides get the same prompt, and hold the answer to the same form."""
+def form(row: Example, schemas: Collection[str]) -> dict[str, Any]:
+    """The row's own schema: both sides get the same prompt, and hold the answer to the same form. schemas: names of the run's."""
     name = row.meta.get("schema")
-    return {"response_format": {"type": "json_schema", "json_schema": {"name": name}}} if name else {}
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": name}}} if name in schemas else {}
 
 
 def served(server: Served, rows: Sequence[Example], at_once: int) -> Round:
@@ -219,7 +220,8 @@ def percent(more: float, than: float) -> str:
 
 def asked(questions: Questions, rows: Sequence[Example]) -> list[Request]:
     """What the server makes of the rows: their prompts, and the form that it is asked for."""
-    return [replace(questions.request(row), form=questions.task.form(row, questions.setup)) for row in rows]
+    held = [questions.task.form(row, questions.setup) if form(row, questions.setup.schemas) else None for row in rows]
+    return [replace(questions.request(row), form=one) for row, one in zip(rows, held, strict=True)]
 
 
 def hostile(server: Served, row: Example) -> int:
@@ -279,7 +281,7 @@ def main() -> int:
         service = plugins.load("runtimes", "native").serve(
             Model(questions.base, run.folder.adapter), Room(args.at_once, tokens), run.locked.recipe.train.threads
         )
-        server = Served(run.folder.path, args.at_once)
+        server = Served(run.folder.path, args.at_once, questions.setup.schemas)
         try:
             errors = compare(server, service, questions, rows, args.at_once)
             return int(errors + hostile(server, rows[0]) > 0)
