@@ -20,7 +20,7 @@ from lathe import conformity
 from lathe.contracts import Baseline, ItemVerdict, JsonForm, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._counts import macro_f1
-from lathe.tasks._json import reading, rows, rules, slmbench, values
+from lathe.tasks._json import reading, rows, rules, slmbench, tolerance, values
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
 from lathe.tasks._json.worked import WORKED, WORKED_SCHEMA
@@ -97,6 +97,9 @@ class JsonExtraction(Task):
                 "json_valid": float(not found.problem),
                 "field_macro_f1": macro_f1(fields),
                 "type_macro_f1": macro_f1(types),
+                "json_close": float(not found.problem and tolerance.same(schema, gold, found.value))
+                if tolerance.stated(schema)
+                else None,
                 "slmbench_json_exact": slmbench.json_exact(gold, theirs),
                 "slmbench_field_f1": slmbench.field_f1(gold, theirs) if comparable else None,
                 "slmbench_schema_compliance": slmbench.schema_compliance(gold, theirs) if comparable else None,

@@ -40,6 +40,13 @@ METRICS = (
         "macro_f1",
     ),
     Metric(
+        "json_close",
+        "As json_exact, but for what the schema tolerates: numbers under `x-tolerance` may differ by so much, texts under it are "
+        "the same where both are dates or times so many seconds apart, however they are written. Not measured where the row's "
+        "schema tolerates nothing.",
+        "proportion",
+    ),
+    Metric(
         "slmbench_json_exact",
         "SLM-Bench's JSONExact: Python's == on what its extraction finds (whole text, else a regular expression that "
         "knows one inner level of braces), so true equals 1 and a deep answer followed by text is lost.",
