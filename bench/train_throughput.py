@@ -1,17 +1,17 @@
-"""One training step on the same 16 examples: ours against TRL as it comes, TRL packed, and the plain Trainer of transformers.
+"""One training step on the same examples: ours against TRL as it comes, TRL packed, and the plain Trainer of transformers.
 
     python bench/train_throughput.py                                   # lathe:edge_json, schema in the prompt, one thread
     python bench/train_throughput.py --rows train_v3.jsonl --schemas schemas \\
         --fields '{"input": "prompt", "target": "expected_output"}'    # EdgeJSON
     python bench/train_throughput.py --without-schema --threads 2
 
-SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers, rows of up to 1,024 tokens. Each measurement is a process of
-its own: two steps of the 16 examples, the optimiser included, of which the second is timed (the plain Trainer takes one). They take
-turns, and what is measured already is not measured again, so an interrupted run goes on. The rate of matrix products is measured in
-the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no padding, head at scored positions alone) at that
-rate. The fused step computes once what rows of a pack begin with alike, and its ceiling counts it once; "whole" is the same step
-without that. All start from the same adapters and see the same labels, so their first losses say whether they do the same; the
-plain Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
+SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers, rows of up to 1,024 tokens. Each measurement is a process
+of its own: two steps of the same examples, the optimiser included, of which the second is timed (the plain Trainer takes one).
+They take turns, and what is measured already is not measured again, so an interrupted run goes on. The rate of matrix products is
+measured in the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no padding, head at scored positions
+alone) at that rate. The fused step computes once what rows of a pack begin with alike, and its ceiling counts it once; "whole" is
+the same step without that. All start from the same adapters and see the same labels, so their first losses say whether they do
+the same; the plain Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
 
 Needs the extra `trl`. Appends to bench/results/train_throughput.jsonl. With ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 in the
 environment it measures what a processor of that instruction set would do.
@@ -42,7 +42,7 @@ SHAPE = {
     "num_key_value_heads": 3, "head_dim": 64, "max_position_embeddings": 8192, "tie_word_embeddings": True,
     "bos_token_id": None, "eos_token_id": 0, "pad_token_id": None,
 }  # fmt: skip
-EXAMPLES, LONGEST, RANK = 16, 1024, 16
+LONGEST, RANK = 1024, 16
 PRODUCTS = {"body": ((2048, 576, 3072), (2048, 1536, 576)), "head": ((512, 576, 49152),)}
 """m, k, n of the products whose rate is the ceiling."""
 CAPS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")
@@ -53,10 +53,28 @@ Told = dict[str, Any]
 # ------------------------------------------------------------------------------------------ the batch
 
 
-def chosen(lengths: Sequence[int], count: int) -> list[int]:
-    """Rows at the middle of each of `count` equal shares of the lengths, so that a few stand for all."""
-    order = np.argsort(np.asarray(lengths), kind="stable")
-    return [int(order[int((place + 0.5) * len(order) / count)]) for place in range(count)]
+DRAWS = 200
+
+
+def chosen(rows: Any, count: int) -> list[int]:
+    """`count` rows that stand for all: one of each of as many equal shares of the lengths, so that tokens, tokens with loss and
+    tokens computed (what rows share counted once) are near what a random step has of them. The best of some draws.
+    """
+    from lathe.records import TrainSpec
+    from lathe.schedule.prefixes import computed, stretches
+    from lathe.schedule.steps import course_of
+
+    course = course_of(rows, TrainSpec(epochs=1, examples_per_step=count, token_budget=2**40), 0, shared=True)
+    sums = np.array([course.num_tokens, rows.supervised_T.sum(), course.num_computed])
+    shares = np.array_split(np.argsort(rows.lengths, kind="stable"), count)
+    draw = np.random.default_rng(0)
+
+    def off(picked: list[int]) -> float:
+        once = computed(stretches(course.known.among(picked)))
+        found = np.array([rows.lengths[picked].sum(), rows.supervised_lengths[picked].sum(), once])
+        return float(np.abs(np.log(found / (sums * count / len(rows)))).max())
+
+    return min(([int(draw.choice(share)) for share in shares] for _ in range(DRAWS)), key=off)
 
 
 def prepare(folder: Path, asked: argparse.Namespace) -> Told:
@@ -86,14 +104,17 @@ def prepare(folder: Path, asked: argparse.Namespace) -> Told:
     nano = bundled("lathe:nano")
     every = tokenise(tokenizer.load(nano), [task.example(row, setup) for row in rows])
     fitting = [row for row in range(len(every)) if every.lengths[row] <= LONGEST]
-    picked = [fitting[place] for place in chosen(every.lengths[fitting].tolist(), EXAMPLES)]
-    parts = [every.row(row) for row in picked]
-    batch = TokenSet(
-        ids_T=np.concatenate([part.ids for part in parts]),
-        supervised_T=np.concatenate([part.supervised for part in parts]),
-        offsets=np.concatenate([[0], np.cumsum([len(part.ids) for part in parts])]).astype(np.int64),
-        example_ids=tuple(every.example_ids[row] for row in picked),
-    )
+
+    def some(picked: Sequence[int]) -> TokenSet:
+        parts = [every.row(row) for row in picked]
+        return TokenSet(
+            ids_T=np.concatenate([part.ids for part in parts]),
+            supervised_T=np.concatenate([part.supervised for part in parts]),
+            offsets=np.concatenate([[0], np.cumsum([len(part.ids) for part in parts])]).astype(np.int64),
+            example_ids=tuple(every.example_ids[row] for row in picked),
+        )
+
+    batch = some([fitting[place] for place in chosen(some(fitting), asked.examples)])
     batch.save(folder / "tokens.safetensors")
     base = folder / "base"
     logging.disable_progress_bar()
@@ -105,8 +126,8 @@ def prepare(folder: Path, asked: argparse.Namespace) -> Told:
         "rows": len(rows),
         "fitting": len(fitting),
         "mean_of_fitting": float(every.lengths[fitting].mean()),
-        "tokens": sum(len(part.ids) for part in parts),
-        "supervised": int(sum(part.supervised.sum() for part in parts)),
+        "tokens": len(batch.ids_T),
+        "supervised": int(batch.supervised_T.sum()),
         "computed": course_of_step(batch, asked.token_budget, shared=True).num_computed,
     }
 
@@ -239,7 +260,7 @@ def trl(packed_to: int | None) -> Callable[[Path, int], Told]:
         words = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
         net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
 
-        def made(batch: int = 8, a_step: int = EXAMPLES // 8, **more: Any) -> Any:
+        def made(batch: int = 8, a_step: int = len(rows) // 8, **more: Any) -> Any:
             own = {"packing": True, "max_length": packed_to, "gradient_checkpointing": False} if packed_to else {}
             config = SFTConfig(**_common(2, batch, a_step), **own)
             return SFTTrainer(model=net, args=config, train_dataset=rows, processing_class=words, **more)
@@ -273,7 +294,7 @@ def plain(folder: Path, _: int) -> Told:
         return {"input_ids": ids, "attention_mask": real, "labels": ids.masked_fill(real == 0, -100)}
 
     rows = [{"ids": tokens.row(place).ids} for place in range(len(tokens))]
-    arguments = TrainingArguments(**_common(1, 4, EXAMPLES // 4), remove_unused_columns=False)
+    arguments = TrainingArguments(**_common(1, 4, len(rows) // 4), remove_unused_columns=False)
     return _in_trainer(
         lambda **more: Trainer(model=net, args=arguments, train_dataset=rows, data_collator=padded, **more), 1
     )
@@ -430,6 +451,9 @@ def main() -> int:
     parser.add_argument("--schemas", type=Path, default=None)
     parser.add_argument("--fields", default="{}", help="columns by the task's names, as JSON")
     parser.add_argument("--without-schema", action="store_true")
+    parser.add_argument(
+        "--examples", type=int, default=16, choices=range(8, 257, 8), metavar="N", help="a multiple of 8"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--token-budget", type=int, default=4096)
     parser.add_argument("--repetitions", type=int, default=3)
@@ -444,9 +468,9 @@ def main() -> int:
         folder = Path(name)
         batch = prepare(folder, asked)
         print(
-            f"  {EXAMPLES} of {batch['fitting']} rows up to {LONGEST} tokens ({batch['rows']} in all): {batch['tokens']:,} tokens, "
-            f"{batch['supervised']:,} supervised, {batch['computed']:,} computed once shared; "
-            f"{batch['tokens'] / EXAMPLES:.0f} a row (all: {batch['mean_of_fitting']:.0f})"
+            f"  {asked.examples} of {batch['fitting']} rows up to {LONGEST} tokens ({batch['rows']} in all), "
+            f"{batch['tokens'] / asked.examples:.0f} a row (all: {batch['mean_of_fitting']:.0f}): {batch['tokens']:,} tokens, "
+            f"{batch['supervised']:,} supervised, {batch['computed']:,} computed where what they share counts once"
         )
         key = key_of(asked, batch)
         take_turns(asked, folder, key)
