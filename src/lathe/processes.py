@@ -93,5 +93,5 @@ def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
 
 def _work(work: Callable[..., None], line: Connection, *given: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is told, and ends this one
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, ConnectionError):
         work(line, *given)
