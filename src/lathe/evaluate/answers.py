@@ -99,15 +99,18 @@ class Lengths:
 
 def lengths_of(tok: Tokenizer, rows: Rows, task: Task, max_new_tokens: int | None) -> Lengths:
     """Encodes the rows of all sides. max_new_tokens: as the recipe says."""
-    encoded = {side: render.encode_all(tok, rows.sides[side]) for side in SIDES}
-    gold = {side: [len(one.ids) - one.num_prompt for one in encoded[side]] for side in SIDES}
+    sizes = {
+        side: [(len(one.ids), one.num_prompt) for some in render.encode_ahead(tok, rows.sides[side]) for one in some]
+        for side in SIDES
+    }
+    gold = {side: [tokens - prompt for tokens, prompt in sizes[side]] for side in SIDES}
     limits = prompts.answer_limits(
         [example for side in SIDES for example in rows.sides[side]],
         [tokens for side in SIDES for tokens in gold[side]],
         task.slices,
         max_new_tokens,
     )
-    return Lengths({side: [len(one.ids) for one in encoded[side]] for side in SIDES}, gold, limits)
+    return Lengths({side: [tokens for tokens, _ in sizes[side]] for side in SIDES}, gold, limits)
 
 
 def ask_rule(asking: Measurement) -> Answers:

@@ -57,9 +57,10 @@ def prompt_ids(tok: Tokenizer, messages: Sequence[Message]) -> list[int]:
 
 
 def prompts(tok: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[list[int]]:
-    """`prompt_ids` of many conversations at once."""
+    """`prompt_ids` of many conversations, BATCH of them at a time."""
     marked = [_mark_messages(tok, messages)[0] for messages in conversations]
-    return _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, marked)))
+    batches = (marked[start : start + BATCH] for start in range(0, len(marked), BATCH))
+    return [ids for some in batches for ids in _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, some)))]
 
 
 def encode(tok: Tokenizer, example: Example) -> Encoded:
