@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from lathe.engine.attention import (
     BLOCKED,
@@ -14,6 +14,7 @@ from lathe.engine.attention import (
     register_attention,
     segment_causal_attention,
 )
+from lathe.errors import InputError
 
 B, H, K, T, D = 2, 4, 2, 13, 8
 
@@ -94,6 +95,43 @@ def test_a_pack_gives_the_logits_of_its_segments_alone(network: LlamaForCausalLM
     )
     for start, end in ((0, 5), (5, 12)):
         torch.testing.assert_close(packed[:, start:end], _logits(network, "sdpa", ids[:, start:end]))
+
+
+@pytest.mark.parametrize("kind", ["mistral", "gemma3_text", "qwen2", "phi3"])
+def test_rows_of_a_pack_that_are_longer_than_a_sliding_window_see_as_far_as_alone(kind: str) -> None:
+    register_attention()
+    torch.manual_seed(0)
+    more = {"use_sliding_window": True, "max_window_layers": 1} if kind == "qwen2" else {}
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=50,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=4,
+        sliding_window=4,
+        pad_token_id=0,
+        **more,
+    )
+    network = AutoModelForCausalLM.from_config(config).double().eval()
+    ids = torch.randint(1, 50, (1, 18), generator=torch.Generator().manual_seed(1))
+    positions = torch.tensor([[*range(3), *range(15)]])
+    packed = _logits(network, PACKED, ids, position_ids=positions, cu_seq_lens_q=[0, 3, 18], use_cache=False)
+    for start, end in ((0, 3), (3, 18)):
+        torch.testing.assert_close(packed[:, start:end], _logits(network, "eager", ids[:, start:end]))
+    whole = segment_causal_attention(*_heads(0), [0, T], 1.0)
+    assert not torch.equal(whole, segment_causal_attention(*_heads(0), [0, T], 1.0, window=4))
+
+
+def test_an_attention_that_is_not_written_out_is_refused() -> None:
+    register_attention()
+    settings = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 4}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    network = AutoModelForCausalLM.from_config(AutoConfig.for_model("gemma2", **settings, **heads)).eval()
+    with pytest.raises(InputError, match="softcap"):
+        _logits(network, PACKED, torch.tensor([[1, 2, 3]]))
 
 
 @pytest.mark.parametrize("name", [PACKED, BLOCKED])

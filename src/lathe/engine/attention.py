@@ -21,11 +21,15 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from lathe.errors import InputError
+
 PACKED = "lathe_packed"
 """Name of the attention for packs: one causal attention a segment where `cu_seq_lens_q` is given, one over all of T
 where it is not."""
 BLOCKED = "lathe_blocked"
 """Name of the attention for compiled training on windows: no segments, causal over the window, in blocks of rows."""
+UNKNOWN = {"softcap": "scores that are bent down to a cap", "s_aux": "attention sinks"}
+"""What some models ask of an attention by these names and would silently not get."""
 _BLOCK_ROWS = 256
 """Rows of scores formed at once for windows up to 1,024; a quarter of longer windows, so that few pieces have to be
 compiled."""
@@ -37,24 +41,37 @@ def repeated(heads_BKTD: Tensor, times: int) -> Tensor:
 
 
 def segment_causal_attention(
-    query_BHTD: Tensor, key_BKTD: Tensor, value_BKTD: Tensor, bounds: list[int], scale: float
+    query_BHTD: Tensor,
+    key_BKTD: Tensor,
+    value_BKTD: Tensor,
+    bounds: list[int],
+    scale: float,
+    window: int | None = None,
 ) -> Tensor:
     """Causal attention inside each segment `bounds[i]:bounds[i + 1]` of T; shape B, H, T, D.
 
-    Positions past the last bound stay zero.
+    window: how many positions one sees at most, its own included; None = all before it. Positions past the last bound stay zero.
     """
     times = query_BHTD.shape[1] // key_BKTD.shape[1]
     keys, values = repeated(key_BKTD, times), repeated(value_BKTD, times)
-    parts = [
-        functional.scaled_dot_product_attention(
-            query_BHTD[:, :, start:end], keys[:, :, start:end], values[:, :, start:end], is_causal=True, scale=scale
+    parts = []
+    for start, end in pairwise(bounds):
+        reaches = window is None or end - start <= window
+        mask = None if reaches else seen(end - start, end - start, window, query_BHTD.device)
+        query, key, value = (part[:, :, start:end] for part in (query_BHTD, keys, values))
+        parts.append(
+            functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=reaches, scale=scale)
         )
-        for start, end in pairwise(bounds)
-    ]
     rest = query_BHTD.shape[2] - bounds[-1]
     if rest > 0:
         parts.append(torch.zeros_like(query_BHTD[:, :, :rest]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+def seen(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
+    """Which keys each query sees, the queries being the last ones of the keys; boolean, shape queries, keys."""
+    causal = torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+    return causal if window is None else causal.triu(keys - queries - window + 1)
 
 
 def blocked_causal_attention(
@@ -90,18 +107,25 @@ def _packed(
     attention_mask: Any = None,
     scaling: float | None = None,
     cu_seq_lens_q: Any = None,
-    **_: Any,
+    sliding_window: int | None = None,
+    **more: Any,
 ) -> tuple[Tensor, None]:
-    """The signature transformers calls: returns B, T, H, D and no weights."""
+    """The signature transformers calls: returns B, T, H, D and no weights.
+
+    Raises InputError where the model's attention does what is not written out here.
+    """
+    if unknown := [name for name in UNKNOWN if more.get(name) is not None]:
+        raise InputError(
+            f"the attention of this base has {UNKNOWN[unknown[0]]} ({unknown[0]}), which Lathe's training does not compute",
+            hint="Train it with trainer: trl, or take another base.",
+        )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if key.shape[2] != query.shape[2]:
         # Decoding with a cache: the queries are the last rows of a longer sequence, and a mask that matters comes from the caller.
         times = query.shape[1] // key.shape[1]
         mask = attention_mask
-        if mask is None and query.shape[2] > 1:
-            mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril(
-                key.shape[2] - query.shape[2]
-            )
+        if mask is None and (query.shape[2] > 1 or sliding_window is not None):
+            mask = seen(query.shape[2], key.shape[2], sliding_window, query.device)
         out = functional.scaled_dot_product_attention(
             query, repeated(key, times), repeated(value, times), attn_mask=mask, scale=scale
         )
@@ -110,7 +134,7 @@ def _packed(
             bounds = [0, query.shape[2]]
         else:
             bounds = cu_seq_lens_q.tolist() if isinstance(cu_seq_lens_q, Tensor) else list(cu_seq_lens_q)
-        out = segment_causal_attention(query, key, value, bounds, scale)
+        out = segment_causal_attention(query, key, value, bounds, scale, sliding_window)
     return out.transpose(1, 2).contiguous(), None
 
 
