@@ -158,8 +158,9 @@ def moved(schema: Json, pointer: str) -> Json:
 
     def change(part: dict[str, Json]) -> dict[str, Json]:
         target = part.get("$ref")
-        inward = isinstance(target, str) and (target == "#" or target.startswith("#/"))
-        return {**part, "$ref": f"#{pointer}{target[1:]}"} if inward else part
+        if isinstance(target, str) and (target == "#" or target.startswith("#/")):
+            return {**part, "$ref": f"#{pointer}{target[1:]}"}
+        return part
 
     whole = _rebuilt(schema, change)
     return (
