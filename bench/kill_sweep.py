@@ -7,8 +7,8 @@ A point is one of these, for a run from data to report whose base is a tiny mode
 
     call      SIGKILL before a call that changes files under the run's root (open for writing, write, sync, truncate, rename,
               remove, mkdir), and amid each write, when half of it is done; whoever makes the call (file_calls.py)
-    moment    SIGKILL at a moment of the training drawn by the seed, every third time once more while the command continues; where
-              two processes or two ranks train, every second one strikes the other one
+    moment    SIGKILL at a moment of the training drawn by the seed, every third time once more while the command continues; of two
+              processes every second one strikes the helper, of two ranks both are struck, as torchrun would end them
     EIO       a call fails once
     ENOSPC    a call that needs room fails, and so do all that follow, as on a disk that stays full
 
@@ -47,6 +47,8 @@ MOMENTS = 100
 """Of a training."""
 ATTEMPTS = 5
 """Of a point that does not come to pass: a moment after the end, a call that the clock did not ask for."""
+EARLIER = 0.7
+"""Factor from one attempt to the next: where the machine has become faster, the drawn moment comes too late."""
 FAILS = frozenset({"open", "create", "write", "truncate", "sync", "rename", "new folder"})
 """Kinds of calls that a failing disk fails. What stays when a removal fails is swept by the next start."""
 
@@ -117,7 +119,7 @@ def take(yard: Yard, job: Job, point: Point, name: str, until: float) -> Held | 
     used = 0.0
     for attempt in range(ATTEMPTS):
         case = yard.case(job, f"{name}-{attempt}")
-        wrong, seconds = _by_moments(case, point) if point.moments else _by_call(case, point)
+        wrong, seconds = _by_moments(case, point, EARLIER**attempt) if point.moments else _by_call(case, point)
         used += seconds
         if wrong is not None:
             break
@@ -148,10 +150,10 @@ def _by_call(case: Case, point: Point) -> tuple[str | None, float]:
     return "; ".join(filter(None, [wrong, case.difference(again), case.lost()])), used + again.cpu_seconds
 
 
-def _by_moments(case: Case, point: Point) -> tuple[str | None, float]:
+def _by_moments(case: Case, point: Point, scale: float) -> tuple[str | None, float]:
     used = 0.0
     for number, (share, victim) in enumerate(point.moments):
-        ended = case.command(kill=(share * case.job.ended.seconds, victim))
+        ended = case.command(kill=(scale * share * case.job.ended.seconds, victim))
         used += ended.cpu_seconds
         wrong = _not_struck_down(ended, victim, case)
         if number == 0 and wrong is None:

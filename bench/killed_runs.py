@@ -369,9 +369,12 @@ def _command(
     pids = folder / f"helpers-{start}"
 
     def strike() -> None:
-        helpers = others or ([int(line) for line in pids.read_text().split()] if pids.is_file() else [])
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(helpers[-1] if kill is not None and kill[1] == "helper" and helpers else child, signal.SIGKILL)
+        helpers = [int(line) for line in pids.read_text().split()] if pids.is_file() else []
+        victim = helpers[-1] if kill is not None and kill[1] == "helper" and helpers else child
+        # torchrun ends all ranks where one dies; a first rank whose others never came would wait for them.
+        for process in (victim, *others):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     status, cpu_seconds = watcher.watch(child, None if kill is None else (kill[0], strike))
     cpu_seconds += sum(_awaited(other, folder) for other in others)
