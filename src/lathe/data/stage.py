@@ -58,8 +58,9 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         refuse_empty(judged, locked)
         found = suspects(intake)
         # The old record must not vouch for files that are half new, should the process be killed from here on.
-        run.manifest.unlink(missing_ok=True)
-        sync_folder(folder)
+        with writing(folder):
+            run.manifest.unlink(missing_ok=True)
+            sync_folder(folder)
         sides = write(run, spool, judged, task.slices)
         seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
     commit_rows(run.rows("rejected"), intake.rejected)
