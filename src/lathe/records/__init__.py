@@ -76,10 +76,10 @@ __all__ = [
     "Decision", "Digests", "DoctorReport", "EvalReport", "EvaluateSpec", "Example", "FileHash", "Finding", "Finish",
     "FormEffect", "GateResult", "GateSpec", "GeneralCheck", "GeneralFigure", "Generation", "HeldArm",
     "Inspection", "Interval", "ItemScore", "Json",
-    "LockedRecipe", "MachineForecast",
+    "LockedRecipe", "MachineForecast", "MachineProbe",
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
     "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",
     "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
-    "Source", "Split", "StageRecord", "Status", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "ValidateSpec",
+    "Source", "Split", "StageRecord", "Status", "StepRate", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "ValidateSpec",
     "Validation", "ValidationPlan", "Verification", "Written", "canonical", "digest",
 ]  # fmt: skip

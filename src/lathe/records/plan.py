@@ -35,7 +35,7 @@ class Schedule(Record):
     num_packs: int = Field(description="packs over the whole run: forward-backward passes")
     num_tokens: int = Field(description="tokens of the rows over the whole run")
     num_computed: int | None = Field(
-        None, description="tokens computed over the whole run: what rows of a pack begin with alike counts once; None in older plans"
+        None, description="tokens computed: what rows of a pack begin with alike counts once; None in older plans"
     )
     num_supervised: int = Field(description="tokens of the whole run that carry loss")
     truncated_rows: int = 0
