@@ -108,7 +108,8 @@ class Call:
 
     name: str
     kind: str
-    """The kind of the system call; `create` and `new folder` where what it names was not there."""
+    """The kind of the system call; `create` and `new folder` where what it names was not there, `nameless` where a file
+    without a name is made in a folder: Python takes one with a name where that fails."""
     path: str
     times: int
 
@@ -216,6 +217,8 @@ class Watcher:
             self.unseen.append(f"{call.name} of {below}")
             return proceed
         kind = str(call.kind) if os.path.lexists(path) else _OF_NEW.get(call.kind, call.kind)
+        if kind == "open" and os.path.isdir(path):
+            kind = "nameless"
         place = self.name(_without_chance(below))
         self._times[call.name, place] += 1
         here = Call(call.name, kind, place, self._times[call.name, place])

@@ -247,9 +247,12 @@ class RunFolder:
         path = self.path / ".progress.json"
         temporary = self.path / f".progress.{os.getpid()}.tmp"
         beat = {key: value for key, value in event.items() if isinstance(value, str | int | float)}
-        with contextlib.suppress(OSError):
+        try:
             temporary.write_text(json.dumps({**beat, "beat": time.time(), "pid": os.getpid()}))
             os.replace(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     def last_beat(self) -> dict[str, Any]:
         """The latest progress, or an empty dictionary."""
