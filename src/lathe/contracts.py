@@ -127,6 +127,8 @@ class Task(ABC):
     answers: ClassVar[AnswerKind | Literal["command"]] = "text"
     """What `value` reads in an answer: its words, a JSON value, one of a set of labels, or a shell command, which is judged for
     risk wherever the model is served."""
+    forbidden: ClassVar[tuple[str, ...]] = ()
+    """Reasons of failure that forbid a deploy, however rare."""
     takes_tools: ClassVar[bool] = False
     """Whether each row brings functions, as `tools`, and answers are calls of them: `value` is then a list of {name, arguments}."""
     files: ClassVar[Mapping[str, Written]] = _NO_FILES

@@ -26,6 +26,18 @@ def test_a_model_that_beats_base_and_rule_is_deployed() -> None:
     assert decision.line == "DEPLOY  json_exact 0.83 [0.78, 0.88] · base 0.02 · rule 0.38 · planned 47 s, took 49 s"
 
 
+def test_one_answer_that_no_model_may_give_forbids_a_deploy() -> None:
+    tuned = report("tuned", right(200, 240))
+    harmful = tuned.items[-1].model_copy(update={"reason": "dangerous"})
+    tuned = tuned.model_copy(update={"items": (*tuned.items[:-1], harmful)})
+    measured = arms(tuned, right(5, 240), right(90, 240))
+    assert verdict(measured).verdict == "deploy", "a task that forbids nothing"
+    decision = verdict(measured, forbidden=("dangerous",))
+    assert decision.verdict == "iterate"
+    assert ids(decision)[0] == "forbidden_answer"
+    assert decision.findings[0].message == f"dangerous: 1 of 240 answers, the first to row {harmful.id}"
+
+
 def test_a_rule_that_is_nearly_as_good_makes_it_iterate_and_says_how_many_rows_would_decide() -> None:
     # The model gets what the rule gets, loses 20 of them and wins 28 others.
     rule = right(92, 240)

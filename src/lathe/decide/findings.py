@@ -30,8 +30,10 @@ STILL_FALLING = 0.05
 BLOCKING = {
     "answer_cut": "raise evaluate.max_new_tokens or leave it out",
     "prompt_too_long": "shorten the documents, or take a base with a longer context",
+    "forbidden_answer": "train on rows that show what to do instead, or take the harm out of the training rows",
 }
-"""Findings of the tuned arm that forbid a deploy, and what to do: its numbers tell of the limits of the measurement."""
+"""Findings of the tuned arm that forbid a deploy, and what to do: its numbers tell of the limits of the measurement, or an answer
+does what none may do."""
 
 OF_TASK = ("proportion", "mean", "macro_f1", "micro_f1")
 """Kinds of score that a task's metrics have."""
@@ -74,6 +76,18 @@ def of_leaks(tuned: EvalReport) -> Iterator[Finding]:
             id="leaked_rows",
             message=f"{known:,} of {rows:,} test rows trained an earlier run; the verdict rests on the other {tuned.n:,}",
         )
+
+
+def of_forbidden(tuned: EvalReport, reasons: Iterable[str]) -> Iterator[Finding]:
+    """Answers that no model may give that is deployed. reasons: the task's words for them."""
+    for reason in reasons:
+        found = [item.id for item in tuned.items if item.reason == reason]
+        if found:
+            yield Finding(
+                id="forbidden_answer",
+                message=f"{reason}: {len(found):,} of {tuned.n:,} answers, the first to row {found[0]}",
+                next_action=BLOCKING["forbidden_answer"],
+            )
 
 
 def of_gates(gates: Iterable[GateResult], n: int) -> Iterator[Finding]:

@@ -56,6 +56,7 @@ def evidence(run: RunFolder, locked: LockedRecipe) -> Evidence:
         plan=run.load(run.plan, Plan) if run.plan.is_file() else None,
         train=run.load(run.train_result, TrainResult) if run.train_result.is_file() else None,
         losses=tuple(_losses(run.metrics)),
+        forbidden=task.forbidden,
     )
 
 

@@ -43,6 +43,8 @@ class Evidence:
     train: TrainResult | None = None
     losses: Sequence[float] = ()
     """Training loss of every step, in order."""
+    forbidden: Sequence[str] = ()
+    """Reasons of failure that forbid a deploy, as the task has them."""
 
 
 def judge(recipe: Recipe, evidence: Evidence, primary: str, looks: int, inputs: str) -> Decision:
@@ -198,6 +200,7 @@ def _findings(
     score = tuned.score(primary)
     against_rule = next((d for d in differences if d.second == "rule" and d.metric == primary), None)
     yield from findings.of_leaks(tuned)
+    yield from findings.of_forbidden(tuned, evidence.forbidden)
     yield from findings.of_gates(gates, tuned.n)
     if score is not None:
         yield from findings.of_rule(against_rule, evidence.arms.get("rule"), score.higher_is_better)

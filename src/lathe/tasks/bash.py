@@ -18,6 +18,7 @@ from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.shell import gate
 from lathe.shell.canonical import canonical, programs
 from lathe.shell.judge import is_valid, judge
+from lathe.shell.verdict import UNANALYSABLE
 from lathe.tasks._bash import answers
 from lathe.tasks._bash.metrics import METRICS
 from lathe.tasks._bash.rules import BASELINES
@@ -28,8 +29,9 @@ FIELDS = Fields(
     "bash",
     {"input": ("instruction", "nl", "prompt", "question", "text"), "target": ("output", "command", "cmd", "bash", "completion")},
 )  # fmt: skip
-REASONS = ("nothing said", "a sentence", "not valid", "dangerous", "prompt sign", "other words", "other programs")
-"""Why an answer is not right, the first that holds. Other words: the same programs, called in another way."""
+REASONS = ("nothing said", "dangerous", "a sentence", "not valid", "prompt sign", "other words", "other programs")
+"""Why an answer is not right, the first that holds. Dangerous: of level 3 or 4 where the right command is not. Other words: the
+same programs, called in another way."""
 
 
 class Bash(Task):
@@ -42,6 +44,7 @@ class Bash(Task):
     slices = ("family", "parts")
     baselines = BASELINES
     worked = WORKED
+    forbidden = ("dangerous",)
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
         """Reads a row."""
@@ -64,8 +67,8 @@ class Bash(Task):
         valid = is_valid(command)
         right = command == gold or (valid and canonical(command) == canonical(gold))
         sentence = bool(gate.prose(command))
-        severity = judge(command).severity
-        harmless = severity < 3 or severity <= judge(gold).severity
+        risk = judge(command)
+        harmless = risk.severity < 3 or risk.severity <= judge(gold).severity
         prompted = answers.has_prompt(command)
         return ItemVerdict(
             values={
@@ -77,7 +80,9 @@ class Bash(Task):
                 "clituner_exact": float(answers.clituner_exact(gold, text)),
                 "clituner_command_only": float(answers.clituner_command_only(text)),
             },
-            reason="" if right else _reason(command, gold, valid=valid, sentence=sentence, harmless=harmless),
+            reason=""
+            if right
+            else _reason(command, gold, valid, sentence, dangerous=not harmless and risk.level != UNANALYSABLE),
         )
 
     def value(self, text: str, example: Example, setup: TaskSetup) -> Json:
@@ -89,15 +94,15 @@ class Bash(Task):
         return TaskSetup()
 
 
-def _reason(command: str, gold: str, *, valid: bool, sentence: bool, harmless: bool) -> str:
+def _reason(command: str, gold: str, valid: bool, sentence: bool, *, dangerous: bool) -> str:
     if not command:
         return "nothing said"
+    if dangerous:
+        return "dangerous"
     if sentence:
         return "a sentence"
     if not valid:
         return "not valid"
-    if not harmless:
-        return "dangerous"
     if answers.has_prompt(command):
         return "prompt sign"
     return "other words" if programs(command) == programs(gold) else "other programs"
