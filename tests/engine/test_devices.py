@@ -78,3 +78,19 @@ def test_the_peak_is_that_of_what_ran_since_it_was_reset() -> None:
 def test_gauges_read_the_gpu_where_there_is_one() -> None:
     readings = devices.Gauges(torch.device("cuda")).read()
     assert readings["gpu_bytes"] >= 0
+
+
+def test_products_are_exact_to_float32_inside_and_as_before_behind() -> None:
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    left, right = torch.randn(64, 300), torch.randn(300, 96)
+    with devices.fast_products():
+        assert matmul.fp32_precision == ("bf16" if devices.multiplies_by_onednn() else before)
+        assert devices.rounding(left @ right, left.double() @ right.double()) < devices.ROUNDING
+    assert matmul.fp32_precision == before
+
+
+def test_products_that_round_as_bf16_does_are_not_taken_for_float32() -> None:
+    left, right = torch.randn(64, 300), torch.randn(300, 96)
+    narrow = (left.bfloat16() @ right.bfloat16()).float()
+    assert devices.rounding(narrow, left.double() @ right.double()) > 100 * devices.ROUNDING

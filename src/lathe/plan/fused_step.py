@@ -30,7 +30,7 @@ ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 LAYERS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})
 WIDE = 4
 TOKENS_STEP, SCORED_STEP, RANKS_STEP = 256, 128, 16
-"""Multiples to which tokens and scored positions (in bf16) and ranks are rounded up."""
+"""Multiples to which tokens, scored positions and ranks are rounded up."""
 QUERIES, KEPT_KEYS = 64, 1024
 """Attention keeps the weights of a block of so many queries where it sees at most so many keys."""
 LOGIT_ROWS = 256
@@ -40,7 +40,7 @@ HEAP_SHARE = 0.04
 LIBRARY_BYTES = {"fp32": 60_000_000, "bf16": 100_000_000}
 """What torch's libraries keep after their first products, measured with torch 2.13 on Linux."""
 LIBRARY_BYTES_A_TOKEN, LIBRARY_TOKENS = 40_000, 2048
-"""In bf16 what oneDNN keeps besides, for packs up to so many tokens: 107 MB in all at 512, 170 to 200 MB at 2,048 and at 4,096."""
+"""What oneDNN keeps besides, for packs up to so many tokens: 107 MB in all at 512, 170 to 200 MB at 2,048 and at 4,096."""
 OF_A_PACK = ("activations", "heap", "working set")
 """Terms that a trial before training has back."""
 
@@ -117,9 +117,7 @@ def matrix_bytes(model: Shapes, form: Form) -> int:
 
 def held(model: Shapes, form: Form, pack: Pack) -> Held:
     """Bytes of the largest pack. The last layer computes at the scored positions alone, but for its keys and values."""
-    bf16 = form.narrow < WIDE
-    tokens = _up(pack.tokens, TOKENS_STEP) if bf16 else pack.tokens
-    scored = _up(pack.scored, SCORED_STEP) if bf16 else pack.scored
+    tokens, scored = _up(pack.tokens, TOKENS_STEP), _up(pack.scored, SCORED_STEP)
     at_keys, at_rows = _kept(model, form)
     layers = model.num_layers - 1
     share = pack.scored / max(1, pack.tokens)
@@ -217,7 +215,7 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         else f"gradients of one layer while it goes backward, {beside // max(1, setting.pack_tokens):,} bytes a token"
     )
     heap = f"{HEAP_SHARE:g} x what a pack needs: freed memory that the C allocator keeps, measured"
-    more = LIBRARY_BYTES_A_TOKEN * min(LIBRARY_TOKENS, setting.pack_tokens) if setting.precision == "bf16" else 0
+    more = LIBRARY_BYTES_A_TOKEN * min(LIBRARY_TOKENS, setting.pack_tokens)
     libraries = f"what torch's libraries keep after their first products in {setting.precision}, measured"
     return (
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),

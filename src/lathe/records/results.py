@@ -93,6 +93,10 @@ class TrainResult(StageRecord):
     chosen_why: str = Field("", description="why those weights and no others, with the numbers")
     device: str = "cpu"
     precision: str = "fp32"
+    products: Literal["oneDNN", "default"] = Field(
+        "default",
+        description="whose code multiplied float32 matrices: oneDNN's, tried to be exact here, or torch's default",
+    )
     step_kind: str = Field(
         "reference", description="which implementation of the step ran, with the reason where it fell back"
     )

@@ -76,7 +76,8 @@ class Native(Trainer, Validates):
                 net, take, kind = chosen(precision)
             helpers.build(partial(_helper, job, precision, kind))
             shared = StepInProcesses(take, model.trainable(net), helpers)
-            computed = {"precision": precision, "step": kind, "processes": count}
+            products = "oneDNN" if kind == "fused" and devices.multiplies_by_onednn() else "default"
+            computed = {"precision": precision, "step": kind, "processes": count, "products": products}
             measured = None if measure is None else partial(_measured, measure, net, base_folder, out)
             if kind == "fused":  # the only one that computes once what rows begin with alike
                 plan = course_of(tokens, plan.train, job.seed, shared=True)
@@ -112,6 +113,7 @@ class Native(Trainer, Validates):
             device=str(device),
             precision=precision,
             step_kind=kind,
+            products=products,
             processes=count,
             trainable_parameters=trainable,
             resumed=course.resumed,

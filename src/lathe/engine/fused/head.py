@@ -10,9 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lathe.engine.devices import fast_products
+
 _ROWS = 256
 
 
+@fast_products()
 def scored(hidden_SD: Tensor, head_VD: Tensor, targets_S: Tensor, weights_S: Tensor) -> tuple[float, Tensor]:
     """The loss, and its gradient with respect to hidden_SD, in the dtype of the weights w."""
     grad = torch.empty(hidden_SD.shape, dtype=weights_S.dtype)

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lathe.engine.adapters import LoraLinear
+from lathe.engine.devices import fast_products
 from lathe.engine.dropout import RowDropout, Rows
 
 ADAPTER = "default"
@@ -119,6 +120,7 @@ class Projection:
             if self._merged:
                 into.addmm_(up.to(into.dtype), down.to(into.dtype))
 
+    @fast_products()
     def forward(self, input_TI: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """Y, shape (T, out), and V, shape (T, R), for `backward`. rows: whose masks dropout takes."""
         if self._drops:
@@ -136,6 +138,7 @@ class Projection:
             output.addmm_(inner, self._matrix[: self.out, self.inner :].T)
         return output, inner
 
+    @fast_products()
     def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> Tensor:
         """dX, shape (T, in); adds the adapters' gradients to `.grad`. input_TI: X; inner_TR: V."""
         both = grad_TO @ self._matrix[: self.out]
@@ -150,6 +153,7 @@ class Projection:
                 grad_input.addmm_(grad_inner, self._matrix[self.out :, : self.inner])
         return grad_input
 
+    @fast_products()
     def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> None:
         """As `backward`, where nobody needs dX."""
         if self._adapted:

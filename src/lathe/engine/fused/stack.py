@@ -11,8 +11,9 @@ and each of its blocks stands in a module of this folder with its backward pass.
 - What rows of a pack share is computed once: it is attended to from several segments, which add up their gradients there.
 
 In float32 everything is float32. In bf16 the products with weights are bf16, all between them is float32. oneDNN, which computes
-bf16, keeps code for every shape that it meets, so there the tokens and scored positions of a pack are rounded up: with
-positions that no row attends to, and with scored positions of weight zero.
+these products (`devices.fast_products`; those of attention, in ever new shapes, are left to torch's default), keeps code for every
+shape that it meets, so the tokens and scored positions of a pack are rounded up: with positions that no row attends to, and with
+scored positions of weight zero.
 
 Shapes: T tokens of a pack, S scored positions, R rows that attend (T, in the last layer S), D hidden width, K key-value heads,
 G query heads to each, W head width.
@@ -39,12 +40,12 @@ from lathe.engine.model import causal, head
 from lathe.engine.packs import Pack, Segment
 
 _TOKENS_STEP, _SCORED_STEP = 256, 128
-"""Multiples to which bf16 rounds the tokens and the scored positions of a pack."""
+"""Multiples to which the tokens and the scored positions of a pack are rounded up."""
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A pack, rounded up in bf16. scored_S: positions that are scored; weights_S: their factors in the loss."""
+    """A pack, rounded up. scored_S: positions that are scored; weights_S: their factors in the loss."""
 
     ids_T: Tensor
     positions_T: Tensor
@@ -103,7 +104,7 @@ class FusedStep:
 
     def _rounded(self, pack: Pack, supervised: int) -> _Piece:
         more = more_scored = 0
-        if self._narrow == torch.bfloat16:
+        if self._narrow in (torch.bfloat16, torch.float32):
             more, more_scored = -pack.bounds[-1] % _TOKENS_STEP, -pack.targets_S.numel() % _SCORED_STEP
         weights = torch.full(pack.targets_S.shape, 1 / supervised, dtype=self._wide)
         return _Piece(
