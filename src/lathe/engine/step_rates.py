@@ -1,7 +1,7 @@
 """How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 15 s.
 
     python -m lathe.engine.step_rates
-    {"device": "cpu", "threads": 2, "rank": 16, "lengths": [256, ...], "supervised": [64, ...],
+    {"device": "cpu", "threads": 2, "rank": 16, "lengths": [89, ...], "supervised": [22, ...],
      "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2, "seconds": 0.08}, ...]}
 
 Real steps of the engine on models of LAYERS layers with random weights, for each of WIDTHS: the rates of single matrix products
@@ -35,8 +35,10 @@ WIDTHS = {"cpu": (256, 576, 960), "cuda": (960, 2048, 4096)}
 ALONE = 576
 """Widest model that is also tried with one thread: processes that share a step, each with a thread, are for small models."""
 LAYERS, HEAD, VOCABULARY, RANK = 2, 64, 8192, 16
-ROWS, ROW, SCORED = 8, 256, 64
-"""Rows of the one pack, tokens of each, and how many of them carry loss."""
+LENGTHS = (89, 149, 157, 211, 271, 331, 389, 449)
+"""Tokens of the rows of the one pack: even and equal ones would flatter attention."""
+SCORED = tuple(length // 4 for length in LENGTHS)
+"""How many of them carry loss."""
 STEPS: tuple[tuple[str, Precision], ...] = (("fused", "bf16"), ("fused", "fp32"), ("reference", "fp32"))
 """Kinds of step and their number formats."""
 ROUNDS, SECONDS = 1, 1.0
@@ -69,13 +71,17 @@ def timed(width: int, device: torch.device, seconds: float = SECONDS) -> Iterato
     """Seconds of each kind of step at a width: with all threads, and of the fused ones of small models with one as well."""
     config = configuration(width)
     draw = np.random.default_rng(0)
-    supervised = np.arange(ROW) >= ROW - SCORED
-    rows = [Encoded(draw.integers(4, VOCABULARY, ROW).astype(np.int32), supervised, ROW - SCORED) for _ in range(ROWS)]
+    rows = [
+        Encoded(
+            draw.integers(4, VOCABULARY, length).astype(np.int32), np.arange(length) >= length - scored, length - scored
+        )
+        for length, scored in zip(LENGTHS, SCORED, strict=True)
+    ]
     pack = build_pack(rows, device)
     for kind, precision in STEPS:
         if kind == "fused" and device.type != "cpu":
             continue
-        take = partial(_step(config, kind, precision, device), [pack], ROWS * SCORED)
+        take = partial(_step(config, kind, precision, device), [pack], sum(SCORED))
         for used in sorted({usable_cores(), 1} if kind == "fused" and width <= ALONE else {usable_cores()}):
             with threads(used):
                 took = fastest(take, device, seconds)
@@ -97,7 +103,7 @@ def main() -> int:
     device = pick_device()
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
     found = [step for width in WIDTHS[device.type] for step in timed(width, device)]
-    rows = {"rank": RANK, "lengths": [ROW] * ROWS, "supervised": [SCORED] * ROWS}
+    rows = {"rank": RANK, "lengths": LENGTHS, "supervised": SCORED}
     json.dump({"device": name, "threads": usable_cores(), **rows, "steps": found}, sys.stdout)
     return 0
 
