@@ -28,8 +28,8 @@ SAME_JOB = (0.8, 1.25)
 OTHER_JOB = (0.3, 2.5)
 """The same from rates of other jobs: small models reach a smaller share of what the processor can."""
 PROBED = (0.8, 1.9)
-"""Interval around seconds from the probe of the same kind of step: SmolLM2-135M's shape took 0.93 to 1.15 of them, the bundled base,
-whose small packs are rounded up and whose steps cost more beside the products, 1.1 to 1.8 (bench/plan_time.py)."""
+"""Interval around seconds from the probe of the same kind of step: SmolLM2-135M's shape took 0.93 to 1.15 of them, the bundled
+base, whose small packs are rounded up and whose steps cost more beside the products, 1.1 to 1.8 (bench/plan_time.py)."""
 CATALOGUE_SHARE = 0.25
 """Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
 CATALOGUE = (0.5, 4.0)
