@@ -26,6 +26,8 @@ GOOD_PART = 0.05
 """Fewest items, and the least share of all wrong answers, for which a pair of classes is named as confused."""
 STILL_FALLING = 0.05
 """Relative fall of the loss, from the last tenth but one to the last tenth, that calls for more steps. An assumption."""
+LEARNED = 0.005
+"""Loss in nats a token below which a further fall says nothing: every token has 99.5 % already. An assumption."""
 
 BLOCKING = {
     "answer_cut": "raise evaluate.max_new_tokens or leave it out",
@@ -262,7 +264,7 @@ def of_training(train: TrainResult | None, losses: Sequence[float]) -> Iterator[
     if tenth >= 2 and train.chosen_step in (None, train.num_steps):
         before = sum(losses[-2 * tenth : -tenth]) / tenth
         last = sum(losses[-tenth:]) / tenth
-        if before > 0 and (before - last) / before > STILL_FALLING:
+        if before > LEARNED and (before - last) / before > STILL_FALLING:
             message = f"the loss still fell at the end: {before:.3f} to {last:.3f} over the last fifth of {len(losses):,} steps"
             yield Finding(id="still_falling", message=message, next_action="train more epochs")
     if train.first_loss is not None and train.last_loss is not None and train.last_loss >= train.first_loss:
