@@ -105,7 +105,9 @@ def test_what_is_no_mean_over_items_is_left_out_and_named() -> None:
     tasks = {
         "arc": items_of([1.0, 0.0]),
         "glue": items_of([1.0, 0.0], "f1", f1=0.66),
-        "wiki": TaskItems([one | {"values": {"ppl": [-9.0, 3]}} for one in items_of([1.0]).items], {"ppl,none": 20.0}, {}),
+        "wiki": TaskItems(
+            [one | {"values": {"ppl": [-9.0, 3]}} for one in items_of([1.0]).items], {"ppl,none": 20.0}, {}
+        ),
     }
     metrics, left_out = comparable(tasks)
     assert [metric.name for metric in metrics.values()] == ["arc acc"]
