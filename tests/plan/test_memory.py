@@ -105,7 +105,7 @@ def test_the_peak_that_was_measured_is_inside_the_interval(
     """Peak resident memory of the engine's step on two cores, over packs of differing rows, 0.3 of their tokens supervised."""
     setting = replace(SETTING, pack_tokens=tokens, pack_supervised=int(0.3 * tokens), precision=precision)
     model = shapes(config)
-    expected = peak(training(model, count(model, 16), setting))
+    expected = peak(training(model, count(model, 16), setting), setting)
     assert expected.low < measured < expected.high
     assert measured == pytest.approx(expected.value, rel=0.06)
 

@@ -138,7 +138,7 @@ def _budgets(plan: Plan, budget: int) -> Iterator[int]:
 
 def _peak(model: Shapes, setting: Setting) -> Interval:
     counted = count(model, None if setting.full else setting.rank, setting.targets)
-    return memory.peak(memory.training(model, counted, setting), setting.device)
+    return memory.peak(memory.training(model, counted, setting), setting)
 
 
 def _evaluation_budget(recipe: Recipe, plan: Plan, memory_bytes: int) -> tuple[str, ...] | None:

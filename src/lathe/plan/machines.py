@@ -130,7 +130,7 @@ def _there(
     precision = setting.precision
     counted = count(model, None if setting.full else setting.rank, setting.targets)
     terms = memory.training(model, counted, setting)
-    peak = memory.peak(terms, "cuda")
+    peak = memory.peak(terms, setting)
     rate = 1e12 * (machine.bf16 if precision == "bf16" else machine.fp32)
     launches = plan.schedule.num_packs * model.num_layers * LAUNCH_SECONDS
     work = plan.operations

@@ -209,7 +209,7 @@ def forecast(
         parameters=counted,
         schedule=schedule,
         memory=terms,
-        peak_bytes=memory.peak(terms),
+        peak_bytes=memory.peak(terms, setting),
         evaluate_memory=answering,
         padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
         pack_tokens=setting.pack_tokens,
