@@ -25,7 +25,7 @@ task: {task}
 data: {{source: rows.jsonl, split: {{validation: 0.2, test: 0.3}}}}
 schema: {{in_prompt: false, {schema}}}
 method: {{kind: lora, rank: 8}}
-train: {{epochs: {epochs}, examples_per_step: 8, token_budget: 2000, learning_rate: 0.03, threads: 1}}
+train: {{epochs: {epochs}, examples_per_step: 8, token_budget: 2000, learning_rate: 0.02, threads: 1}}
 evaluate: {{few_shot: 0, max_new_tokens: 40}}
 """
 COLOURS = {"red": "alpha", "blue": "beta"}
@@ -52,14 +52,14 @@ def labels(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     rows = [
         {"input": f"{word} {rng.randint(0, 99)}", "target": COLOURS[word]} for word in rng.choices([*COLOURS], k=60)
     ]
-    return finished(folder / "run", tiny_base, "intent", rows, 20, f"from: {folder / 'labels'}")
+    return finished(folder / "run", tiny_base, "intent", rows, 30, f"from: {folder / 'labels'}")
 
 
 @pytest.fixture(scope="module")
 def objects(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     rng = random.Random(0)
     rows = [{"input": f"{word} {rng.randint(0, 99)}", "target": {"is": word}} for word in rng.choices([*COLOURS], k=60)]
-    return finished(tmp_path_factory.mktemp("runs") / "run", tiny_base, "json_extraction", rows, 50)
+    return finished(tmp_path_factory.mktemp("runs") / "run", tiny_base, "json_extraction", rows, 60)
 
 
 def loaded(run: Run) -> Specialist:
