@@ -27,7 +27,7 @@ import numpy as np
 
 from lathe.plan.rates import computes_bf16, probed
 from lathe.plan.stage import Answers, Machine, forecast
-from lathe.records import LockedRecipe, Plan, Recipe, TrainJob
+from lathe.records import LockedRecipe, Plan, Recipe, TrainJob, TrainResult
 from lathe.text.tokens import TokenSet
 
 SHAPES = {
@@ -142,7 +142,7 @@ def planned(case: Case, stored_bytes: int) -> Plan:
 
 
 def child(case: Case, folder: Path) -> None:
-    """Trains, and prints the peak, the step and the format that were used."""
+    """Trains, and prints the result as one line."""
     from lathe.trainers.native import TRAINER
 
     tokens_of(case).save(folder / "tokens.safetensors")
@@ -155,8 +155,7 @@ def child(case: Case, folder: Path) -> None:
         seed=0,
         job_hash="",
     )
-    result = TRAINER.train(job, lambda told: None)
-    print(json.dumps([result.peak_bytes, result.step_kind.partition(":")[0], result.precision]))
+    print(json.dumps(TRAINER.train(job, lambda told: None).dump()))
 
 
 def write_base(config: dict[str, Any], folder: Path) -> None:
@@ -180,13 +179,13 @@ def run(part: str, case: Case, folder: Path) -> str:
     return (done.stdout.strip().split("\n") or [""])[-1]
 
 
-def measured(case: Case) -> tuple[Plan, int, str, str]:
+def measured(case: Case) -> tuple[Plan, TrainResult]:
+    """A case as it was planned, and as it went."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         run("base", case, folder)
         stored = sum(file.stat().st_size for file in (folder / "base").glob("*.safetensors"))
-        peak, step, precision = json.loads(run("train", case, folder))
-        return planned(case, stored), peak, step, precision
+        return planned(case, stored), TrainResult.from_json(run("train", case, folder))
 
 
 def main() -> None:
@@ -207,7 +206,8 @@ def main() -> None:
     errors, wrong = [], 0
     print(f"{'case':40} {'step':>14} {'planned':>9} {'measured':>9} {'error':>7}   largest term")
     for case in every:
-        plan, peak, step, precision = measured(case)
+        plan, result = measured(case)
+        peak, step, precision = result.peak_bytes, result.step_kind.partition(":")[0], result.precision
         error = plan.peak_bytes.value / peak - 1
         errors.append(abs(error))
         wrong += peak > plan.peak_bytes.high

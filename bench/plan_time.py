@@ -3,27 +3,22 @@
     python bench/plan_time.py                          # three shapes, fused and reference steps: 10 minutes on two cores
     python bench/plan_time.py --shapes nano --steps 40
 
-The probe is taken anew, then each training runs in a process of its own with rows that are drawn (an eighth to all of 600 tokens, a
-quarter of them supervised). Nothing is remembered between trainings, so each is the first of its kind on this machine.
+The probe is taken anew, then each training runs in a process of its own with rows that are drawn (a fifth to all of 600 tokens, a
+fifth to two fifths of them supervised). Nothing is remembered between trainings, so each is the first of its kind on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lathe.plan import rates
-from plan_accuracy import SHAPES, Case, config_of, drawn_rows, planned, run, tokens_of
+from plan_accuracy import SHAPES, Case, config_of, drawn_rows, measured
 
 KINDS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16"},
@@ -51,50 +46,12 @@ def case(shape: str, kind: str, steps: int) -> Case:
     return Case(f"{shape} {kind}", config_of(EVERY_SHAPE[shape], model_type), method, train, rows)
 
 
-def child(given: Case, folder: Path) -> None:
-    """Trains, and prints the seconds of all steps, and of all as foretold from the first ones."""
-    from lathe.records import TrainJob
-    from lathe.trainers.native import TRAINER
-
-    tokens_of(given).save(folder / "tokens.safetensors")
-    job = TrainJob(
-        base_folder=str(folder / "base"),
-        tokens_path=str(folder / "tokens.safetensors"),
-        out_folder=str(folder / "train"),
-        method=given.method,
-        train=given.train,
-        seed=0,
-        job_hash="",
-    )
-    result = TRAINER.train(job, lambda told: None)
-    print(json.dumps([result.train_seconds, result.forecast_seconds]))
-
-
-def measured(given: Case) -> tuple[float, float, float]:
-    """Seconds: planned from the probe, foretold from the first steps, taken."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        run("base", given, folder)
-        asked = json.dumps([asdict(given), str(folder)])
-        done = subprocess.run([sys.executable, __file__, "--child"], input=asked, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{given.name}: {done.stderr[-2000:]}")
-        took, foretold = json.loads(done.stdout.strip().split("\n")[-1])
-    plan = planned(given, 0)
-    return plan.train_seconds.value if plan.train_seconds else float("nan"), foretold, took
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", choices=EVERY_SHAPE, default=list(EVERY_SHAPE))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.child:
-        fields, folder = json.load(sys.stdin)
-        child(Case(**fields), Path(folder))
-        return
     errors: dict[str, list[float]] = {"the probe": [], "the first steps": []}
     with tempfile.TemporaryDirectory() as state:
         os.environ["XDG_STATE_HOME"] = state
@@ -103,7 +60,9 @@ def main() -> None:
         for shape in asked.shapes:
             for kind in asked.kinds:
                 given = case(shape, kind, asked.steps)
-                probed, foretold, took = measured(given)
+                plan, result = measured(given)
+                probed = plan.train_seconds.value if plan.train_seconds else float("nan")
+                foretold, took = result.forecast_seconds or float("nan"), result.train_seconds
                 errors["the probe"].append(abs(probed / took - 1))
                 errors["the first steps"].append(abs(foretold / took - 1))
                 told = f"{probed:6.1f} s {foretold:10.1f} s {took:6.1f} s"

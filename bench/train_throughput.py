@@ -32,7 +32,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -170,14 +170,14 @@ class Watch:
         self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
-def ours(kind: str, precision: str, shared: bool = False) -> Callable[[Path, int], Told]:
+def ours(kind: str, precision: Literal["fp32", "bf16"], shared: bool = False) -> Callable[[Path, int], Told]:
     """Lathe's own step: fused or reference. shared: whether what rows begin with alike is computed once."""
 
     def run(folder: Path, budget: int) -> Told:
         import torch
 
         from lathe.engine import model, step
-        from lathe.engine.fused.stack import FusedStep
+        from lathe.engine.fused.choice import step_of
         from lathe.engine.optim import adamw, clip_global_norm
         from lathe.engine.packs import build_pack
         from lathe.records import Method
@@ -191,16 +191,13 @@ def ours(kind: str, precision: str, shared: bool = False) -> Callable[[Path, int
         )
         optimizer = adamw(model.trainable(net).items(), 1e-4)
         supervised = int(tokens.supervised_lengths.sum())
-        fused = FusedStep(net, precision) if kind == "fused" else None  # type: ignore[arg-type]
+        take = step_of(net, kind, precision)
         losses, watch = [], Watch()
         for _ in range(2):
             watch.start()
             laid = course_of_step(tokens, budget, shared).packs(0)
             packs = [build_pack([tokens.row(row) for row in rows], shared=shared) for rows in laid]
-            if fused is not None:
-                losses.append(fused.gradients(packs, supervised))
-            else:
-                losses.append(step.gradients(net, packs, supervised, precision))  # type: ignore[arg-type]
+            losses.append(take(packs, supervised))
             clip_global_norm(model.trainable(net).values(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

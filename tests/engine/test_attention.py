@@ -56,20 +56,17 @@ def test_positions_past_the_last_bound_are_zero() -> None:
     assert not segment_causal_attention(query, key, value, [0, 10], D**-0.5)[:, :, 10:].any()
 
 
+SMALL = {
+    "vocab_size": 50, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 4,
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def network() -> LlamaForCausalLM:
     register_attention()
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=50,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=4,
-        tie_word_embeddings=True,
-    )
+    config = LlamaConfig(**SMALL, tie_word_embeddings=True)
     return LlamaForCausalLM(config).double().eval()
 
 
@@ -102,19 +99,7 @@ def test_rows_of_a_pack_that_are_longer_than_a_sliding_window_see_as_far_as_alon
     register_attention()
     torch.manual_seed(0)
     more = {"use_sliding_window": True, "max_window_layers": 1} if kind == "qwen2" else {}
-    config = AutoConfig.for_model(
-        kind,
-        vocab_size=50,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=4,
-        sliding_window=4,
-        pad_token_id=0,
-        **more,
-    )
+    config = AutoConfig.for_model(kind, **SMALL, sliding_window=4, pad_token_id=0, **more)
     network = AutoModelForCausalLM.from_config(config).double().eval()
     ids = torch.randint(1, 50, (1, 18), generator=torch.Generator().manual_seed(1))
     positions = torch.tensor([[*range(3), *range(15)]])
@@ -127,9 +112,7 @@ def test_rows_of_a_pack_that_are_longer_than_a_sliding_window_see_as_far_as_alon
 
 def test_an_attention_that_is_not_written_out_is_refused() -> None:
     register_attention()
-    settings = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 4}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
-    network = AutoModelForCausalLM.from_config(AutoConfig.for_model("gemma2", **settings, **heads)).eval()
+    network = AutoModelForCausalLM.from_config(AutoConfig.for_model("gemma2", **SMALL)).eval()
     with pytest.raises(InputError, match="softcap"):
         _logits(network, PACKED, torch.tensor([[1, 2, 3]]))
 

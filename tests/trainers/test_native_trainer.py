@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from stopping import sigterm_after
 
 from lathe import plugins
 from lathe.engine import devices, loop, model, optim
@@ -122,17 +122,12 @@ def test_the_same_job_gives_the_same_bytes_and_another_seed_others(job: TrainJob
 def test_a_signal_stops_after_the_step_and_the_same_job_goes_on_to_the_same_bytes(job: TrainJob, step: int) -> None:
     train(job)
     stopped = elsewhere(job, "stopped")
-
-    def interrupt(event: Mapping[str, Any]) -> None:
-        if event["done"] == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     before = signal.getsignal(signal.SIGTERM)
     if step == 6:
-        train(stopped, interrupt)  # nothing is left to stop
+        train(stopped, sigterm_after(step))  # nothing is left to stop
     else:
         with pytest.raises(Interrupted, match=f"SIGTERM after step {step} of 6"):
-            train(stopped, interrupt)
+            train(stopped, sigterm_after(step))
         assert not (Path(stopped.out_folder) / "adapter").exists()
     assert signal.getsignal(signal.SIGTERM) == before
     result = train(stopped)
@@ -155,13 +150,8 @@ def test_two_processes_train_the_adapter_of_one_and_go_on_to_the_same_bytes_afte
         # AdamW divides by the gradient's size, so rounding shows most where the gradient is nearly nothing.
         assert float((found[name] - tensor).norm() / tensor.norm()) < 0.02, name
     stopped = elsewhere(two, "stopped")
-
-    def interrupt(event: Mapping[str, Any]) -> None:
-        if event["done"] == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(Interrupted):
-        train(stopped, interrupt)
+        train(stopped, sigterm_after(2))
     train(stopped)
     assert adapter(stopped) == adapter(two)
 
@@ -319,13 +309,8 @@ def test_moments_in_eight_bits_take_the_bytes_that_the_plan_counts_and_go_on_to_
     counted = model_counts(json.loads((tiny_base / "config.json").read_text()))
     assert sum(part.nbytes for part in moments) == counted
     stopped = elsewhere(eight, "stopped")
-
-    def interrupt(event: Mapping[str, Any]) -> None:
-        if event["done"] == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(Interrupted):
-        train(stopped, interrupt)
+        train(stopped, sigterm_after(2))
     assert train(stopped).resumed == 1
     assert adapter(stopped) == adapter(eight)
     ends = (Path(one.out_folder) / "checkpoints" / "step-000006" / "tensors.safetensors" for one in (eight, stopped))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
+from stopping import sigterm_after
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 import lathe
@@ -130,13 +129,8 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(base: Path, tmp_path: Path
     job = job_in(tmp_path, base, epochs=2)
     stopped = job.model_copy(update={"out_folder": str(tmp_path / "stopped")})
     train(job)
-
-    def interrupt(event: Mapping[str, Any]) -> None:
-        if event["done"] == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(Interrupted):
-        train(stopped, interrupt)
+        train(stopped, sigterm_after(2))
     assert train(stopped).resumed == 1
     assert adapter(stopped) == adapter(job)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stopping import sigterm_after
 
 from lathe import plugins
 from lathe.engine import loop
@@ -103,13 +102,8 @@ def test_sharing_trains_what_whole_rows_train(job: TrainJob, monkeypatch: pytest
 def test_a_stopped_training_goes_on_to_the_same_bytes(job: TrainJob, grouped: bool, step: int) -> None:
     whole, stopped = (changed(job, name, group_by_prefix=grouped) for name in ("whole", "stopped"))
     train(whole)
-
-    def interrupt(event: Mapping[str, Any]) -> None:
-        if event["done"] == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(Interrupted):
-        train(stopped, interrupt)
+        train(stopped, sigterm_after(step))
     assert train(stopped).resumed == 1
     assert adapter(stopped) == adapter(whole)
 

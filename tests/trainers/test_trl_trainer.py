@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from stopping import sigterm_after
 from test_native_trainer import elsewhere, made_job
 
 from lathe import plugins
@@ -105,13 +103,8 @@ def test_trl_and_native_take_the_same_steps_to_the_same_adapter(
 def test_a_signal_stops_trl_after_the_step_and_the_same_job_goes_on(job: TrainJob) -> None:
     train(job)
     stopped = elsewhere(job, "stopped")
-
-    def interrupt(event: Mapping[str, Any]) -> None:
-        if event["done"] == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.raises(Interrupted, match="SIGTERM after step 5 of 8"):
-        train(stopped, progress=interrupt)
+        train(stopped, progress=sigterm_after(4))
     assert not (Path(stopped.out_folder) / "adapter").exists()
     half = Path(stopped.out_folder) / "checkpoints-trl" / "checkpoint-6"
     half.mkdir()  # as a kill leaves one: begun, without its seal

@@ -143,7 +143,7 @@ def write(run: RunFolder, spool: Spool, judged: Judged, keys: Sequence[str]) -> 
             for line in spool.lines((sides == index) & judged.kept):
                 sha.update(line)
                 out.write(line)
-                meta = json.loads(line)["meta"]
+                meta = json.loads(line)["meta"] if keys else {}
                 for key in keys:
                     if key in meta:
                         slices[key][meta[key]] += 1

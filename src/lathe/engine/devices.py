@@ -47,9 +47,12 @@ def fast_products() -> Iterator[None]:
     On AMD processors torch's default, MKL, takes a slower path: 119 against 259 GFLOP/s on one core with AVX-512. The setting that
     asks for oneDNN permits bf16 as well, which processors with AMX would then compute in; hence the trial, once a process.
     """
-    if not multiplies_by_onednn():
+    with _through_onednn() if multiplies_by_onednn() else contextlib.nullcontext():
         yield
-        return
+
+
+@contextlib.contextmanager
+def _through_onednn() -> Iterator[None]:
     matmul = torch.backends.mkldnn.matmul
     before = matmul.fp32_precision
     matmul.fp32_precision = "bf16"
@@ -64,18 +67,13 @@ def multiplies_by_onednn() -> bool:
     """Whether products through oneDNN round as float32 does, tried on those that training forms: wide, narrow and batched ones."""
     if not torch.backends.mkldnn.is_available():
         return False
-    matmul = torch.backends.mkldnn.matmul
-    before = matmul.fp32_precision
     generator = torch.Generator().manual_seed(0)
     pairs = [
         (torch.randn(*left, generator=generator), torch.randn(*right, generator=generator))
         for left, right in (((256, 576), (576, 512)), ((16, 1536), (1536, 64)), ((4, 64, 64), (4, 64, 128)))
     ]
-    try:
-        matmul.fp32_precision = "bf16"
+    with _through_onednn():
         return all(rounding(left @ right, left.double() @ right.double()) < ROUNDING for left, right in pairs)
-    finally:
-        matmul.fp32_precision = before
 
 
 def rounding(found: Tensor, exact: Tensor) -> float:

@@ -28,7 +28,7 @@ from lathe.engine import checkpoint
 from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes
 from lathe.engine.model import trainable
 from lathe.engine.optim import OPTIMISERS, clip_global_norm
-from lathe.engine.packs import build_pack
+from lathe.engine.packs import Pack, build_pack
 from lathe.engine.signals import stop_requested
 from lathe.engine.step import Step
 from lathe.errors import Diverged, InputError, Interrupted
@@ -146,7 +146,7 @@ def fit(work: Fit, progress: Progress) -> Course:
             begun = time.monotonic()
             rows = work.plan.examples(course.step)
             learning_rate = work.plan.learning_rate(course.step)
-            loss = _step_gradients(work, course, int(supervised_N[rows].sum()))
+            loss, computed = _step_gradients(work, course, int(supervised_N[rows].sum()))
             norm = clip_global_norm(parameters.values(), math.inf if train.clip_norm is None else train.clip_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 ids = [work.tokens.example_ids[row] for row in rows]
@@ -159,8 +159,7 @@ def fit(work: Fit, progress: Progress) -> Course:
             seconds = time.monotonic() - begun
             course.seconds += seconds
             line = step_line(work.plan, supervised_N, course.step, loss, norm, seconds)
-            line["token_budget"] = course.token_budget
-            line["computed"] = work.plan.computed(course.step - 1, course.token_budget)
+            line |= {"token_budget": course.token_budget, "computed": computed}
             early.append((line["tokens"], seconds))
             if len(early) == FORECAST_STEPS and course.forecast_seconds is None:
                 course.forecast_seconds = course.seconds + _remaining_seconds(early[1:], work.plan, course.step)
@@ -277,15 +276,17 @@ def _remaining_seconds(early: Sequence[tuple[int, float]], plan: StepPlan, step:
     return left / rate
 
 
-def _step_gradients(work: Fit, course: Course, supervised: int) -> float:
-    """The gradient of step `course.step` in `.grad`, and its loss; halves `course.token_budget` for as long as memory runs out."""
+def _step_gradients(work: Fit, course: Course, supervised: int) -> tuple[float, int]:
+    """The gradient of step `course.step` in `.grad`; its loss, and how many tokens were computed.
+
+    Halves `course.token_budget` for as long as memory runs out.
+    """
     while True:
         packs = work.plan.packs(course.step, course.token_budget)
         torch.manual_seed((work.plan.seed * 2**32 + course.step) % 2**63)
         try:
-            shared = work.plan.shared
-            built = (build_pack([work.tokens.row(row) for row in pack], work.device, shared=shared) for pack in packs)
-            return work.step(built, supervised)
+            sizes: list[int] = []
+            return work.step(_built(work, packs, sizes), supervised), sum(sizes)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -303,6 +304,14 @@ def _step_gradients(work: Fit, course: Course, supervised: int) -> float:
         course.token_budget //= 2
         if work.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _built(work: Fit, packs: Sequence[Sequence[int]], sizes: list[int]) -> Iterator[Pack]:
+    """Packs of these rows, one after the other. sizes: gets the tokens of each."""
+    for rows in packs:
+        pack = build_pack([work.tokens.row(row) for row in rows], work.device, shared=work.plan.shared)
+        sizes.append(pack.bounds[-1])
+        yield pack
 
 
 def _resume(

@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lathe.engine import model, step
 from lathe.engine.devices import Precision, pick_device, threads
-from lathe.engine.fused.stack import FusedStep
+from lathe.engine.fused.choice import step_of
 from lathe.engine.packs import build_pack
 from lathe.processes import usable_cores
 from lathe.records import Method
@@ -94,7 +94,7 @@ def _step(config: LlamaConfig, kind: str, precision: Precision, device: torch.de
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     base = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=step.ATTENTION)
     net = model.attach(base.requires_grad_(False).to(device), Method(rank=RANK), seed=0)
-    return FusedStep(net, precision).gradients if kind == "fused" else partial(step.gradients, net, precision=precision)
+    return step_of(net, kind, precision)
 
 
 def main() -> int:

@@ -142,14 +142,14 @@ def probed_rate(
     if probe is None:
         return None
     used = min(threads or probe.threads, probe.threads)
-    each = used // max(1, processes)
-    times = {1: float(processes)} if each <= 1 else {probe.threads: used / probe.threads}
-    for num_threads, factor in times.items():
-        alike = [one for one in probe.steps if (one.step, one.precision, one.threads) == (step, precision, num_threads)]
-        if alike:
-            points = np.log(sorted((one.width, one.rate) for one in alike))
-            return factor * math.exp(float(np.interp(math.log(width), points[:, 0], points[:, 1])))
-    return None
+    alone = used // processes <= 1
+    kind = (step, precision, 1 if alone else probe.threads)
+    alike = [one for one in probe.steps if (one.step, one.precision, one.threads) == kind]
+    if not alike:
+        return None
+    points = np.log(sorted((one.width, one.rate) for one in alike))
+    rate = math.exp(float(np.interp(math.log(width), points[:, 0], points[:, 1])))
+    return rate * (processes if alone else used / probe.threads)
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

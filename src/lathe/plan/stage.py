@@ -261,13 +261,13 @@ def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal
 def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Setting) -> tuple[Schedule, Setting]:
     """Everything about steps, and the setting with the pack that needs most memory. Packs every step once."""
     lengths, supervised = tokens.lengths, tokens.supervised_lengths
-    packs = [pack for step in range(course.num_steps) for pack in course.packs(step)]
+    laid = course.laid
     schedule = Schedule(
         num_examples=course.num_examples,
         num_steps=course.num_steps,
         steps_per_epoch=course.steps_per_epoch,
         warmup_steps=course.warmup_steps,
-        num_packs=len(packs),
+        num_packs=len(laid),
         num_tokens=course.num_tokens,
         num_computed=course.num_computed,
         num_supervised=course.over_run(supervised),
@@ -275,12 +275,11 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
         longest_row=int(lengths.max(initial=0)),
         checkpoint_steps=course.checkpoint_steps,
     )
-    if not packs:
+    if not laid:
         return schedule, setting
-    laid = [course.stretches(pack) for pack in packs]
-    weights = [sum(fused_step.kept_weights(one.start, one.end) for one in stretches) for stretches in laid]
-    scored = np.add.reduceat(supervised[np.concatenate(packs)], np.cumsum([0, *map(len, packs[:-1])]))
-    of_packs = np.array([computed(stretches) for stretches in laid]), scored, np.array(weights)
+    weights = [sum(fused_step.kept_weights(one.start, one.end) for one in stretches) for _, stretches in laid]
+    scored = [int(supervised[rows].sum()) for rows, _ in laid]
+    of_packs = [np.array(numbers) for numbers in ([computed(stretches) for _, stretches in laid], scored, weights)]
     if setting.step == "fused":
         most = fused_step.heaviest(model, fused_step.form_of(model, setting), *of_packs)
     else:

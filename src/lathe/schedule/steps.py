@@ -187,10 +187,14 @@ class StepPlan:
         return int(self.lengths_N @ self.times_seen)
 
     @cached_property
+    def laid(self) -> list[tuple[list[int], list[Stretch]]]:
+        """Every pack of the run in order: its rows, and what is computed of them. Cost: packs every step once."""
+        return [(rows, self.stretches(rows)) for step in range(self.num_steps) for rows in self.packs(step)]
+
+    @cached_property
     def spared(self) -> Spared:
-        """What the run need not compute again, since rows of a pack share it. Cost: packs every step once, where rows share."""
-        packs = (rows for step in range(self.num_steps if self.shared else 0) for rows in self.packs(step))
-        each = [spared(self.lengths_N[rows].tolist(), self.stretches(rows)) for rows in packs]
+        """What the run need not compute again, since rows of a pack share it. Cost: as of `laid`, where rows share."""
+        each = [spared(self.lengths_N[rows].tolist(), found) for rows, found in (self.laid if self.shared else ())]
         return Spared(sum(one.tokens for one in each), sum(one.squares for one in each))
 
     @property

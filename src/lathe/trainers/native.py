@@ -176,14 +176,12 @@ def _helper(job: TrainJob, precision: Precision, kind: str) -> tuple[Step, dict[
 
     from lathe.engine import model
     from lathe.engine.devices import pick_device
-    from lathe.engine.fused.stack import FusedStep
-    from lathe.engine.step import gradients
+    from lathe.engine.fused.choice import step_of
     from lathe.records import TrainSpec
 
     torch.set_num_threads(_threads(TrainSpec.model_validate(job.train)))
     net = _ready(job, precision, pick_device())
-    take = FusedStep(net, precision).gradients if kind == "fused" else partial(gradients, net, precision=precision)
-    return take, model.trainable(net)
+    return step_of(net, kind, precision), model.trainable(net)
 
 
 def _sample(plan: StepPlan) -> list[int]:

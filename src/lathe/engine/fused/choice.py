@@ -47,6 +47,11 @@ def choose(net: nn.Module, sample: Sequence[Encoded], precision: Precision) -> t
     return reference, f"reference: {reason}"
 
 
+def step_of(net: nn.Module, kind: str, precision: Precision) -> Step:
+    """The step of a kind that was chosen before."""
+    return FusedStep(net, precision).gradients if kind == "fused" else partial(gradients, net, precision=precision)
+
+
 def unfit(net: nn.Module) -> str | None:
     """Why the fused step does not apply to a model; None where it does."""
     if not isinstance(net, PeftModel):
