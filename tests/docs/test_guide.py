@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))
 VERBS = {verb.name for verb in arguments.VERBS}
-ABOUT_MORE = {"README", "troubleshooting", "coming-from", "memory", "probes", "processes", "tools"}
+ABOUT_MORE = {"README", "troubleshooting", "coming-from", "measuring", "memory", "probes", "processes", "tools"}
 OTHER_PROGRAMS = {"pip", "hf", "ollama", "curl", "git"}
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 

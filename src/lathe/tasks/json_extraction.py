@@ -19,8 +19,8 @@ import json
 from lathe import conformity
 from lathe.contracts import Baseline, ItemVerdict, JsonForm, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
-from lathe.tasks._counts import macro_f1
-from lathe.tasks._json import reading, rows, rules, slmbench, tolerance, values
+from lathe.tasks._counts import f1, macro_f1
+from lathe.tasks._json import nuextract, place, reading, rows, rules, slmbench, tolerance, values
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
 from lathe.tasks._json.worked import WORKED, WORKED_SCHEMA
@@ -48,7 +48,7 @@ BASELINES = (
 class JsonExtraction(Task):
     """See the module's docstring."""
 
-    version = "2"
+    version = "3"
     primary = "json_exact"
     metrics = METRICS
     slices = ("complexity", "schema", "style")
@@ -88,21 +88,23 @@ class JsonExtraction(Task):
         theirs = slmbench.extract(text)
         comparable = isinstance(gold, dict)
         fault = found.problem or values.fault(gold, found.value)
-        fields, types = values.by_class(gold, found.value, readable=not found.problem)
+        top = place.top(schema)
+        fields, types = values.by_class(gold, found.value, top, readable=not found.problem)
         return ItemVerdict(
             values={
                 "json_exact": float(not fault),
-                "field_f1": 0.0 if found.problem else values.field_f1(gold, found.value),
+                "field_f1": f1(fields),
                 "schema_valid": None if schema is None or fits is None else float(fits),
                 "json_valid": float(not found.problem),
                 "field_macro_f1": macro_f1(fields),
                 "type_macro_f1": macro_f1(types),
-                "json_close": float(not found.problem and tolerance.same(schema, gold, found.value))
-                if tolerance.stated(schema)
+                "json_close": float(not found.problem and tolerance.same(gold, found.value, top))
+                if place.tolerates(schema)
                 else None,
                 "slmbench_json_exact": slmbench.json_exact(gold, theirs),
                 "slmbench_field_f1": slmbench.field_f1(gold, theirs) if comparable else None,
                 "slmbench_schema_compliance": slmbench.schema_compliance(gold, theirs) if comparable else None,
+                "nuextract_aligned": 0.0 if found.problem else nuextract.score(gold, found.value, top),
             },
             reason=fault,
             counts={"field_macro_f1": fields, "type_macro_f1": types},

@@ -16,8 +16,8 @@ METRICS = (
         "field_f1",
         "F1 over the leaves of the flattened values, for each item: 2 x matched / (leaves of gold + leaves of "
         "answer). A leaf matches where an equal one stands at the same place; list items are aligned in order, with "
-        "items skipped on either side where that matches more leaves; an empty object or list is one leaf. No JSON is"
-        " 0.",
+        "items skipped on either side where that matches more leaves, and where the schema says `x-unordered: true` by the "
+        "one-to-one pairing that matches most leaves, in any order; an empty object or list is one leaf. No JSON is 0.",
         "mean",
     ),
     Metric(
@@ -42,8 +42,8 @@ METRICS = (
     Metric(
         "json_close",
         "As json_exact, but for what the schema tolerates: numbers under `x-tolerance` may differ by so much, texts under it are "
-        "the same where both are dates or times so many seconds apart, however they are written. Not measured where the row's "
-        "schema tolerates nothing.",
+        "the same where both are dates or times so many seconds apart, however they are written, and lists under `x-unordered: "
+        "true` may have any order. Not measured where the row's schema tolerates nothing.",
         "proportion",
     ),
     Metric(
@@ -67,5 +67,15 @@ METRICS = (
         "value is no object.",
         "proportion",
         compatible_with="SLM-Bench EdgeJSON SchemaCompliance",
+    ),
+    Metric(
+        "nuextract_aligned",
+        "NuExtract's score of aligned trees (model card of NuExtract3; lists as in NuMind's Treeval): both values as trees, "
+        "members aligned by key, list items by the one-to-one pairing whose mean scores together are greatest; the mean over all "
+        "leaves of the aligned trees. Two texts score their indel similarity, 1 - insertions and deletions / characters of both; "
+        "all else, and texts with enum, const or format in the schema, 1 where equal. The card does not say what a leaf on one "
+        "side only scores: here 0. No JSON is 0.",
+        "mean",
+        compatible_with="NuExtract's score of aligned trees",
     ),
 )

@@ -1,82 +1,42 @@
-"""Values that are the same within what a schema tolerates.
-
-    {"type": "number", "x-tolerance": 0.01}      12.5 and 12.505 are the same
-    {"type": "string", "x-tolerance": 0}         "2026-11-20" and "2026-11-20T00:00Z" are the same: dates and times, in seconds
-
-A schema tolerates nothing where it does not say so. `$ref` to its own `$defs`, `properties`, `items` and `anyOf` are followed.
-"""
+"""Values that are the same within what a schema tolerates: near numbers and times, lists in another order (see place.py)."""
 
 from __future__ import annotations
 
 import re
 from calendar import timegm
-from collections.abc import Iterator
 
 from lathe.records import Json
+from lathe.tasks._assignment import best_pairs
+from lathe.tasks._json.place import Place, is_number
 from lathe.tasks._json.values import equal
 
-KEYWORD = "x-tolerance"
 MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?\s?(?:Z|([+-])(\d\d):?(\d\d))?)?", re.ASCII
 )
 
 
-def stated(schema: Json) -> bool:
-    """Whether a schema tolerates anything anywhere."""
-    if isinstance(schema, dict):
-        return KEYWORD in schema or any(stated(part) for part in schema.values())
-    return isinstance(schema, list) and any(stated(part) for part in schema)
-
-
-def same(root: Json, gold: Json, said: Json) -> bool:
+def same(gold: Json, said: Json, place: Place) -> bool:
     """Whether two values are equal but for what the schema tolerates. The values are not too deep."""
-    return _same(root, [root], gold, said)
-
-
-def _same(root: Json, schemas: list[Json], gold: Json, said: Json) -> bool:
-    """schemas: all that speak of this place."""
-    seen: set[int] = set()
-    known = [one for schema in schemas for one in _meant(root, schema, seen)]
     if isinstance(gold, dict) and isinstance(said, dict):
         return gold.keys() == said.keys() and all(
-            _same(root, _below(known, "properties", key), part, said[key]) for key, part in gold.items()
+            same(part, said[key], place.member(key)) for key, part in gold.items()
         )
     if isinstance(gold, list) and isinstance(said, list):
-        items = [one["items"] for one in known if "items" in one]
-        return len(gold) == len(said) and all(
-            _same(root, items, one, other) for one, other in zip(gold, said, strict=True)
-        )
-    tolerances = [one[KEYWORD] for one in known if _number(one.get(KEYWORD))]
-    return equal(gold, said) or (bool(tolerances) and _near(gold, said, max(tolerances)))
+        return len(gold) == len(said) and _same_items(gold, said, place)
+    return equal(gold, said) or (place.tolerance is not None and _near(gold, said, place.tolerance))
 
 
-def _meant(root: Json, schema: Json, seen: set[int]) -> Iterator[dict[str, Json]]:
-    """A schema and those that stand for it: what it refers to, and its alternatives; each of them once."""
-    if not isinstance(schema, dict) or id(schema) in seen:
-        return
-    seen.add(id(schema))
-    yield schema
-    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
-    definitions = root.get("$defs") if isinstance(root, dict) else None
-    if isinstance(definitions, dict) and name in definitions:
-        yield from _meant(root, definitions[name], seen)
-    for part in schema.get("anyOf") or ():
-        yield from _meant(root, part, seen)
-
-
-def _below(schemas: list[dict[str, Json]], keyword: str, key: str) -> list[Json]:
-    found = [one.get(keyword) for one in schemas]
-    return [part[key] for part in found if isinstance(part, dict) and key in part]
-
-
-def _number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _same_items(gold: list[Json], said: list[Json], place: Place) -> bool:
+    """Of lists of one length. Being near is not transitive, so each pair is looked at where the order is free."""
+    if not place.unordered:
+        return all(same(one, other, place.items) for one, other in zip(gold, said, strict=True))
+    return len(best_pairs([[same(one, other, place.items) for other in said] for one in gold])) == len(gold)
 
 
 def _near(gold: Json, said: Json, tolerance: float) -> bool:
     if isinstance(gold, str) and isinstance(said, str):
         gold, said = moment(gold), moment(said)
-    return _number(gold) and _number(said) and abs(gold - said) <= tolerance
+    return is_number(gold) and is_number(said) and abs(gold - said) <= tolerance
 
 
 def moment(text: str) -> int | None:

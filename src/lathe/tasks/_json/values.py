@@ -2,7 +2,7 @@
 
     equal({"a": 1}, {"a": 1.0})              -> True     numbers by value
     equal({"a": 1}, {"a": True})             -> False    a boolean is no number
-    field_f1({"a": 1, "b": 2}, {"a": 1})     -> 0.667    one of two gold leaves found, none invented
+    matched({"a": 1, "b": 2}, {"a": 1})      -> [("a", "number")]       one of two gold leaves
     fault({"a": 1, "b": 2}, {"a": 1})        -> "missing field"
 
 All of it walks values of at most MAX_DEPTH levels; what is deeper is refused before it comes here.
@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lathe.records import Json
+from lathe.tasks._assignment import best_pairs, best_pairs_in_order
+from lathe.tasks._json.place import NOWHERE, Place
 
 MAX_DEPTH = 64
 """Levels of nesting beyond which a value is refused: keeps every recursive walk far from Python's limit."""
@@ -74,49 +76,43 @@ def num_leaves(value: Json) -> int:
     return 1
 
 
-def num_matched(gold: Json, said: Json) -> int:
-    """Leaves of `gold` that stand in `said` at the same place.
+def matched(gold: Json, said: Json, place: Place = NOWHERE, field: str = "") -> list[Leaf]:
+    """Leaves of `gold` that stand in `said` at the same place. field: what both are called.
 
-    Object members meet by key. List items meet in order, with items skipped on either side where that matches more leaves (the
-    longest-common-subsequence recurrence, weighted by leaves): one forgotten item does not spoil all that follow it.
+    Object members meet by key. List items meet in order, with items skipped on either side where that matches more leaves: one
+    forgotten item does not spoil all that follow it. Where the schema says that a list has no order, they meet wherever that
+    matches most leaves.
     """
     if isinstance(gold, dict) and gold and isinstance(said, dict):
-        return sum(num_matched(part, said[key]) for key, part in gold.items() if key in said)
+        shared = [key for key in gold if key in said]
+        parts = [matched(gold[key], said[key], place.member(key), _member(field, key)) for key in shared]
+        return [leaf for part in parts for leaf in part]
     if isinstance(gold, list) and gold and isinstance(said, list):
-        best = [0] * (len(said) + 1)
-        for part in gold:
-            before = best
-            best = [0]
-            for place, other in enumerate(said):
-                best.append(max(best[-1], before[place + 1], before[place] + num_matched(part, other)))
-        return best[-1]
-    return int(equal(gold, said))
-
-
-def field_f1(gold: Json, said: Json) -> float:
-    """Harmonic mean of precision and recall over leaves: 2 x matched / (leaves of gold + leaves of said). 1.0 only where equal."""
-    return 2 * num_matched(gold, said) / (num_leaves(gold) + num_leaves(said))
+        found = [[matched(one, other, place.items, f"{field}[]") for other in said] for one in gold]
+        pairs = (best_pairs if place.unordered else best_pairs_in_order)([[len(one) for one in row] for row in found])
+        return [leaf for one, other in pairs for leaf in found[one][other]]
+    return list(_leaves(gold, field)) if equal(gold, said) else []
 
 
 Tally = dict[str, tuple[int, int, int]]
 """Class -> (matched, gold, said)."""
 
 
-def by_class(gold: Json, said: Json, *, readable: bool) -> tuple[Tally, Tally]:
-    """Matched, gold and said leaves by their field and by their type; leaves meet as in `num_matched`.
+def by_class(gold: Json, said: Json, place: Place = NOWHERE, *, readable: bool) -> tuple[Tally, Tally]:
+    """Matched, gold and said leaves by their field and by their type; leaves meet as in `matched`.
 
     A field is its keys, places in lists aside: `guests[].name`. A type is that of JSON, with dates told from other strings.
     readable: whether anything was said at all.
     """
-    matched, found = (list(_met(gold, said, "")), list(_leaves(said, ""))) if readable else ([], [])
-    leaves = matched, list(_leaves(gold, "")), found
+    met, found = (matched(gold, said, place), list(_leaves(said, ""))) if readable else ([], [])
+    leaves = met, list(_leaves(gold, "")), found
     return _tally(*([field for field, _ in some] for some in leaves)), _tally(
         *([kind for _, kind in some] for some in leaves)
     )
 
 
-def _tally(matched: list[str], wanted: list[str], found: list[str]) -> Tally:
-    counts = [Counter(name[:LONGEST_CLASS] for name in some) for some in (matched, wanted, found)]
+def _tally(met: list[str], wanted: list[str], found: list[str]) -> Tally:
+    counts = [Counter(name[:LONGEST_CLASS] for name in some) for some in (met, wanted, found)]
     return {name: (counts[0][name], counts[1][name], counts[2][name]) for name in sorted(counts[1] | counts[2])}
 
 
@@ -124,7 +120,7 @@ def _leaves(value: Json, field: str) -> Iterator[Leaf]:
     """Every leaf as (field, type)."""
     if isinstance(value, dict) and value:
         for key, part in value.items():
-            yield from _leaves(part, f"{field}.{key}" if field else key)
+            yield from _leaves(part, _member(field, key))
     elif isinstance(value, list) and value:
         for part in value:
             yield from _leaves(part, f"{field}[]")
@@ -133,35 +129,8 @@ def _leaves(value: Json, field: str) -> Iterator[Leaf]:
         yield field or "value", "date" if dated else kind(value)
 
 
-def _met(gold: Json, said: Json, field: str) -> Iterator[Leaf]:
-    """The gold leaves that `num_matched` counts."""
-    if isinstance(gold, dict) and gold and isinstance(said, dict):
-        for key, part in gold.items():
-            if key in said:
-                yield from _met(part, said[key], f"{field}.{key}" if field else key)
-    elif isinstance(gold, list) and gold and isinstance(said, list):
-        for one, other in _paired(gold, said):
-            yield from _met(one, other, f"{field}[]")
-    elif equal(gold, said):
-        yield from _leaves(gold, field)
-
-
-def _paired(gold: list[Json], said: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """The items that meet where most leaves match, in order."""
-    worth = [[num_matched(one, other) for other in said] for one in gold]
-    best = [[0] * (len(said) + 1) for _ in range(len(gold) + 1)]
-    for i in range(len(gold) - 1, -1, -1):
-        for j in range(len(said) - 1, -1, -1):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + worth[i][j])
-    i = j = 0
-    while i < len(gold) and j < len(said):
-        if worth[i][j] and best[i][j] == best[i + 1][j + 1] + worth[i][j]:
-            yield gold[i], said[j]
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
+def _member(field: str, key: str) -> str:
+    return f"{field}.{key}" if field else key
 
 
 def fault(gold: Json, said: Json) -> str:
