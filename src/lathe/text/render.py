@@ -26,6 +26,7 @@ from lathe.errors import InputError
 from lathe.records import Example, Message
 from lathe.text.template import Chat
 from lathe.text.tokenizer import Tokenizer
+from lathe.text.words import Ids
 
 BATCH = 256
 
@@ -60,7 +61,9 @@ def prompts(tok: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[
     """`prompt_ids` of many conversations, BATCH of them at a time."""
     marked = [_mark_messages(tok, messages)[0] for messages in conversations]
     batches = (marked[start : start + BATCH] for start in range(0, len(marked), BATCH))
-    return [ids for some in batches for ids in _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, some)))]
+    return [
+        ids.tolist() for some in batches for ids in _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, some)))
+    ]
 
 
 def encode(tok: Tokenizer, example: Example) -> Encoded:
@@ -89,7 +92,7 @@ def encode_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[list[E
 def longest(tok: Tokenizer, examples: Iterable[Example]) -> tuple[int, int]:
     """Tokens of the longest prompt, and of the longest text to write after a prompt with its end token; 0 without examples."""
     texts = _texts(tok, examples)
-    bos = len(_with_bos(tok, [[]])[0]) if texts.before else 0
+    bos = len(_front(tok)) if texts.before else 0
     return bos + _longest(tok, texts.before), _longest(tok, texts.after)
 
 
@@ -126,11 +129,11 @@ def _from_texts(tok: Tokenizer, texts: _Texts) -> list[Encoded]:
     return [_encoded(*parts) for parts in zip(prompt, written, texts.counts, strict=True)]
 
 
-def _encoded(prompt: list[int], written: list[int], count: int) -> Encoded:
+def _encoded(prompt: Ids, written: Ids, count: int) -> Encoded:
     supervised = np.zeros(len(prompt) + len(written), dtype=np.bool_)
     supervised[len(prompt) :] = True
     supervised[:1] = False  # nothing stands before the first token that could predict it
-    return Encoded(np.asarray(prompt + written, dtype=np.int32), supervised, len(prompt), count)
+    return Encoded(np.concatenate((prompt, written)), supervised, len(prompt), count)
 
 
 # ------------------------------------------------------------------------------------------ texts
@@ -187,7 +190,12 @@ def _written(completion: str, prompt: str, full: str, end: re.Pattern[str], turn
     return rest[: found.end()] if found else rest.rstrip() + turn_end
 
 
-def _with_bos(tok: Tokenizer, prompts: list[list[int]]) -> list[list[int]]:
-    if tok.template is not None or not tok.adds_bos or tok.bos_id is None:
-        return prompts
-    return [[tok.bos_id, *ids] for ids in prompts]
+def _with_bos(tok: Tokenizer, prompts: list[Ids]) -> list[Ids]:
+    front = _front(tok)
+    return [np.concatenate((front, ids)) for ids in prompts] if len(front) else prompts
+
+
+def _front(tok: Tokenizer) -> Ids:
+    """What stands in front of every prompt: a bos token, or nothing."""
+    begins = tok.template is None and tok.adds_bos and tok.bos_id is not None
+    return np.asarray([tok.bos_id] if begins else [], np.int32)

@@ -18,12 +18,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tokenizers
 
 from lathe.errors import InputError
 from lathe.records import Message
 from lathe.text.special import OPEN, SpecialText
 from lathe.text.template import Chat, ChatTemplate
+from lathe.text.words import Ids, Words, described
 
 RENDERING = "lathe.text/1"
 """Part of every content hash; raised when the same folder would give other ids than before."""
@@ -75,18 +77,17 @@ class Tokenizer:
     @cached_property
     def is_byte_level(self) -> bool:
         """Whether no text has more tokens than UTF-8 bytes: each byte is a token at most, and nothing is put in before."""
-        described = json.loads(self.backend.to_str())
-        found = described["pre_tokenizer"] or {}
+        found = described(self.backend.pre_tokenizer)
         steps = found.get("pretokenizers", [found])
         return (
-            described["normalizer"] is None
+            self.backend.normalizer is None
             and all(one.get("type") in ("Split", "Digits", "ByteLevel") for one in steps)
             and any(one["type"] == "ByteLevel" and not one["add_prefix_space"] for one in steps)
         )
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text: special tokens inside it stay text, none is added."""
-        return self.encode_marked_batch([self.special.mark(text)[0]])[0]
+        return self.encode_marked_batch([self.special.mark(text)[0]])[0].tolist()
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""
@@ -143,16 +144,28 @@ class Tokenizer:
         """The special tokens' names, and how text of data that reads like one is kept apart."""
         return SpecialText(self.backend, self.special_ids)
 
-    def encode_marked_batch(self, texts: Iterable[str]) -> list[list[int]]:
-        """Ids of texts in which names of special tokens stand open or are marked (`special.mark`), on all threads."""
+    @cached_property
+    def _words(self) -> Words | None:
+        return Words.of(self.backend)
+
+    def encode_marked_batch(self, texts: Iterable[str]) -> list[Ids]:
+        """Ids of texts in which names of special tokens stand open or are marked (`special.mark`); those of plain ones may not be
+        written to."""
         texts = list(texts)
+        ids: dict[int, Ids] = {}
         plain = [place for place, text in enumerate(texts) if OPEN not in text]
-        ids: dict[int, list[int]] = {}
+        if self._words is not None:
+            ascii = [place for place in plain if texts[place].isascii()]
+            ids |= zip(ascii, self._words.encode([texts[place] for place in ascii]), strict=True)
+            plain = [place for place in plain if place not in ids]
         for start in range(0, len(plain), AT_ONCE):
             places = plain[start : start + AT_ONCE]
             encodings = self.backend.encode_batch_fast([texts[place] for place in places], add_special_tokens=False)
-            ids |= {place: encoding.ids for place, encoding in zip(places, encodings, strict=True)}
-        return [ids[place] if place in ids else self.special.encode(text) for place, text in enumerate(texts)]
+            ids |= {place: np.asarray(one.ids, np.int32) for place, one in zip(places, encodings, strict=True)}
+        return [
+            ids[place] if place in ids else np.asarray(self.special.encode(text), np.int32)
+            for place, text in enumerate(texts)
+        ]
 
 
 # ------------------------------------------------------------------------------------------ loading
