@@ -141,7 +141,10 @@ def _encoded(prompt: Ids, written: Ids, count: int) -> Encoded:
 
 def _mark_messages(tok: Tokenizer, messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
     pairs = [(message, *tok.special.mark(_encodable(message.content))) for message in messages]
-    return tuple(Message(role=message.role, content=text) for message, text, _ in pairs), sum(n for _, _, n in pairs)
+    count = sum(found for _, _, found in pairs)
+    if not count:
+        return tuple(messages), 0
+    return tuple(Message(role=message.role, content=text) for message, text, _ in pairs), count
 
 
 def _mark(tok: Tokenizer, example: Example) -> _Marked:

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -27,6 +27,7 @@ from lathe.records import Message
 WALL_SECONDS = 60.0
 """Longest wait for one batch. The child's own limit is processor time; this one is for a machine where that does not work."""
 BATCH = 64
+PART_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ChatTemplate:
         self.source = source
         self.variables = dict(variables)
         self._child: subprocess.Popen[bytes] | None = None
-        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._lines: Iterator[bytes] = iter(())
         self._turn = threading.Lock()
 
     def render(self, chats: Iterable[Chat]) -> list[str]:
@@ -86,11 +87,11 @@ class ChatTemplate:
 
     def _text(self, child: subprocess.Popen[bytes]) -> str:
         try:
-            line = self._lines.get(timeout=WALL_SECONDS)
+            line = next(self._lines, None)
         except queue.Empty:
             self.close()
             raise _refused(f"it ran for more than {WALL_SECONDS:.0f} s") from None
-        if not line.endswith(b"\n"):
+        if line is None:
             self.close()
             raise _refused(_how_it_ended(child))
         said = json.loads(line)
@@ -111,19 +112,28 @@ class ChatTemplate:
             self._child = processes.start(
                 "lathe.text.template_worker", {**known, "PYTHONUTF8": "1"}, stderr=subprocess.DEVNULL
             )
-            self._lines = queue.SimpleQueue()
             assert self._child.stdout is not None
-            threading.Thread(target=_read, args=(self._child.stdout, self._lines), daemon=True).start()
+            parts: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+            threading.Thread(target=_carry, args=(self._child.stdout, parts), daemon=True).start()
+            self._lines = _lines(parts)
             weakref.finalize(self, processes.end, self._child, self._child.stdin)
         return self._child
 
 
-def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
-    """Carries the child's lines over, then an empty one for its end."""
+def _carry(stream: IO[bytes], parts: queue.SimpleQueue[bytes]) -> None:
+    """Carries over what the child writes, as it comes; an empty part for its end."""
     with stream:
-        for line in stream:
-            lines.put(line)
-    lines.put(b"")
+        while part := os.read(stream.fileno(), PART_BYTES):
+            parts.put(part)
+    parts.put(b"")
+
+
+def _lines(parts: queue.SimpleQueue[bytes]) -> Iterator[bytes]:
+    """The whole lines in what is carried over, up to the child's end. Raises queue.Empty where nothing comes for WALL_SECONDS."""
+    begun = b""
+    while part := parts.get(timeout=WALL_SECONDS):
+        *whole, begun = (begun + part).split(b"\n")
+        yield from whole
 
 
 def _how_it_ended(child: subprocess.Popen[bytes]) -> str:
