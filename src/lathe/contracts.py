@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from string import Template
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -100,7 +101,23 @@ class Choice:
     texts: tuple[str, ...]
 
 
-Form = JsonForm | Choice
+@dataclass(frozen=True)
+class TextForm:
+    """Answers that are text of a grammar: Lark's, as llguidance reads it, with a rule `start`.
+
+    lark: `$characters` and `$items` in it stand for the most that a name and a list may have.
+    """
+
+    lark: str
+    characters: int = 400
+    items: int = 100
+
+    def grammar(self) -> str:
+        """The grammar with its numbers."""
+        return Template(self.lark).substitute(characters=self.characters, items=self.items)
+
+
+Form = JsonForm | Choice | TextForm
 """What every right answer looks like; a model can be held to it while it writes."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 
 from lathe import plugins
 from lathe.contracts import Task, Worked
+from lathe.engine.grammar import Grammars
 from lathe.errors import TaskMismatch
 from lathe.records import Example, TaskSetup
+from lathe.text import render, tokenizer
+from lathe.text.tokenizer import Tokenizer
 
 STEADY = settings(deadline=None, derandomize=True)
 """The same examples every time, however busy the machine is."""
@@ -86,6 +91,26 @@ def test_gold_scores_one_on_every_metric_of_every_generated_row(name: str) -> No
             1.0
         }
         assert verdict.reason == ""
+
+
+@pytest.fixture(scope="module")
+def tiny_grammars(tiny_base: Path) -> tuple[Grammars, Tokenizer]:
+    tok = tokenizer.load(tiny_base)
+    return Grammars(tok, tok.stop_ids), tok
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_form_of_an_item_lets_its_right_answer_through(
+    name: str, tiny_grammars: tuple[Grammars, Tokenizer]
+) -> None:
+    grammars, tok = tiny_grammars
+    worked = (worked_example(name, number)[1:3] for number in range(len(plugins.load("tasks", name).worked)))
+    for setup, example in chain(worked, islice(corpus_examples(name), 120)):
+        form = plugins.load("tasks", name).form(example, setup)
+        if form is not None:
+            assert not grammars.problem_with(form)
+            (row,) = render.encode_all(tok, [example])
+            assert grammars.accepts(form, row.ids[row.num_prompt :].tolist()), example.completion
 
 
 @pytest.mark.parametrize("name", NAMES)

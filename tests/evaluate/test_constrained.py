@@ -134,6 +134,120 @@ def test_labels_are_chosen_from_the_set(tmp_path: Path) -> None:
     assert score(run.load(run.eval_report("base-zero"), EvalReport), "in_set").value == 0.0
 
 
+TOOLS = [
+    {
+        "name": "set_timer",
+        "parameters": {
+            "type": "object",
+            "properties": {"minutes": {"type": "integer", "minimum": 1}, "sound": {"enum": ["bell", "bird"]}},
+            "required": ["minutes"],
+        },
+    },
+    {"name": "stop", "parameters": {"type": "object", "properties": {}}},
+]
+
+
+def calls(*more: dict[str, Any]) -> list[dict[str, Any]]:
+    timer = {"name": "set_timer", "arguments": {"sound": "bell", "minutes": 10}}
+    targets = ([], [timer], [{"name": "stop", "arguments": {}}, timer])
+    rows = [
+        {"id": f"calls-{n}", "input": f"{n} calls", "tools": TOOLS, "target": target}
+        for n, target in enumerate(targets)
+    ]
+    return [*rows, *more]
+
+
+def test_calls_are_of_functions_that_the_item_offers_with_arguments_of_their_schemas(tmp_path: Path) -> None:
+    alone = {"id": "alone", "input": "stop it", "tools": TOOLS[1:], "target": [{"name": "stop", "arguments": {}}]}
+    nothing = {"id": "nothing", "input": "fly", "tools": [], "target": []}
+    run, fixed = measured(tmp_path, "function_calling", calls(alone, nothing), {})
+    Run(run, fixed).constrain()
+    answers = {one.id: one for one in read_rows(run.predictions("base-zero-constrained"), Prediction)}
+    assert len(answers) == 5
+    written = {id: json.loads(one.text) for id, one in answers.items() if one.finish == "stop"}
+    assert written["nothing"] == []
+    parameters = {one["name"]: one["parameters"] for one in TOOLS}
+    for id, said in written.items():
+        assert all(set(call) == {"name", "arguments"} for call in said)
+        assert all(conforms(parameters[call["name"]], call["arguments"]) for call in said)
+        assert id != "alone" or {call["name"] for call in said} <= {"stop"}
+    held = run.load(run.eval_report("base-zero-constrained"), EvalReport)
+    assert not {"no JSON", "not a call", "function not offered"} & set(held.reasons)
+
+
+def test_what_a_functions_schema_says_in_vain_is_left_out_and_named_once(tmp_path: Path) -> None:
+    tool = {
+        "name": "write",
+        "parameters": {"type": "object", "properties": {"to": {"type": "string", "format": "email"}}},
+    }
+    rows = [
+        {
+            "id": f"mail-{n}",
+            "input": f"{n}",
+            "tools": [tool],
+            "target": [{"name": "write", "arguments": {"to": f"by post {n}"}}],
+        }
+        for n in range(3)
+    ]
+    run, fixed = measured(tmp_path, "function_calling", rows, {})
+    (finding,) = Run(run, fixed).constrain().arms[0].findings
+    assert (finding.count, finding.examples) == (3, ("format",))
+
+
+LINES = """### Entities:
+1. [Person] Mira
+2. [Town] Lunde @14-19
+
+### Relations:
+1. Mira --[lives_in]--> Lunde
+
+### Hyperedges:
+1. [visit] Mira (guest) + Lunde"""
+NO_LINES = "### Entities:\nNone found.\n\n### Relations:\nNone found.\n\n### Hyperedges:\nNone found."
+EDGES = [["Mira", "Theo"], ["Theo", "Ilse"]]
+GRAPHS: list[dict[str, Any]] = [
+    {"id": "lines", "input": "Mira lives at Lunde.", "target": LINES.replace(" @14-19", "")},
+    {"id": "no lines", "input": "It rained.", "target": NO_LINES},
+    {
+        "id": "spans",
+        "input": "Mira lives in Lunde",
+        "target": {"entities": [{"text": "Mira", "type": "Person", "start": 0, "end": 4}]},
+    },
+    {
+        "id": "json",
+        "input": "Theo met Ilse.",
+        "target": {"entities": [["Theo", "Person"]], "hyperedges": [["Theo", "Ilse"]]},
+    },
+    {
+        "id": "shared",
+        "graph": EDGES,
+        "question": "What do e1 and e2 share?",
+        "ask": {"kind": "shared", "edges": ["e1", "e2"]},
+    },
+    {"id": "size", "graph": EDGES, "question": "How large is e1?", "ask": {"kind": "cardinality", "edge": "e1"}},
+    {
+        "id": "in",
+        "graph": EDGES,
+        "question": "Is Ilse in e1?",
+        "ask": {"kind": "membership", "entity": "Ilse", "edge": "e1"},
+    },
+]
+
+
+@pytest.mark.parametrize("schemas", [{}, {"named": {"type": "object", "properties": {"entities": {"items": {"properties": {"type": {
+    "enum": ["Person", "Town", 'in "$1" [or 2]']}}}}}}}], ids=["any names", "named types"])  # fmt: skip
+def test_graphs_are_held_to_the_notation_of_their_row_and_answers_to_the_four_that_there_are(
+    tmp_path: Path, schemas: dict[str, Json]
+) -> None:
+    run, fixed = measured(tmp_path, "graph_extraction", GRAPHS, schemas)
+    Run(run, fixed).constrain()
+    held = run.load(run.eval_report("base-zero-constrained"), EvalReport)
+    cut = {one.id for one in read_rows(run.predictions("base-zero-constrained"), Prediction) if one.finish == "length"}
+    reasons = {item.id: item.reason for item in held.items if item.id not in cut}
+    assert {"size", "in"} <= set(reasons)
+    assert not {"no graph", "a line that cannot be read", "no answer", "invalid JSON"} & set(reasons.values())
+
+
 def test_a_keyword_that_a_right_answer_breaks_is_left_out_and_named(tmp_path: Path) -> None:
     """By the standard `format` asserts nothing, so a row that breaks it is a right one."""
     schema = {
@@ -164,6 +278,7 @@ def test_a_right_answer_that_its_own_form_refuses_stops_it_before_a_model_is_ask
 @pytest.mark.parametrize(
     ("task", "rows", "schemas"),
     [
+        ("chat", [{"input": "how are you", "target": "well"}], {}),
         ("bash", [{"input": "list the files", "target": "ls"}], {}),
         ("intent", [{"input": "where is it", "target": "card"}], {}),
         ("json_extraction", [{"input": "3 nuts", "target": {"count": 3}}], {}),

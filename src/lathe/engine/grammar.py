@@ -1,4 +1,4 @@
-"""Answers held to a form while they are written: a JSON Schema or a list of texts as a grammar over a tokenizer's tokens.
+"""Answers held to a form while they are written: a JSON Schema, a list of texts or a grammar, over a tokenizer's tokens.
 
     grammars = Grammars(tok, tok.stop_ids)
     grammars.problem_with(JsonForm(schema))        # "" where the schema can be followed
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.contracts import Choice, Form
+from lathe.contracts import Choice, Form, TextForm
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import canonical
 from lathe.text.tokenizer import Tokenizer
@@ -129,6 +129,8 @@ def _grammar(form: Form) -> str:
 
     if isinstance(form, Choice):
         return LLMatcher.grammar_from_lark("start: " + " | ".join(map(canonical, form.texts)))
+    if isinstance(form, TextForm):
+        return LLMatcher.grammar_from_lark(form.grammar())
     return LLMatcher.grammar_from_json_schema({} if form.schema is True else form.schema, overrides=AS_JSON_DUMPS)
 
 

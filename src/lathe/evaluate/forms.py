@@ -7,14 +7,16 @@ Then it is made as narrow as the right answers of all sides allow, so that a mod
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from lathe.conformity.narrowed import Bounds, bounded, closed, reduced
-from lathe.contracts import Form, JsonForm, Task
+from lathe.contracts import Form, JsonForm, Task, TextForm
 from lathe.engine.grammar import Grammars
 from lathe.errors import InputError
+from lathe.evaluate.prompts import ENOUGH_ALIKE
 from lathe.evaluate.rows import SIDES, Rows
 from lathe.records import DataFinding, Example, Json, TaskSetup
 from lathe.text import render
@@ -40,19 +42,17 @@ def forms_of(task_name: str, task: Task, rows: Rows, tok: Tokenizer) -> Forms:
     package that follows a form is missing.
     """
     grammars = Grammars(tok, tok.stop_ids)
-    answers = _values(task, rows)
+    bounds = _bounds(task, rows)
     by_id: dict[str, Form] = {}
-    findings: list[DataFinding] = []
+    left_out: dict[tuple[str, tuple[str, ...]], int] = Counter()
     for form, examples in _alike(task_name, task, rows.setup, rows.sides["test"]):
         written = render.encode_all(tok, examples)
         gold = {one.id: ids.ids[ids.num_prompt :].tolist() for one, ids in zip(examples, written, strict=True)}
-        followed, left_out = _followed(grammars, form, gold, tok)
-        if left_out:
-            findings.append(_left_out(examples, left_out))
-        if isinstance(followed, JsonForm):
-            followed = _narrowed(grammars, followed, gold, Bounds.over(answers[_described(form)]))
-        by_id |= dict.fromkeys(gold, followed)
-    return Forms(by_id, tuple(findings))
+        followed, keywords = _followed(grammars, form, gold, tok)
+        if keywords:
+            left_out[examples[0].meta.get("schema", ""), keywords] += len(examples)
+        by_id |= dict.fromkeys(gold, _narrowed(grammars, followed, gold, bounds[_described(form)]))
+    return Forms(by_id, tuple(_left_out(name, keywords, count) for (name, keywords), count in left_out.items()))
 
 
 def _alike(
@@ -65,19 +65,22 @@ def _alike(
         if form is None:
             raise InputError(
                 f"{task_name} has no form for the answer to {example.id!r} that a model could be held to",
-                hint="There is one for json_extraction with schemas, and for intent with a set of labels.",
+                hint="There is one for json_extraction with schemas, for intent with a set of labels, for function_calling and for "
+                "graph_extraction.",
             )
         found.setdefault(_described(form), (form, []))[1].append(example)
     return list(found.values())
 
 
-def _values(task: Task, rows: Rows) -> dict[str, list[Json]]:
-    """The right values of all sides, by their form."""
+def _bounds(task: Task, rows: Rows) -> dict[str, Bounds]:
+    """What right answers of all sides have at most, by their form; of few rows with a form of their own it would tell the answer,
+    and all answers are looked at."""
     found: dict[str, list[Json]] = defaultdict(list)
     for example in (one for side in SIDES for one in rows.sides[side]):
         if (form := task.form(example, rows.setup)) is not None:
             found[_described(form)].append(example.target)
-    return found
+    of_all = Bounds.over(chain.from_iterable(found.values()))
+    return {form: Bounds.over(some) if len(some) >= ENOUGH_ALIKE else of_all for form, some in found.items()}
 
 
 def _followed(
@@ -103,9 +106,14 @@ def _followed(
 _MEND = "Mend the row or the schema; keys of an answer stand in the order of the schema."
 
 
-def _narrowed(grammars: Grammars, form: JsonForm, gold: Mapping[str, Sequence[int]], bounds: Bounds) -> JsonForm:
-    """The narrowest of three that lets every right answer through: without further keys and bounded, bounded, as it is."""
-    narrow = (JsonForm(bounded(closed(form.schema), bounds)), JsonForm(bounded(form.schema, bounds)))
+def _narrowed(grammars: Grammars, form: Form, gold: Mapping[str, Sequence[int]], bounds: Bounds) -> Form:
+    """The narrowest that lets every right answer through: a schema without further keys and bounded, bounded, as it is; a grammar
+    of text bounded, as it is."""
+    narrow: tuple[Form, ...] = ()
+    if isinstance(form, JsonForm):
+        narrow = (JsonForm(bounded(closed(form.schema), bounds)), JsonForm(bounded(form.schema, bounds)))
+    elif isinstance(form, TextForm):
+        narrow = (replace(form, characters=bounds.characters, items=bounds.items),)
     return next((one for one in narrow if _all_pass(grammars, one, gold.values())), form)
 
 
@@ -115,15 +123,17 @@ def _all_pass(grammars: Grammars, form: Form, answers: Iterable[Sequence[int]]) 
 
 def _described(form: Form) -> str:
     """A form as text, by which it is known again; the order of keys is a part of it."""
-    return json.dumps(form.schema if isinstance(form, JsonForm) else form.texts)
+    return json.dumps(
+        form.schema if isinstance(form, JsonForm) else form.grammar() if isinstance(form, TextForm) else form.texts
+    )
 
 
-def _left_out(examples: Sequence[Example], keywords: Sequence[str]) -> DataFinding:
-    name = examples[0].meta.get("schema", "")
+def _left_out(name: str, keywords: Sequence[str], count: int) -> DataFinding:
     return DataFinding(
         id="left_out_of_grammar",
         level="warning",
-        message=f"left out of the grammar of {name}: {', '.join(keywords)}; a right answer breaks it, or no grammar can follow it",
+        message=f"left out of the grammar of {name or f'{count} items'}: {', '.join(keywords)}; a right answer breaks it, or no "
+        "grammar can follow it",
         examples=tuple(keywords[:10]),
-        count=len(examples),
+        count=count,
     )

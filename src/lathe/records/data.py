@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -30,6 +31,11 @@ class Example(Record):
     completion: str = Field(description="the text that the model should write, without end token")
     target: Json = Field(None, description="the right answer as a value, for the scorer")
     meta: dict[str, str] = Field(default_factory=dict, description="slices: schema, complexity, style ...")
+    functions: dict[str, Json] = Field(
+        default_factory=dict,
+        exclude_if=operator.not_,
+        description="functions that the item offers: by name the JSON Schema of the arguments; not written where it offers none",
+    )
 
 
 class TaskSetup(Record):

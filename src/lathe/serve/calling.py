@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lathe.conformity import conforms, first_misfit
-from lathe.conformity.narrowed import moved
+from lathe.conformity.calls import of_calls
 from lathe.records import Json
 from lathe.serve.promise import checked_schema
 from lathe.serve.refusal import Refusal
@@ -47,20 +47,8 @@ class Offer:
 
     def schema(self) -> dict[str, Json]:
         """JSON Schema of the answers: a list of calls."""
-        calls: list[Json] = [
-            {
-                "type": "object",
-                "properties": {
-                    "name": {"const": name},
-                    "arguments": moved(parameters, f"/items/anyOf/{place}/properties/arguments"),
-                },
-                "required": ["name", "arguments"],
-                "additionalProperties": False,
-            }
-            for place, (name, parameters) in enumerate(self._may_be_called().items())
-        ]
         most = {} if self.most is None else {"maxItems": self.most}
-        return {"type": "array", "items": {"anyOf": calls}, "minItems": self.fewest, **most}
+        return {**of_calls(self._may_be_called()), "minItems": self.fewest, **most}
 
     def problem(self, calls: Sequence[Mapping[str, Any]] | None) -> str:
         """Why an answer's calls are not what was offered; empty where they are. None = no calls can be read in it."""

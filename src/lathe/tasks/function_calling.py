@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import json
 
-from lathe.contracts import ItemVerdict, Metric, Task
+from lathe.conformity.calls import of_calls
+from lathe.contracts import ItemVerdict, JsonForm, Metric, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._calls import rows
 from lathe.tasks._calls.answers import NOT_A_CALL, calls_in
@@ -29,6 +30,7 @@ from lathe.tasks._calls.matching import FAULTS, match
 from lathe.tasks._calls.rules import BASELINES
 from lathe.tasks._calls.worked import WORKED
 from lathe.tasks._json import reading
+from lathe.tasks._json.shape import ordered
 from lathe.tasks._rows import identity
 
 NOT_OFFERED = "function not offered"
@@ -81,10 +83,17 @@ class FunctionCalling(Task):
     takes_tools = True
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
-        """Reads a row; its gold calls must fit the functions. `kind` follows from the row as in BFCL's categories."""
+        """Reads a row; its gold calls must fit the functions, whose order of arguments they are written in.
+
+        `kind` follows from the row as in BFCL's categories.
+        """
         found = rows.read(row, setup)
         asked = prompt(found.functions, found.document)
-        written = [{"name": call.name, "arguments": call.arguments()} for call in found.calls]
+        parameters = {one.name: one.parameters for one in found.functions}
+        written = [
+            {"name": call.name, "arguments": ordered(parameters[call.name], parameters[call.name], call.arguments())}
+            for call in found.calls
+        ]
         return Example(
             id=identity(row, setup, asked),
             input=found.document,
@@ -92,6 +101,7 @@ class FunctionCalling(Task):
             completion=json.dumps(written, ensure_ascii=False),
             target=[call.target() for call in found.calls],
             meta={"kind": _kind(found)},
+            functions=parameters,
         )
 
     def score(self, example: Example, text: str, setup: TaskSetup) -> ItemVerdict:
@@ -118,6 +128,10 @@ class FunctionCalling(Task):
         """The calls of the answer, each with name and arguments; [] where it says that nothing is to be called."""
         found = calls_in(text)
         return None if found.problem else [{"name": call.name, "arguments": call.arguments} for call in found.calls]
+
+    def form(self, example: Example, setup: TaskSetup) -> JsonForm:
+        """Calls of the functions that the item offers, with arguments of their schemas in that order; any number, none as well."""
+        return JsonForm(of_calls(example.functions))
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         return []

@@ -30,9 +30,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lathe.contracts import ItemVerdict, Task, Written
+from lathe.contracts import Form, ItemVerdict, Task, Written
 from lathe.records import Example, Json, Message, Row, TaskSetup
-from lathe.tasks._graph import cypher, graphml, judge, questions, rows
+from lathe.tasks._graph import cypher, form, graphml, judge, notation, questions, rows
 from lathe.tasks._graph.answers import PROBLEMS, graph_in
 from lathe.tasks._graph.graph import Graph, of_json, to_json
 from lathe.tasks._graph.matching import FAULTS
@@ -66,7 +66,7 @@ class GraphExtraction(Task):
     def _text(self, row: Row, setup: TaskSetup) -> Example:
         name, schema = rows.FIELDS.schema(row, setup)
         found = rows.text(row, setup, schema)
-        names = rows.named(schema) if setup.schema_in_prompt else ""
+        names = rows.shown_names(schema) if setup.schema_in_prompt else ""
         told = f"{EXTRACT}\n{names}" if names else EXTRACT
         prompt = f"{told}\n\nText:\n{found.document}"
         return Example(
@@ -102,6 +102,13 @@ class GraphExtraction(Task):
             return questions.read(text)
         found = graph_in(text).graph
         return None if found is None else to_json(found)
+
+    def form(self, example: Example, setup: TaskSetup) -> Form:
+        """A graph in the row's own notation with what its schema names; of a question yes, no, a number or a list."""
+        if not isinstance(example.target, dict):
+            return form.to_question()
+        named = rows.named(setup.schemas.get(example.meta["schema"]))
+        return form.in_lines(named) if notation.read(example.completion) else form.as_json(named)
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         """The graph without anything."""

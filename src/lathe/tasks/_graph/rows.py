@@ -144,15 +144,16 @@ def _value(graph: Json) -> Json:
 # ------------------------------------------------------------------------------------------ what a schema names
 
 
-def named(schema: Json) -> str:
-    """The types and labels that a schema allows, in a line each; empty where it names none."""
-    places = (
-        ("Types", ("entities", "type")),
-        ("Relations", ("relations", "relation")),
-        ("Hyperedges", ("hyperedges", "description")),
-    )
-    lines = ((title, _enum(schema, *path)) for title, path in places)
-    return "\n".join(f"{title}: {', '.join(names)}" for title, names in lines if names)
+def named(schema: Json) -> dict[str, Sequence[str]]:
+    """The types, labels and descriptions that a schema allows, by the part of a graph that has them; none where it names none."""
+    fields = {"entities": "type", "relations": "relation", "hyperedges": "description"}
+    return {part: _enum(schema, part, field) for part, field in fields.items()}
+
+
+def shown_names(schema: Json) -> str:
+    """What a schema names, a line each; empty where it names nothing."""
+    titles = {"entities": "Types", "relations": "Relations", "hyperedges": "Hyperedges"}
+    return "\n".join(f"{titles[part]}: {', '.join(names)}" for part, names in named(schema).items() if names)
 
 
 def _enum(schema: Json, part: str, field: str) -> Sequence[str]:
