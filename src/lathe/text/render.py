@@ -57,13 +57,15 @@ def prompt_ids(tok: Tokenizer, messages: Sequence[Message]) -> list[int]:
     return prompts(tok, [messages])[0]
 
 
-def prompts(tok: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[list[int]]:
+def prompts(tok: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
     """`prompt_ids` of many conversations, BATCH of them at a time."""
-    marked = [_mark_messages(tok, messages)[0] for messages in conversations]
-    batches = (marked[start : start + BATCH] for start in range(0, len(marked), BATCH))
-    return [
-        ids.tolist() for some in batches for ids in _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, some)))
-    ]
+    found: list[list[int]] = []
+    one_of_each: dict[int, int] = {}  # an id is 32 bytes wherever it stands anew, and 8 where it is the same object
+    for start in range(0, len(conversations), BATCH):
+        marked = [_mark_messages(tok, messages)[0] for messages in conversations[start : start + BATCH]]
+        for ids in _with_bos(tok, tok.encode_marked_batch(_prompt_texts(tok, marked))):
+            found.append([one_of_each.setdefault(id, id) for id in ids.tolist()])
+    return found
 
 
 def encode(tok: Tokenizer, example: Example) -> Encoded:
