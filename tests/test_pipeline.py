@@ -29,6 +29,7 @@ TAUGHT: dict[str, Any] = BASE | {
         "price_per_million": {"input": 1.0, "output": 1.0},
     },
 }
+DRAWN: dict[str, Any] = BASE | {"evaluate": {"temperature": 0.7}}
 EVERYTHING = {stage.name for stage in STAGES} - {"doctor"}
 FROM_TRAINING = {"plan", "train", "tuned", "decide", "ship", "report"}
 MODEL_ARMS = {"base-zero", "base-few", "tuned", "plan", "decide", "ship", "report"}
@@ -96,6 +97,8 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.validate.stop_on_collapse": (True, FROM_TRAINING),
     "evaluate.few_shot": (4, {"base-few", "plan"} | VERDICT),
     "evaluate.max_new_tokens": (64, MODEL_ARMS),
+    "evaluate.samples": (3, MODEL_ARMS),
+    "evaluate.temperature": (0.5, MODEL_ARMS),
     "evaluate.token_budget": (1024, MODEL_ARMS),
     "evaluate.confidence": (0.9, MODEL_ARMS | {"rule"}),
     "evaluate.alpha": (0.1, VERDICT | {"plan"}),
@@ -160,7 +163,7 @@ def test_every_recipe_key_is_listed_here() -> None:
 @pytest.mark.parametrize("key", AFFECTED)
 def test_changing_a_key_runs_again_just_what_it_affects(key: str) -> None:
     value, expected = AFFECTED[key]
-    base = TAUGHT if key.startswith("teacher.") else BASE
+    base = TAUGHT if key.startswith("teacher.") else DRAWN if key == "evaluate.samples" else BASE
     assert changed(hashes(base), hashes(with_key(key, value, base))) == expected
 
 

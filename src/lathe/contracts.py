@@ -300,7 +300,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt to answer greedily. `prompt_ids` are the very tokens that training would use; `messages` the same as turns.
+    """One prompt to answer. `prompt_ids` are the very tokens that training would use; `messages` the same as turns.
 
     form: what the answer is held to while it is written, by the native runtime; None = it is written freely.
     """
@@ -314,11 +314,16 @@ class Request:
 
 @dataclass(frozen=True)
 class GenerateSettings:
-    """How a runtime works through its requests. token_budget: most tokens (prompt + answer) held at once."""
+    """How a runtime works through its requests. token_budget: most tokens (prompt + answer) held at once.
+
+    temperature: 0 = the likeliest token each time, else tokens are drawn; seed: which draw. The same seed gives the same answer.
+    """
 
     token_budget: int = 16384
     threads: int | None = None
     stop_ids: frozenset[int] = field(default_factory=frozenset)
+    temperature: float = 0.0
+    seed: int = 0
 
 
 class Session(ABC):
@@ -326,7 +331,10 @@ class Session(ABC):
 
     @abstractmethod
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
-        """One prediction a request, in whatever order they finish. Text has no end token; finish says stop or length."""
+        """One prediction a request, in whatever order they finish. Text has no end token; finish says stop or length.
+
+        Raises InputError on a temperature where the runtime cannot draw.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -408,6 +416,9 @@ class Runtime(ABC):
 
 class Exporter(ABC):
     """Writes a trained model in one format and checks what it wrote."""
+
+    draws: ClassVar[bool] = True
+    """Whether the task can be measured on what it wrote by answers that are drawn at a temperature."""
 
     @abstractmethod
     def ability(self) -> Ability:

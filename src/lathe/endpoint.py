@@ -49,10 +49,11 @@ OTHER_NAME = "max_completion_tokens"
 @dataclass(frozen=True)
 class Manner:
     """How an answer is asked for. schema: the JSON Schema that it is to have; an endpoint that holds no answer to one is asked
-    without it, so whoever asks checks the answer."""
+    without it, so whoever asks checks the answer. seed: which draw; an endpoint that knows none is asked without it, and draws."""
 
     temperature: float = 0.0
     schema: Json | None = None
+    seed: int | None = None
 
 
 GREEDY = Manner()
@@ -118,6 +119,8 @@ def chat(
     if manner.schema is not None:
         form = {"name": "answer", "schema": manner.schema}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
+    if manner.seed is not None:
+        body["seed"] = manner.seed
     for tried in range(1, TRIES + 1):
         started = time.perf_counter()
         try:
@@ -130,6 +133,9 @@ def chat(
                 continue
             if error.code in (400, 422) and "response_format" in body and re.search("response_format|schema", reason):
                 del body["response_format"]  # an endpoint, or a schema, that it cannot hold answers to
+                continue
+            if error.code in (400, 422) and "seed" in body and "seed" in reason:
+                del body["seed"]
                 continue
             if error.code not in FOR_A_WHILE or tried == TRIES:
                 _refused(endpoint, error.code, reason)

@@ -31,7 +31,9 @@ class Stage:
     validating: tuple[str, ...] = ()
 
 
-GENERATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
+VALIDATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
+GENERATION = (*VALIDATION, "evaluate.samples", "evaluate.temperature")
+"""While a model is trained it answers greedily."""
 
 STAGES: tuple[Stage, ...] = (
     Stage("doctor", ("trainer", "method.kind", "train.optimiser", "ship")),
@@ -41,7 +43,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("base-zero", GENERATION, ("prepare",)),
     Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
     Stage("rule", ("evaluate.confidence",), ("prepare",)),
-    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",), validating=GENERATION),
+    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",), validating=VALIDATION),
     Stage("tuned", GENERATION, ("prepare", "train")),
     Stage("decide", ("gates", "expect", "evaluate"), ("plan", "base-zero", "base-few", "rule", "train", "tuned")),
     Stage("ship", ("base", "ship"), ("train", "decide")),

@@ -40,9 +40,11 @@ def report(
     cut: int = 0,
     meta: Sequence[dict[str, str]] | None = None,
     peak_bytes: int | None = 1000,
+    samples: int = 1,
     **fields: Any,
 ) -> EvalReport:
-    """A report of one arm from its items' values; the first `cut` answers were cut at the limit."""
+    """A report of one arm from its items' values; the first `cut` answers were cut at the limit. samples: answers to each item,
+    of which the values are means."""
     n = len(exact)
     items = [
         ItemScore(
@@ -57,13 +59,14 @@ def report(
             },
             reason="" if exact[i] == 1 else "wrong value",
             meta=(meta or [{}] * n)[i],
+            samples=samples,
         )
         for i in range(n)
     ]
     keys = list((meta or [{}])[0])
     settled: dict[str, Any] = {
         "inputs": arm, "arm": arm, "test_hash": "rows", "prompt_hash": "shots" if arm == "base-few" else "prompts",
-        "scorer": "json_extraction@1", "n": n, "scores": aggregate.scores(METRICS, items, peak_bytes, 0.95),
+        "scorer": "json_extraction@1", "n": n, "samples": samples, "scores": aggregate.scores(METRICS, items, peak_bytes, 0.95),
         "slices": aggregate.slices(METRICS, keys, items, 0.95), "finish": {"stop": n - cut, "length": cut},
         "reasons": aggregate.reasons(items), "items": tuple(items), "chosen": "key_value_rule" if arm == "rule" else "",
     }  # fmt: skip

@@ -13,6 +13,7 @@ from lathe.decide import Entry, side_by_side
 from lathe.errors import InputError
 from lathe.pipeline import Run
 from lathe.records import EvalReport, FileHash, LockedRecipe, RunRecord
+from lathe.report.samples import over_seeds
 from lathe.runs import RunFolder
 from tiny_run import locked
 
@@ -101,6 +102,61 @@ def test_runs_that_differ_by_their_seed_alone_show_what_chance_does() -> None:
     (spread,) = side_by_side(arms, "json_exact", None, 0.95).seeds
     assert (spread.low, spread.mean, spread.high) == (0.4, 0.5, 0.6)
     assert spread.standard_deviation == pytest.approx(0.1)
+    assert over_seeds(spread, "json_exact") == (
+        "3 seeds of training (seed 0, seed 1, seed 2): json_exact 0.50 on average, 0.40 to 0.60, standard deviation 0.10"
+    )
+
+
+def test_each_recipe_has_a_spread_of_its_own_and_one_seed_is_said_to_be_one() -> None:
+    arms = [entry("A", right(8, 20)), entry("B", right(10, 20), seed=1), entry("C", right(9, 20), base=LARGE)]
+    several, single = side_by_side(arms, "json_exact", None, 0.95).seeds
+    assert (several.names, single.names) == (("A", "B"), ("C",))
+    assert single.standard_deviation is None
+    assert over_seeds(single, "json_exact") == "C: one seed of training; what another would give is not known"
+
+
+def test_a_seed_that_ran_twice_counts_once_and_arms_without_training_have_no_seed() -> None:
+    base = Entry("A:base-zero", report("base-zero", right(2, 20)), recipe())
+    arms = [entry("A", right(8, 20)), entry("again", right(8, 20)), entry("B", right(10, 20), seed=1), base]
+    (spread,) = side_by_side(arms, "json_exact", None, 0.95).seeds
+    assert spread.names == ("A", "B")
+
+
+# ------------------------------------------------------------------------------------------ several answers to an item
+
+
+def test_means_over_answers_are_compared_item_by_item() -> None:
+    """Half of each item's answers right in one arm, a quarter in the other: no item is right or wrong, the arms differ surely."""
+    found = side_by_side(
+        [
+            entry("A", [0.25, 0.5] * 30, samples=4, temperature=0.7),
+            entry("B", [0.5, 0.75] * 30, samples=4, temperature=0.7),
+        ],
+        "json_exact", None, 0.95,
+    )  # fmt: skip
+    (pair,) = found.pairs
+    assert pair.difference.method == "paired bootstrap"
+    assert (pair.difference.difference, pair.difference.n, pair.difference.wins) == (0.25, 60, 60)
+    assert pair.difference.low == pytest.approx(0.25)
+    assert pair.detectable is None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_right_or_wrong_beside_means_is_compared_as_means_whichever_comes_first(turned: bool) -> None:
+    meta = [{"kind": "a" if place % 2 else "b"} for place in range(40)]
+    rule = Entry("rule", report("rule", right(10, 40), meta=meta), recipe())
+    drawn = entry("B", [0.5] * 40, samples=2, temperature=0.7, meta=meta)
+    arms = [drawn, rule] if turned else [rule, drawn]
+    (pair,) = side_by_side(arms, "json_exact", "kind", 0.95).pairs
+    assert pair.difference.method == "paired bootstrap"
+    assert pair.difference.difference == (-0.25 if turned else 0.25)
+    assert all(part.low is not None and part.low <= part.difference <= (part.high or 0) for part in pair.slices)
+
+
+def test_answers_at_different_temperatures_are_not_compared() -> None:
+    arms = [entry("A", right(5, 20), temperature=0.0), entry("B", right(6, 20), temperature=0.7)]
+    with pytest.raises(InputError, match=r"answered at different temperatures \(0 and 0.7\)"):
+        side_by_side(arms, "json_exact", None, 0.95)
 
 
 # ------------------------------------------------------------------------------------------ the verb
@@ -123,6 +179,7 @@ def test_the_verb_shows_arms_and_says_what_is_decided(tmp_path: Path, capfd: pyt
     b = run_folder(tmp_path / "b", {"tuned": right(64, 120)})
     assert main(["compare", str(a), str(b), f"{a}:base-zero"]) == 0
     shown = capfd.readouterr().out
+    assert f"{a}: one seed of training; what another would give is not known" in " ".join(shown.split())
     assert "not decided" in shown
     assert "each value alike" not in shown
     assert "lower" in shown

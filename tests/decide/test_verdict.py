@@ -38,6 +38,24 @@ def test_one_answer_that_no_model_may_give_forbids_a_deploy() -> None:
     assert decision.findings[0].message == f"dangerous: 1 of 240 answers, the first to row {harmful.id}"
 
 
+def test_the_answer_that_forbids_a_deploy_may_be_any_of_several_to_an_item() -> None:
+    tuned = report("tuned", right(200, 240), samples=3, temperature=0.7)
+    mixed = {"reason": "wrong flag", "reasons": {"wrong flag": 1, "dangerous": 2}}
+    tuned = tuned.model_copy(update={"items": (*tuned.items[:-1], tuned.items[-1].model_copy(update=mixed))})
+    decision = verdict(arms(tuned, right(5, 240), right(90, 240)), forbidden=("dangerous",))
+    assert decision.verdict == "iterate"
+    assert decision.findings[0].message == f"dangerous: 2 of 720 answers, the first to row {tuned.items[-1].id}"
+
+
+def test_means_over_answers_are_judged_by_bounds_for_means() -> None:
+    """The same rate by 240 items: half of the answers to each item right, or half of the items."""
+    written = recipe(gates=[{"metric": "json_exact", "at_least": 0.4}])
+    steady = verdict(arms(report("tuned", [0.5] * 240, samples=4), right(5, 240), right(40, 240)), written=written)
+    split = verdict(arms(report("tuned", right(120, 240)), right(5, 240), right(40, 240)), written=written)
+    assert steady.verdict == split.verdict == "deploy"
+    assert 0.4 < (split.gates[-1].measured or 0) < (steady.gates[-1].measured or 0) < 0.5
+
+
 def test_a_rule_that_is_nearly_as_good_makes_it_iterate_and_says_how_many_rows_would_decide() -> None:
     # The model gets what the rule gets, loses 20 of them and wins 28 others.
     rule = right(92, 240)

@@ -85,6 +85,36 @@ def test_what_limits_the_model_is_said(make_run: Make) -> None:
     assert "looked at 2 times" in found
 
 
+def several_answers(made: tuple[RunFolder, r.LockedRecipe]) -> tuple[RunFolder, r.LockedRecipe]:
+    """The run with its tuned arm as if three answers had been drawn for each item."""
+    run, _ = made
+    tuned = run.load(run.eval_report("tuned"), r.EvalReport)
+    share = r.Score(metric="json_exact", value=0.8, low=0.74, high=0.85, n=240, kind="proportion")
+    spread = r.SampleSpread(
+        metric="json_exact", values=(0.68, 0.7, 0.72), standard_deviation=0.02, in_any=share,
+        in_all=share.model_copy(update={"value": 0.6, "low": 0.53, "high": 0.66}),
+    )  # fmt: skip
+    run.commit(
+        run.eval_report("tuned"),
+        tuned.model_copy(update={"samples": 3, "temperature": 0.7, "spread": (spread,)}),
+    )
+    return made
+
+
+def test_several_answers_to_an_item_are_told_with_their_spread(make_run: Make) -> None:
+    found = prose(several_answers(make_run())).replace("\\[", "[").replace("\\]", "]")
+    assert (
+        "tuned: 3 answers to each item at temperature 0.7: json_exact 0.68 to 0.72 (standard deviation 0.02); "
+        "right in any of them 0.80 [0.74, 0.85], in all 0.60 [0.53, 0.66]"
+    ) in found
+    assert "72 of 240 test items are not right in every answer" in found
+    assert "answers to each item" not in prose(make_run())
+
+
+def test_one_seed_of_training_is_said_to_be_one(make_run: Make) -> None:
+    assert "0: one seed of training; what another would give is not known" in prose(make_run())
+
+
 def test_a_rule_that_does_as_well_is_named(make_run: Make) -> None:
     run, locked = make_run()
     rule = run.load(run.eval_report("tuned"), r.EvalReport).model_copy(update={"arm": "rule"})

@@ -19,6 +19,7 @@ from lathe.report import report
 from lathe.report.html import MOST_FAILURES, chosen, page
 from lathe.report.story import gather, read_losses
 from lathe.runs import RunFolder
+from lathe.storage import commit_rows, read_rows
 
 Make = Callable[..., tuple[RunFolder, r.LockedRecipe]]
 
@@ -219,3 +220,26 @@ def test_answers_that_the_tuned_model_doubts_are_shown_while_they_are_those_of_t
     assert "1,200 training rows of 5,000, the hardest first" in text
     run.commit(run.doubts, doubts.model_copy(update={"inputs": "another training"}))
     assert "zzz top" not in " ".join(Reader(page(gather(run, locked))).words)
+
+
+def test_of_several_answers_the_one_is_shown_that_the_reason_is_about(make_run: Make) -> None:
+    run, locked = make_run(num_items=24)
+    report_, predictions = (
+        run.load(run.eval_report("tuned"), r.EvalReport),
+        read_rows(run.predictions("tuned"), r.Prediction),
+    )
+    first = next(item for item in report_.items if item.reason)
+    items = tuple(
+        item.model_copy(
+            update={"samples": 2, "sample": int(item is first), "values": item.values | {"json_exact": 0.5}}
+        )
+        for item in report_.items
+    )
+    run.commit(run.eval_report("tuned"), report_.model_copy(update={"items": items, "samples": 2, "temperature": 0.7}))
+    again = [one.model_copy(update={"sample": 1, "text": f"second answer to {one.id}"}) for one in predictions]
+    commit_rows(run.predictions("tuned"), [*predictions, *again])
+    shown = read((run, locked)).text
+    assert f"second answer to {first.id}" in shown
+    assert shown.count("second answer to") < len(items)
+    assert "24 of 24 items of the tuned model are not right in every answer" in shown
+    assert "2 answers to each item at temperature 0.7" in shown

@@ -36,9 +36,11 @@ def requests(*texts: str) -> list[Request]:
     return [Request(f"row-{text}", (Message(role="user", content=text),), (1, 2, 3), 5) for text in texts]
 
 
-def ask(url: str, asked: list[Request], tmp_path: Any) -> dict[str, Prediction]:
+def ask(
+    url: str, asked: list[Request], tmp_path: Any, settings: GenerateSettings | None = None
+) -> dict[str, Prediction]:
     session = plugins.load("runtimes", "openai").open(Model(tmp_path, endpoint=Endpoint(url, "tiny")))
-    return {answer.id: answer for answer in session.generate(asked, GenerateSettings())}
+    return {answer.id: answer for answer in session.generate(asked, settings or GenerateSettings())}
 
 
 def test_every_request_is_answered_with_what_the_endpoint_counts(serve: Serve, tmp_path: Any) -> None:
@@ -50,6 +52,21 @@ def test_every_request_is_answered_with_what_the_endpoint_counts(serve: Serve, t
     assert first.seconds > 0
     assert {(body["model"], body["max_tokens"], body["temperature"]) for body in server.asked} == {("tiny", 5, 0)}
     assert set(server.paths) == {"/v1/chat/completions"}
+
+
+def test_a_draw_is_asked_for_by_its_seed(serve: Serve, tmp_path: Any) -> None:
+    server = serve(lambda number, body: said("yes"))
+    ask(server.url, requests(*"ab"), tmp_path, GenerateSettings(temperature=0.7, seed=3))
+    ask(server.url, requests("c"), tmp_path, GenerateSettings(seed=3))
+    assert [(body["temperature"], body.get("seed")) for body in server.asked] == [(0.7, 3), (0.7, 3), (0, None)]
+
+
+def test_an_endpoint_that_knows_no_seeds_draws_without_one(serve: Serve, tmp_path: Any) -> None:
+    refusal = {"error": {"message": "Unrecognized request argument supplied: seed"}}
+    server = serve(lambda number, body: (400, refusal) if "seed" in body else said("yes"))
+    found = ask(server.url, requests("a"), tmp_path, GenerateSettings(temperature=0.7, seed=3))
+    assert found["row-a"].text == "yes"
+    assert server.asked[-1]["temperature"] == 0.7
 
 
 def test_cut_answers_and_answers_without_text_are_told_apart(serve: Serve, tmp_path: Any) -> None:

@@ -225,7 +225,7 @@ def compare(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def _show(screen: Screen, found: Comparison) -> None:
-    from lathe.report import figures
+    from lathe.report import figures, samples
 
     pairs = {pair.name: pair for pair in found.pairs}
     rows = []
@@ -249,10 +249,7 @@ def _show(screen: Screen, found: Comparison) -> None:
         screen.line()
         screen.table(["less the first, by value", "items", *pairs], list(_slices(found)), right=(1,))
     for spread in found.seeds:
-        screen.line(
-            f"  {len(spread.names)} seeds of one recipe: {found.metric} {figures.score(spread.low)} to "
-            f"{figures.score(spread.high)}, standard deviation {figures.score(spread.standard_deviation)}"
-        )
+        screen.line(f"  {samples.over_seeds(spread, found.metric)}")
 
 
 def _slices(found: Comparison) -> Iterator[list[str]]:

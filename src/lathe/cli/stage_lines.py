@@ -18,7 +18,7 @@ from lathe.records import (
     TrainResult,
 )
 from lathe.records.teacher import TeachForecast, TeachRecord
-from lathe.report import figures
+from lathe.report import figures, samples
 
 SAID_ALOUD = ("layout", "left_out")
 """Remarks about the data that a person hears of in any case: how it was read, and what was not."""
@@ -152,12 +152,12 @@ def kept_weights(record: TrainResult) -> str:
 
 
 def arm(report: EvalReport) -> str:
-    """`json_exact 0.41 [0.35, 0.48] · 282 test items`"""
+    """`json_exact 0.41 [0.35, 0.48] · 282 test items`, and how answers were drawn, where they were"""
     if not report.scores:
         return figures.NOT_MEASURED
     first = report.scores[0]
     text = f"{first.metric} {figures.score(first.value)} {figures.bounds(first)}".rstrip()
-    text += f" · {figures.counted(report.n, 'test item')}"
+    text = " · ".join([text, figures.counted(report.n, "test item"), *filter(None, [samples.drawn(report)])])
     cut = report.finish.get("length", 0)
     return f"{text} · {figures.count(cut)} cut at the token limit" if cut else text
 

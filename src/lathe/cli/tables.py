@@ -52,7 +52,7 @@ def arms(screen: Screen, reports: Mapping[str, EvalReport], primary: str) -> Non
     """All arms on the same items: the primary metric as a picture, the others as numbers."""
     from rich.text import Text
 
-    from lathe.report import figures
+    from lathe.report import figures, samples
 
     shown = [reports[arm] for arm in ARM_ORDER if arm in reports]
     if not shown:
@@ -84,6 +84,9 @@ def arms(screen: Screen, reports: Mapping[str, EvalReport], primary: str) -> Non
     screen.table(
         [f"{figures.counted(n, 'test item')}", primary, "0" + "1".rjust(WHISKER_WIDTH - 1), *clean, *others], rows
     )
+    for report in shown:
+        if said := samples.over_samples(report, primary):
+            screen.line(f"  {report.arm}: {said}")
 
 
 def verdict(screen: Screen, decision: Decision) -> None:

@@ -16,21 +16,25 @@ def unlike(first: EvalReport, second: EvalReport) -> str | None:
         return f"{names} were scored by different scorers ({first.scorer} and {second.scorer})"
     if [item.id for item in first.items] != [item.id for item in second.items]:
         return f"{names} answered different items ({len(first.items)} and {len(second.items)})"
+    one, other = first.temperature, second.temperature
+    if one is not None and other is not None and one != other:
+        return f"{names} answered at different temperatures ({one:g} and {other:g})"
     return None
 
 
 def paired(first: EvalReport, second: EvalReport, metric: str, confidence: float) -> PairedDifference:
     """First arm minus second in one metric, over the items that both have a value for.
 
-    Yes/no metrics: Tango's score interval and exact McNemar. Others: paired bootstrap, of an F1 over the whole set. Items of one
-    document go together: counts are divided by their design effect, and documents are resampled whole. `difference` is None where
+    Yes/no metrics: Tango's score interval and exact McNemar. Others, among them the means of several answers to an item: paired
+    bootstrap, of an F1 over the whole set. Items of one document go together: counts are divided by their design effect, and
+    documents are resampled whole. `difference` is None where
     nothing was measured on both; the bounds are None where too few items have a value.
     Raises InputError where rows, items or scorer differ.
     """
     reason = unlike(first, second)
     if reason:
         raise InputError(f"{reason}: they cannot be compared", hint="Measure both arms again in the same run.")
-    kind = _kind(first, metric)
+    kind = kind_of(first, second, metric)
     if kind == "single":
         return _of_single_numbers(first, second, metric)
     if kind == "ratio":
@@ -142,6 +146,9 @@ def gaps(first: EvalReport, second: EvalReport, metric: str) -> list[tuple[float
     return [(one - other, item) for item, one, other in both if one is not None and other is not None]
 
 
-def _kind(report: EvalReport, metric: str) -> str:
-    score = report.score(metric)
-    return score.kind if score else ""
+def kind_of(first: EvalReport, second: EvalReport, metric: str) -> str:
+    """What a metric is in both arms: right or wrong in one and a mean over several answers in the other is a mean in both."""
+    score, other = first.score(metric), second.score(metric)
+    if score is None:
+        return ""
+    return "mean" if other is not None and {score.kind, other.kind} == {"proportion", "mean"} else score.kind

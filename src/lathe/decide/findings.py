@@ -83,11 +83,12 @@ def of_leaks(tuned: EvalReport) -> Iterator[Finding]:
 def of_forbidden(tuned: EvalReport, reasons: Iterable[str]) -> Iterator[Finding]:
     """Answers that no model may give that is deployed. reasons: the task's words for them."""
     for reason in reasons:
-        found = [item.id for item in tuned.items if item.reason == reason]
+        found = {item.id: item.faults()[reason] for item in tuned.items if reason in item.faults()}
         if found:
+            answers = sum(item.samples for item in tuned.items)
             yield Finding(
                 id="forbidden_answer",
-                message=f"{reason}: {len(found):,} of {tuned.n:,} answers, the first to row {found[0]}",
+                message=f"{reason}: {sum(found.values()):,} of {answers:,} answers, the first to row {next(iter(found))}",
                 next_action=BLOCKING["forbidden_answer"],
             )
 
@@ -128,7 +129,8 @@ def of_answers(tuned: EvalReport) -> Iterator[Finding]:
     cut = tuned.finish.get("length", 0)
     if cut:
         limit = f" (at most {tuned.max_new_tokens:,} tokens)" if tuned.max_new_tokens else ""
-        message = f"{cut:,} of {tuned.n:,} answers ({cut / tuned.n:.0%}) were cut at their limit{limit}"
+        answers = sum(tuned.finish.values())
+        message = f"{cut:,} of {answers:,} answers ({cut / answers:.0%}) were cut at their limit{limit}"
         yield Finding(
             id="cut_off",
             message=message,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lathe import stats
-from lathe.decide.compare import gaps, paired, unlike
+from lathe.decide.compare import gaps, kind_of, paired, unlike
 from lathe.errors import InputError
 from lathe.records import (
     ComparedArm,
@@ -124,7 +124,7 @@ def _by_slice(
         differences, origins = [gap for gap, _ in pairs], [origin for _, origin in pairs]
         n, wins, losses = len(pairs), sum(gap > 0 for gap in differences), sum(gap < 0 for gap in differences)
         bounds: stats.Bounds | None = None
-        if _is_yes_or_no(first, metric):
+        if kind_of(first, second, metric) == "proportion":
             each = stats.design_effect(differences, origins, confidence)
             bounds = stats.tango(wins / each, losses / each, n / each, confidence)
         elif resampled := stats.bootstrap_clustered(differences, origins, confidence):
@@ -145,11 +145,6 @@ def _slice(value: str | None, difference: float, bounds: stats.Bounds | None, n:
     return SliceDifference(value=value, difference=difference, low=low, high=high, n=n)
 
 
-def _is_yes_or_no(report: EvalReport, metric: str) -> bool:
-    score = report.score(metric)
-    return score is not None and score.kind == "proportion"
-
-
 def _arm(entry: Entry, metric: str) -> ComparedArm:
     return ComparedArm(
         name=entry.name,
@@ -161,23 +156,24 @@ def _arm(entry: Entry, metric: str) -> ComparedArm:
 
 
 def _spreads(entries: Sequence[Entry], metric: str) -> list[SeedSpread]:
-    """Tuned arms that differ by nothing but the seed of training: what chance alone does."""
-    alike = defaultdict(list)
+    """Of each recipe its tuned arms that differ by nothing but the seed of training. A seed that ran twice counts once."""
+    alike: dict[str, dict[int, tuple[str, float]]] = defaultdict(dict)
     for entry in entries:
-        recipe = entry.locked.recipe.model_copy(update={"seed": 0, "name": "any"})
-        alike[digest([entry.report.arm, recipe.model_dump(mode="json", by_alias=True)])].append(entry)
-    found = []
-    for group in alike.values():
-        values = [score.value for one in group if (score := one.report.score(metric)) and score.value is not None]
-        if len(values) > 1 and len({one.locked.recipe.seed for one in group}) == len(group):
-            spread = statistics.stdev(values)
-            found.append(
-                SeedSpread(
-                    names=tuple(one.name for one in group),
-                    mean=statistics.fmean(values),
-                    low=min(values),
-                    high=max(values),
-                    standard_deviation=spread,
-                )
-            )
-    return found
+        recipe, score = entry.locked.recipe, entry.report.score(metric)
+        if entry.report.arm == "tuned" and score is not None and score.value is not None:
+            same = recipe.model_copy(update={"seed": 0, "name": "any"}).model_dump(mode="json", by_alias=True)
+            files = sorted(file.sha256 for file in entry.locked.base_files)
+            alike[digest([same, files])].setdefault(recipe.seed, (entry.name, score.value))
+    return [_spread(list(by_seed.values())) for by_seed in alike.values()]
+
+
+def _spread(found: Sequence[tuple[str, float]]) -> SeedSpread:
+    """found: an arm and its value for each seed."""
+    values = [value for _, value in found]
+    return SeedSpread(
+        names=tuple(name for name, _ in found),
+        mean=statistics.fmean(values),
+        low=min(values),
+        high=max(values),
+        standard_deviation=statistics.stdev(values) if len(values) > 1 else None,
+    )

@@ -2,19 +2,23 @@
 
 A value that could not be measured is None. It is counted apart and is never taken for zero. Intervals here are for reading:
 Wilson for yes/no metrics, bootstrap for means; gates are held against the more careful bounds of `lathe.decide`.
+
+Several answers to one item succeed and fail together. So they are one number, their mean, before any interval is made: n counts
+items, and a yes/no metric is a mean like any other.
 """
 
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lathe import pooled, stats
 from lathe.contracts import Metric, Task
-from lathe.records import Example, ItemScore, Prediction, Score, TaskSetup
+from lathe.records import Example, ItemScore, Prediction, SampleSpread, Score, TaskSetup
 
 NOT_STATED = "unstated"
 """Slice value of an item whose meta does not say; so the slices of a key always add up to n."""
@@ -62,6 +66,74 @@ def _item(task: Task, setup: TaskSetup, example: Example, prediction: Prediction
     )
 
 
+def over_samples(passes: Sequence[Sequence[ItemScore]]) -> list[ItemScore]:
+    """Every item once. passes: the first answers to all items, then the second ones, ..., each in the order of the items."""
+    if len(passes) == 1:
+        return list(passes[0])
+    return [_mean_item(answers) for answers in zip(*passes, strict=True)]
+
+
+def _mean_item(answers: Sequence[ItemScore]) -> ItemScore:
+    counted = dict.fromkeys(metric for one in answers for metric in one.counts)
+    shown = next((number for number, one in enumerate(answers) if one.reason), 0)
+    return answers[0].model_copy(
+        update={
+            "values": {name: _over(statistics.fmean, answers, name) for name in answers[0].values},
+            "counts": {metric: _summed(answers, metric) for metric in counted},
+            "samples": len(answers),
+            "sample": shown,
+            "reason": answers[shown].reason,
+            "reasons": reasons(answers),
+        }
+    )
+
+
+def _over(pooling: Callable[[Iterable[float]], float], answers: Sequence[ItemScore], name: str) -> float | None:
+    """One number of the values that were measured; None where none was."""
+    measured = [value for one in answers if (value := one.values.get(name)) is not None]
+    return pooling(measured) if measured else None
+
+
+def _summed(answers: Sequence[ItemScore], metric: str) -> dict[str, tuple[int, int, int]]:
+    found: dict[str, tuple[int, int, int]] = {}
+    for one in answers:
+        for name, (matched, gold, said) in one.counts.get(metric, {}).items():
+            before = found.get(name, (0, 0, 0))
+            found[name] = (before[0] + matched, before[1] + gold, before[2] + said)
+    return found
+
+
+def spread(
+    metrics: Sequence[Metric], passes: Sequence[Sequence[ItemScore]], confidence: float
+) -> tuple[SampleSpread, ...]:
+    """How the answers to one item differ; nothing where each has one. An F1 over the set has no part in it."""
+    if len(passes) == 1:
+        return ()
+    return tuple(_spread(metric, passes, confidence) for metric in metrics if not pooled.is_pooled(metric.kind))
+
+
+def _spread(metric: Metric, passes: Sequence[Sequence[ItemScore]], confidence: float) -> SampleSpread:
+    values = [_over(statistics.fmean, one, metric.name) for one in passes]
+    known = [value for value in values if value is not None]
+
+    def share(pooling: Callable[[Iterable[float]], float]) -> Score | None:
+        if metric.kind != "proportion":
+            return None
+        of_item = [
+            answers[0].model_copy(update={"values": {metric.name: _over(pooling, answers, metric.name)}})
+            for answers in zip(*passes, strict=True)
+        ]
+        return metric_score(metric, of_item, confidence)
+
+    return SampleSpread(
+        metric=metric.name,
+        values=tuple(values),
+        standard_deviation=statistics.stdev(known) if len(known) > 1 else None,
+        in_any=share(max),
+        in_all=share(min),
+    )
+
+
 def document_of(example: Example) -> str:
     """What tells items of one document: a short hash of the input."""
     return hashlib.sha256(example.input.encode()).hexdigest()[:16]
@@ -93,6 +165,8 @@ def _score(
     scored: Sequence[ItemScore],
     confidence: float,
 ) -> Score:
+    if kind == "proportion" and any(item.samples > 1 for item in scored):
+        kind = "mean"
     found = [(value, item.origin()) for item in scored if (value := item.values.get(name)) is not None]
     measured, origins = [value for value, _ in found], [origin for _, origin in found]
     n = len(measured)
@@ -180,17 +254,23 @@ def _slice(
 
 
 def finishes(predictions: Sequence[Prediction]) -> dict[str, int]:
-    """How the answers ended: stop, length, none -> items."""
+    """How the answers ended: stop, length, none -> answers."""
     return dict(sorted(Counter(prediction.finish for prediction in predictions).items()))
 
 
 def reasons(scored: Sequence[ItemScore]) -> dict[str, int]:
-    """Why answers are not right -> items, the most frequent first."""
-    return dict(Counter(item.reason for item in scored if item.reason).most_common())
+    """Why answers are not right -> answers, the most frequent first."""
+    found = Counter[str]()
+    for item in scored:
+        found.update(item.faults())
+    return dict(found.most_common())
 
 
 def confusion(scored: Sequence[ItemScore]) -> dict[str, dict[str, int]]:
-    """What was taken for what: gold class -> class that was said -> items. Empty where items have no class, or more than one."""
+    """What was taken for what: gold class -> class that was said -> answers. Empty where items have no class, or more than one.
+
+    scored: each an answer of its own.
+    """
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for item in scored:
         for by_class in item.counts.values():

@@ -1,7 +1,7 @@
 """Where answers come from: a rule, or a model that is asked what it was not asked already.
 
-Each answer is on disk as soon as it is there. A later call with the same model, prompts and limits asks only for the rest; with
-anything changed it starts afresh.
+Each answer is on disk as soon as it is there. A later call with the same model, prompts and limits asks only for the rest, also
+where it wants more answers to an item; with anything else changed it starts afresh.
 """
 
 from __future__ import annotations
@@ -75,11 +75,27 @@ class Measurement:
         self.progress({**done, "new_tokens": new_tokens})
 
 
+Answered = dict[tuple[str, int], Prediction]
+"""By item id and number of the answer."""
+
+
+def read_answers(path: Path, samples: int) -> Answered:
+    """The first answers to each item in a file, so many of them."""
+    return {(one.id, one.sample): one for one in read_rows(path, Prediction) if one.sample < samples}
+
+
+def first_answers(path: Path) -> dict[str, Prediction]:
+    """The first answer to each item in a file."""
+    return {id: one for (id, _), one in read_answers(path, 1).items()}
+
+
 @dataclass(frozen=True)
 class Answers:
-    """Answers of an arm by item id, and what was fixed about them."""
+    """Answers of an arm, and what was fixed about them."""
 
-    predictions: Mapping[str, Prediction]
+    predictions: Answered
+    samples: int = 1
+    temperature: float | None = None
     prompt_hash: str = ""
     chosen: str = ""
     few_shot_ids: tuple[str, ...] = ()
@@ -126,7 +142,7 @@ def ask_rule(asking: Measurement) -> Answers:
         predictions.append(Prediction(id=example.id, text=text, finish="stop", seconds=time.perf_counter() - began))
     asking.tell(predictions, len(predictions))
     commit_rows(asking.run.predictions(asking.arm, asking.side), predictions)
-    return Answers({prediction.id: prediction for prediction in predictions}, chosen=chosen.name)
+    return Answers({(one.id, one.sample): one for one in predictions}, chosen=chosen.name)
 
 
 def ask_model(asking: Measurement) -> Answers:
@@ -146,10 +162,14 @@ def ask_model(asking: Measurement) -> Answers:
     shots = prompts.shots_that_fit(candidates, questions, rendered, lengths.limits, context)
     asked = prompts.ask(asking.examples, shots, lengths.gold[asking.side], rendered, lengths.limits, context)
     asked = _held(asked, asking.forms)
-    settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
-    predictions, peak_bytes = _generate(asking, model, asked, settings, _inputs(asking, model, asked))
+    said = recipe.evaluate
+    settings = GenerateSettings(said.token_budget, recipe.train.threads, tok.stop_ids, said.temperature)
+    inputs = _inputs(asking, model, asked, said.temperature)
+    predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples, inputs)
     return Answers(
         predictions=predictions,
+        samples=said.samples,
+        temperature=said.temperature,
         prompt_hash=asked.prompt_hash,
         few_shot_ids=tuple(shot.id for shot in shots),
         max_new_tokens=max((request.max_new_tokens for request in asked.requests), default=None),
@@ -164,35 +184,37 @@ def _held(asked: prompts.Asked, forms: Forms) -> prompts.Asked:
 
 
 def _generate(
-    asking: Measurement, model: Model, asked: prompts.Asked, settings: GenerateSettings, inputs: str
-) -> tuple[dict[str, Prediction], int | None]:
+    asking: Measurement, model: Model, asked: prompts.Asked, settings: GenerateSettings, samples: int, inputs: str
+) -> tuple[Answered, int | None]:
     """Asks what has no answer yet. Returns all answers, and the peak of memory over the calls that made them."""
     run, arm, side = asking.run, asking.name, asking.side
     before = _begun(run, arm, side, inputs)
-    answers = {prediction.id: prediction for prediction in read_rows(run.predictions(arm, side), Prediction)}
-    left = [request for request in asked.requests if request.id not in answers]
-    unasked = [Prediction(id=id, text="", finish="none") for id in asked.unasked if id not in answers]
-    total = len(asked.requests) + len(asked.unasked)
+    answers = read_answers(run.predictions(arm, side), samples)
+    left = {sample: [one for one in asked.requests if (one.id, sample) not in answers] for sample in range(samples)}
+    unasked = [(id, sample) for sample in left for id in asked.unasked if (id, sample) not in answers]
+    total = samples * (len(asked.requests) + len(asked.unasked))
     asking.tell(answers.values(), total)
     with appending(run.predictions(arm, side)) as append:
-        for prediction in unasked:
-            append(prediction)
-            answers[prediction.id] = prediction
-        if not left:
+        for id, sample in unasked:
+            answers[id, sample] = Prediction(id=id, sample=sample, text="", finish="none")
+            append(answers[id, sample])
+        if not any(left.values()):
             return answers, before.peak_bytes
         with PeakMemory() as peak:
             session = plugins.load("runtimes", asking.runtime).open(model, settings.threads)
             try:
-                for prediction in session.generate(left, settings):
-                    append(prediction)
-                    answers[prediction.id] = prediction
-                    asking.tell(answers.values(), total)
+                for sample, requests in left.items():
+                    for prediction in session.generate(requests, replace(settings, seed=sample)) if requests else ():
+                        answers[prediction.id, sample] = prediction.model_copy(update={"sample": sample})
+                        append(answers[prediction.id, sample])
+                        asking.tell(answers.values(), total)
             finally:
                 session.close()
-    missing = [request.id for request in left if request.id not in answers]
+    missing = [one.id for sample, requests in left.items() for one in requests if (one.id, sample) not in answers]
     if missing:
+        asked_for = sum(len(requests) for requests in left.values())
         raise LatheError(
-            f"runtime {asking.runtime} left {len(missing)} of {len(left)} requests unanswered ({missing[0]})"
+            f"runtime {asking.runtime} left {len(missing)} of {asked_for} requests unanswered ({missing[0]})"
         )
     # What an endpoint holds is not seen from here.
     peak_bytes = max(peak.num_bytes, before.peak_bytes or 0) if model.endpoint is None else None
@@ -219,7 +241,7 @@ def _base_files(asking: Measurement, model: Model) -> Sequence[FileHash]:
     return asking.locked.base_files if own else hashed_files(model.base_folder)
 
 
-def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
+def _inputs(asking: Measurement, model: Model, asked: prompts.Asked, temperature: float) -> str:
     """Hash of all that the answers depend on."""
     adapter = sorted(model.adapter_folder.glob("*.*")) if model.adapter_folder else []
     return digest(
@@ -233,6 +255,7 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked) -> str:
             "max_new_tokens": [request.max_new_tokens for request in asked.requests],
             "runtime": asking.runtime,
             "packages": asking.locked.packages,
+            **({"temperature": temperature} if temperature else {}),
             **({"forms": asking.forms.described(), "followed by": grammar.version()} if asking.forms.by_id else {}),
         }
     )

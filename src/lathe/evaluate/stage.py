@@ -10,12 +10,12 @@ from lathe.contracts import Model, Progress
 from lathe.engine import grammar
 from lathe.errors import InputError
 from lathe.evaluate import aggregate
-from lathe.evaluate.answers import CONSTRAINED, MODEL_ARMS, Answers, Measurement, ask_model, ask_rule
+from lathe.evaluate.answers import CONSTRAINED, MODEL_ARMS, Answers, Measurement, ask_model, ask_rule, read_answers
 from lathe.evaluate.forms import forms_of
 from lathe.evaluate.rows import read
-from lathe.records import Arm, EvalReport, LockedRecipe, Prediction, Side
+from lathe.records import Arm, EvalReport, LockedRecipe, Side
 from lathe.runs import RunFolder, stage_inputs
-from lathe.storage import committed, read_rows
+from lathe.storage import committed
 from lathe.text import tokenizer
 
 
@@ -73,7 +73,9 @@ def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: 
     task = plugins.load("tasks", locked.recipe.task)
     old = run.load(run.eval_report(arm, side), EvalReport)
     answers = Answers(
-        predictions={prediction.id: prediction for prediction in read_rows(run.predictions(arm, side), Prediction)},
+        predictions=read_answers(run.predictions(arm, side), old.samples),
+        samples=old.samples,
+        temperature=old.temperature,
         prompt_hash=old.prompt_hash,
         chosen=old.chosen,
         few_shot_ids=old.few_shot_ids,
@@ -87,14 +89,19 @@ def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: 
 def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -> EvalReport:
     """Scores the answers and writes the report."""
     examples, task = asked.examples, asked.task
-    missing = [example.id for example in examples if example.id not in answers.predictions]
+    wanted = [(example.id, sample) for sample in range(answers.samples) for example in examples]
+    missing = [id for id, sample in wanted if (id, sample) not in answers.predictions]
     if missing:
         raise InputError(
-            f"{asked.run.predictions(asked.name, asked.side)} lacks {len(missing)} of {len(examples)} answers ({missing[0]})",
+            f"{asked.run.predictions(asked.name, asked.side)} lacks {len(missing)} of {len(wanted)} answers ({missing[0]})",
             hint=f"Delete {asked.run.eval_report(asked.name, asked.side)} and run the same command: they are made again.",
         )
-    predictions = [answers.predictions[example.id] for example in examples]
-    scored = aggregate.items(task, asked.rows.setup, examples, predictions)
+    predictions = [answers.predictions[place] for place in wanted]
+    passes = [
+        aggregate.items(task, asked.rows.setup, examples, [answers.predictions[one.id, sample] for one in examples])
+        for sample in range(answers.samples)
+    ]
+    scored = aggregate.over_samples(passes)
     confidence = asked.locked.recipe.evaluate.confidence
     known = set(asked.rows.manifest.seen_before) if asked.side == "test" else set()
     clean = [item for item in scored if item.id not in known]
@@ -108,9 +115,12 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         n=len(examples),
         scores=aggregate.scores(task.metrics, scored, answers.peak_bytes, confidence),
         slices=aggregate.slices(task.metrics, task.slices, scored, confidence),
+        samples=answers.samples,
+        temperature=answers.temperature,
+        spread=aggregate.spread(task.metrics, passes, confidence),
         finish=aggregate.finishes(predictions),
         reasons=aggregate.reasons(scored),
-        confusion=aggregate.confusion(scored),
+        confusion=aggregate.confusion([answer for one in passes for answer in one]),
         peak_bytes=answers.peak_bytes,
         new_tokens=sum(prediction.new_tokens for prediction in predictions),
         items=tuple(scored),
@@ -122,7 +132,7 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         findings=answers.findings,
         seconds=time.monotonic() - started,
     )
-    answered = [(example, prediction.text) for example, prediction in zip(examples, predictions, strict=True)]
+    answered = [(example, answers.predictions[example.id, 0].text) for example in examples]
     for name, pieces in task.files.items():
         with committed(asked.run.answers(name, asked.name, asked.side)) as file:
             file.writelines(piece.encode() for piece in pieces(answered))

@@ -22,6 +22,8 @@ CREATE_SECONDS = 600
 
 
 class Ollama(Exporter):
+    draws = False
+
     def __init__(self) -> None:
         self._gguf = Gguf("Q8_0")
 

@@ -64,6 +64,7 @@ from lathe.records.results import (
     PairedDifference,
     Prediction,
     ProbedItem,
+    SampleSpread,
     Score,
     TrainJob,
     TrainResult,
@@ -79,7 +80,8 @@ __all__ = [
     "LockedRecipe", "MachineForecast", "MachineProbe",
     "Manifest", "MemoryTerm", "Message", "Method", "ModelCheck", "PairedDifference", "Parameters", "Plan", "PlanFinding",
     "Prediction", "ProbedItem", "Publication", "PublishSpec", "RateSource", "Recipe", "Record", "RejectedRow", "ReportRecord",
-    "Row", "RunRecord", "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
+    "Row", "RunRecord", "SampleSpread",
+    "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
     "Source", "Split", "StageRecord", "Status", "StepRate", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "ValidateSpec",
     "Validation", "ValidationPlan", "Verification", "Written", "canonical", "digest",
 ]  # fmt: skip

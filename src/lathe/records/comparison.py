@@ -48,13 +48,15 @@ class ComparedPair(Record):
 
 
 class SeedSpread(Record):
-    """Tuned arms that differ by the seed of training alone."""
+    """Tuned arms that differ by the seed of training alone: what chance does to one recipe."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = Field(description="one arm a seed")
     mean: float
-    low: float
-    high: float
-    standard_deviation: float
+    low: float = Field(description="the lowest of them")
+    high: float = Field(description="the highest")
+    standard_deviation: float | None = Field(
+        description="of the values; None = trained with one seed, nothing is known"
+    )
 
 
 class HeldArm(Record):
@@ -119,4 +121,4 @@ class Comparison(Record):
     confidence: float
     arms: tuple[ComparedArm, ...]
     pairs: tuple[ComparedPair, ...]
-    seeds: tuple[SeedSpread, ...] = ()
+    seeds: tuple[SeedSpread, ...] = Field((), description="of each recipe whose tuned arm was measured")

@@ -189,11 +189,27 @@ class EvaluateSpec(Written):
         None,
         description="longest answer; None = 1.25 times the longest right answer of rows with like slice values + 16",
     )
+    samples: Count = Field(
+        1,
+        description="answers that a model gives to each item; its score is their mean, and intervals count items. Several need a "
+        "temperature. Number n is drawn with seed n, so more samples keep those that are there",
+    )
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
+        0.0, description="temperature at which answers are drawn; 0 = the likeliest token each time"
+    )
     token_budget: Count = Field(16384, description="most tokens held at once while generating; bounds memory")
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="error budget of the test set; each look at the same test rows spends part of it"
     )
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> EvaluateSpec:
+        if self.samples > 1 and not self.temperature:
+            raise ValueError(
+                f"{self.samples} samples at temperature 0 are one answer; set evaluate.temperature, 0.7 say"
+            )
+        return self
 
 
 class PublishSpec(Written):

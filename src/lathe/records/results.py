@@ -139,6 +139,7 @@ class Prediction(Record):
     id: str
     text: str
     finish: Finish
+    sample: int = Field(0, description="number of the answer among those to the item; the seed that it was drawn with")
     prompt_tokens: int = 0
     new_tokens: int = 0
     seconds: float = Field(0.0, description="share of wall time of this item")
@@ -154,11 +155,18 @@ class Generation(Record):
 
 
 class ItemScore(Record):
-    """One answer judged."""
+    """One answer judged, or all answers to one item: then values are means over them, and counts are sums."""
 
     id: str
     values: dict[str, float | None] = Field(description="metric -> value; None = not measured")
-    reason: str = Field("", description="why it is not right, in a word or two; empty where the primary metric is 1")
+    reason: str = Field(
+        "",
+        description="why it is not right, in a word or two, of several answers the first that is not; empty where the primary "
+        "metric is 1",
+    )
+    samples: int = Field(1, description="answers to the item")
+    sample: int = Field(0, description="number of the answer that `reason` is about")
+    reasons: dict[str, int] = Field(default_factory=dict, description="of several answers: reason -> answers")
     meta: dict[str, str] = Field(default_factory=dict)
     document: str = Field(
         "", description="hash of the input: items with the same one succeed and fail together; empty = stands alone"
@@ -171,6 +179,10 @@ class ItemScore(Record):
         """What the item goes together with: its document, else itself."""
         return self.document or self.id
 
+    def faults(self) -> dict[str, int]:
+        """Reason -> answers that are not right for it."""
+        return self.reasons or ({self.reason: 1} if self.reason else {})
+
 
 class ProbedItem(Record):
     """What a probe found of one item, kept so that it is not done twice."""
@@ -179,6 +191,18 @@ class ProbedItem(Record):
     values: dict[str, float | None]
     reason: str = ""
     id: str = Field("", description="item; empty on disk, where several items may share what was done")
+
+
+class SampleSpread(Record):
+    """A metric over several answers to each item."""
+
+    metric: str
+    values: tuple[float | None, ...] = Field(description="the score of each item's first answer, of its second, ...")
+    standard_deviation: float | None = Field(description="of these scores; None where fewer than two were measured")
+    in_any: Score | None = Field(
+        None, description="share of items with 1 in at least one answer; None for what is no yes or no"
+    )
+    in_all: Score | None = Field(None, description="share of items with 1 in every answer; None likewise")
 
 
 class EvalReport(StageRecord):
@@ -193,11 +217,18 @@ class EvalReport(StageRecord):
     slices: dict[str, dict[str, tuple[Score, ...]]] = Field(
         default_factory=dict, description="slice key -> slice value -> scores; the n of a key's values add up to n"
     )
-    finish: dict[str, int] = Field(default_factory=dict, description="stop, length, none -> items")
-    reasons: dict[str, int] = Field(default_factory=dict, description="reason of failure -> items")
+    samples: int = Field(1, description="answers to each item")
+    temperature: float | None = Field(
+        None, description="at which they were drawn, 0 = the likeliest token each time; None = no model was asked"
+    )
+    spread: tuple[SampleSpread, ...] = Field(
+        (), description="of several answers to each item: yes-or-no metrics and means, answer by answer"
+    )
+    finish: dict[str, int] = Field(default_factory=dict, description="stop, length, none -> answers")
+    reasons: dict[str, int] = Field(default_factory=dict, description="reason of failure -> answers")
     confusion: dict[str, dict[str, int]] = Field(
         default_factory=dict,
-        description="gold class -> class that was said -> items, where an item has one class; empty name: an answer of no class",
+        description="gold class -> class that was said -> answers, where an item has one class; empty name: an answer of no class",
     )
     peak_bytes: int | None = None
     new_tokens: int = 0
@@ -224,12 +255,14 @@ class EvalReport(StageRecord):
         return next((s for s in self.scores if s.metric == metric), None)
 
     def clean(self) -> EvalReport:
-        """The report over the items that no earlier run was trained on; without slices, which hold the others too."""
+        """The report over the items that no earlier run was trained on; without slices and spread, which hold the others too."""
         if not self.seen_before:
             return self
         known = set(self.seen_before)
         items = tuple(item for item in self.items if item.id not in known)
-        return self.model_copy(update={"items": items, "n": len(items), "scores": self.clean_scores, "slices": {}})
+        return self.model_copy(
+            update={"items": items, "n": len(items), "scores": self.clean_scores, "slices": {}, "spread": ()}
+        )
 
 
 class PairedDifference(Record):

@@ -15,7 +15,7 @@ import yaml
 
 from lathe import hub
 from lathe.records import Score, Source
-from lathe.report import figures
+from lathe.report import figures, samples
 from lathe.report.cited import cited, source
 from lathe.report.story import ARM_TITLES, Story
 from lathe.runs import RunFolder
@@ -164,6 +164,11 @@ def _results(story: Story) -> Iterator[str]:
     items = cited(figures.counted(first.n, "test item"), report_of(arm), "n")
     yield f"{items}, the same for every arm; {intervals}; scorer {code(first.scorer)}."
     yield ""
+    drawn = {arm: said for arm, report in story.arms.items() if (said := samples.over_samples(report, story.primary))}
+    for arm, said in drawn.items():
+        yield f"- {ARM_TITLES.get(arm, arm)}: {text(said)}. {source(report_of(arm), 'spread')}"
+    if drawn:
+        yield ""
     rows = []
     for score in first.scores:
         row = [code(score.metric)]
@@ -299,7 +304,7 @@ def _training(story: Story) -> Iterator[str]:
         ["peak memory", cited(figures.size(train.peak_bytes), TRAINED, "peak_bytes")],
         ["device", cited(text(train.device), TRAINED, "device")],
         ["number format", cited(text(train.precision), TRAINED, "precision")],
-        ["seed", cited(str(story.locked.recipe.seed), LOCK, "recipe", "seed")],
+        ["seed", f"{cited(str(story.locked.recipe.seed), LOCK, 'recipe', 'seed')}: {samples.ONE_SEED}"],
     ]
     if train.validations:
         chosen = cited(text(train.chosen_why), TRAINED, "chosen_why")
@@ -316,8 +321,10 @@ def _limits(story: Story) -> Iterator[str]:
     if tuned is not None:
         failed, rule = story.failed(), story.score("rule")
         why = source(report_of("tuned"), "reasons")
-        total = cited(figures.counted(tuned.n, "test answer"), report_of("tuned"), "n")
-        yield f"- {figures.count(len(failed))} of {total} are not right by {code(primary)}. {why}"
+        several = tuned.samples > 1
+        total = cited(figures.counted(tuned.n, "test item" if several else "test answer"), report_of("tuned"), "n")
+        every = " in every answer" if several else ""
+        yield f"- {figures.count(len(failed))} of {total} are not right{every} by {code(primary)}. {why}"
         for reason, number in sorted(tuned.reasons.items(), key=lambda pair: -pair[1])[:5]:
             yield f"    - {text(reason)}: {figures.count(number)} {why}"
         score = story.score("tuned")

@@ -17,7 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lathe.records import Interval, ItemScore, ValidationPlan
-from lathe.report import data_section, diff, faults, figures, form_effect, svg
+from lathe.report import data_section, diff, faults, figures, form_effect, samples, svg
 from lathe.report.story import ARM_TITLES, Story
 from lathe.safe_text import redact, visible
 
@@ -59,6 +59,8 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         arm_titles=ARM_TITLES,
         form_rows=list(form_effect.rows(story.form_effect)) if story.form_effect else [],
         form_words=form_effect.words,
+        drawn={arm: said for arm, one in story.arms.items() if (said := samples.over_samples(one, story.primary))},
+        one_seed=samples.ONE_SEED,
     )
 
 

@@ -66,7 +66,7 @@ class Story:
     bundle: Bundle | None = None
     examples: Mapping[str, Example] = field(default_factory=dict)
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
-    """Of the tuned model, by id."""
+    """Of the tuned model, by id; of several answers to an item the one that its score tells the reason of."""
     doubts: Doubts | None = None
     """Training rows that the tuned model itself finds hard; None where it was not asked."""
     form_effect: FormEffect | None = None
@@ -111,6 +111,8 @@ def gather(run: RunFolder, locked: LockedRecipe) -> Story:
     arms = {arm: _optional(run, run.eval_report(arm), EvalReport) for arm in ARMS}
     examples = read_rows(run.rows("test"), Example) if run.rows("test").is_file() else []
     predictions = read_rows(run.predictions("tuned"), Prediction) if run.predictions("tuned").is_file() else []
+    tuned = arms["tuned"]
+    shown = {item.id: item.sample for item in tuned.items} if tuned else {}
     metrics: dict[str, Metric] = {}
     with contextlib.suppress(LatheError):
         metrics = {metric.name: metric for metric in plugins.load("tasks", locked.recipe.task).metrics}
@@ -126,7 +128,7 @@ def gather(run: RunFolder, locked: LockedRecipe) -> Story:
         decision=_optional(run, run.decision, Decision),
         bundle=_optional(run, run.bundle_record, Bundle),
         examples={example.id: example for example in examples},
-        predictions={prediction.id: prediction for prediction in predictions},
+        predictions={one.id: one for one in predictions if shown.get(one.id, 0) == one.sample},
         doubts=_doubts(run),
         form_effect=_form_effect(run, arms),
         masked=trained_rows(run, locked),

@@ -32,7 +32,15 @@ class LlamaCppSession(Session):
         self._server: LlamaServer | None = None
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
-        """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once."""
+        """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once.
+
+        Raises InputError on a temperature: what is measured of a file is its likeliest answer.
+        """
+        if settings.temperature:
+            raise InputError(
+                f"answers of a GGUF file are not drawn (temperature {settings.temperature:g})",
+                hint="Leave evaluate.temperature out where GGUF files are measured.",
+            )
         from lathe.engine.llama_server import LlamaServer
 
         self.close()

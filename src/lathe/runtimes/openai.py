@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from lathe import endpoint as endpoints
 from lathe.contracts import Ability, Endpoint, GenerateSettings, Model, Request, Room, Runtime, Service, Session
@@ -27,10 +28,12 @@ class OpenAISession(Session):
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, as they come. The first one that is refused for good ends it."""
         self._over = threading.Event()
-        yield from endpoints.side_by_side(requests, self._ask, self._over)
+        drawn = endpoints.Manner(settings.temperature, seed=settings.seed)
+        ask = partial(self._ask, drawn if settings.temperature else endpoints.GREEDY)
+        yield from endpoints.side_by_side(requests, ask, self._over)
 
-    def _ask(self, request: Request, pause: endpoints.Pause) -> Prediction:
-        reply = endpoints.chat(self._endpoint, request.messages, request.max_new_tokens, self._key, pause)
+    def _ask(self, manner: endpoints.Manner, request: Request, pause: endpoints.Pause) -> Prediction:
+        reply = endpoints.chat(self._endpoint, request.messages, request.max_new_tokens, self._key, pause, manner)
         return Prediction(
             id=request.id,
             text=reply.text,

@@ -26,17 +26,17 @@ def task_check(
     trained: Mapping[str, GateResult],
     judged: Decision,
     report: EvalReport,
-    texts: Mapping[str, Prediction],
-    again: Mapping[str, Prediction],
+    texts: Mapping[tuple[str, int], Prediction],
+    again: Mapping[tuple[str, int], Prediction],
 ) -> ModelCheck:
     """Every gate that the trained model held, the file must hold as well.
 
-    trained: the run's gates by their words. texts, again: answers of the trained model and of the file, by row.
+    trained: the run's gates by their words. texts, again: answers of the trained model and of the file, by row and number.
     """
     lost = [gate for gate in judged.gates if not gate.held and gate.text in trained and trained[gate.text].held]
     score = report.score(primary)
     same = (
-        sum(again[id].text == answer.text for id, answer in texts.items() if id in again) / len(texts)
+        sum(again[place].text == answer.text for place, answer in texts.items() if place in again) / len(texts)
         if texts
         else None
     )

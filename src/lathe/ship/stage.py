@@ -95,8 +95,8 @@ def _with(shipped: ShippedFile, check: ModelCheck) -> ShippedFile:
     )
 
 
-def _answers(path: Path) -> dict[str, Prediction]:
-    return {one.id: one for one in read_rows(path, Prediction)} if path.is_file() else {}
+def _answers(path: Path) -> dict[tuple[str, int], Prediction]:
+    return {(one.id, one.sample): one for one in read_rows(path, Prediction)} if path.is_file() else {}
 
 
 def _release(run: RunFolder, shipped: ShippedFile) -> ShippedFile:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from lathe.contracts import Metric
+from lathe.evaluate.answers import first_answers
 from lathe.evaluate.probes.measured import Asked, Measured, items
 from lathe.processes import usable_cores
-from lathe.records import DataFinding, Prediction, ProbedItem, digest
+from lathe.records import DataFinding, ProbedItem, digest
 from lathe.sandbox import NoSandbox, prove
 from lathe.sandbox.equivalence import VERSION, Equivalence
 from lathe.storage import appending, read_rows
@@ -50,7 +51,7 @@ def execute(asked: Asked) -> Measured:
 
 def _pairs(asked: Asked) -> dict[str, tuple[str, tuple[str, str]]]:
     """Of each item: a key of what has to be run, the right command and the answer's."""
-    predictions = {row.id: row for row in read_rows(asked.run.predictions(asked.arm), Prediction)}
+    predictions = first_answers(asked.run.predictions(asked.arm))
     pairs = {}
     for example in asked.examples:
         text = predictions[example.id].text if example.id in predictions else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lathe import endpoint as endpoints
 from lathe import stats
 from lathe.errors import InputError, OverBudget
+from lathe.evaluate.answers import first_answers
 from lathe.evaluate.probes.comparing import (
     METRICS,
     OTHERS,
@@ -26,9 +27,8 @@ from lathe.evaluate.probes.comparing import (
 )
 from lathe.evaluate.probes.measured import Asked, Judge, Measured, items
 from lathe.paid_answers import Ask, Kept, Sending, answers, cost
-from lathe.records import Arm, DataFinding, Example, ItemScore, Prediction, ProbedItem, Score
+from lathe.records import Arm, DataFinding, Example, ItemScore, ProbedItem, Score
 from lathe.records.paid import PaidAnswer
-from lathe.storage import read_rows
 
 BASE = "base-zero"
 EVEN = 0.5
@@ -98,7 +98,7 @@ def _pairs(asked: Asked) -> Iterator[Pair]:
 
 def _texts(asked: Asked, arm: Arm) -> dict[str, str]:
     path = asked.run.predictions(arm)
-    return {row.id: row.text for row in read_rows(path, Prediction)} if path.is_file() else {}
+    return {id: one.text for id, one in first_answers(path).items()} if path.is_file() else {}
 
 
 def _verdicts(asked: Asked, judge: Judge, pairs: Sequence[Pair]) -> list[PaidAnswer]:

@@ -1,0 +1,103 @@
+"""Answers at a temperature: draws from the model's own distribution, the same again for the same seed, whatever is under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lathe import plugins
+from lathe.contracts import Choice, GenerateSettings, Model, Request
+from lathe.engine import model
+from lathe.engine.generate import Prompt
+from lathe.errors import InputError
+from lathe.records import Message
+from lathe.runtimes import _sampling
+from lathe.text import tokenizer
+from tiny_base import write_base
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+STOP = frozenset({2})
+
+
+def prompts(count: int = 6, new: int = 10) -> list[Prompt]:
+    draw = np.random.default_rng(5)
+    shared = draw.integers(3, 259, 30).tolist()
+    return [Prompt([*shared, *draw.integers(3, 259, 5 + place).tolist()], new) for place in range(count)]
+
+
+def drawn(
+    base: Path, asked: list[Prompt], temperature: float = 1.0, seed: int = 0, budget: int = 4096
+) -> list[list[int]]:
+    chance = _sampling.Chance.of([prompt.ids for prompt in asked], temperature, seed)
+    tok, net = tokenizer.load(base), model.load_base(base)
+    found = list(_sampling.sample(net, tok, asked, chance, token_budget=budget, stop_ids=STOP))
+    return [answer.ids for answer in sorted(found, key=lambda answer: answer.index)]
+
+
+def test_a_seed_gives_the_same_answers_again_and_another_seed_others(tiny_base: Path) -> None:
+    first = drawn(tiny_base, prompts(), seed=3)
+    assert drawn(tiny_base, prompts(), seed=3) == first
+    other = drawn(tiny_base, prompts(), seed=4)
+    assert sum(one != another for one, another in zip(first, other, strict=True)) >= 5
+
+
+def test_an_answer_does_not_depend_on_what_else_is_under_way(tiny_base: Path) -> None:
+    together = drawn(tiny_base, prompts())
+    assert drawn(tiny_base, prompts(), budget=50) == together
+    assert drawn(tiny_base, prompts()[3:4])[0] == together[3]
+
+
+def test_next_to_no_temperature_is_greedy(tiny_base: Path) -> None:
+    session = plugins.load("runtimes", "native").open(Model(tiny_base), threads=1)
+    asked = [Request(f"row-{place}", (), one.ids, one.max_new_tokens) for place, one in enumerate(prompts())]
+    greedy = {one.id: one.text for one in session.generate(asked, GenerateSettings())}
+    cold = {one.id: one.text for one in session.generate(asked, GenerateSettings(temperature=1e-5))}
+    assert cold == greedy
+    warm = {one.id: one.text for one in session.generate(asked, GenerateSettings(temperature=2.0))}
+    assert warm != greedy
+
+
+def test_both_decoders_draw_the_same(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = drawn(tiny_base, prompts())
+    monkeypatch.setattr(_sampling, "can_decode", lambda _: False)
+    assert drawn(tiny_base, prompts()) == fast
+
+
+def test_architectures_that_are_left_to_transformers_are_drawn_from_too(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "neox", "gpt_neox", sliding_window=None)
+    assert drawn(base, prompts(), seed=1) == drawn(base, prompts(), seed=1) != drawn(base, prompts(), seed=2)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_tokens_are_drawn_as_often_as_the_model_finds_them_likely(temperature: float) -> None:
+    """8,000 places of one answer: each share within four standard errors."""
+    logits_V = torch.tensor([1.0, 0.0, -1.0, 2.5])
+    n = 8000
+    chance = _sampling.Chance.of([[5, 6]], temperature, 7)
+    chance.places = [(0, place) for place in range(n)]
+    found = Counter(chance.moved(logits_V.expand(n, 4)).argmax(dim=1).tolist())
+    for token, share in enumerate(torch.softmax(logits_V / temperature, dim=0).tolist()):
+        assert abs(found[token] / n - share) < 4 * (share * (1 - share) / n) ** 0.5
+
+
+def test_an_answer_that_is_held_to_a_form_is_drawn_among_what_the_form_allows(tiny_base: Path) -> None:
+    pytest.importorskip("llguidance")
+    session = plugins.load("runtimes", "native").open(Model(tiny_base), threads=1)
+    form = Choice(("yes", "no", "perhaps"))
+    asked = [Request(f"row-{place}", (), one.ids, 12, form) for place, one in enumerate(prompts(12))]
+    found = [one.text for one in session.generate(asked, GenerateSettings(temperature=1.5))]
+    assert set(found) <= {"yes", "no", "perhaps"}
+    assert len(set(found)) > 1
+
+
+def test_a_gguf_file_is_not_drawn_from(tmp_path: Path) -> None:
+    from lathe.runtimes.llama_cpp import LlamaCppSession
+
+    asked = [Request("a", (Message(role="user", content="a"),), (1,), 5)]
+    with pytest.raises(InputError, match="answers of a GGUF file are not drawn"):
+        next(LlamaCppSession(tmp_path / "model.gguf", 1).generate(asked, GenerateSettings(temperature=0.7)))
