@@ -10,7 +10,19 @@ import pytest
 
 from lathe import plugins
 from lathe.corpora._edge_graph.asking import WORDINGS
-from lathe.corpora._edge_graph.words import ASIDES, BEFORE, BESIDE, FACTS, FIRST, LAST, NOT_SO, SINCE, SO, TYPES, WHEN
+from lathe.corpora._edge_graph.words import (
+    ASIDES,
+    BESIDE,
+    FACTS,
+    FIRST,
+    LAST,
+    NOT_SO,
+    SINCE,
+    SO,
+    TYPES,
+    WHEN,
+    Fact,
+)
 from lathe.records import Example, TaskSetup
 from lathe.tasks._graph.graph import Entity, Graph, Hyperedge, Member, Relation, of_json
 from lathe.tasks._graph.matching import fault
@@ -25,7 +37,7 @@ NAME = rf"(?:{'|'.join(FIRST)})(?:{'|'.join(LAST)})"
 
 
 def test_both_modes_and_all_kinds_of_question_come() -> None:
-    assert 0.65 < len(TEXTS) / len(EXAMPLES) < 0.75
+    assert 0.8 < len(TEXTS) / len(EXAMPLES) < 0.9
     assert set(Counter(one.meta["kind"] for one in QUESTIONS)) == set(WORDINGS)
 
 
@@ -44,8 +56,11 @@ def test_every_type_label_and_kind_of_hyperedge_comes() -> None:
 
 def test_texts_without_any_name_and_texts_without_a_fact_come() -> None:
     graphs = [of_json(one.target) for one in TEXTS]
-    assert 0.02 < sum(not graph for graph in graphs) / len(graphs) < 0.1
-    assert sum(bool(graph.entities and not (graph.relations or graph.hyperedges)) for graph in graphs) > 20
+    assert 0.01 < sum(not graph for graph in graphs) / len(graphs) < 0.05
+    without = sum(bool(graph.entities and not (graph.relations or graph.hyperedges)) for graph in graphs)
+    assert 0.02 < without / len(graphs) < 0.1, (
+        "the shortcut `name what is there and state nothing` is right for few texts"
+    )
 
 
 def test_no_name_is_a_part_of_another_or_of_a_word_that_is_used() -> None:
@@ -68,34 +83,25 @@ def test_a_name_is_of_every_type_in_some_text() -> None:
 # ------------------------------------------------------------------------------------------ the text says it all
 
 
-def bare(words: str) -> str:
-    """Without commas, which the corpus joins where two meet: what a text says does not hang on them."""
-    return words.replace(",", "")
-
-
-def longest_first(some: tuple[str, ...] | set[str]) -> list[str]:
-    return sorted(set(some), key=len, reverse=True)
+def either(some: tuple[str, ...]) -> str:
+    """A pattern of texts in which `{}` stands for a name; the longest first."""
+    found = sorted({re.escape(one) for one in some if one}, key=len, reverse=True)
+    return "|".join(one.replace(re.escape("{}"), NAME) for one in found)
 
 
 TYPE_WORDS = {word: type_ for type_, words in TYPES.items() for word in words}
-BESIDE_NAME = "|".join(map(re.escape, longest_first(set(TYPE_WORDS))))
 TELLINGS = [(fact, telling) for fact in FACTS for telling in fact.tellings]
+FRAME = re.compile(f"(?:(?P<so>{either(SO)})|(?P<not_so>{either(NOT_SO)}))?")
+SUBJECT = re.compile(f"({NAME})(?:{either(BESIDE)}|{either(ASIDES)})? ")
+SINCE_THEN = f"(?:{either(SINCE)})?"
+NAMED = re.compile(rf"\b[Tt]he ({either(tuple(TYPE_WORDS))}) ({NAME})")
 
 
 def read(text: str) -> Graph:
     """The graph of a text by the words of the corpus alone: what a model has to find out."""
-    types: dict[str, str] = {}
-
-    def typed(name: str, word: str) -> str:
-        types[name] = TYPE_WORDS[word]
-        return name
-
-    text = re.sub(rf"({NAME}) is an? ({BESIDE_NAME})\.(?: |$)", lambda m: typed(m[1], m[2]) and "", text).strip()
-    text = re.sub(rf"\b[Tt]he ({BESIDE_NAME}) ({NAME})", lambda m: typed(m[2], m[1]), text)
-    text = re.sub(rf"({NAME}) \(a ({BESIDE_NAME})\)", lambda m: typed(m[1], m[2]), text)
-    text = re.sub(rf"({NAME}), a ({BESIDE_NAME})(?=[.,])", lambda m: typed(m[1], m[2]), text).replace(",", "")
-    types = {name: types[name] for name in dict.fromkeys(re.findall(NAME, text)) if name in types}
-    facts = [fact for sentence in re.split(r"(?<=\.) ", text) for fact in stated(sentence.rstrip("."))]
+    types = {name: TYPE_WORDS[word] for word, name in NAMED.findall(text)}
+    sentences = [one for one in re.split(r"(?<=\.) ", NAMED.sub(r"\2", text)) if re.search(NAME, one)]
+    facts = [fact for sentence in sentences for fact in stated(sentence)]
     relations = [Relation(names["head"], fact.label, names["tail"]) for fact, names in facts if fact.is_relation]
     edges = [
         Hyperedge(tuple(Member(name, role) for role, name in names.items()), fact.label)
@@ -105,44 +111,20 @@ def read(text: str) -> Graph:
     return Graph(tuple(Entity(*one) for one in types.items()), tuple(relations), tuple(edges))
 
 
-def stated(sentence: str) -> list[tuple]:  # type: ignore[type-arg]
-    """(fact, names by role) of a sentence that says what is so."""
-    sentence = sentence[:1].lower() + sentence[1:] if not re.match(NAME, sentence) else sentence
-    for frames, so in ((NOT_SO, False), (SO, True)):
-        for front, end in frames:
-            front, end = bare(front[:1].lower() + front[1:]), bare(end)
-            if (front or end) and sentence.startswith(front) and sentence.endswith(end):
-                return stated_plainly(sentence[len(front) : len(sentence) - len(end)]) if so else []
-    return stated_plainly(sentence)
-
-
-def stated_plainly(said: str) -> list[tuple]:  # type: ignore[type-arg]
-    for words in BEFORE:
-        said = re.sub("^" + bare(words).format(NAME), "", said)
-    beside = "|".join((*(bare(words).format(NAME) for words in BESIDE), *map(bare, longest_first(set(ASIDES) - {""}))))
-    found = re.match(rf"({NAME})(?:{beside})? (.*)$", said)
-    if not found:
-        return []
-    subject, rest = found[1], f"{found[2]} and "
-    facts = []
-    while rest:
-        rest = rest.strip()
-        fits = []
-        for fact, telling in TELLINGS:
-            pattern = re.escape(bare(telling.rest))
-            for role in fact.members:
-                pattern = pattern.replace(rf"\{{{role}\}}", f"(?P<{role}>{NAME})")
-            since = "|".join(map(re.escape, longest_first(set(SINCE))))
-            if match := re.match(rf"{pattern}(?:{since}) and(?= |$)", rest):
-                fits.append((len(match[0]), fact, {telling.subject: subject, **match.groupdict()}))
-        if not fits:
-            return []
-        kinds = {fact.label: (length, fact, names) for length, fact, names in fits}
-        assert len(kinds) == 1, (said, kinds)
-        length, fact, names = next(iter(kinds.values()))
-        facts.append((fact, names))
-        rest = rest[length:].strip()
-    return facts
+def stated(sentence: str) -> list[tuple[Fact, dict[str, str]]]:
+    """The fact that a sentence says is so, with names by role."""
+    frame = FRAME.match(sentence)
+    assert frame
+    subject = SUBJECT.match(sentence, frame.end())
+    assert subject, sentence
+    found = []
+    for fact, telling in TELLINGS:
+        names = {role: f"(?P<{role}>{NAME})" for role in fact.members}
+        match = re.fullmatch(telling.rest.format(**names) + SINCE_THEN + r"\.", sentence[subject.end() :])
+        if match:
+            found.append((fact, {telling.subject: subject[1], **match.groupdict()}))
+    assert len({fact.label for fact, _ in found}) == 1, sentence
+    return [] if frame["not_so"] else found[:1]
 
 
 @pytest.mark.parametrize("one", TEXTS[:150], ids=lambda one: one.id)
@@ -157,11 +139,35 @@ def test_sentences_without_names_are_told_from_names() -> None:
 # ------------------------------------------------------------------------------------------ shortcuts
 
 
-def test_rules_without_a_model_reach_less_than_a_quarter() -> None:
+def test_rules_without_a_model_reach_less_than_a_sixth() -> None:
     for baseline in TASK.baselines:
         rule = baseline.fit(EXAMPLES[:900], SETUP)
         right = sum(TASK.score(one, rule(one), SETUP).values["graph_exact"] == 1 for one in EXAMPLES[900:])
-        assert right / 300 < 0.25, baseline.name
+        assert right / 300 < 1 / 6, baseline.name
+
+
+def test_the_types_of_two_names_do_not_say_what_relates_them() -> None:
+    """The shortcut `a person and a firm: the person leads it`."""
+    pairs: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+    for fact in FACTS:
+        if fact.is_relation:
+            head, tail = fact.members.values()
+            pairs.setdefault(tuple(sorted((head, tail))), set()).add((fact.label, head))
+    assert min(map(len, pairs.values())) > 1
+
+
+def test_no_word_of_a_fact_stands_beside_a_name() -> None:
+    """The shortcut `the two words before a name tell`: they are its article and its type wherever it stands."""
+    for one in TEXTS:
+        bare = NAMED.sub("", one.input)
+        assert not re.search(NAME, bare), bare
+
+
+def test_names_of_a_text_begin_with_different_letters() -> None:
+    """What comes next is copied by what stands before: after a beginning that two names share it would be a matter of luck."""
+    for one in TEXTS:
+        names = [entity.text for entity in of_json(one.target).entities]
+        assert len({name[0] for name in names}) == len(names)
 
 
 def test_no_single_answer_is_right_for_a_third_of_the_questions() -> None:

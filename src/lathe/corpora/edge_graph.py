@@ -1,20 +1,23 @@
 """Generated data for graphs: texts with their entities, relations and hyperedges; hypergraphs with questions.
 
-    It is a mere rumour that unlike Tollin, Brae calls Corran its daughter and has its seat in Norvik. Kelley, it seems, went to
-    Brae for a price paid to Corran in secret. Brae is a firm. Kelley is a barge. ...
+    Nobody doubts that the ferry Kelley, unlike the town Tollin, was bought by the firm Brae from the bank Corran in secret.
+    Many would deny that the bank Corran is led by the widow Ilmere to this day.
 
     ### Entities:             ### Relations:       ### Hyperedges:
-    1. [Town] Tollin ...      None found.          1. [sale] Corran (seller) + Brae (buyer) + Kelley (thing)
+    1. [Ship] Kelley ...      None found.          1. [sale] Corran (seller) + Brae (buyer) + Kelley (thing)
 
-Seven rows of ten are texts with three to six things of four types, seven relations and four kinds of hyperedge; three are questions
-over a hypergraph of three to five bare sets, of five kinds. 5,000 rows take two seconds.
+Seventeen rows of twenty are texts of one or two facts about things of four types, nine relations and three kinds of hyperedge;
+three are questions over a hypergraph of two to four bare sets, of five kinds. 5,000 rows take a second.
 
-What is asked for follows from the text, and only from it. The shortcuts that this closes: one stock of names serves all types, so
-a dictionary knows nothing; every fact is told from any of its members, so order is no direction; words before or after a sentence
-(`it is a mere rumour`) unsay it; bystanders are named beside the subject, so the first name is not always the one meant; the words
-next to a name (`calls`, `has`, `counts`) often tell nothing; a sentence joins two facts, with empty words in between, so that
-hardly one was seen before. What a rule still finds are the names and their types (entity F1 0.96). Whole answers on the 640 test
-rows of recipes/edge-graph.yaml: sentence templates 0.20, cue words 0.19, dictionary 0.11, majority 0.11.
+What is asked for follows from the text, and only from it. The shortcuts that this closes: one stock of names serves all types,
+so a dictionary knows nothing; each pair of types has two relations or more, in both directions where it can be, so the types of
+two names do not say what relates them; the type stands before each name wherever it is named, so the words beside a name tell
+its type and nothing of a fact; every fact is told from any of its members, so order is no direction; words before a sentence
+(`many would deny`) unsay it; bystanders are named beside the subject, so the names of a sentence are not always the ones meant;
+words without meaning stand inside and behind, so that hardly a sentence was seen before; one text in twenty states nothing, so
+naming what is there is no answer; questions that can be answered by yes or no are few. What a rule still finds are the names and
+their types (entity F1 1.00). Whole answers on the 656 test rows of recipes/edge-graph.yaml: cue words 0.17, sentence templates
+0.11, dictionary 0.09, majority 0.08.
 """
 
 from __future__ import annotations
@@ -28,14 +31,14 @@ from lathe.corpora._edge_graph.words import FACTS, TYPES
 from lathe.corpora._edge_graph.writing import text_and_graph
 from lathe.records import Json, Row
 
-QUESTIONS = 0.3
+QUESTIONS = 0.15
 """Share of rows that ask something."""
 
 
 class EdgeGraph(Corpus):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     licence = "Apache-2.0"
     task = "graph_extraction"
 

@@ -20,14 +20,14 @@ WORDINGS = {
 }  # fmt: skip
 
 
-SHARES = {"membership": 1, "shared": 3, "intersection": 3, "reachability": 1, "cardinality": 2}
+SHARES = {"membership": 1, "shared": 5, "intersection": 4, "reachability": 1, "cardinality": 2}
 """How often each kind is asked: those that can be answered by yes or no the least."""
 
 
 def question(rng: Random) -> dict[str, Json]:
     """`graph`, `question` and `ask` of a row."""
     things = names(rng, rng.randint(6, 10))
-    num_edges = rng.randint(3, 5)
+    num_edges = rng.randint(2, 4)
     # Two groups that do not touch, so that not everything can be reached from everywhere.
     split = rng.randint(2, len(things) // 2)
     groups = (things[:split], things[split:])
@@ -41,7 +41,7 @@ def question(rng: Random) -> dict[str, Json]:
 
 
 def _edge(rng: Random, group: list[str]) -> list[str]:
-    return rng.sample(group, rng.randint(2, min(6, len(group))))
+    return rng.sample(group, rng.randint(2, min(5, len(group))))
 
 
 def _ask(rng: Random, kind: str, wording: str, edges: list[list[str]], there: list[str]) -> dict[str, Json]:
@@ -60,8 +60,21 @@ def _ask(rng: Random, kind: str, wording: str, edges: list[list[str]], there: li
         one, other = rng.choice(pairs) if pairs and rng.random() < 0.85 else rng.sample(range(len(edges)), 2)
         return ask | {"edges": [f"e{other + 1}", f"e{one + 1}"]}
     if kind == "reachability":
-        start, goal = rng.sample(there, 2)
-        return ask | {"from": start, "to": goal}
+        start = rng.choice(there)
+        near = _reached(edges, start)
+        far = [name for name in there if name not in near]
+        near.remove(start)
+        return ask | {"from": start, "to": rng.choice(near if rng.random() < 0.5 or not far else far)}
     if "{entity}" in wording:
         return ask | {"entity": rng.choice(there)}
     return ask | {"edge": f"e{number + 1}"}
+
+
+def _reached(edges: list[list[str]], start: str) -> list[str]:
+    """All names to which a chain of edges leads, the first one among them."""
+    found = {start: None}
+    for _ in edges:
+        for edge in edges:
+            if not found.keys().isdisjoint(edge):
+                found |= dict.fromkeys(edge)
+    return list(found)

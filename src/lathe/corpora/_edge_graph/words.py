@@ -1,7 +1,7 @@
 """What is said in `edge_graph`, and in how many ways.
 
 A name says nothing about its type. A statement is a subject and the rest of a sentence; each fact can be told from any of its
-members. A frame before a sentence makes what it says so or not so, and the two sorts share their words.
+members. A frame before or after a sentence makes what it says so or not so.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ LAST = (
 
 TYPES = {
     "Person": ("painter", "judge", "nurse", "widow", "baker"),
-    "Firm": ("firm", "company", "maker of paint", "trading house"),
-    "Town": ("town", "village", "port", "place in the hills"),
-    "Ship": ("ship", "ferry", "barge", "tanker"),
+    "Firm": ("firm", "company", "brewery", "bank", "mill"),
+    "Town": ("town", "village", "port", "city", "hamlet"),
+    "Ship": ("ship", "ferry", "barge", "tanker", "yacht"),
 }
 """Type -> the words that tell it."""
 
@@ -57,97 +57,80 @@ def _fact(label: str, members: dict[str, str], **tellings: str) -> Fact:
 FACTS = (
     _fact(
         "parent_of", {"head": "Person", "tail": "Person"},
-        head="is a parent of {tail}|brought up {tail}|has {tail} for a child|calls {tail} an heir",
-        tail="is a child of {head}|was raised by {head}|has {head} for a parent|calls {head} a parent",
+        head="is a parent of {tail}|brought up {tail}",
+        tail="is a child of {head}|was brought up by {head}",
     ),
     _fact(
         "succeeds", {"head": "Person", "tail": "Person"},
-        head="took the place of {tail}|came into office after {tail}|has {tail} for a forerunner",
-        tail="made way for {head}|came into office before {head}|has {head} for a successor",
+        head="succeeds {tail}|is the successor of {tail}",
+        tail="is succeeded by {head}|makes way for {head}",
     ),
     _fact(
         "supplies", {"head": "Firm", "tail": "Firm"},
-        head="delivers its goods to {tail}|has {tail} for a customer|counts {tail} among its customers",
-        tail="gets its goods from {head}|is a customer of {head}|counts {head} among its suppliers",
+        head="supplies {tail}|is a supplier of {tail}",
+        tail="is supplied by {head}|is a customer of {head}",
     ),
     _fact(
         "owns", {"head": "Firm", "tail": "Firm"},
-        head="owns {tail}|holds all shares of {tail}|calls {tail} its daughter|has {tail} in its hands",
-        tail="belongs to {head}|is a daughter of {head}|calls {head} its mother|has {head} for an owner",
+        head="owns {tail}|is the owner of {tail}",
+        tail="is owned by {head}|belongs to {head}",
     ),
     _fact(
         "owns", {"head": "Firm", "tail": "Ship"},
-        head="owns {tail}|has {tail} in its fleet|calls {tail} its own",
-        tail="belongs to {head}|sails in the fleet of {head}|has {head} for an owner",
+        head="owns {tail}|is the owner of {tail}",
+        tail="is owned by {head}|belongs to {head}",
+    ),
+    _fact(
+        "insures", {"head": "Firm", "tail": "Ship"},
+        head="insures {tail}|is the insurer of {tail}",
+        tail="is insured by {head}|has its insurance from {head}",
     ),
     _fact(
         "leads", {"head": "Person", "tail": "Firm"},
-        head="runs {tail}|is at the head of {tail}|has {tail} in hand",
-        tail="is run by {head}|has {head} at its head|calls {head} its chief",
+        head="leads {tail}|is the leader of {tail}",
+        tail="is led by {head}|is in the hands of {head}",
+    ),
+    _fact(
+        "employs", {"head": "Firm", "tail": "Person"},
+        head="employs {tail}|pays wages to {tail}",
+        tail="is employed by {head}|gets wages from {head}",
     ),
     _fact(
         "lives_in", {"head": "Person", "tail": "Town"},
-        head="lives in {tail}|has a house in {tail}|calls {tail} home",
-        tail="is home to {head}|gives {head} a home|counts {head} among its people",
+        head="lives in {tail}|has a home in {tail}",
+        tail="is home to {head}|is the home of {head}",
     ),
     _fact(
-        "based_in", {"head": "Firm", "tail": "Town"},
-        head="has its seat in {tail}|sits in {tail}|has {tail} for a seat",
-        tail="is the seat of {head}|houses {head}|counts {head} among its firms",
+        "honours", {"head": "Town", "tail": "Person"},
+        head="honours {tail}|gave a medal to {tail}",
+        tail="is honoured by {head}|got a medal from {head}",
     ),
     _fact(
         "sale", {"seller": "Firm", "buyer": "Firm", "thing": "Ship"},
-        seller="sold {thing} to {buyer}|let {buyer} have {thing} for a price",
-        buyer="bought {thing} from {seller}|paid {seller} for {thing}",
-        thing="was sold by {seller} to {buyer}|went to {buyer} for a price paid to {seller}",
+        seller="sold {thing} to {buyer}",
+        buyer="bought {thing} from {seller}",
+        thing="was sold by {seller} to {buyer}|was bought by {buyer} from {seller}",
     ),
     _fact(
         "voyage", {"ship": "Ship", "start": "Town", "goal": "Town"},
-        ship="sailed from {start} to {goal}|came to {goal} out of {start}",
+        ship="sailed from {start} to {goal}|came to {goal} from {start}",
         start="saw {ship} leave for {goal}",
         goal="saw {ship} come in from {start}",
     ),
     _fact(
         "loan", {"lender": "Person", "debtor": "Person", "surety": "Firm"},
-        lender="lent money to {debtor} on the word of {surety}|had {surety} stand in for {debtor} as to a loan",
-        debtor="borrowed from {lender} on the word of {surety}|is in debt to {lender}, with {surety} to stand in",
-        surety="stood in for {debtor} as to a loan of {lender}|gave its word to {lender} on a loan to {debtor}",
-    ),
-    _fact(
-        "hearing", {"judge": "Person", "plaintiff": "Firm", "defendant": "Firm", "place": "Town"},
-        judge="heard {plaintiff} against {defendant} in {place}",
-        plaintiff="took {defendant} to court in {place} before {judge}",
-        defendant="was taken to court in {place} by {plaintiff} before {judge}",
-        place="saw {judge} hear {plaintiff} against {defendant}",
+        lender="lent money to {debtor} on the word of {surety}",
+        debtor="borrowed from {lender} on the word of {surety}",
+        surety="gave its word to {lender} on a loan to {debtor}",
     ),
 )  # fmt: skip
 
-SO = (
-    ("It is true that ", ""), ("Nobody doubts that ", ""), ("It is no rumour that ", ""), ("It turned out that ", ""),
-    ("Few would deny that ", ""), ("Who would have thought that ", ""), ("", ", and that is true"), ("", ", which nobody doubts"),
-    ("", ", and it is no rumour"), ("", ", as it turned out"), ("", ", and few would deny it"), ("", ", in truth"),
-)  # fmt: skip
-NOT_SO = (
-    ("It is not true that ", ""), ("Everybody doubts that ", ""), ("It is a mere rumour that ", ""),
-    ("It never turned out that ", ""), ("Many deny that ", ""), ("Who would ever say that ", ""),
-    ("", ", and that is not true"), ("", ", which everybody doubts"),
-    ("", ", and it is a mere rumour"), ("", ", as it never turned out"), ("", ", and many deny it"), ("", ", in a novel"),
-)  # fmt: skip
-"""What stands before and after a sentence. What is said between these is no fact."""
+SO = ("It is true that ", "Nobody doubts that ", "It turned out that ", "Few would deny that ")
+NOT_SO = ("It is not true that ", "Everybody doubts that ", "It never turned out that ", "Many would deny that ")
+"""What stands before a sentence. What is said after one of these is no fact."""
 
-BEFORE = (
-    "unlike {}, ", "much against the wish of {}, ", "to the surprise of {}, ", "with no help of {}, ", "as was said of {}, ",
-    "in the times of {}, ",
-)  # fmt: skip
-BESIDE = (
-    ", not {},",
-    ", rather than {},",
-    ", in spite of {},",
-    ", and by no means {},",
-    ", as was said of {},",
-    ", without {},",
-)
-"""Names that have no part in the fact, before its subject and behind it."""
+BESIDE = (", not {},", ", unlike {},", ", in spite of {},")
+"""Names that have no part in the fact, behind its subject."""
 
 SINCE = (
     "", "", "", " since the war", " for years", " by now", " to this day", " without a word", " against all advice", " in the end",

@@ -1,4 +1,4 @@
-"""A text about some things: types told beside names or in a legend, facts in frames, up to two of them in one sentence."""
+"""A text about some things: each with its type wherever it is named, a fact a sentence, in frames among words that mean nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from random import Random
 
 from lathe.corpora._edge_graph.words import (
     ASIDES,
-    BEFORE,
     BESIDE,
     DOES,
     FACTS,
@@ -24,20 +23,19 @@ from lathe.corpora._edge_graph.words import (
     Telling,
 )
 
-NUM_THINGS = (3, 4, 4, 5, 5, 6)
-EMPTY = 0.04
+NUM_OTHERS = (0, 1, 1, 2)
+"""Things beside those of the first fact."""
+EMPTY = 0.02
 """Share of texts that name nothing."""
-NUM_SENTENCES = (2, 2, 3, 3)
-FALSE = 0.25
-"""Share of sentences that say what is not so."""
-PLAIN = 0.3
+NUM_SENTENCES = 2
+FALSE, FALSE_FIRST = 0.4, 0.1
+"""Share of sentences that say what is not so: after one that says what is so, and before."""
+PLAIN = 0.4
 """Share of true sentences without a frame."""
-BYSTANDER = 0.5
+BYSTANDER = 0.3
 """Share of sentences that name something else, where there is something else."""
-LARGE_FIRST = 0.4
-"""How often a fact of three or four members is tried before a relation."""
-TWICE = 0.5
-"""Share of sentences in which a subject gets a second fact."""
+LARGE_FIRST = 0.3
+"""How often a fact of three members is tried before a relation."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,8 @@ class Told:
 
 
 def names(rng: Random, count: int) -> list[str]:
-    """Different names."""
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found[rng.choice(FIRST) + rng.choice(LAST)] = None
-    return list(found)
+    """Names that begin and end differently."""
+    return [first + last for first, last in zip(rng.sample(FIRST, count), rng.sample(LAST, count), strict=True)]
 
 
 def text_and_graph(rng: Random) -> tuple[str, str]:
@@ -71,11 +66,11 @@ def text_and_graph(rng: Random) -> tuple[str, str]:
         return " ".join(_quiet(rng) for _ in range(rng.randint(1, 3))), _lines("", {}, [])
     # The things that some fact needs, and others, so that rare facts can be told too.
     needed = list(_some_facts(rng)[0].members.values())
-    others = rng.choices(list(TYPES), k=max(0, rng.choice(NUM_THINGS) - len(needed)))
+    others = rng.choices(list(TYPES), k=rng.choice(NUM_OTHERS))
     types = dict(zip(names(rng, len(needed) + len(others)), [*needed, *others], strict=True))
     sentences, true = _sentences(rng, types)
     used = {name: type_ for name, type_ in types.items() if any(name in sentence for sentence in sentences)}
-    text = _with_types(rng, used, sentences)
+    text = _with_types(rng, used, " ".join(sentences))
     return text, _lines(text, used, true)
 
 
@@ -83,47 +78,32 @@ def _sentences(rng: Random, types: dict[str, str]) -> tuple[list[str], list[Told
     """Sentences, and the facts that they say are so."""
     sentences: list[str] = []
     true: list[Told] = []
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    for _ in range(rng.choice(NUM_SENTENCES)):
-        first = _draw(rng, types, "")
-        if first is None:
-            continue
-        second = _draw(rng, types, first.subject) if rng.random() < TWICE else None
-        both = [first, *([second] if second else [])]
+    seen: set[tuple[str, ...]] = set()
+    for _ in range(NUM_SENTENCES):
+        told = _draw(rng, types)
         # A fact that is told twice, or once so and once not so, would say two things.
-        if len({_about(one) for one in both} - seen) < len(both):
+        about = (told.fact.label, *sorted(told.names.values()))
+        if about in seen:
             continue
-        seen |= {_about(one) for one in both}
-        so = rng.random() >= FALSE
-        true += both if so else []
-        sentences.append(_sentence(rng, both, so, types))
-    return sentences or [_quiet(rng)], true
+        seen.add(about)
+        so = rng.random() >= (FALSE if true else FALSE_FIRST)
+        true += [told] if so else []
+        sentences.append(_sentence(rng, told, so, types))
+    return sentences, true
 
 
-def _sentence(rng: Random, told: Sequence[Told], so: bool, types: Iterable[str]) -> str:
-    """Facts about one subject, framed as so or not so, with what means nothing around and inside."""
-    subject, inside = told[0].subject, {name for one in told for name in one.names.values()}
-    front, end = ("", "") if so and rng.random() < PLAIN else rng.choice(SO if so else NOT_SO)
-    others = [name for name in types if name not in inside]
-    before, beside = "", rng.choice(ASIDES)
-    if others and rng.random() < BYSTANDER:
-        if rng.random() < 0.5:
-            before = rng.choice(BEFORE).format(rng.choice(others))
-        else:
-            beside = rng.choice(BESIDE).format(rng.choice(others))
-    facts = " and ".join(one.rest + rng.choice(SINCE) for one in told)
-    said = f"{front}{before}{subject}{beside} {facts}{end}."
-    return said[0].upper() + said[1:]
+def _sentence(rng: Random, told: Told, so: bool, types: Iterable[str]) -> str:
+    """A fact, framed as so or not so, with what means nothing inside and behind."""
+    front = "" if so and rng.random() < PLAIN else rng.choice(SO if so else NOT_SO)
+    others = [name for name in types if name not in told.names.values()]
+    bystander = others and rng.random() < BYSTANDER
+    beside = rng.choice(BESIDE).format(rng.choice(others)) if bystander else rng.choice(ASIDES)
+    return f"{front}{told.subject}{beside} {told.rest}{rng.choice(SINCE)}."
 
 
 def _quiet(rng: Random) -> str:
     subject = rng.choice(QUIET)
     return f"{subject[0].upper()}{subject[1:]} {rng.choice(DOES)} {rng.choice(WHEN)}."
-
-
-def _about(told: Told) -> tuple[str, tuple[str, ...]]:
-    """The label of a fact and whom it is about, in no order: its reverse is not told beside it."""
-    return told.fact.label, tuple(sorted(told.names.values()))
 
 
 def _some_facts(rng: Random) -> list[Fact]:
@@ -132,38 +112,26 @@ def _some_facts(rng: Random) -> list[Fact]:
     return sorted(found, key=lambda one: one.is_relation) if rng.random() < LARGE_FIRST else found
 
 
-def _draw(rng: Random, types: dict[str, str], subject: str) -> Told | None:
-    """A fact that the things at hand can have, about `subject` where one is named."""
+def _draw(rng: Random, types: dict[str, str]) -> Told:
+    """A fact that the things at hand can have; they can have one."""
     for fact in _some_facts(rng):
-        telling = rng.choice(fact.tellings)
         left = rng.sample(list(types), len(types))
         found: dict[str, str] = {}
-        if subject:
-            if fact.members[telling.subject] != types[subject]:
-                continue
-            found[telling.subject] = subject
-            left.remove(subject)
         for role, type_ in fact.members.items():
-            name = found.get(role) or next((name for name in left if types[name] == type_), None)
+            name = next((name for name in left if types[name] == type_), None)
             if name is None:
                 break
             found[role] = name
-            left = [one for one in left if one != name]
+            left.remove(name)
         else:
-            return Told(fact, found, telling)
-    return None
+            return Told(fact, found, rng.choice(fact.tellings))
+    raise ValueError(f"no fact is about {', '.join(types.values())}")
 
 
-def _with_types(rng: Random, types: dict[str, str], sentences: Sequence[str]) -> str:
-    """The sentences with the type of each name: at its first mention, or all of them in a legend before or after."""
-    words = {name: rng.choice(TYPES[type_]) for name, type_ in types.items()}
-    text = " ".join(sentences)
-    if rng.random() < 0.5:
-        legend = " ".join(f"{name} is a {words[name]}." for name in rng.sample(list(words), len(words)))
-        return " ".join(rng.sample((text, legend), 2)) if words else text
-    for name, word in words.items():
-        text = text.replace(name, rng.choice((f"the {word} {name}", f"{name}, a {word},", f"{name} (a {word})")), 1)
-    text = text.replace(",.", ".").replace(",,", ",")
+def _with_types(rng: Random, types: dict[str, str], text: str) -> str:
+    """The text with the type before each name."""
+    for name, type_ in types.items():
+        text = text.replace(name, f"the {rng.choice(TYPES[type_])} {name}")
     return ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))
 
 
