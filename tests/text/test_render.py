@@ -55,6 +55,14 @@ def test_many_at_once_equal_one_at_a_time(tok: Tokenizer) -> None:
     assert prompts(tok, [item.messages for item in items]) == [prompt_ids(tok, item.messages) for item in items]
 
 
+def test_many_prompts_hold_each_token_id_once(tok: Tokenizer) -> None:
+    """What is held while a thousand items are measured grows by eight bytes a token; an id of its own would be thirty-two more."""
+    found = prompts(tok, [(Message(role="user", content=f"Zwölf Boxkämpfer {n}"),) for n in range(BATCH + 50)])
+    ids = [token for prompt in found for token in prompt]
+    assert max(ids) > 256, "smaller ones are shared by Python itself"
+    assert len({id(token) for token in ids}) == len(set(ids))
+
+
 def test_rendering_ahead_changes_no_token_and_no_order(tok: Tokenizer) -> None:
     items = [example(f"answer {i}", Message(role="user", content="x" * (i % 9))) for i in range(2 * BATCH + 3)]
     ahead = [row for batch in encode_ahead(tok, items) for row in batch]
