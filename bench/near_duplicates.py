@@ -17,7 +17,7 @@ import time
 import numpy as np
 
 from lathe import plugins
-from lathe.data.duplicates.near import THRESHOLD, pairs, rarity, shingles
+from lathe.data.duplicates.near import THRESHOLD, pairs, rarity
 from lathe.data.duplicates.sets import Sets
 from lathe.data.preparing.split import normalised, side_of
 
@@ -64,7 +64,7 @@ def main() -> None:
     sets = Sets()
     start = time.perf_counter()
     for text in [*train, *(text for _, text in planted), *held_out]:
-        sets.add(shingles(text))
+        sets.add(text)
     number = np.arange(len(sets))
     left = number < len(train) + len(planted)
     shingled = time.perf_counter()

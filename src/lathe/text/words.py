@@ -29,6 +29,8 @@ MOST = 50_000
 """Words that are remembered: about 10 MB."""
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """What `ByteLevel` itself parts by."""
+DIGITS_GPT2 = r"\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
+"""The same between digits that stand alone: one pattern for both, since the pieces between digits are short and many."""
 NONE = r"\x80"
 IN_ASCII = {"L": "A-Za-z", "Lu": "A-Z", "Ll": "a-z", "Lt": NONE, "Lm": NONE, "Lo": NONE, "M": NONE, "N": "0-9"}
 """Characters below 128 of Unicode's categories; where there are none, one that no ASCII text holds."""
@@ -122,7 +124,13 @@ def described(part: Normalizer | PreTokenizer | None) -> dict[str, Any]:
 
 def _patterns(found: Mapping[str, Any]) -> Iterator[str]:
     """The patterns that part a text, one after the other. Raises NotAlike on any other pre-tokenizer."""
+    digits = {"type": "Digits", "individual_digits": True}
     match found:
+        case {
+            "type": "Sequence",
+            "pretokenizers": [first, {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}],
+        } if first == digits:
+            yield DIGITS_GPT2
         case {"type": "Sequence", "pretokenizers": steps}:
             for step in steps:
                 yield from _patterns(step)

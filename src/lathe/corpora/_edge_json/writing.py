@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import NamedTuple
 
 from lathe.corpora._edge_json import words
 from lathe.corpora._edge_json.kinds import CURRENCIES, Clock, Day, Kind, Manner, Money, Style, Text, Whole, YesNo
@@ -24,8 +25,7 @@ Place = tuple[str | int, ...]
 STYLES: tuple[Style, ...] = ("listing", "prose", "table", "chat")
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(NamedTuple):
     """Where the text says a value: the value's place in the target and the words that stand for it."""
 
     place: Place

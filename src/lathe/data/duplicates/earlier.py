@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.data.duplicates import overlaps
-from lathe.data.duplicates.near import pairs, shingles
-from lathe.data.duplicates.sets import Hashes, Sets
+from lathe.data.duplicates.near import pairs
+from lathe.data.duplicates.sets import Sets
+from lathe.data.duplicates.shingles import Hashes
 from lathe.data.preparing.split import normalised
 from lathe.data.preparing.spool import hash64
 from lathe.errors import InputError
@@ -49,7 +50,7 @@ class EarlierRows:
                     number = len(self._inputs) - self._begins[-1] + 1
                     raise InputError(f"{path}:{number}: this is no row of a run: {error}") from error
                 self._inputs.append(hash64(text))
-                self.sets.add(shingles(text))
+                self.sets.add(text)
 
     def __len__(self) -> int:
         return len(self._inputs)

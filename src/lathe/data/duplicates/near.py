@@ -1,7 +1,6 @@
 """Near-duplicate texts: all pairs whose own runs of five words overlap by a Jaccard of at least a threshold. Exact.
 
-    shingles("the cat sat on the mat today")   ->  three 64-bit hashes, sorted
-    pairs(sets, left, right, 0.7)              ->  [(left row, right row, jaccard)], one for each left row that has a partner
+    pairs(sets, left, right, 0.7)   ->  [(left row, right row, jaccard)], one for each left row that has a partner
 
 Method: prefix filtering (Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007). Put the shingles of every text in one
 common order, rarest first. Two sets x, y with |x ∩ y| / |x ∪ y| >= t share at least one shingle among the first
@@ -18,7 +17,6 @@ and none wrong, against brute force; none of the corpus' own rows, all from the 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,10 +25,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.duplicates.sets import Hashes, Rows, Sets
+from lathe.data.duplicates.sets import Rows, Sets
+from lathe.data.duplicates.shingles import Hashes
 
-WORDS = 5
-"""Words in a shingle. In rows made from a template most runs of five words hold a value, so rows with other values differ."""
 THRESHOLD = 0.7
 COMMON_SHARE, COMMON_ROWS = 0.01, 20
 """A shingle in more texts than this share, and this number, is boilerplate."""
@@ -41,29 +38,6 @@ CHUNK = 1 << 20
 PARTS = 16
 """Parts into which shingles are put by their hash, a power of two; one at a time is searched."""
 _PART = np.uint64(64 - PARTS.bit_length() + 1)
-_ODD = tuple(
-    map(
-        np.uint64,
-        (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD),
-    )
-)
-_SHIFT = np.uint64(29)
-_FIRST = np.ones(1, np.bool_)
-
-
-def shingles(normalised_text: str) -> Hashes:
-    """Hashes of all runs of five words, each once, sorted; a shorter text is one shingle. Words are parted by white space."""
-    words = normalised_text.encode().split()  # its white space is plain spaces, so that bytes can be parted
-    hashed = np.fromiter(map(zlib.crc32, words), np.uint64, len(words))
-    if len(hashed) < WORDS:
-        hashed = np.concatenate([hashed, np.full(WORDS - len(hashed), 1 << 40, np.uint64)])
-    runs = np.zeros(len(hashed) - WORDS + 1, np.uint64)
-    for k, odd in enumerate(_ODD):
-        runs ^= hashed[k : len(runs) + k]
-        runs *= odd
-        runs ^= runs >> _SHIFT
-    runs.sort()
-    return runs[np.concatenate((_FIRST, runs[1:] != runs[:-1]))]
 
 
 def jaccard(x: frozenset[int], y: frozenset[int]) -> float:

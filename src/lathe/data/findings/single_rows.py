@@ -23,8 +23,7 @@ from lathe.data.baselines.task_rules import misfits
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.conversations.encoding import tokens_of
 from lathe.data.conversations.masks import RowMask, mask_of
-from lathe.data.duplicates.near import shingles
-from lathe.data.duplicates.sets import Hashes
+from lathe.data.duplicates.shingles import Hashes, shingles
 from lathe.data.findings import quality
 from lathe.data.findings.answers import group_of, look, unread
 from lathe.data.preparing.split import normalised
@@ -93,9 +92,9 @@ class SingleRows:
     def seen(self, rows: Sequence[Conversation], show: int = 0) -> Seen:
         """What a chunk of rows shows. show: so many of the first answers come with their tokens."""
         seen = Seen(answers=self._counted(rows))
-        sets = [self._look(seen, number, conversation) for number, conversation in enumerate(rows)]
-        seen.sizes.extend(map(len, sets))
-        seen.hashes = np.concatenate([seen.hashes, *sets])
+        texts = [self._look(seen, number, conversation) for number, conversation in enumerate(rows)]
+        seen.hashes, sizes = shingles(texts)
+        seen.sizes.extend(sizes.tolist())
         for number, tokens in tokens_of(self.tok, [(conversation, number) for number, conversation in enumerate(rows)]):
             if isinstance(tokens, str):
                 seen.masks.append((number, tokens))
@@ -105,8 +104,8 @@ class SingleRows:
                 seen.tokens.append((number, tokens))
         return seen
 
-    def _look(self, seen: Seen, number: int, conversation: Conversation) -> Hashes:
-        """Notes what one row shows; its runs of words are given back."""
+    def _look(self, seen: Seen, number: int, conversation: Conversation) -> str:
+        """Notes what one row shows; the text by which it is held against others is given back."""
         asked, answer, group = conversation.input, conversation.completion, group_of(conversation)
         target = conversation.target
         leaves = quality.leaf_values(target)
@@ -126,7 +125,7 @@ class SingleRows:
             seen.notes.append((number, "schema_invalid", misfit))
         if broken := invariants.broken(self._rules, group, target) if self._rules else []:
             seen.notes.append((number, "invariant", "; ".join(broken)))
-        return shingles(text)
+        return text
 
     def _counted(self, rows: Sequence[Conversation]) -> Counter[str] | None:
         """The chunk's answers; None once this process alone has seen too many different ones."""

@@ -16,7 +16,6 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.data.duplicates.near import shingles
 from lathe.data.duplicates.sets import Sets
 from lathe.records import Example, Side
 from lathe.storage import scratch
@@ -81,7 +80,7 @@ class Spool:
         self._targets.append(hash64(example.completion))
         self._files.append(file)
         self._lines.append(line)
-        self._sets.add(shingles(text))
+        self._sets.add(text)
 
     def _unique(self, identity: str) -> str:
         if hash64(identity) in self._ids:
