@@ -8,7 +8,7 @@ thirty-one do not show a rate of 0.98 (Clopper-Pearson: 0.89), and the gate then
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lathe import pooled, stats
@@ -58,7 +58,7 @@ def judged(report: EvalReport, metric: str, confidence: float) -> Judged | None:
 
         return Judged(value, *with_rows(n), with_rows, n)
     if score.kind == "mean" and min(measured) >= 0 and max(measured) <= 1:
-        low, high = _bounded(measured, origins, confidence)
+        low, high = stats.bounded_mean_clustered(measured, origins, confidence)
     elif n < stats.FEWEST:
         return None
     elif score.kind == "ratio":
@@ -68,14 +68,6 @@ def judged(report: EvalReport, metric: str, confidence: float) -> Judged | None:
     else:
         low, high, _ = stats.bootstrap_mean(measured, confidence)
     return Judged(value, low, high, shrinking(value, low, high, n), n)
-
-
-def _bounded(values: Sequence[float], origins: Sequence[str], confidence: float) -> stats.Bounds:
-    """The bounds of a mean of scores from 0 to 1; wider where items of one document go together."""
-    found, together = stats.bounded_mean(values, confidence), stats.bootstrap_clustered(values, origins, confidence)
-    if together is None or len(set(origins)) == len(origins):
-        return found
-    return stats.Bounds(min(found.low, together.low), max(found.high, together.high))
 
 
 def shrinking(value: float, low: float, high: float, n: int) -> Callable[[int], stats.Bounds]:

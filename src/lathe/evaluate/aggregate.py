@@ -4,7 +4,8 @@ A value that could not be measured is None. It is counted apart and is never tak
 Wilson for yes/no metrics, bootstrap for means; gates are held against the more careful bounds of `lathe.decide`.
 
 Several answers to one item succeed and fail together. So they are one number, their mean, before any interval is made: n counts
-items, and a yes/no metric is a mean like any other.
+items, and a yes/no metric is a mean of numbers from 0 to 1. Its interval is the one for judging, since a bootstrap of items that
+are all right, or all wrong, has no width.
 """
 
 from __future__ import annotations
@@ -165,12 +166,14 @@ def _score(
     scored: Sequence[ItemScore],
     confidence: float,
 ) -> Score:
-    if kind == "proportion" and any(item.samples > 1 for item in scored):
-        kind = "mean"
     found = [(value, item.origin()) for item in scored if (value := item.values.get(name)) is not None]
     measured, origins = [value for value, _ in found], [origin for _, origin in found]
     n = len(measured)
-    bounds, method = _bounds(kind, measured, origins, confidence)
+    if kind == "proportion" and any(item.samples > 1 for item in scored):
+        kind = "mean"
+        bounds, method = _bounds_of_rates(measured, origins, confidence)
+    else:
+        bounds, method = _bounds(kind, measured, origins, confidence)
     return Score(
         metric=name,
         value=sum(measured) / n if n else None,
@@ -210,6 +213,13 @@ def _bounds(
         return stats.wilson(sum(measured) / each, len(measured) / each, confidence), "wilson"
     found = stats.bootstrap_clustered(measured, origins, confidence)
     return (stats.Bounds(found.low, found.high), "bootstrap") if found else (None, "")
+
+
+def _bounds_of_rates(
+    measured: Sequence[float], origins: Sequence[str], confidence: float
+) -> tuple[stats.Bounds | None, str]:
+    """The same for shares of each item's answers."""
+    return (stats.bounded_mean_clustered(measured, origins, confidence), "bounded mean") if measured else (None, "")
 
 
 def _tokens_per_second(scored: Sequence[ItemScore], confidence: float) -> Score:

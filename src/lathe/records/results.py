@@ -35,7 +35,7 @@ class Score(Record):
     high: float | None = None
     n: int = Field(description="items that count")
     not_measured: int = 0
-    method: str = Field("", description="how the interval was made: wilson, bootstrap, exact")
+    method: str = Field("", description="how the interval was made: wilson, bootstrap, bounded mean")
     kind: Literal["proportion", "mean", "macro_f1", "micro_f1", "amount", "ratio", "single"] = Field(
         "mean",
         description="proportion: yes or no for each item; mean: a task's number for each item; "

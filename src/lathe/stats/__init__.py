@@ -14,7 +14,7 @@ Coverage is simulated in tests/stats/, at n from 20 to 3,000.
 
 from lathe.stats.budget import MOST_ROWS, holm, rows_needed, spent
 from lathe.stats.calibration import calibration_error
-from lathe.stats.groups import Stratum, bootstrap_clustered, design_effect, stratified
+from lathe.stats.groups import Stratum, bootstrap_clustered, bounded_mean_clustered, design_effect, stratified
 from lathe.stats.means import (
     FEWEST,
     Bootstrap,
@@ -30,7 +30,7 @@ from lathe.stats.rates import clopper_pearson, wilson
 
 __all__ = [
     "FEWEST", "MOST_ROWS", "Bootstrap", "Bounds", "Statistic", "Stratum", "beta_cdf", "beta_quantile", "bootstrap",
-    "bootstrap_clustered", "bootstrap_mean", "bootstrap_ratio", "bounded_mean", "calibration_error",
-    "clopper_pearson", "critical", "design_effect", "detectable", "holm", "mcnemar", "normal_quantile", "rows_needed",
+    "bootstrap_clustered", "bootstrap_mean", "bootstrap_ratio", "bounded_mean", "bounded_mean_clustered",
+    "calibration_error", "clopper_pearson", "critical", "design_effect", "detectable", "holm", "mcnemar", "normal_quantile", "rows_needed",
     "spent", "stratified", "student_quantile", "tango", "wilson",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from lathe.stats.means import FEWEST, Bootstrap, bootstrap, bootstrap_mean
+from lathe.stats.means import FEWEST, Bootstrap, bootstrap, bootstrap_mean, bounded_mean
 from lathe.stats.quantiles import Bounds, critical, student_quantile
 
 
@@ -64,6 +64,17 @@ def bootstrap_clustered(
     if len(sums) == len(values):
         return bootstrap_mean(values, confidence, seed)
     return bootstrap([list(sums.values()), list(sizes.values())], lambda s: s[0] / s[1], confidence, seed)
+
+
+def bounded_mean_clustered(
+    values: Sequence[float], clusters: Sequence[Hashable], confidence: float, seed: int = 0
+) -> Bounds:
+    """As `bounded_mean`, wider where items of one cluster go together. values and clusters: shape (n,), n of 1 or more."""
+    alone = bounded_mean(values, confidence, seed)
+    if len(set(clusters)) == len(clusters):
+        return alone
+    together = bootstrap_clustered(values, clusters, confidence, seed)
+    return alone if together is None else Bounds(min(alone.low, together.low), max(alone.high, together.high))
 
 
 def stratified(strata: Iterable[Stratum]) -> tuple[float, Bounds]:
