@@ -2,8 +2,8 @@
 
     read(ChatRequest, b'{"model": "edge-json", "messages": [{"role": "user", "content": "Order 17"}]}')
 
-A key that is not here is refused by name, and so is a setting that would ask for another answer than the one that was measured:
-models are measured greedily, so temperature, penalties and several choices are no options.
+A key that is not here is refused by name, and so is a setting that would ask for another answer than the likeliest one, which is
+what is measured unless a recipe sets a temperature: temperature, penalties and several choices are no options.
 """
 
 from __future__ import annotations
@@ -223,5 +223,5 @@ GREEDY = {"temperature": 0, "frequency_penalty": 0, "presence_penalty": 0}
 def _fault(fault: dict[str, Any]) -> str:
     key = ".".join(str(step) for step in fault["loc"])
     if key in GREEDY:
-        return f"{key}: only 0 is taken, for answers are greedy here as they were in the measurement"
+        return f"{key}: only 0 is taken, for answers are greedy here"
     return f"{key}: {fault['msg']}" if key else str(fault["msg"])

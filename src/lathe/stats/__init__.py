@@ -31,6 +31,6 @@ from lathe.stats.rates import clopper_pearson, wilson
 __all__ = [
     "FEWEST", "MOST_ROWS", "Bootstrap", "Bounds", "Statistic", "Stratum", "beta_cdf", "beta_quantile", "bootstrap",
     "bootstrap_clustered", "bootstrap_mean", "bootstrap_ratio", "bounded_mean", "bounded_mean_clustered",
-    "calibration_error", "clopper_pearson", "critical", "design_effect", "detectable", "holm", "mcnemar", "normal_quantile", "rows_needed",
-    "spent", "stratified", "student_quantile", "tango", "wilson",
+    "calibration_error", "clopper_pearson", "critical", "design_effect", "detectable", "holm", "mcnemar",
+    "normal_quantile", "rows_needed", "spent", "stratified", "student_quantile", "tango", "wilson",
 ]  # fmt: skip
