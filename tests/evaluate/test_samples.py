@@ -45,6 +45,7 @@ def test_each_item_is_asked_with_one_seed_after_the_other(world: World) -> None:
         (item.id, n) for item in report.items for n in range(3)
     )
     assert (report.n, report.samples, report.temperature, report.finish) == (12, 3, 0.7, {"stop": 36})
+    assert (world.heard[-1]["done"], world.heard[-1]["total"], world.heard[-1]["unit"]) == (36, 36, "answers")
 
 
 def test_more_samples_keep_those_that_are_there_and_fewer_ask_nothing(world: World) -> None:

@@ -71,7 +71,8 @@ class Measurement:
     def tell(self, answers: Collection[Prediction], total: int) -> None:
         """Says how far the answers are."""
         new_tokens = sum(prediction.new_tokens for prediction in answers)
-        done = {"stage": self.name, "side": self.side, "done": len(answers), "total": total, "unit": "items"}
+        unit = "items" if self.locked.recipe.evaluate.samples == 1 else "answers"
+        done = {"stage": self.name, "side": self.side, "done": len(answers), "total": total, "unit": unit}
         self.progress({**done, "new_tokens": new_tokens})
 
 

@@ -7,7 +7,7 @@
 The likeliest token of logits / temperature + Gumbel noise is a draw from softmax(logits / temperature), also among the tokens
 that a form allows (Gumbel 1954; Maddison, Tarlow and Minka 2014, arXiv:1411.0030). The noise follows from seed, prompt and place
 in the answer alone: an answer does not depend on what else is under way, and the same seed gives it again. Nothing is guessed
-ahead, so that each row of logits has one place; that is slower than greedy answers are.
+ahead, so that each row of logits has one place. With the bundled base a drawn token costs what a greedy one does.
 
 Shapes: N answers under way, D hidden width, V vocabulary.
 """
