@@ -7,7 +7,7 @@ where it wants more answers to an item; with anything else changed it starts afr
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -68,12 +68,11 @@ class Measurement:
         """The rows that are measured."""
         return self.rows.sides[self.side]
 
-    def tell(self, answers: Collection[Prediction], total: int) -> None:
+    def tell(self, done: int, total: int, new_tokens: int) -> None:
         """Says how far the answers are."""
-        new_tokens = sum(prediction.new_tokens for prediction in answers)
         unit = "items" if self.locked.recipe.evaluate.samples == 1 else "answers"
-        done = {"stage": self.name, "side": self.side, "done": len(answers), "total": total, "unit": unit}
-        self.progress({**done, "new_tokens": new_tokens})
+        place = {"stage": self.name, "side": self.side}
+        self.progress({**place, "done": done, "total": total, "unit": unit, "new_tokens": new_tokens})
 
 
 Answered = dict[tuple[str, int], Prediction]
@@ -141,7 +140,7 @@ def ask_rule(asking: Measurement) -> Answers:
         began = time.perf_counter()
         text = chosen.rule(example)
         predictions.append(Prediction(id=example.id, text=text, finish="stop", seconds=time.perf_counter() - began))
-    asking.tell(predictions, len(predictions))
+    asking.tell(len(predictions), len(predictions), 0)
     commit_rows(asking.run.predictions(asking.arm, asking.side), predictions)
     return Answers({(one.id, one.sample): one for one in predictions}, chosen=chosen.name)
 
@@ -165,8 +164,7 @@ def ask_model(asking: Measurement) -> Answers:
     asked = _held(asked, asking.forms)
     said = recipe.evaluate
     settings = GenerateSettings(said.token_budget, recipe.train.threads, tok.stop_ids, said.temperature)
-    inputs = _inputs(asking, model, asked, said.temperature)
-    predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples, inputs)
+    predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples)
     return Answers(
         predictions=predictions,
         samples=said.samples,
@@ -185,16 +183,18 @@ def _held(asked: prompts.Asked, forms: Forms) -> prompts.Asked:
 
 
 def _generate(
-    asking: Measurement, model: Model, asked: prompts.Asked, settings: GenerateSettings, samples: int, inputs: str
+    asking: Measurement, model: Model, asked: prompts.Asked, settings: GenerateSettings, samples: int
 ) -> tuple[Answered, int | None]:
     """Asks what has no answer yet. Returns all answers, and the peak of memory over the calls that made them."""
     run, arm, side = asking.run, asking.name, asking.side
+    inputs = _inputs(asking, model, asked, settings.temperature)
     before = _begun(run, arm, side, inputs)
     answers = read_answers(run.predictions(arm, side), samples)
     left = {sample: [one for one in asked.requests if (one.id, sample) not in answers] for sample in range(samples)}
     unasked = [(id, sample) for sample in left for id in asked.unasked if (id, sample) not in answers]
     total = samples * (len(asked.requests) + len(asked.unasked))
-    asking.tell(answers.values(), total)
+    new_tokens = sum(one.new_tokens for one in answers.values())
+    asking.tell(len(answers), total, new_tokens)
     with appending(run.predictions(arm, side)) as append:
         for id, sample in unasked:
             answers[id, sample] = Prediction(id=id, sample=sample, text="", finish="none")
@@ -208,7 +208,8 @@ def _generate(
                     for prediction in session.generate(requests, replace(settings, seed=sample)) if requests else ():
                         answers[prediction.id, sample] = prediction.model_copy(update={"sample": sample})
                         append(answers[prediction.id, sample])
-                        asking.tell(answers.values(), total)
+                        new_tokens += prediction.new_tokens
+                        asking.tell(len(answers), total, new_tokens)
             finally:
                 session.close()
     missing = [one.id for sample, requests in left.items() for one in requests if (one.id, sample) not in answers]
