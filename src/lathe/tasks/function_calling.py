@@ -129,9 +129,12 @@ class FunctionCalling(Task):
         found = calls_in(text)
         return None if found.problem else [{"name": call.name, "arguments": call.arguments} for call in found.calls]
 
-    def form(self, example: Example, setup: TaskSetup) -> JsonForm:
-        """Calls of the functions that the item offers, with arguments of their schemas in that order; any number, none as well."""
-        return JsonForm(of_calls(example.functions))
+    def form(self, example: Example, setup: TaskSetup) -> JsonForm | None:
+        """Calls of the functions that the item offers, with arguments of their schemas in that order; any number, none as well.
+
+        None for an item that was prepared before its functions were kept.
+        """
+        return JsonForm(of_calls(example.functions)) if example.functions or not example.target else None
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         return []
