@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan.rates import computes_bf16, probed
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.records import LockedRecipe, Plan, Recipe, TrainJob, TrainResult
@@ -173,7 +175,13 @@ def write_base(config: dict[str, Any], folder: Path) -> None:
 def run(part: str, case: Case, folder: Path) -> str:
     """One part of a case in a process of its own; its last line."""
     given = json.dumps([part, asdict(case), str(folder)])
-    done = subprocess.run([sys.executable, __file__, "--child"], input=given, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--child"],
+        input=given,
+        capture_output=True,
+        text=True,
+        env=LIBRARY_SETTINGS | os.environ,
+    )
     if done.returncode:
         raise SystemExit(f"{case.name}: {done.stderr[-2000:]}")
     return (done.stdout.strip().split("\n") or [""])[-1]

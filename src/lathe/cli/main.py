@@ -21,6 +21,8 @@ from lathe.errors import Exit, LatheError, StorageError
 
 LIBRARY_SETTINGS = {
     "GOMP_SPINCOUNT": "2000",  # threads that spin long take the core from those that work; those that sleep wake late
+    # A kernel takes 0.6 MB, every length of a pack needs some forty of its own, and to make one takes a third of a millisecond.
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",

@@ -37,6 +37,7 @@ from lathe.engine.devices import Precision, pick_device
 from lathe.engine.disk import os_errors
 from lathe.engine.dropout import RowDropout
 from lathe.engine.quantised import four_bit, settle
+from lathe.engine.recompute import recompute_layers
 from lathe.errors import InputError
 from lathe.model_folder import check_adapter, check_model, is_full_model, stored_tensors
 from lathe.records import Method
@@ -149,7 +150,7 @@ def load_for_training(
     base = load_base(folder, dtype=storage, attention=attention, quantised=method.quantised)
     if recompute:
         try:
-            base.gradient_checkpointing_enable({"use_reentrant": False})
+            recompute_layers(base, device)
         except ValueError as error:
             raise InputError(
                 f"the layers of {base.config.model_type} cannot be computed again", hint="Set train.recompute: false."
