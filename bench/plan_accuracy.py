@@ -93,9 +93,10 @@ def random_cases(count: int, threads: int) -> Iterator[Case]:
     draw = np.random.default_rng(1)
     for number in range(count):
         heads, groups, width = int(draw.integers(2, 7)), int(draw.integers(1, 4)), int(draw.choice([32, 64]))
+        unit = 16 * heads * groups  # llama's configuration wants a multiple of the heads
         shape = {
             "vocab_size": int(draw.choice([2048, 8192, 32768])),
-            "hidden_size": 64 * int(draw.integers(2, 9)),
+            "hidden_size": unit * max(1, 64 * int(draw.integers(2, 9)) // unit),
             "intermediate_size": 64 * int(draw.integers(4, 25)),
             "num_hidden_layers": int(draw.integers(2, 13)),
             "num_attention_heads": heads * groups,

@@ -67,6 +67,14 @@ def test_what_is_said_to_fit_is_planned_to_fit(plan_of: PlanOf, free_bytes: int,
     assert again.peak_bytes.high <= found.peak_bytes.high * 1.0001
 
 
+def test_what_several_processes_hold_is_counted(plan_of: PlanOf) -> None:
+    parts = {**PARTS, "train": {**PARTS["train"], "processes": 2}}
+    made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **parts)
+    room = int(0.8 * made.peak_bytes.value)
+    found = fit(locked_recipe(**parts), SMOLLM2_135M, made, room)
+    assert found is None or found.sets
+
+
 @pytest.mark.parametrize("free", [8 * 10**9, 3 * 10**9])
 def test_a_gpu_is_searched_in_its_own_terms(plan_of: PlanOf, free: int) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)

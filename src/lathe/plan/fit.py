@@ -75,6 +75,8 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         device=device,
         step="reference" if on_gpu else plan.step_kind,
         pack_weights=plan.pack_weights,
+        num_packs=plan.schedule.num_packs,
+        processes=1 if on_gpu else recipe.train.processes,
         sample_tokens=plan.sample_tokens,
         sample_supervised=plan.sample_supervised,
         answering_bytes=memory.answering(plan.evaluate_memory) if plan.validation else 0,
@@ -101,7 +103,15 @@ def with_budget(setting: Setting, plan: Plan, budget: int, planned: int) -> Sett
     weights = fused_step.kept_weights(0, longest) * -(-tokens // longest)
     if shares(plan):
         weights = tokens * longest  # behind what rows share, every query may see as many keys
-    return replace(setting, pack_tokens=tokens, pack_supervised=tokens, pack_weights=weights)
+    # Of the packs of a process in a step all but one are at least half full.
+    packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * setting.processes
+    return replace(
+        setting,
+        pack_tokens=tokens,
+        pack_supervised=tokens,
+        pack_weights=weights,
+        num_packs=setting.num_packs if known else packs,
+    )
 
 
 def _alternatives(recipe: Recipe, setting: Setting) -> Iterator[tuple[tuple[str, ...], Setting]]:

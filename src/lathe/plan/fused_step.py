@@ -12,6 +12,7 @@ R ranks of a projection's adapters, rounded up to 16. Bytes: a narrow number has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -35,8 +36,9 @@ QUERIES, KEPT_KEYS = 64, 1024
 """Attention keeps the weights of a block of so many queries where it sees at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
-HEAP_SHARE = 0.04
-"""Freed memory that the C allocator keeps, as a share of what a pack needs: 0.03 to 0.05 measured with glibc, in fp32."""
+HEAP_SHARE, MOST_HEAP_SHARE = 0.01, 0.3
+"""Freed memory that the C allocator keeps at the worst moment of a run, as a share of what a pack needs: so much times the root of
+the number of packs. Measured with glibc: 0.03 to 0.05 over 16 packs, 0.06 over 100, 0.14 over 250, 0.32 over 600."""
 LIBRARY_BYTES = {"fp32": 60_000_000, "bf16": 100_000_000}
 """What torch's libraries keep after their first products, measured with torch 2.13 on Linux."""
 LIBRARY_BYTES_A_TOKEN, LIBRARY_TOKENS = 40_000, 2048
@@ -214,13 +216,14 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         if found.logits > found.backward
         else f"gradients of one layer while it goes backward, {beside // max(1, setting.pack_tokens):,} bytes a token"
     )
-    heap = f"{HEAP_SHARE:g} x what a pack needs: freed memory that the C allocator keeps, measured"
+    share = min(MOST_HEAP_SHARE, HEAP_SHARE * math.sqrt(setting.num_packs))
+    heap = f"{share:.2f} x what a pack needs: freed memory that the C allocator keeps over {setting.num_packs:,} packs, measured"
     more = LIBRARY_BYTES_A_TOKEN * min(LIBRARY_TOKENS, setting.pack_tokens)
     libraries = f"what torch's libraries keep after their first products in {setting.precision}, measured"
     return (
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
         MemoryTerm(name="working set", num_bytes=beside, formula=working),
-        MemoryTerm(name="heap", num_bytes=int(HEAP_SHARE * found.peak), formula=heap),
+        MemoryTerm(name="heap", num_bytes=int(share * found.peak), formula=heap),
         MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES[setting.precision] + more, formula=libraries),
     )

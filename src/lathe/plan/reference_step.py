@@ -7,6 +7,8 @@ Shapes: T tokens of the largest pack, H hidden, Q all query heads, I inner width
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
@@ -16,6 +18,13 @@ LOGIT_ROWS = 512
 """Supervised positions whose logits exist at once: a constant of the engine's loss."""
 LOGIT_COPIES = 3
 """Logits, their softmax, and the chunk before, which is freed one product too late."""
+FREED_BYTES = {"fp32": 120_000_000, "bf16": 215_000_000}
+"""Freed memory that stands between layers that are computed again; the engine gives it back once it has grown to 256 MB
+(engine/recompute.py). Measured: 41 MB with 3 layers, 90 to 150 with more in fp32; in bf16, where oneDNN's own temporaries lie among
+the tensors, 130 to 290, whatever the layers."""
+KERNELS, KERNELS_A_PACK, KERNEL_BYTES = 256, 20, 900_000
+"""Compiled products that oneDNN keeps at most, by the command line's setting; new ones that a pack of another length needs, at
+least; bytes of one: 0.6 to 0.9 MB measured."""
 
 
 def activations(model: Shapes, setting: Setting) -> MemoryTerm:
@@ -53,6 +62,22 @@ def recomputed(model: Shapes, setting: Setting, kept: MemoryTerm) -> MemoryTerm:
     size = inputs + kept.num_bytes // model.num_layers
     formula = f"inputs of {model.num_layers} layers at {setting.pack_tokens:,} positions, and all of one layer (checkpointing)"
     return MemoryTerm(name="activations", num_bytes=size, formula=formula)
+
+
+def between_layers(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
+    """What stands on a CPU beside layers that are computed again: freed memory that no tensor is put into, oneDNN's kernels."""
+    each = activations(model, replace(setting, recompute=False)).num_bytes // model.num_layers
+    most = FREED_BYTES[setting.precision]
+    if setting.precision == "fp32":
+        freed = f"{model.num_layers} layers x {each:,} bytes that each frees, given back at about {most:,}, measured"
+        return (MemoryTerm(name="heap", num_bytes=min(most, each * model.num_layers), formula=freed),)
+    kernels = min(KERNELS, KERNELS_A_PACK * setting.num_packs)
+    compiled = f"{kernels} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
+    freed = "freed memory between layers, given back from time to time, measured"
+    return (
+        MemoryTerm(name="heap", num_bytes=most, formula=freed),
+        MemoryTerm(name="kernels", num_bytes=kernels * KERNEL_BYTES, formula=compiled),
+    )
 
 
 def working_set(model: Shapes, setting: Setting) -> MemoryTerm:

@@ -39,6 +39,8 @@ class Setting:
     """Which of the engine's steps forms the gradients."""
     pack_weights: int = 0
     """Attention weights of one head that the fused step keeps of that pack (`fused_step.kept_weights`)."""
+    num_packs: int = 16
+    """Packs over the run: the more there are, the more of what comes together only now and then is met."""
     sample_tokens: int = 0
     """Tokens of the pack on which the fused step is held against the reference before the first step."""
     sample_supervised: int = 0

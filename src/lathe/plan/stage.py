@@ -290,6 +290,7 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
         pack_tokens=most.tokens,
         pack_supervised=most.scored,
         pack_weights=most.weights,
+        num_packs=len(laid),
         sample_tokens=int(lengths[sample].sum()),
         sample_supervised=int(supervised[sample].sum()),
     )
