@@ -36,9 +36,11 @@ QUERIES, KEPT_KEYS = 64, 1024
 """Attention keeps the weights of a block of so many queries where it sees at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
-HEAP_SHARE, MOST_HEAP_SHARE = 0.01, 0.3
+HEAP_SHARE, LEAST_HEAP_SHARE, MOST_HEAP_SHARE = 0.01, 0.04, 0.3
 """Freed memory that the C allocator keeps at the worst moment of a run, as a share of what a pack needs: so much times the root of
 the number of packs. Measured with glibc: 0.03 to 0.05 over 16 packs, 0.06 over 100, 0.14 over 250, 0.32 over 600."""
+MAPPED_BYTES = 32 * 2**20
+"""From this size on glibc gives each block back as it is freed, so that none is kept."""
 LIBRARY_BYTES = {"fp32": 60_000_000, "bf16": 100_000_000}
 """What torch's libraries keep after their first products, measured with torch 2.13 on Linux."""
 LIBRARY_BYTES_A_TOKEN, LIBRARY_TOKENS = 40_000, 2048
@@ -216,7 +218,8 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         if found.logits > found.backward
         else f"gradients of one layer while it goes backward, {beside // max(1, setting.pack_tokens):,} bytes a token"
     )
-    share = min(MOST_HEAP_SHARE, HEAP_SHARE * math.sqrt(setting.num_packs))
+    mapped = setting.pack_tokens * model.intermediate * form.narrow >= MAPPED_BYTES
+    share = LEAST_HEAP_SHARE if mapped else min(MOST_HEAP_SHARE, HEAP_SHARE * math.sqrt(setting.num_packs))
     heap = f"{share:.2f} x what a pack needs: freed memory that the C allocator keeps over {setting.num_packs:,} packs, measured"
     more = LIBRARY_BYTES_A_TOKEN * min(LIBRARY_TOKENS, setting.pack_tokens)
     libraries = f"what torch's libraries keep after their first products in {setting.precision}, measured"
