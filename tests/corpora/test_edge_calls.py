@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from lathe import plugins
-from lathe.corpora._edge_calls.catalogue import CATALOGUE
+from lathe.corpora._edge_calls.catalogue import CATALOGUE, NOBODY, Doing
 from lathe.corpora._edge_calls.values import Clock
 from lathe.corpora._edge_calls.writing import offer
 from lathe.records import Row, TaskSetup
@@ -56,8 +56,23 @@ def test_where_nothing_fits_no_offered_function_does_what_is_wished() -> None:
     for row in ROWS:
         if not row["target"]:
             told = {tool["function"]["description"] for tool in row["tools"]}
-            (meant,) = {one.does for one in CATALOGUE for wish in one.wishes if wish.lower() in row["input"].lower()}
-            assert meant not in told
+            assert not told & wished(row)
+
+
+def wished(row: Row) -> set[str]:
+    """What the wishes of a message are for."""
+    said = row["input"].lower()
+    return {one.does for one in (*CATALOGUE, *NOBODY) for wish in one.wishes if wish.lower() in said}
+
+
+def test_nothing_fits_where_nothing_is_wished_or_what_no_function_does_or_what_another_does() -> None:
+    done = {one.does for one in CATALOGUE}
+    counted = Counter(
+        "done" if found & done else "never done" if found else "nothing"
+        for found in (wished(row) for row in ROWS if not row["target"])
+    )
+    assert set(counted) == {"nothing", "never done", "done"}
+    assert min(counted.values()) > 0.2 * counted.total()
 
 
 def test_a_second_attempt_differs_from_the_first_exactly_where_the_error_says_so() -> None:
@@ -73,6 +88,9 @@ def test_a_second_attempt_differs_from_the_first_exactly_where_the_error_says_so
             assert {name for name in right if right[name] != taken[name]} == {
                 name for name in right if f"{taken[name]} is taken" in error
             }
+        if " is not " in error:
+            name, wrong = error.removeprefix("error: ").split(" is not ")
+            assert str(first[0]["arguments"][name]) == wrong != str(row["target"][0]["arguments"][name])
     assert {"again", "taken", "missing", "type"} <= set(seen)
 
 
@@ -82,18 +100,33 @@ def test_the_second_choice_of_a_time_counts_only_after_the_first_was_taken() -> 
     assert any("messages" not in row for row in said)
 
 
-def test_wishes_share_no_word_with_what_their_function_is_called() -> None:
-    """The shortcut `take the function whose words stand in the message` finds nothing."""
-    for doing in CATALOGUE:
-        own = set(_words(f"{' '.join(doing.names)} {doing.does}"))
-        for wish in doing.wishes:
-            assert not own & set(_words(wish)), (wish, own & set(_words(wish)))
+def own_words(doing: Doing) -> set[str]:
+    return set(_words(f"{' '.join(doing.names)} {doing.does}"))
+
+
+@pytest.mark.parametrize("doing", CATALOGUE, ids=lambda doing: doing.names[0])
+def test_a_function_is_mentioned_in_the_words_that_wishes_for_it_have(doing: Doing) -> None:
+    """The shortcuts `take the function whose words stand in the message` and `no such words, no call` find nothing."""
+    for said in (*doing.wishes, *doing.mentions):
+        assert own_words(doing) & set(_words(said)), said
+
+
+def test_most_messages_mention_a_function_that_is_shown_wished_for_or_not() -> None:
+    mentioned: dict[bool, list[bool]] = {True: [], False: []}
+    for row, one in zip(ROWS, EXAMPLES, strict=True):
+        shown = {tool["function"]["description"] for tool in row["tools"]}
+        sentences = [sentence for doing in CATALOGUE if doing.does in shown for sentence in doing.mentions]
+        mentioned[bool(one.target)].append(any(sentence in row["input"] for sentence in sentences))
+    shares = {called: sum(found) / len(found) for called, found in mentioned.items()}
+    assert min(shares.values()) > 0.8
+    assert abs(shares[True] - shares[False]) < 0.08, "a mention says nothing of whether something is to be called"
 
 
 def test_no_two_things_to_do_share_a_name_or_a_wish() -> None:
     for one, other in combinations(CATALOGUE, 2):
         assert not set(one.names) & set(other.names)
         assert not set(one.wishes) & set(other.wishes)
+        assert not set(one.mentions) & set(other.mentions)
 
 
 @pytest.mark.parametrize("doing", CATALOGUE, ids=lambda doing: doing.names[0])
@@ -113,8 +146,9 @@ def test_a_time_is_said_so_that_it_means_one_time(value: str) -> None:
         assert all(said != kind.say(Random(again), other) for other in others for again in range(4))
 
 
-def test_rules_without_a_model_reach_less_than_half() -> None:
+def test_rules_without_a_model_reach_less_than_a_fifth() -> None:
+    """That is the share of rows that fit no function, and what is left of the best shortcut: to call nothing, ever."""
     for baseline in TASK.baselines:
         rule = baseline.fit(EXAMPLES[:700], TaskSetup())
         right = sum(TASK.score(one, rule(one), TaskSetup()).values["function_exact"] == 1 for one in EXAMPLES[700:])
-        assert right / 200 < 0.35, baseline.name
+        assert right / 200 < 0.2, baseline.name

@@ -1,20 +1,25 @@
 """Generated data for function calling: a message, some functions, and the calls that it asks for.
 
     find_trip(origin: string, to_station: string, day: "mon"|"wed"|"fri"|"sat") - Looks up train connections.
-    lock_door(door: "front"|"back"|"garage", until?: string (HH:MM)) - Locks a door.
+    order_pizza(count: integer, size: "small"|"large") - Has pizza delivered.
 
-    I have to travel, it is for the middle of the week, and it ends in Norvik, I set out from Brae. My bus is 9 minutes late.
+    I smell pizza. I want to take a train, it is for the middle of the week, and it ends in Norvik, I set out from Brae.
 
     [{"name": "find_trip", "arguments": {"origin": "Brae", "to_station": "Norvik", "day": "wed"}}]
 
-Fourteen things to do. A quarter of the rows offer one function, a quarter several, a fifth want two calls (`parallel`), 15 % fit
-no function, and in 15 % a first call has failed and its error is shown. A failed call that named a time which is taken means the
-second choice of the message; in all other failures the message still says what is right. 5,000 rows take a second.
+Fourteen things to do. A fifth of the rows offer one function, three in ten several, a fifth want two calls (`parallel`), in 16 %
+nothing is to be called, and in 16 % a first call has failed and its error is shown. Nothing is to be called where nothing is
+wished, or what no function ever does, or what another function does, a third of them each. A failed call that named a time which
+is taken means the second choice of the message; in all other failures the message still says what is right. 5,000 rows take a
+second.
 
 The shortcuts that this closes: names of functions and arguments are drawn anew in each row, so calls of other rows cannot be
-copied; wishes share no word with their function's name and description; numbers are said in words, corrected, or mean nothing, so
-the next number is not the next argument; listed values are said in other words. On the 481 test rows of recipes/edge-calls.yaml:
-keyword rule 0.20, nearest neighbour 0.16, majority 0.16, which is the share of rows that fit no function.
+copied; nine messages of ten speak of a function in its own words without wishing for it, whether something is to be called or
+not, so shared words do not tell which function is meant, and their absence does not tell that none is; numbers are said in
+words, corrected, or mean nothing, so the next number is not the next argument; listed values are said in other words; a failed
+call often holds a wrong value, so it cannot be mended without the message. What is left is to call nothing, ever: right for the
+rows where nothing is to be called, and for no other. On the 675 test rows of recipes/edge-calls.yaml: keyword rule 0.14, nearest
+neighbour 0.17, majority 0.17, which is the share of those rows.
 """
 
 from __future__ import annotations
@@ -24,18 +29,18 @@ from collections.abc import Iterator
 from random import Random
 
 from lathe.contracts import Corpus
-from lathe.corpora._edge_calls.catalogue import CATALOGUE
-from lathe.corpora._edge_calls.writing import Wish, message, offer, wish
+from lathe.corpora._edge_calls.catalogue import CATALOGUE, NOBODY
+from lathe.corpora._edge_calls.writing import Wish, message, offer, other_than, wish
 from lathe.records import Json, Row
 
-KINDS = ((0.25, "simple"), (0.5, "multiple"), (0.7, "parallel"), (0.85, "irrelevance"), (1.0, "recovery"))
+KINDS = ((0.2, "simple"), (0.5, "multiple"), (0.68, "parallel"), (0.84, "irrelevance"), (1.0, "recovery"))
 """Cumulated probability of each kind of row."""
 
 
 class EdgeCalls(Corpus):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     licence = "Apache-2.0"
     task = "function_calling"
 
@@ -50,16 +55,17 @@ def row(seed: int, number: int) -> Row:
     share = rng.random()
     kind = next(name for upper, name in KINDS if share < upper)
     num_wanted = 2 if kind == "parallel" else 1
-    num_others = {"simple": 0, "multiple": rng.randint(1, 3), "parallel": rng.randint(0, 2)}.get(
-        kind, rng.randint(0, 2)
-    )
+    num_others = {"simple": 0, "multiple": rng.randint(1, 2)}.get(kind, rng.randint(0, 1))
     offered = [offer(rng, doing) for doing in rng.sample(CATALOGUE, num_wanted + num_others + (kind == "irrelevance"))]
     # Two calls of one function are as frequent among the parallel ones as calls of two.
     wanted = [offered[0], offered[rng.randint(0, 1)]] if kind == "parallel" else offered[:1]
+    shown = offered
+    if kind == "irrelevance":
+        shown = offered[1:]
+        wanted = rng.choice(([], [offer(rng, rng.choice(NOBODY))], wanted))
     wishes = [wish(rng, one) for one in wanted]
-    shown = offered[1:] if kind == "irrelevance" else offered
     rng.shuffle(shown)
-    text = message(rng, wishes)
+    text = message(rng, wishes, shown)
     target = [] if kind == "irrelevance" else [one.call() for one in wishes]
     made: Row = {
         "id": f"edge_calls-{seed}-{number}",
@@ -76,9 +82,9 @@ def _attempt(rng: Random, text: str, meant: Wish) -> Row:
     if meant.second:
         name, other = next(iter(meant.second.items()))
         error, right[name] = f"{wrong[name]} is taken", other
-    elif rng.random() < 0.8:
+    elif rng.random() < 0.9:
         name = rng.choice(list(wrong))
-        error = _spoiled(rng, wrong, name)
+        error = _spoiled(rng, meant, wrong, name)
     turns = [
         ("user", text),
         ("assistant", _text([{"name": meant.offered.name, "arguments": wrong}])),
@@ -90,10 +96,15 @@ def _attempt(rng: Random, text: str, meant: Wish) -> Row:
     }
 
 
-def _spoiled(rng: Random, arguments: dict[str, Json], name: str) -> str:
-    """Spoils one argument in place: left out, under another name, or of another type; what the function says to that."""
-    how = rng.choice(("left out", "misnamed", "retyped"))
-    value = arguments.pop(name)
+def _spoiled(rng: Random, meant: Wish, arguments: dict[str, Json], name: str) -> str:
+    """Spoils one argument in place: another value, name or type, or none at all; what the function says to that."""
+    how = rng.choice(("mistaken", "mistaken", "left out", "misnamed", "retyped"))
+    value = arguments[name]
+    if how == "mistaken":
+        kind = dict(meant.offered.arguments)[name].kind
+        arguments[name] = other_than(rng, kind, value)
+        return f"{name} is not {arguments[name]}"
+    del arguments[name]
     if how == "left out":
         return f"{name} is missing"
     if how == "misnamed":

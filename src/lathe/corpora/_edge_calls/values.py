@@ -117,8 +117,6 @@ class Clock:
 
     def say(self, rng: Random, value: Json) -> str:
         hour, minute = int(value[:2]), int(value[3:])
-        if minute == 30 and hour < 12 and rng.random() < 0.4:
-            return f"half past {WORDS[hour]} in the morning"
         half = "a.m." if hour < 12 else "p.m."
         twelve = (hour - 1) % 12 + 1
         return rng.choice(

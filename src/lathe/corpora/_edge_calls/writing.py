@@ -1,12 +1,14 @@
-"""A wish in words: what is wanted, its values in any order, a value that is corrected, and numbers that mean nothing."""
+"""A wish in words: what is wanted, its values in any order, a value that is corrected; beside it mentions of what nobody wants, and
+numbers that mean nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from lathe.corpora._edge_calls.catalogue import Argument, Doing
-from lathe.corpora._edge_calls.values import Clock
+from lathe.corpora._edge_calls.values import Clock, Kind
 from lathe.records import Json
 
 ASIDES = (
@@ -16,6 +18,8 @@ ASIDES = (
 CORRECTIONS = ("{}, no, wait, {}", "{}, sorry, I mean {}", "not {} but {}")
 OTHERWISE = "or, where that is taken, {}"
 """The second choice that counts only where the first one failed."""
+MENTIONED = 0.9
+"""Share of messages that mention a function, whether it is wished for or not."""
 
 
 @dataclass(frozen=True)
@@ -69,29 +73,35 @@ def wish(rng: Random, offered: Offered) -> Wish:
             continue
         arguments[name] = one.kind.draw(rng)
         said = one.kind.say(rng, arguments[name])
-        if isinstance(one.kind, Clock) and rng.random() < 0.5:
-            second[name] = _another(rng, one, arguments[name])
+        if isinstance(one.kind, Clock) and rng.random() < 0.4:
+            second[name] = other_than(rng, one.kind, arguments[name])
             said += f" ({OTHERWISE.format(one.kind.say(rng, second[name]))})"
-        elif rng.random() < 0.15:
-            said = rng.choice(CORRECTIONS).format(one.kind.say(rng, _another(rng, one, arguments[name])), said)
+        elif rng.random() < 0.12:
+            said = rng.choice(CORRECTIONS).format(one.kind.say(rng, other_than(rng, one.kind, arguments[name])), said)
         clauses.append(rng.choice(one.say).format(said))
     order = rng.sample(range(len(clauses)), len(clauses))
     text = ", ".join([rng.choice(offered.doing.wishes), *(clauses[place] for place in order)])
     return Wish(offered, text, arguments, second)
 
 
-def _another(rng: Random, one: Argument, value: Json) -> Json:
-    return next(other for other in iter(lambda: one.kind.draw(rng), None) if other != value)
+def other_than(rng: Random, kind: Kind, value: Json) -> Json:
+    """Another value of a kind."""
+    return next(other for other in iter(lambda: kind.draw(rng), None) if other != value)
 
 
-def message(rng: Random, wishes: list[Wish]) -> str:
-    """All wishes in a message, with asides whose numbers mean nothing."""
+def message(rng: Random, wishes: Sequence[Wish], shown: Sequence[Offered]) -> str:
+    """All wishes in a message; most mention a function that is shown, in half of them a number means nothing. Where nobody wishes
+    for anything both are there."""
     sentences = [_sentence(one.text) for one in wishes]
     if len(sentences) > 1:
         sentences[1] = rng.choice(("And then: ", "Another thing: ", "Also: ")) + sentences[1]
-    if rng.random() < 0.5:
-        aside = rng.choice(ASIDES).format(rng.randint(2, 30))
-        sentences.insert(rng.choice((0, len(sentences))), aside)
+    beside = []
+    if not wishes or rng.random() < MENTIONED:
+        beside.append(rng.choice(rng.choice(shown).doing.mentions))
+    if not wishes or rng.random() < 0.5:
+        beside.append(rng.choice(ASIDES).format(rng.randint(2, 30)))
+    for sentence in beside:
+        sentences.insert(rng.choice((0, len(sentences))), sentence)
     return " ".join(sentences)
 
 
