@@ -1,4 +1,4 @@
-"""Ids of texts by their words: what a text repeats, or what texts have in common, is encoded once.
+"""Ids of texts by their lines and words: what a text repeats, or what texts have in common, is encoded once.
 
     words = Words.of(backend)                                # None where this tokenizer's texts do not fall into words
     words.encode(["pay by card", "pay by cash"])             # four words are looked up or encoded, not six
@@ -26,7 +26,10 @@ from tokenizers.pre_tokenizers import PreTokenizer
 Ids = NDArray[np.int32]
 
 MOST = 50_000
-"""Words that are remembered: about 10 MB."""
+"""Words and lines that are remembered: about 15 MB."""
+BREAK = re.compile(r"\n(?=[A-Za-z])(?<=\S\n)")
+"""Behind it a line begins, as instructions have them: no word reaches from a line feed into a letter, and what stands in front of a
+single line feed is parted alike with and without a letter behind it."""
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """What `ByteLevel` itself parts by."""
 DIGITS_GPT2 = r"\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
@@ -78,28 +81,35 @@ class Words:
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Ids of ASCII texts; names of added tokens in them are those tokens."""
-        parted = [self._parted(text) for text in texts]
-        there = set().union(*parted)
-        known = self._known if len(self._known) + len(there) <= MOST else dict(self._names)
-        new = list(there - known.keys())
+        parted = [self._lines(text) for text in texts]
+        lines = set().union(*parted)
+        known = self._known if len(self._known) + len(lines) <= MOST else dict(self._names)
+        words = {line: self._words(line) for line in lines - known.keys()}
+        new = list(set().union(*words.values()) - known.keys())
         encodings = self._backend.encode_batch_fast(new, add_special_tokens=False)
         known.update((word, _packed(encoding.ids)) for word, encoding in zip(new, encodings, strict=True))
+        known.update((line, b"".join(map(known.__getitem__, parts))) for line, parts in words.items())
         self._known = known
-        return [np.frombuffer(b"".join(map(known.__getitem__, words)), np.int32) for words in parted]
+        return [np.frombuffer(b"".join(map(known.__getitem__, parts)), np.int32) for parts in parted]
 
-    def _parted(self, text: str) -> list[str]:
-        """The words of a text, with the names of added tokens between them."""
+    def _lines(self, text: str) -> list[str]:
+        """The lines of a text, with the names of added tokens between them."""
         first, *others = self._named.split(text)
-        words = self._words(first)
+        lines = _lines(first)
         for name, piece in zip(others[::2], others[1::2], strict=True):
-            words += [name, *self._words(piece)]
-        return words
+            lines += [name, *_lines(piece)]
+        return lines
 
-    def _words(self, text: str) -> list[str]:
-        words = [text] if text else []
+    def _words(self, line: str) -> list[str]:
+        words = [line] if line else []
         for stage in self._stages:
             words = [part for word in words for part in stage.findall(word)]
         return words
+
+
+def _lines(text: str) -> list[str]:
+    *lines, last = BREAK.split(text)
+    return [*(f"{line}\n" for line in lines), last]
 
 
 def trial() -> str:
