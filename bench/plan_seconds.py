@@ -3,13 +3,15 @@
     python bench/plan_seconds.py                # three new runs of each set of rows, and one that repeats the last
 
 Each is the command in a process of its own, from nothing: rows made, judged, encoded with the bundled base's tokenizer, and planned
-for the shape of Qwen2.5-7B. Children (the chat template's process) count.
+for the shape of Qwen2.5-7B. Children (the chat template's process) count; compiling Lathe's modules does not, which an installation
+has done: a first run with few rows does it here.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -34,12 +36,19 @@ print(code, sum(one.ru_utime + one.ru_stime for one in (own, children)), "torch"
 """
 
 
-def measured(folder: Path, recipe: str) -> tuple[float, float, str]:
+def measured(folder: Path, recipe: str, *sets: str) -> tuple[float, float, str]:
     """Wall seconds, CPU seconds, and whether torch was loaded."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
+    words = ["plan", recipe, "--json", *(word for one in sets for word in ("--set", one))]
     begun = time.perf_counter()
-    words = ["plan", recipe, "--json"]
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *words], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", COMMAND, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     wall = time.perf_counter() - begun
     code, cpu, torch = done.stderr.strip().splitlines()[-1].split()
@@ -61,6 +70,8 @@ def main() -> int:
             for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
                 shutil.copyfile(bundled("lathe:nano") / file, folder / "base" / file)
             data = f"{{source: 'lathe:{corpus}', rows: {asked.rows}}}"
+            (folder / "first.yaml").write_text(f"name: first\nbase: ./base\ntask: {task}\ndata: {data}\n")
+            measured(folder, "first.yaml", "data.rows=100")
             found = []
             for turn in range(asked.repetitions):
                 recipe = f"turn-{turn}.yaml"

@@ -110,7 +110,7 @@ def test_the_peak_that_was_measured_is_inside_the_interval(
     assert measured == pytest.approx(expected.value, rel=0.06)
 
 
-@pytest.mark.parametrize(("precision", "supervised", "measured"), [("bf16", 323, 1.473e9), ("fp32", 265, 1.475e9)])
+@pytest.mark.parametrize(("precision", "supervised", "measured"), [("bf16", 323, 1.473e9), ("fp32", 351, 1.564e9)])
 def test_layers_that_are_computed_again_leave_freed_memory_and_compiled_products(
     precision, supervised: int, measured: float
 ) -> None:
@@ -121,6 +121,7 @@ def test_layers_that_are_computed_again_leave_freed_memory_and_compiled_products
         pack_supervised=supervised,
         precision=precision,
         recompute=True,
+        num_packs=17,
         has_bitsandbytes=True,
     )
     model = shapes(SMOLLM2_135M)

@@ -18,10 +18,10 @@ LOGIT_ROWS = 512
 """Supervised positions whose logits exist at once: a constant of the engine's loss."""
 LOGIT_COPIES = 3
 """Logits, their softmax, and the chunk before, which is freed one product too late."""
-FREED_BYTES = {"fp32": 120_000_000, "bf16": 215_000_000}
-"""Freed memory that stands between layers that are computed again; the engine gives it back once it has grown to 256 MB
-(engine/recompute.py). Measured: 41 MB with 3 layers, 90 to 150 with more in fp32; in bf16, where oneDNN's own temporaries lie among
-the tensors, 130 to 290, whatever the layers."""
+FREED_BYTES_A_PACK, MOST_FREED_BYTES = 13_000_000, {"fp32": 256_000_000, "bf16": 215_000_000}
+"""Freed memory that stands between layers that are computed again: so much for each pack, whose lengths differ, and at most, for
+the engine then gives it back (engine/recompute.py). Measured: 63 MB after 5 packs, 89 after 12, 150 to 290 from 17 on; less where
+all that the layers of a pack free is less, but in bf16, where oneDNN's own temporaries lie among the tensors."""
 KERNELS, KERNELS_A_PACK, KERNEL_BYTES = 256, 20, 900_000
 """Compiled products that oneDNN keeps at most, by the command line's setting; new ones that a pack of another length needs, at
 least; bytes of one: 0.6 to 0.9 MB measured."""
@@ -66,14 +66,13 @@ def recomputed(model: Shapes, setting: Setting, kept: MemoryTerm) -> MemoryTerm:
 
 def between_layers(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     """What stands on a CPU beside layers that are computed again: freed memory that no tensor is put into, oneDNN's kernels."""
-    each = activations(model, replace(setting, recompute=False)).num_bytes // model.num_layers
-    most = FREED_BYTES[setting.precision]
+    most = min(MOST_FREED_BYTES[setting.precision], FREED_BYTES_A_PACK * setting.num_packs)
+    freed = f"freed memory between layers over {setting.num_packs:,} packs, given back from time to time, measured"
     if setting.precision == "fp32":
-        freed = f"{model.num_layers} layers x {each:,} bytes that each frees, given back at about {most:,}, measured"
-        return (MemoryTerm(name="heap", num_bytes=min(most, each * model.num_layers), formula=freed),)
+        every = activations(model, replace(setting, recompute=False)).num_bytes
+        return (MemoryTerm(name="heap", num_bytes=min(most, every), formula=freed),)
     kernels = min(KERNELS, KERNELS_A_PACK * setting.num_packs)
     compiled = f"{kernels} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
-    freed = "freed memory between layers, given back from time to time, measured"
     return (
         MemoryTerm(name="heap", num_bytes=most, formula=freed),
         MemoryTerm(name="kernels", num_bytes=kernels * KERNEL_BYTES, formula=compiled),
