@@ -42,6 +42,31 @@ PIECES = (
 )  # fmt: skip
 
 
+OTHERS = (
+    "ä",
+    "é",
+    "e\u0301",
+    "\u0301",
+    "ß",
+    "ſ",
+    "Ω",
+    "日本",
+    "🙂",
+    "\xa0",
+    "\x85",
+    "\u2028",
+    "–",
+    "€",
+    "²",
+    "½",
+    "٣",
+    "ﬁ",
+    "\u200b",
+    "\nä",
+    "ä\na",
+)
+
+
 def trained(steps: Sequence[pre_tokenizers.PreTokenizer], *added: AddedToken) -> Tokenizer:
     """A small byte-level BPE with these steps, so that words have several tokens and merges across them would show."""
     made = Tokenizer(models.BPE())
@@ -54,9 +79,9 @@ def trained(steps: Sequence[pre_tokenizers.PreTokenizer], *added: AddedToken) ->
     return made
 
 
-def drawn(seed: int, count: int) -> list[str]:
+def drawn(seed: int, count: int, pieces: Sequence[str] = PIECES) -> list[str]:
     draw = random.Random(seed)
-    return ["".join(draw.choices(PIECES, k=draw.randrange(1, 60))) for _ in range(count)]
+    return ["".join(draw.choices(pieces, k=draw.randrange(1, 60))) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -64,16 +89,21 @@ def test_texts_of_all_characters_get_the_ids_of_the_library(name: str) -> None:
     backend = trained(PARTS[name], *(AddedToken(one, normalized=False) for one in NAMES))
     found = Words.of(backend)
     assert found is not None
-    texts = ["", *drawn(seed=2, count=500)]
+    texts = ["", *drawn(seed=2, count=500), *drawn(seed=3, count=300, pieces=(*PIECES, *OTHERS))]
     expected = [encoding.ids for encoding in backend.encode_batch(texts, add_special_tokens=False)]
     assert [ids.tolist() for ids in found.encode(texts)] == expected
     assert [ids.tolist() for ids in found.encode(texts)] == expected, "now that all words are known"
 
 
-def test_a_form_of_unicode_changes_no_ascii() -> None:
-    backend = trained(PARTS["qwen2"])
-    backend.normalizer = normalizers.NFC()
-    assert Words.of(backend) is not None
+@pytest.mark.parametrize("form", [normalizers.NFC(), normalizers.NFKC(), normalizers.NFD()])
+def test_forms_of_unicode_are_the_librarys_own(form: normalizers.Normalizer) -> None:
+    backend = trained(PARTS["qwen2"], *(AddedToken(one, normalized=False) for one in NAMES))
+    backend.normalizer = form
+    found = Words.of(backend)
+    assert found is not None
+    texts = drawn(seed=4, count=300, pieces=(*PIECES, *OTHERS))
+    expected = [encoding.ids for encoding in backend.encode_batch(texts, add_special_tokens=False)]
+    assert [ids.tolist() for ids in found.encode(texts)] == expected
 
 
 def test_more_words_than_are_remembered_are_encoded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,9 +155,8 @@ class Tokenizer:
         ids: dict[int, Ids] = {}
         plain = [place for place, text in enumerate(texts) if OPEN not in text]
         if self._words is not None:
-            ascii = [place for place in plain if texts[place].isascii()]
-            ids |= zip(ascii, self._words.encode([texts[place] for place in ascii]), strict=True)
-            plain = [place for place in plain if place not in ids]
+            ids |= zip(plain, self._words.encode([texts[place] for place in plain]), strict=True)
+            plain = []
         for start in range(0, len(plain), AT_ONCE):
             places = plain[start : start + AT_ONCE]
             encodings = self.backend.encode_batch_fast([texts[place] for place in places], add_special_tokens=False)
