@@ -97,6 +97,8 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     begun = time.monotonic()
     base = Path(locked.base_folder)
     tok = tokenizer.load(base)
+    if tok.template is not None:
+        tok.template.start()  # while the rows are read
 
     def told(done: int, total: int) -> None:
         progress({"stage": "plan", "done": done, "total": total, "unit": "row"})

@@ -54,11 +54,20 @@ class ChatTemplate:
         Raises Refused where the template breaks a limit or the sandbox, InputError where it fails or raises on its own.
         """
         chats = list(chats)
+        batches = [chats[start : start + BATCH] for start in range(0, len(chats), BATCH)]
+        texts: list[str] = []
         with self._turn:
-            texts = []
-            for start in range(0, len(chats), BATCH):
-                texts += self._batch(chats[start : start + BATCH])
-            return texts
+            # One batch ahead, so that the child need not wait while its answers are read.
+            for batch, before in zip([*batches, []], [[], *batches], strict=True):
+                if batch:
+                    self._send(batch)
+                texts += [self._text() for _ in before]
+        return texts
+
+    def start(self) -> None:
+        """Starts the child, so that it is ready when it is needed."""
+        with self._turn:
+            self._started()
 
     def close(self) -> None:
         """Ends the child. It also ends by itself when this object or this process does."""
@@ -66,7 +75,7 @@ class ChatTemplate:
             processes.end(self._child, self._child.stdin)
             self._child = None
 
-    def _batch(self, chats: Sequence[Chat]) -> list[str]:
+    def _send(self, chats: Sequence[Chat]) -> None:
         child = self._started()
         request = {
             "template": self.source,
@@ -83,9 +92,9 @@ class ChatTemplate:
         with contextlib.suppress(OSError):  # where the child is gone, its answer below says how
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
-        return [self._text(child) for _ in chats]
 
-    def _text(self, child: subprocess.Popen[bytes]) -> str:
+    def _text(self) -> str:
+        child = self._started()
         try:
             line = next(self._lines, None)
         except queue.Empty:
