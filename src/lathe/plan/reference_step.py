@@ -18,10 +18,12 @@ LOGIT_ROWS = 512
 """Supervised positions whose logits exist at once: a constant of the engine's loss."""
 LOGIT_COPIES = 3
 """Logits, their softmax, and the chunk before, which is freed one product too late."""
-FREED_BYTES_A_PACK, MOST_FREED_BYTES = 13_000_000, {"fp32": 256_000_000, "bf16": 215_000_000}
-"""Freed memory that stands between layers that are computed again: so much for each pack, whose lengths differ, and at most, for
-the engine then gives it back (engine/recompute.py). Measured: 63 MB after 5 packs, 89 after 12, 150 to 290 from 17 on; less where
-all that the layers of a pack free is less, but in bf16, where oneDNN's own temporaries lie among the tensors."""
+FREED_BYTES_A_PACK, FREED_BYTES_A_LAYER = 15_000_000, 8_000_000
+MOST_FREED_BYTES, MOST_FREED_SHARE = {"fp32": 256_000_000, "bf16": 215_000_000}, 1.2
+"""Freed memory that stands between layers that are computed again, whose packs differ in length, until the engine gives it back
+(engine/recompute.py). In fp32 so much for each pack, at most so much times what all layers of a pack free: 63 to 126 MB measured
+after 5 packs, 89 after 12, 236 after 17. In bf16, where oneDNN's own temporaries lie among the tensors, so much for each layer of
+each pack: 13 MB measured after 2 layers of 4 packs, 150 to 290 from 5 layers of 6 on."""
 KERNELS, KERNELS_A_PACK, KERNEL_BYTES = 256, 20, 900_000
 """Compiled products that oneDNN keeps at most, by the command line's setting; new ones that a pack of another length needs, at
 least; bytes of one: 0.6 to 0.9 MB measured."""
@@ -66,15 +68,17 @@ def recomputed(model: Shapes, setting: Setting, kept: MemoryTerm) -> MemoryTerm:
 
 def between_layers(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     """What stands on a CPU beside layers that are computed again: freed memory that no tensor is put into, oneDNN's kernels."""
-    most = min(MOST_FREED_BYTES[setting.precision], FREED_BYTES_A_PACK * setting.num_packs)
-    freed = f"freed memory between layers over {setting.num_packs:,} packs, given back from time to time, measured"
+    packs, most = setting.num_packs, MOST_FREED_BYTES[setting.precision]
+    freed = f"freed memory between layers over {packs:,} packs, given back from time to time, measured"
     if setting.precision == "fp32":
         every = activations(model, replace(setting, recompute=False)).num_bytes
-        return (MemoryTerm(name="heap", num_bytes=min(most, every), formula=freed),)
-    kernels = min(KERNELS, KERNELS_A_PACK * setting.num_packs)
+        size = min(most, FREED_BYTES_A_PACK * packs, int(MOST_FREED_SHARE * every))
+        return (MemoryTerm(name="heap", num_bytes=size, formula=freed),)
+    size = min(most, FREED_BYTES_A_LAYER * model.num_layers * packs)
+    kernels = min(KERNELS, KERNELS_A_PACK * packs)
     compiled = f"{kernels} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
     return (
-        MemoryTerm(name="heap", num_bytes=most, formula=freed),
+        MemoryTerm(name="heap", num_bytes=size, formula=freed),
         MemoryTerm(name="kernels", num_bytes=kernels * KERNEL_BYTES, formula=compiled),
     )
 
