@@ -27,6 +27,8 @@ BITS = 20
 """Features are told apart by so many bits while rows are counted; columns come after."""
 MAX_CHARACTERS = 4000
 """Of a longer text, the beginning is looked at."""
+ROWS_AT_ONCE = 256
+"""Rows of a sketch that are summed together in float64."""
 WIDTH = 4096
 """Columns of a sketch. More columns raise the linear classifier a little and cost their cube."""
 RIDGE = 1.0
@@ -88,11 +90,14 @@ def weighted(found: Counted, rarity_F: NDArray[np.float64], width: int) -> NDArr
     weight = (1 + np.log(found.count)) * rarity_F[found.feature]
     mixed = found.feature.astype(np.uint64) * _MIX_SIGN
     column = (mixed >> np.uint64(40)).astype(np.int64) % width
-    sign = np.where(mixed >> np.uint64(39) & np.uint64(1), 1.0, -1.0)
-    cells, place = np.unique(found.row * width + column, return_inverse=True)
-    sketched = np.zeros(found.num_texts * width, dtype=np.float32)
-    sketched[cells] = np.bincount(place, weight * sign, minlength=len(cells))
-    matrix = sketched.reshape(found.num_texts, width)
+    weight *= np.where(mixed >> np.uint64(39) & np.uint64(1), 1.0, -1.0)
+    matrix = np.empty((found.num_texts, width), dtype=np.float32)
+    for begin in range(0, found.num_texts, ROWS_AT_ONCE):
+        rows = min(ROWS_AT_ONCE, found.num_texts - begin)
+        first, last = np.searchsorted(found.row, (begin, begin + rows))
+        cells = (found.row[first:last] - begin) * width + column[first:last]
+        sums = np.bincount(cells, weight[first:last], minlength=rows * width)
+        matrix[begin : begin + rows] = sums.reshape(rows, width)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     return np.divide(matrix, lengths, out=matrix, where=lengths > 0)
 

@@ -13,6 +13,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from lathe.data.findings.tally import Tally, note_suspects
 from lathe.data.preparing import source
 from lathe.data.preparing.intake import Intake
 from lathe.data.preparing.judge import Judged, Places, judge
-from lathe.data.preparing.spool import SIDES, Spool
+from lathe.data.preparing.spool import SIDES, Columns, Spool
 from lathe.errors import DataError
 from lathe.records import DataFinding, LockedRecipe, Manifest, SideCount
 from lathe.records.data import Suspect
@@ -54,9 +55,12 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     with Spool(folder) as spool, contextlib.closing(EarlierRows(against)) as earlier:
         intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
         intake.read(locked, progress, taught)
-        judged = judge(spool.columns(), intake.sources, earlier)
-        refuse_empty(judged, locked)
-        found = suspects(intake)
+        columns = spool.columns()
+        with ThreadPoolExecutor(1) as beside:  # both are NumPy for the most part, which lets other threads work
+            doubted = beside.submit(suspects, intake, columns)
+            judged = judge(columns, intake.sources, earlier)
+            refuse_empty(judged, locked)
+            found = doubted.result()
         # The old record must not vouch for files that are half new, should the process be killed from here on.
         with writing(folder):
             run.manifest.unlink(missing_ok=True)
@@ -105,10 +109,10 @@ def refuse_empty(judged: Judged, locked: LockedRecipe) -> None:
         raise DataError(f"none of the {total} rows is a test row", file=data.test or file, hint=hint)
 
 
-def suspects(intake: Intake) -> tuple[Suspect, ...]:
+def suspects(intake: Intake, columns: Columns) -> tuple[Suspect, ...]:
     """Of a sample of rows whose answers are labels, those that look wrong."""
     numbers, items = intake.sample.rows()
-    places = Places(intake.spool.columns(), intake.sources)
+    places = Places(columns, intake.sources)
     return suspect_labels([places[row] for row in numbers], items)
 
 
