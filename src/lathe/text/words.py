@@ -5,7 +5,7 @@
 
 A byte-level BPE parts a text by patterns, and encodes each part without a look at the others. The patterns stand in tokenizer.json,
 written for Unicode; here they part ASCII lines, for which Python's `re` means the same by them. The ids of a word are the library's
-own. Rows of a data set repeat an instruction, keys and marks: 7,000 rows of 400 tokens take 0.4 s of a core instead of 2.0.
+own. Rows of a data set repeat an instruction, keys and marks: 7,000 rows of 400 tokens take 0.1 to 0.4 s of a core instead of 2.0.
 """
 
 from __future__ import annotations
