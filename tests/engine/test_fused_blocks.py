@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lathe.engine.dropout import RowDropout, Rows, Span
-from lathe.engine.fused.attention import attend, attend_backward, blocks
+from lathe.engine.fused.attention import attend, attend_backward, batches
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.mlp import gated, gated_backward
 from lathe.engine.fused.norm import add_normalise_backward, normalise
@@ -57,11 +57,9 @@ def test_turning_reordered_heads_is_the_rotation_of_transformers_and_the_conjuga
     expected = heads * cos[:, None] + half_turned * sin[:, None]
     order = paired_order(3, 8)
     paired = heads.flatten(1)[:, order].view(5, 3, 8)
-    found, back = torch.empty_like(paired), torch.empty_like(paired)
-    turn(paired, turns(cos, sin), found)
+    found = turn(paired, turns(cos, sin))
     close(found.flatten(1), expected.flatten(1)[:, order])
-    turn(found, turns(cos, sin).conj().resolve_conj(), back)
-    close(back, paired)
+    close(turn(found, turns(cos, sin).conj().resolve_conj()), paired)
 
 
 @pytest.mark.parametrize("kept_keys", [1024, 100])
@@ -74,22 +72,22 @@ def test_attention_inside_segments_longer_than_a_block(
     bounds, heads, groups, width = [0, 3, 303, 304, 500], 2, 3, 4
     segments = [Segment(start, end) for start, end in pairwise(bounds)]
     attending = np.array([1, 5, 150, 302, 303, 310, 499]) if some else np.arange(500)
-    query = drawn(heads, len(attending), groups, width)
-    key, value = drawn(heads, 500, width, seed=1), drawn(heads, 500, width, seed=2)
+    query = drawn(len(attending), heads, groups, width)
+    key, value = drawn(500, heads, width, seed=1), drawn(500, heads, width, seed=2)
     grad = drawn(*query.shape, seed=3).detach()
     segment = np.searchsorted(bounds, np.arange(500), side="right")
     visible = (segment[attending][:, None] == segment) & (attending[:, None] >= np.arange(500))
-    scores = torch.einsum("kqgw,ktw->kgqt", query, key).masked_fill(~torch.from_numpy(visible), float("-inf"))
-    expected = torch.einsum("kgqt,ktw->kqgw", scores.softmax(-1), value)
+    scores = torch.einsum("qkgw,tkw->kgqt", query, key).masked_fill(~torch.from_numpy(visible), float("-inf"))
+    expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
     expected.backward(grad)
 
-    seen = blocks(segments, attending if some else None, torch.float64)
-    assert len(seen) > 4 or some
-    inputs = query.detach(), key.detach(), value.detach()
-    found, weights = attend(*inputs, seen)
-    assert (None in weights) == (kept_keys < 300)
+    seen = batches(segments, attending if some else None, torch.float64)
+    assert len(seen) > (2 if some else 4)
+    found, kept = attend(query.detach(), key.detach(), value.detach(), seen)
+    assert (None in kept.weights) == (kept_keys < 300)
     close(found, expected.detach())
-    for one, other in zip(attend_backward(grad, *inputs, seen, weights), (query, key, value), strict=True):
+    grad_query, grad_keyed = attend_backward(grad, seen, kept)
+    for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
         close(one, other.grad)
 
 
@@ -114,19 +112,19 @@ def test_attention_to_what_lies_in_front_of_a_segment(
             seen_TT[own, start:end] = True
     attending = np.array([95, 111, 120, 200, 265, 300, 399]) if some else np.arange(400)
     heads, groups, width = 2, 3, 4
-    query = drawn(heads, len(attending), groups, width)
-    key, value = drawn(heads, 400, width, seed=1), drawn(heads, 400, width, seed=2)
+    query = drawn(len(attending), heads, groups, width)
+    key, value = drawn(400, heads, width, seed=1), drawn(400, heads, width, seed=2)
     grad = drawn(*query.shape, seed=3).detach()
-    scores = torch.einsum("kqgw,ktw->kgqt", query, key).masked_fill(~seen_TT[attending], float("-inf"))
-    expected = torch.einsum("kgqt,ktw->kqgw", scores.softmax(-1), value)
+    scores = torch.einsum("qkgw,tkw->kgqt", query, key).masked_fill(~seen_TT[attending], float("-inf"))
+    expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
     expected.backward(grad)
 
-    found_blocks = blocks(segments, attending if some else None, torch.float64)
-    inputs = query.detach(), key.detach(), value.detach()
-    found, weights = attend(*inputs, found_blocks)
+    seen = batches(segments, attending if some else None, torch.float64)
+    found, kept = attend(query.detach(), key.detach(), value.detach(), seen)
     close(found, expected.detach())
-    for one, gradient in zip(attend_backward(grad, *inputs, found_blocks, weights), (query, key, value), strict=True):
-        close(one, gradient.grad)
+    grad_query, grad_keyed = attend_backward(grad, seen, kept)
+    for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
+        close(one, other.grad)
 
 
 def test_the_head_with_weighted_positions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,10 +203,10 @@ def test_the_reference_refuses_a_pack_that_shares(tiny_base: Path) -> None:
 def test_a_step_that_shares_wrongly_is_not_taken(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = adapted(tiny_base, torch.float32)
     assert choice.choose(net, rows()[:3], "fp32")[1] == "fused"
-    blocks: Callable[..., Any] = choice.FusedStep.gradients.__globals__["blocks"]
+    batches: Callable[..., Any] = choice.FusedStep.gradients.__globals__["batches"]
 
     def forgetful(segments: Any, *rest: Any) -> Any:
-        return blocks([type(one)(one.start, one.end) for one in segments], *rest)
+        return batches([type(one)(one.start, one.end) for one in segments], *rest)
 
-    monkeypatch.setattr("lathe.engine.fused.stack.blocks", forgetful)
+    monkeypatch.setattr("lathe.engine.fused.stack.batches", forgetful)
     assert choice.choose(net, rows()[:3], "fp32")[1].startswith("reference: the fused step's")

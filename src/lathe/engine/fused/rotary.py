@@ -25,11 +25,8 @@ def turns(cos_TW: Tensor, sin_TW: Tensor) -> Tensor:
     return torch.complex(cos_TW[:, :half].contiguous(), sin_TW[:, :half].contiguous())
 
 
-def turn(heads_THW: Tensor, turns_TC: Tensor, into_THW: Tensor) -> None:
-    """Writes the turned heads into `into_THW`, whose layout may be another. H may be several dimensions."""
+def turn(heads_THW: Tensor, turns_TC: Tensor) -> Tensor:
+    """The turned heads, shaped as they are. H may be several dimensions."""
     between = (1,) * (heads_THW.dim() - 2)
-    torch.mul(_complex(heads_THW), turns_TC.view(len(turns_TC), *between, -1), out=_complex(into_THW))
-
-
-def _complex(heads_THW: Tensor) -> Tensor:
-    return torch.view_as_complex(heads_THW.unflatten(-1, (-1, 2)))
+    turned = torch.view_as_complex(heads_THW.unflatten(-1, (-1, 2))) * turns_TC.view(len(turns_TC), *between, -1)
+    return torch.view_as_real(turned).flatten(-2)

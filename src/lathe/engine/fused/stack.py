@@ -10,10 +10,9 @@ and each of its blocks stands in a module of this folder with its backward pass.
 - The first layer passes no gradient on to the frozen embedding.
 - What rows of a pack share is computed once: it is attended to from several segments, which add up their gradients there.
 
-In float32 everything is float32. In bf16 the products with weights are bf16, all between them is float32. oneDNN, which computes
-these products (`devices.fast_products`; those of attention, in ever new shapes, are left to torch's default), keeps code for every
-shape that it meets, so the tokens and scored positions of a pack are rounded up: with positions that no row attends to, and with
-scored positions of weight zero.
+In float32 everything is float32. In bf16 products are bf16, those of attention and its weights among them, and all between them is
+float32. oneDNN, which computes the products (`devices.fast_products`), keeps code for every shape that it meets, so the tokens and
+scored positions of a pack are rounded up: with positions that no row attends to, and with scored positions of weight zero.
 
 Shapes: T tokens of a pack, S scored positions, R rows that attend (T, in the last layer S), D hidden width, K key-value heads,
 G query heads to each, W head width.
@@ -30,7 +29,7 @@ from torch.nn import functional
 
 from lathe.engine.devices import Precision
 from lathe.engine.dropout import Rows, rows_of
-from lathe.engine.fused.attention import Block, attend, attend_backward, blocks
+from lathe.engine.fused.attention import Batch, Kept, attend, attend_backward, batches
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.mlp import gated, gated_backward
 from lathe.engine.fused.norm import add_normalise_backward, normalise
@@ -58,14 +57,14 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Places:
-    """What attention and dropout need to know of a pack: angles, blocks and rows, for all positions and for those that the last
+    """What attention and dropout need to know of a pack: angles, batches and rows, for all positions and for those that the last
     layer keeps."""
 
     turns: Tensor
-    blocks: list[Block]
+    batches: list[Batch]
     rows: Rows
     scored_turns: Tensor
-    scored_blocks: list[Block]
+    scored_batches: list[Batch]
     scored_rows: Rows
 
 
@@ -124,10 +123,10 @@ class FusedStep:
         attending = piece.scored_S[: int((piece.weights_S > 0).sum())].numpy()
         return _Places(
             turned,
-            blocks(piece.segments, None, self._wide),
+            batches(piece.segments, None, self._narrow),
             piece.rows,
             turned[piece.scored_S],
-            blocks(piece.segments, attending, self._wide),
+            batches(piece.segments, attending, self._narrow),
             piece.rows.at(piece.scored_S),
         )
 
@@ -161,10 +160,7 @@ class _Saved:
     query_inner: Tensor
     key_value_inner: Tensor
     head_norms: tuple[tuple[Tensor, Tensor], ...]
-    query_KRGW: Tensor
-    key_KTW: Tensor
-    value_KTW: Tensor
-    weights: list[Tensor | None]
+    attention: Kept
     attended_RE: Tensor
     attended_inner: Tensor
     mlp_normed_RD: Tensor
@@ -217,24 +213,20 @@ class _Layer:
         if attending_R is not None:
             rows, stream = normed[attending_R], stream_TD[attending_R]
         query, query_inner = self._query.forward(rows, dropped)
-        query, key_value = query.to(self._wide), key_value.to(self._wide)
         middle = self._key_heads * self._width
-        query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width))
-        key_TKW = key_value[:, :middle].unflatten(1, (self._key_heads, self._width))
+        query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width)).to(self._wide)
+        key_TKW = key_value[:, :middle].unflatten(1, (self._key_heads, self._width)).to(self._wide)
+        value_TKW = key_value[:, middle:].unflatten(1, (self._key_heads, self._width))
         head_norms: tuple[tuple[Tensor, Tensor], ...] = ()
         if self._head_gains:
             head_norms = (normalise(query_RKGW, epsilon), normalise(key_TKW, epsilon))
             query_RKGW, key_TKW = (norm[0] * gain for norm, gain in zip(head_norms, self._head_gains, strict=True))
-        query_KRGW = query.new_empty(self._key_heads, len(rows), self._groups, self._width)
         turned = places.turns if attending_R is None else places.scored_turns
-        turn(query_RKGW, turned * self._scale, query_KRGW.transpose(0, 1))
-        key_KTW = query.new_empty(self._key_heads, len(normed), self._width)
-        turn(key_TKW, places.turns, key_KTW.transpose(0, 1))
-        value_KTW = key_value[:, middle:].unflatten(1, (-1, self._width)).transpose(0, 1)
-        seen = places.blocks if attending_R is None else places.scored_blocks
-        output_KRGW, weights = attend(query_KRGW, key_KTW, value_KTW, seen)
-        attended = torch.empty(len(rows), query.shape[1], dtype=self._narrow)
-        attended.view(query_RKGW.shape).copy_(output_KRGW.transpose(0, 1))
+        query_RKGW = turn(query_RKGW, turned * self._scale).to(self._narrow)
+        key_TKW = turn(key_TKW, places.turns).to(self._narrow)
+        seen = places.batches if attending_R is None else places.scored_batches
+        output_RKGW, attention = attend(query_RKGW, key_TKW, value_TKW, seen)
+        attended = output_RKGW.flatten(1)
         change, attended_inner = self._out.forward(attended, dropped)
         stream = stream + change
 
@@ -245,8 +237,8 @@ class _Layer:
         change, gated_inner = self._down.forward(gated_RF, dropped)
         stream += change
         return stream, _Saved(
-            normed, inverse, rows, query_inner, key_value_inner, head_norms, query_KRGW, key_KTW, value_KTW, weights,
-            attended, attended_inner, mlp_normed, mlp_inverse, gate_up, gate_up_inner, opened, gated_RF, gated_inner,
+            normed, inverse, rows, query_inner, key_value_inner, head_norms, attention, attended, attended_inner,
+            mlp_normed, mlp_inverse, gate_up, gate_up_inner, opened, gated_RF, gated_inner,
         )  # fmt: skip
 
     def backward(
@@ -262,19 +254,12 @@ class _Layer:
         )
 
         grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner, dropped)
-        grad_output = torch.empty_like(saved.query_KRGW)
-        grad_output.transpose(0, 1).copy_(grad_attended.unflatten(1, (self._key_heads, self._groups, self._width)))
-        seen = places.blocks if attending_R is None else places.scored_blocks
-        grad_query, grad_key, grad_value = attend_backward(
-            grad_output, saved.query_KRGW, saved.key_KTW, saved.value_KTW, seen, saved.weights
-        )
+        seen = places.batches if attending_R is None else places.scored_batches
+        grad_attended = grad_attended.unflatten(1, (self._key_heads, self._groups, self._width))
+        grad_query, before = attend_backward(grad_attended, seen, saved.attention)
         turned = places.turns if attending_R is None else places.scored_turns
-        before_query = grad_query.new_empty(len(grad_RD), self._key_heads, self._groups, self._width)
-        turn(grad_query.transpose(0, 1), (turned * self._scale).conj().resolve_conj(), before_query)
-        before = grad_query.new_empty(len(saved.normed_TD), 2 * self._key_heads, self._width)
-        before_key, before_value = before[:, : self._key_heads], before[:, self._key_heads :]
-        turn(grad_key.transpose(0, 1), places.turns.conj().resolve_conj(), before_key)
-        before_value.copy_(grad_value.transpose(0, 1))
+        before_query = turn(grad_query.to(self._wide), (turned * self._scale).conj().resolve_conj())
+        before_key = before[:, 0].copy_(turn(before[:, 0], places.turns.conj().resolve_conj()))
         if saved.head_norms:
             for grad, (normed, inverse), gain in zip(
                 (before_query, before_key), saved.head_norms, self._head_gains, strict=True
