@@ -15,6 +15,7 @@ from lathe.cli.main import main
 from lathe.contracts import Model
 from lathe.errors import InputError
 from lathe.records import Inspection, LockedRecipe
+from lathe.resolve.base import bundled
 from lathe.runs import RunFolder
 from planted_faults import PLANTED, ROWS, shipped_with, teach
 from tiny_base import CHATML
@@ -140,7 +141,8 @@ def test_the_verb_says_each_fault_with_its_fix(
         ("base", [], "nothing to inspect"),
         ("base", ["--gguf", "rows.jsonl"], "no GGUF file"),
         ("base", ["--adapter", "none"], "is not a folder"),
-        ("none", ["--adapter", "none"], "none is not a folder"),
+        ("none", ["--adapter", "none"], "base 'none' is no folder"),
+        ("lathe:nanoo", ["--adapter", "none"], "Did you mean lathe:nano?"),
     ],
 )
 def test_what_cannot_be_inspected_is_bad_usage(
@@ -149,9 +151,20 @@ def test_what_cannot_be_inspected_is_bad_usage(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     Path("rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
-    folder = taught[1].base_folder if base == "base" else base
-    assert main(["inspect", "--base", folder, "--test", "rows.jsonl", *more]) == 2
+    named = taught[1].base_folder if base == "base" else base
+    assert main(["inspect", "--base", named, "--test", "rows.jsonl", *more]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_base_is_named_as_in_a_recipe(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    adapter = write_adapter(bundled("lathe:nano"), tmp_path / "adapter", std=0.0)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "Say yes.", "completion": "yes"}\n')
+    words = ["inspect", "--base", "lathe:nano", "--adapter", str(adapter), "--test", str(rows), "--threads", "1"]
+    assert main([*words, "--json"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    assert found["base"] == "lathe:nano"
+    assert "adapter_applied" in [check["id"] for check in found["checks"] if check["ok"] is False]
 
 
 def test_the_runtime_answers_as_the_file_does(taught: tuple[RunFolder, LockedRecipe]) -> None:

@@ -1,7 +1,7 @@
 """A model that any tool made, held against its base and against rows that it should answer: what is wrong, and how to mend it.
 
-    inspect(base, examples, adapter=Path("adapter"))      template, bos, pad, is it applied, merge, end token, answers
-    inspect(base, examples, gguf=Path("model.gguf"))      token ids, chats, bos, end tokens, is training in it, answers
+    inspect("lathe:nano", examples, adapter=Path("adapter"))   template, bos, pad, is it applied, merge, end token, answers
+    inspect("org/name", examples, gguf=Path("model.gguf"))     token ids, chats, bos, end tokens, is training in it, answers
 
 Nothing is written. Cost: one pass over 200 answers and 40 generated answers for each model, some two minutes for 100M parameters.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from lathe import plugins, stats
 from lathe.contracts import GenerateSettings, Model, Progress, Request
 from lathe.errors import InputError, Unavailable
-from lathe.model_folder import check_base
 from lathe.records import Example, Inspection, ModelCheck
+from lathe.resolve.base import find_base
 from lathe.text import render
 from lathe.text.tokenizer import Tokenizer
 
@@ -32,7 +32,7 @@ def silent(_: Mapping[str, object]) -> None:
 
 
 def inspect(
-    base: Path,
+    base: str | Path,
     examples: Sequence[Example],
     *,
     adapter: Path | None = None,
@@ -40,20 +40,23 @@ def inspect(
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Inspection:
-    """All checks that the named files allow. examples: rows with their right answers, best of the kind that was trained on.
+    """All checks that the named files allow.
+
+    base: as in a recipe; a folder is looked for from where you are. examples: rows with their right answers, best of the kind that
+    was trained on.
 
     Raises InputError where neither adapter nor gguf is named or a file is none, Refused on pickles and remote code, Unavailable
-    where a package is missing.
+    where a package is missing or the Hub is.
     """
     if adapter is None and gguf is None:
         raise InputError(
             "there is nothing to inspect", hint="Name an adapter folder with --adapter, or a file with --gguf."
         )
     _needs("adapter" if gguf is None else "gguf_f16")
-    check_base(base)
+    folder = find_base(str(base), Path.cwd()).folder
     from lathe.engine.fidelity import adapter_folder, gguf_file
 
-    begun, model = time.monotonic(), Model(base, adapter)
+    begun, model = time.monotonic(), Model(folder, adapter)
     tok = adapter_folder.tokenizer_of(model)
     checks = adapter_folder.check_template(model)
     _tell(progress, "adapter" if adapter else "base")
@@ -66,9 +69,9 @@ def inspect(
         of_file = gguf_file.check_gguf_file(model, gguf, examples, format_of(gguf), threads, tok)
         told = {one.id for one in of_file}
         checks = [check for check in checks if check.ok is False or check.id not in told] + of_file
-    arms = {"base": ("native", Model(base))}
+    arms = {"base": ("native", Model(folder))}
     arms |= {"adapter": ("native", model)} if adapter else {}
-    arms |= {"gguf": ("llama_cpp", Model(base, gguf_file=gguf))} if gguf else {}
+    arms |= {"gguf": ("llama_cpp", Model(folder, gguf_file=gguf))} if gguf else {}
     right = {}
     for name, (runtime, one) in arms.items():
         _tell(progress, f"answers of {name}")
