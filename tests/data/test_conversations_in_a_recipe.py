@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from data_rows import CITIES
 
+from lathe.data.check import conversation_of
+from lathe.data.conversations.row_files import FileRows, Found
 from lathe.errors import DataError, TaskMismatch
 from lathe.records import Example, Manifest
 from lathe.runs import RunFolder
@@ -35,6 +37,10 @@ LAYOUTS: dict[str, Make] = {
     "alpaca": lambda asked, said: {"instruction": asked, "output": said},
     "question-answer": lambda asked, said: {"question": asked, "answer": said},
     "prompt-completion": lambda asked, said: {"prompt": asked, "completion": said},
+    "prompt-completion (prompt = messages": lambda asked, said: {
+        "messages": [{"role": "user", "content": asked}],
+        "completion": said,
+    },
     "text": lambda asked, said: {
         "text": f"<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n{said}<|im_end|>\n"
     },
@@ -87,6 +93,16 @@ def test_rows_in_the_words_of_the_task_are_left_as_they_are(tmp_path: Path, run:
     assert {one.input for one in examples(run)} == {said(number)[0] for number in range(60)}
     assert manifest.sources[0].layout is None
     assert finding(manifest, "layout") is None
+
+
+def test_the_files_of_a_run_are_read_as_the_run_itself_is_checked(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    rows = [{"input": asked, "target": answer, "schema_id": "weather"} for asked, answer in map(said, range(80))]
+    prepared({"source": write(tmp_path / "rows.jsonl", rows)})
+    for side in ("train", "validation", "test"):
+        found = list(FileRows(Found(run.rows(side))))
+        assert found == list(enumerate(map(conversation_of, read_rows(run.rows(side), Example)), start=1))
 
 
 def test_a_mapping_of_columns_wins_over_what_the_columns_tell(

@@ -134,6 +134,24 @@ def test_pairs_of_texts_are_read_back_from_every_pair_layout(asked: str, answere
             assert same(read_back(row, name), chat), row
 
 
+@given(chats(calls=True))
+def test_messages_that_end_with_a_question_are_a_prompt_where_an_answer_stands_beside_them(chat: Conversation) -> None:
+    row = as_messages(chat, as_text=False)
+    *asked, answer = row["messages"]
+    found = read_back({**row, "messages": asked, "completion": [answer]}, "prompt-completion")
+    assert found.turns[-1] == chat.turns[-1]
+    assert [(turn.role, turn.text()) for turn in found.turns] == [(turn.role, turn.text()) for turn in chat.turns]
+    assert len(list(found.answers())) == 1
+    assert same(read_back({**row, "completion": "a note"}, "messages"), chat)
+
+
+def test_a_row_may_say_which_part_of_its_prompt_was_asked() -> None:
+    """Duplicates are told by it: an instruction that all rows share would make them alike."""
+    row = {"messages": [{"role": "user", "content": "Extract.\n\nTwo lamps"}], "completion": "{}", "input": "Two lamps"}
+    assert read_back(row, "prompt-completion").input == "Two lamps"
+    assert read_back(row | {"input": "Three lamps"}, "prompt-completion").input == "Extract.\n\nTwo lamps"
+
+
 def test_answers_inside_a_prompt_are_not_learned() -> None:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
     found = read_back({"prompt": turns, "completion": [{"role": "assistant", "content": "d"}]}, "prompt-completion")
@@ -213,6 +231,10 @@ def test_a_failed_interaction_has_no_answer_to_learn() -> None:
         ),
         ({"instruction": "a", "output": "b", "system": "c"}, "alpaca (instruction, output, system)"),
         ({"messages": [{"role": "user", "content": "a"}], "tools": []}, "messages (messages, tools)"),
+        (
+            {"messages": [{"role": "user", "content": "a"}], "completion": "b"},
+            "prompt-completion (prompt = messages, completion)",
+        ),
     ],
 )
 def test_the_layout_is_said_aloud(row: dict[str, Any], said: str) -> None:

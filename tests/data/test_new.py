@@ -42,9 +42,10 @@ def renamed(asked: str, answered: str, **more: str) -> list[dict[str, Any]]:
         (renamed("question", "answer"), {"input": "question", "target": "answer"}),
         (renamed("input", "output", instruction="Extract the weather."), {"target": "output"}),
         ([{"messages": [{"role": "user", "content": r["input"]}, {"role": "assistant", "content": json.dumps(r["target"])}]} for r in map(good_row, range(80))], {}),
+        ([{"messages": [{"role": "user", "content": r["input"]}], "completion": json.dumps(r["target"])} for r in map(good_row, range(80))], {}),
         ([{"instruction": r["input"], "output": json.dumps(r["target"])} for r in map(good_row, range(80))], {"input": "instruction", "target": "output"}),
     ],
-    ids=["own", "prompt-completion", "question-answer", "alpaca", "messages", "alpaca-without-input"],
+    ids=["own", "prompt-completion", "question-answer", "alpaca", "messages", "messages-completion", "alpaca-without-input"],
 )  # fmt: skip
 def test_the_proposed_recipe_reads_and_prepares_the_rows(
     tmp_path: Path, rows: list[dict[str, Any]], fields: dict[str, str]

@@ -61,7 +61,8 @@ def columns_of(rows: Sequence[Row], layout: Layout) -> dict[str, str]:
     ):
         asked.remove(layout.columns["input"])
     answered = [layout.columns[part] for part in ANSWERED if part in layout.columns]
-    return {"input": asked[0], "target": answered[0]} if asked and answered else {}
+    texts = bool(asked) and not any(isinstance(row.get(asked[0]), list) for row in rows)
+    return {"input": asked[0], "target": answered[0]} if texts and answered else {}
 
 
 def conversations(rows: Sequence[Row], layout: Layout) -> list[Row]:

@@ -113,10 +113,10 @@ def turns_in(value: Json, column: str) -> list[Turn]:
 def _turn(one: Json, place: str) -> Turn:
     if not isinstance(one, dict):
         raise DataError(f"expected {place} to be a message, got {shown(one)}")
-    said = one.get("role", one.get("from"))
-    role = "system" if said == "developer" else ROLES.get(said) if isinstance(said, str) else None
+    role = role_in(one)
     if role is None:
-        raise DataError(f"{place} has the role {shown(said)}, expected system, user, assistant or tool")
+        said = shown(one.get("role", one.get("from")))
+        raise DataError(f"{place} has the role {said}, expected system, user, assistant or tool")
     content = _content(one.get("content", one.get("value")), place)
     calls = one.get("tool_calls") or ([one["function_call"]] if one.get("function_call") else [])
     if not isinstance(calls, list):
@@ -124,7 +124,14 @@ def _turn(one: Json, place: str) -> Turn:
     weight = one.get("weight", 1)
     if weight not in (0, 1):
         raise DataError(f"{place} has the weight {shown(weight)}, expected 0 or 1")
-    return Turn(cast(Role, role), content, tuple(_call(call, place) for call in calls), bool(weight))
+    return Turn(role, content, tuple(_call(call, place) for call in calls), bool(weight))
+
+
+def role_in(message: Mapping[str, Json]) -> Role | None:
+    """Whose turn a message is, in either spelling; None where it does not say, or names nobody."""
+    said = message.get("role", message.get("from"))
+    role = "system" if said == "developer" else ROLES.get(said) if isinstance(said, str) else None
+    return cast(Role, role) if role else None
 
 
 def _content(value: Json, place: str) -> str:

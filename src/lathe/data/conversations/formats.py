@@ -2,7 +2,8 @@
 
     detect(rows)   ->  Layout("alpaca", {"instruction": "instruction", "output": "output"})
 
-    prompt-completion   prompt, completion: texts, lists of messages, or a JSON value as completion
+    prompt-completion   prompt, completion: texts, lists of messages, or a JSON value as completion; input? is what the prompt asks
+                        about. Messages that end with a question are a prompt where a completion stands beside them: a run's files
     messages            messages: [{role, content, tool_calls?}], tools?
     openai              the same with weight 0 or 1 on answers and arguments of calls as JSON text
     sharegpt            conversations: [{from, value}], system?, tools?
@@ -23,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lathe.data.conversations import markup
-from lathe.data.conversations.conversation import function_in
+from lathe.data.conversations.conversation import function_in, role_in
 from lathe.errors import DataError
 from lathe.records import Row
 from lathe.records.check import FormatName
@@ -54,7 +55,7 @@ NAMES: dict[FormatName, dict[str, tuple[str, ...]]] = {
     "sharegpt": {"conversations": ("conversations", "conversation")},
     "alpaca": {"instruction": ("instruction",), "output": ("output", "response", "completion")},
     "prompt-completion": {
-        "prompt": ("prompt", "input", "source", "nl", "document"),
+        "prompt": ("prompt", "messages", "input", "source", "nl", "document"),
         "completion": (
             "completion",
             "expected_output",
@@ -82,7 +83,7 @@ OPTIONAL: dict[FormatName, tuple[str, ...]] = {
     "openai": ("tools",),
     "sharegpt": ("system", "tools"),
     "alpaca": ("input", "system"),
-    "prompt-completion": ("system", "tools"),
+    "prompt-completion": ("system", "tools", "input"),
     "question-answer": ("context", "system"),
     "text-label": (),
     "text": (),
@@ -139,7 +140,7 @@ def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
         return isinstance(inner, dict) and isinstance(inner.get("input_messages"), list) and "output" in inner
     if name in ("messages", "sharegpt"):
         turns = row[next(iter(columns.values()))]
-        return isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns)
+        return isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns) and not _is_prompt(row, turns)
     if name == "text":
         return isinstance(row[columns["text"]], str)
     if name == "text-label":
@@ -147,6 +148,12 @@ def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
     if name == "prompt-completion":
         return isinstance(row[columns["prompt"]], str | list)
     return True
+
+
+def _is_prompt(row: Row, turns: Sequence[Row]) -> bool:
+    """Whether turns only ask, and a column beside them answers."""
+    asks = bool(turns) and role_in(turns[-1]) in ("system", "user", "tool")
+    return asks and any(_present(row, column) for column in NAMES["prompt-completion"]["completion"])
 
 
 def _is_openai(row: Row, column: str) -> bool:

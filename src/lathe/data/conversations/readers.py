@@ -6,7 +6,7 @@ convert({"instruction": "Add", "input": "2 3", "output": "5"}, layout)   ->  Con
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -48,6 +48,7 @@ def convert(row: Row, layout: Layout, system: Mapping[str, str] | None = None) -
         target=structured(turns[-1].content) if target is None and not turns[-1].tool_calls else target,
         id=str(row["id"]) if isinstance(row.get("id"), str | int) and row["id"] != "" else None,
         meta=_meta(row, layout),
+        asked=_asked(row, layout.columns, turns),
     )
 
 
@@ -157,11 +158,18 @@ READERS: dict[FormatName, Read] = {
 }
 
 
+def _asked(row: Row, columns: Mapping[str, str], turns: Sequence[Turn]) -> str | None:
+    """The input by itself, where a row says which part of its prompt's last turn that is; None where it does not."""
+    said = row.get(columns["input"]) if {"prompt", "input"} <= columns.keys() else None
+    return said if isinstance(said, str) and said and len(turns) > 1 and said in turns[-2].content else None
+
+
 def _meta(row: Row, layout: Layout) -> dict[str, str]:
     used = set(layout.columns.values())
+    inner = row.get("meta")
     meta = {
         key: str(value)
-        for key, value in row.items()
+        for key, value in {**row, **(inner if isinstance(inner, dict) else {})}.items()
         if key not in used and key != "id" and isinstance(value, str | int) and len(str(value)) <= LONGEST_META
     }
     if layout.name == "interaction":
