@@ -84,8 +84,8 @@ class Words:
         parted = [self._lines(text) for text in texts]
         lines = set().union(*parted)
         known = self._known if len(self._known) + len(lines) <= MOST else dict(self._names)
-        words = {line: self._words(line) for line in lines - known.keys()}
-        new = list(set().union(*words.values()) - known.keys())
+        words = {line: self._words(line) for line in lines.difference(known)}
+        new = list(set().union(*words.values()).difference(known))
         encodings = self._backend.encode_batch_fast(new, add_special_tokens=False)
         known.update((word, _packed(encoding.ids)) for word, encoding in zip(new, encodings, strict=True))
         known.update((line, b"".join(map(known.__getitem__, parts))) for line, parts in words.items())
