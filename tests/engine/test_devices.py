@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
 import sys
 import time
 
@@ -94,3 +96,28 @@ def test_products_that_round_as_bf16_does_are_not_taken_for_float32() -> None:
     left, right = torch.randn(64, 300), torch.randn(300, 96)
     narrow = (left.bfloat16() @ right.bfloat16()).float()
     assert devices.rounding(narrow, left.double() @ right.double()) > 100 * devices.ROUNDING
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is told")
+def test_what_is_freed_stays_until_it_is_given_back() -> None:
+    subprocess.run([sys.executable, "-c", KEEPING], check=True)
+
+
+KEEPING = """
+import psutil, torch
+from lathe.engine import devices
+
+def resident():
+    return psutil.Process().memory_info().rss
+
+def taken_and_freed():
+    torch.ones(50_000_000)
+    return resident()
+
+before = resident()
+assert taken_and_freed() < before + 100e6
+devices.keep_freed_memory()
+assert taken_and_freed() > before + 150e6
+devices.give_back_memory()
+assert resident() < before + 100e6
+"""

@@ -126,6 +126,21 @@ def reset_peak(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+def keep_freed_memory() -> None:
+    """From now on what this process frees stays with it for the next tensor of that size, however large, until `give_back_memory`.
+
+    glibc alone is told: it hands blocks of more than 32 MB back at once, and the kernel fills new ones with zeros, which took 8 to
+    10 % of a fused step of SmolLM2-135M's shape.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        options = ctypes.CDLL(None).mallopt
+        options(_M_MMAP_MAX, 0)
+        options(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+
+
 def give_back_memory() -> None:
     """What was freed and is still kept by an allocator goes back to the system or the driver, for other work to come."""
     with contextlib.suppress(OSError, AttributeError, TypeError):

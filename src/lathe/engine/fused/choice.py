@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lathe.engine.adapters import LoraLinear, PeftModel
 from lathe.engine.decoder import can_decode
-from lathe.engine.devices import Precision
+from lathe.engine.devices import Precision, keep_freed_memory
 from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.projection import ADAPTER
 from lathe.engine.fused.stack import FusedStep
@@ -43,13 +43,17 @@ def choose(net: nn.Module, sample: Sequence[Encoded], precision: Precision) -> t
         fused = FusedStep(net, precision)
         reason = disagreement(net, fused.gradients, reference, sample, precision)
         if reason is None:
+            keep_freed_memory()
             return fused.gradients, "fused"
     return reference, f"reference: {reason}"
 
 
 def step_of(net: nn.Module, kind: str, precision: Precision) -> Step:
     """The step of a kind that was chosen before."""
-    return FusedStep(net, precision).gradients if kind == "fused" else partial(gradients, net, precision=precision)
+    if kind != "fused":
+        return partial(gradients, net, precision=precision)
+    keep_freed_memory()
+    return FusedStep(net, precision).gradients
 
 
 def unfit(net: nn.Module) -> str | None:
