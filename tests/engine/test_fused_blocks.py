@@ -7,13 +7,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lathe.engine.dropout import RowDropout, Rows, Span
-from lathe.engine.fused.attention import attend, attend_backward, batches
+from lathe.engine.fused.attention import Kept, attend, attend_backward, batches
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.mlp import gated, gated_backward
 from lathe.engine.fused.norm import add_normalise_backward, normalise
@@ -62,6 +65,32 @@ def test_turning_reordered_heads_is_the_rotation_of_transformers_and_the_conjuga
     close(turn(found, turns(cos, sin).conj().resolve_conj()), paired)
 
 
+def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np.int64] | None) -> Kept:
+    """A query sees what lies in front of its segment, and of the segment the positions up to its own."""
+    tokens = segments[-1].end
+    rows = np.arange(tokens) if attending is None else attending
+    heads, groups, width = 2, 3, 4
+    seen_TT = torch.zeros(tokens, tokens, dtype=torch.bool)
+    for segment in segments:
+        own = slice(segment.start, segment.end)
+        seen_TT[own, own] = torch.ones(segment.end - segment.start, segment.end - segment.start).tril().bool()
+        for start, end in segment.front:
+            seen_TT[own, start:end] = True
+    query, key = drawn(len(rows), heads, groups, width), drawn(tokens, heads, width, seed=1)
+    value, grad = drawn(tokens, heads, width, seed=2), drawn(*query.shape, seed=3).detach()
+    scores = torch.einsum("qkgw,tkw->kgqt", query, key).masked_fill(~seen_TT[rows], float("-inf"))
+    expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
+    expected.backward(grad)
+
+    seen = batches(segments, attending, torch.float64)
+    found, kept = attend(query.detach(), key.detach(), value.detach(), seen)
+    close(found, expected.detach())
+    grad_query, grad_keyed = attend_backward(grad, seen, kept)
+    for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
+        close(one, other.grad)
+    return kept
+
+
 @pytest.mark.parametrize("kept_keys", [1024, 100])
 @pytest.mark.parametrize("some", [False, True])
 def test_attention_inside_segments_longer_than_a_block(
@@ -69,26 +98,10 @@ def test_attention_inside_segments_longer_than_a_block(
 ) -> None:
     """Of all positions, or of some; with the weights kept, or computed again."""
     monkeypatch.setattr("lathe.engine.fused.attention._KEPT_KEYS", kept_keys)
-    bounds, heads, groups, width = [0, 3, 303, 304, 500], 2, 3, 4
-    segments = [Segment(start, end) for start, end in pairwise(bounds)]
-    attending = np.array([1, 5, 150, 302, 303, 310, 499]) if some else np.arange(500)
-    query = drawn(len(attending), heads, groups, width)
-    key, value = drawn(500, heads, width, seed=1), drawn(500, heads, width, seed=2)
-    grad = drawn(*query.shape, seed=3).detach()
-    segment = np.searchsorted(bounds, np.arange(500), side="right")
-    visible = (segment[attending][:, None] == segment) & (attending[:, None] >= np.arange(500))
-    scores = torch.einsum("qkgw,tkw->kgqt", query, key).masked_fill(~torch.from_numpy(visible), float("-inf"))
-    expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
-    expected.backward(grad)
-
-    seen = batches(segments, attending if some else None, torch.float64)
-    assert len(seen) > (2 if some else 4)
-    found, kept = attend(query.detach(), key.detach(), value.detach(), seen)
+    segments = [Segment(start, end) for start, end in pairwise([0, 3, 303, 304, 500])]
+    kept = attention_is_that_of_autograd(segments, np.array([1, 5, 150, 302, 303, 310, 499]) if some else None)
+    assert len(kept.weights) > (2 if some else 4)
     assert (None in kept.weights) == (kept_keys < 300)
-    close(found, expected.detach())
-    grad_query, grad_keyed = attend_backward(grad, seen, kept)
-    for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
-        close(one, other.grad)
 
 
 @pytest.mark.parametrize("kept_keys", [1024, 100])
@@ -104,27 +117,19 @@ def test_attention_to_what_lies_in_front_of_a_segment(
         Segment(260, 270, other, 190), Segment(270, 400, other, 190),
     ]  # fmt: skip
     assert [segment.seen for segment in segments[:2]] == [((0, 90),), ((0, 110),)]
-    seen_TT = torch.zeros(400, 400, dtype=torch.bool)
-    for segment in segments:
-        own = slice(segment.start, segment.end)
-        seen_TT[own, own] = torch.ones(segment.end - segment.start, segment.end - segment.start).tril().bool()
-        for start, end in segment.front:
-            seen_TT[own, start:end] = True
-    attending = np.array([95, 111, 120, 200, 265, 300, 399]) if some else np.arange(400)
-    heads, groups, width = 2, 3, 4
-    query = drawn(len(attending), heads, groups, width)
-    key, value = drawn(400, heads, width, seed=1), drawn(400, heads, width, seed=2)
-    grad = drawn(*query.shape, seed=3).detach()
-    scores = torch.einsum("qkgw,tkw->kgqt", query, key).masked_fill(~seen_TT[attending], float("-inf"))
-    expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
-    expected.backward(grad)
+    attention_is_that_of_autograd(segments, np.array([95, 111, 120, 200, 265, 300, 399]) if some else None)
 
-    seen = batches(segments, attending if some else None, torch.float64)
-    found, kept = attend(query.detach(), key.detach(), value.detach(), seen)
-    close(found, expected.detach())
-    grad_query, grad_keyed = attend_backward(grad, seen, kept)
-    for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
-        close(one, other.grad)
+
+lengths = st.lists(st.sampled_from([1, 2, 63, 64, 65, 128, 130, 200]), min_size=1, max_size=4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(lengths, st.data())
+def test_attention_of_any_positions_of_rows_of_any_length(lengths: list[int], data: st.DataObject) -> None:
+    segments = [Segment(start, end) for start, end in pairwise([0, *np.cumsum(lengths).tolist()])]
+    ends = st.sampled_from([segment.end - 1 for segment in segments])
+    some = data.draw(st.sets(ends | st.integers(0, segments[-1].end - 1), min_size=1, max_size=30))
+    attention_is_that_of_autograd(segments, np.array(sorted(some)))
 
 
 def test_the_head_with_weighted_positions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,6 @@ def _put(found: Tensor, into_RKGW: Tensor, batch: Batch) -> None:
 def _weights(queries: Tensor, keys: Tensor, batch: Batch) -> Tensor:
     """P of a batch, shape (B x K, Q x G, C)."""
     scores = torch.bmm(queries, keys.transpose(1, 2))
-    last = scores[..., -batch.hidden_BQH.shape[-1] :]
-    last.view(len(batch.written), -1, _QUERIES, scores.shape[1] // _QUERIES, last.shape[-1]).add_(batch.hidden_BQH)
+    scores_BKQGC = scores.view(len(batch.written), -1, _QUERIES, scores.shape[1] // _QUERIES, batch.num_keys)
+    scores_BKQGC[..., batch.num_keys - batch.hidden_BQH.shape[-1] :].add_(batch.hidden_BQH)
     return torch.softmax(scores, dim=-1)
