@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model
@@ -120,15 +120,20 @@ def test_attention_to_what_lies_in_front_of_a_segment(
     attention_is_that_of_autograd(segments, np.array([95, 111, 120, 200, 265, 300, 399]) if some else None)
 
 
-lengths = st.lists(st.sampled_from([1, 2, 63, 64, 65, 128, 130, 200]), min_size=1, max_size=4)
+@st.composite
+def rows_and_some_positions(draw: st.DrawFn) -> tuple[list[int], set[int]]:
+    lengths = draw(st.lists(st.sampled_from([1, 2, 63, 64, 65, 128, 130, 200]), min_size=1, max_size=4))
+    ends = st.sampled_from([end - 1 for end in accumulate(lengths)])
+    return lengths, draw(st.sets(ends | st.integers(0, sum(lengths) - 1), min_size=1, max_size=12))
 
 
 @settings(max_examples=40, deadline=None)
-@given(lengths, st.data())
-def test_attention_of_any_positions_of_rows_of_any_length(lengths: list[int], data: st.DataObject) -> None:
-    segments = [Segment(start, end) for start, end in pairwise([0, *np.cumsum(lengths).tolist()])]
-    ends = st.sampled_from([segment.end - 1 for segment in segments])
-    some = data.draw(st.sets(ends | st.integers(0, segments[-1].end - 1), min_size=1, max_size=30))
+@given(rows_and_some_positions())
+@example(([64], {63}))
+@example(([65, 128], {64, 192}))
+def test_attention_of_any_positions_of_rows_of_any_length(drawn_rows: tuple[list[int], set[int]]) -> None:
+    lengths, some = drawn_rows
+    segments = [Segment(start, end) for start, end in pairwise([0, *accumulate(lengths)])]
     attention_is_that_of_autograd(segments, np.array(sorted(some)))
 
 
