@@ -88,6 +88,17 @@ def test_the_merged_folder_is_a_whole_model(shipped: tuple[RunFolder, Bundle], b
     AutoModelForCausalLM.from_pretrained(folder)
 
 
+def test_what_was_shipped_before_goes_when_the_run_ships_again(base: Path, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    training.train(run, locked(base), "train-inputs", quiet)
+    shipping.ship(run, locked(base), "ship-inputs", quiet)
+    shipping.ship(run, locked(base, ship=("adapter",)), "other-inputs", quiet)
+    assert [path.name for path in run.bundle.iterdir()] == ["adapter"]
+    shipping.withdraw(run)
+    assert not run.bundle.exists()
+    assert not run.bundle_record.exists()
+
+
 def test_full_fine_tuning_ships_merged_and_refuses_an_adapter(base: Path, tmp_path: Path) -> None:
     run, recipe = new_run(tmp_path / "full"), locked(base, method=Method(kind="full"), ship=("merged",))
     training.train(run, recipe, "inputs", quiet)

@@ -575,8 +575,13 @@ class Run:
         self.evaluate(arm, "test", progress)
 
     def _ship_unless_aborted(self, progress: Progress) -> None:
+        from lathe import ship
+
         if self.folder.load(self.folder.decision, Decision).verdict != "abort":
             self.ship(progress)
+        elif self.folder.bundle_record.is_file():
+            self.folder.digests.unlink(missing_ok=True)
+            ship.withdraw(self.folder)
 
     def _beating(self, progress: Progress) -> Progress:
         """The same listener, which also leaves a heartbeat for `lathe status`, at most once a second."""

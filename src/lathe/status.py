@@ -18,9 +18,13 @@ SILENT_SECONDS = 120.0
 
 
 def status(run: RunFolder) -> Status:
-    """Looks at the lock, the last heartbeat and the records of a run."""
+    """Looks at the lock, the last heartbeat and the records of a run.
+
+    It is done while it is sealed: the seal goes as soon as a stage runs anew, and a verdict that still stands is of the recipe
+    before.
+    """
     verdict = None
-    if run.report_record.is_file():
+    if run.digests.is_file():
         try:
             verdict = run.load(run.decision, Decision).verdict
         except InputError:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lathe.records import Bundle
+
 RECIPE = """\
 name: small
 base: lathe:nano
@@ -160,6 +162,26 @@ def test_bad_input_is_one_clear_message_and_nothing_half_written(case: str, tmp_
     for records in tmp_path.glob("runs/*/*/*"):
         assert not records.name.endswith(".tmp")
     assert not list(tmp_path.glob("runs/*/data/manifest.json"))
+
+
+def test_a_changed_recipe_is_not_done_and_ships_nothing_of_the_one_before(finished: tuple[Path, Path, dict]) -> None:
+    folder, run, _ = finished
+
+    def state() -> dict:
+        return dict(json.loads(lathe("status", str(run), "--json", folder=folder).stdout))
+
+    assert (state()["state"], state()["verdict"]) == ("done", "abort")
+    (run / "bundle" / "adapter").mkdir(parents=True)
+    (run / "bundle.json").write_text(Bundle(inputs="of another recipe", shipped=()).to_json())
+    assert lathe("plan", "small.yaml", "--set", "seed=1", folder=folder).returncode == 0
+    assert (state()["state"], state()["verdict"]) == ("stopped", None)
+    done = lathe("run", "small.yaml", "--json", folder=folder)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["bundle"] is None
+    assert not (run / "bundle").exists()
+    assert not (run / "bundle.json").exists()
+    assert state()["verdict"] == "abort"
+    assert lathe("verify", str(run), folder=folder).returncode == 0
 
 
 def test_kept_answers_are_scored_again_without_a_model_and_decided_again(finished: tuple[Path, Path, dict]) -> None:

@@ -6,6 +6,6 @@ are stages of their own.
 """
 
 from lathe.ship.again import Again
-from lathe.ship.stage import ship
+from lathe.ship.stage import ship, withdraw
 
-__all__ = ["Again", "ship"]
+__all__ = ["Again", "ship", "withdraw"]

@@ -31,6 +31,7 @@ def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, 
     trained = run.load(run.train_result, TrainResult)
     model = Model.of(locked, run.path / trained.adapter_folder)
     held_out = read_rows(run.rows("test"), Example) if run.rows("test").is_file() else []
+    withdraw(run)
     done = []
     for place, (kind, exporter) in enumerate(exporters.items()):
         progress({"stage": "ship", "done": place, "total": len(kinds), "unit": "export", "kind": kind})
@@ -44,6 +45,14 @@ def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, 
     )
     run.commit(run.bundle_record, bundle)
     return bundle
+
+
+def withdraw(run: RunFolder) -> None:
+    """Takes away what was shipped or held back before: files of a model that the run's recipe no longer stands for."""
+    with writing(run.bundle_record):
+        run.bundle_record.unlink(missing_ok=True)
+        for folder in (run.bundle, run.withheld):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _able(kind: str) -> Exporter:
@@ -100,12 +109,11 @@ def _answers(path: Path) -> dict[tuple[str, int], Prediction]:
 
 
 def _release(run: RunFolder, shipped: ShippedFile) -> ShippedFile:
-    """Moves an export to the bundle, unless a check failed; then what an earlier call released of that kind goes, too."""
+    """Moves an export to the bundle, unless a check failed."""
+    if shipped.failed:
+        return shipped
     source, target = run.path / shipped.path, run.bundle / shipped.kind
     with writing(target):
-        shutil.rmtree(target, ignore_errors=True)
-        if shipped.failed:
-            return shipped
         run.bundle.mkdir(exist_ok=True)
         os.replace(source, target)
         sync_folder(run.bundle)
