@@ -139,6 +139,8 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     slices: ClassVar[tuple[str, ...]]
     """Keys of `Example.meta` by which results are reported."""
+    question_slices: ClassVar[tuple[str, ...]] = ()
+    """Those of them that the question tells, and not its right answer: only they may say how long an answer can be."""
     baselines: ClassVar[tuple[Baseline, ...]]
     worked: ClassVar[tuple[Worked, ...]]
     answers: ClassVar[AnswerKind | Literal["command"]] = "text"

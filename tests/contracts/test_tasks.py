@@ -138,6 +138,7 @@ def test_an_example_ends_with_the_users_turn_and_has_all_slices(name: str) -> No
     assert example.messages[-1].role == "user"
     assert example.input in example.messages[-1].content
     assert set(task.slices) <= set(example.meta)
+    assert set(task.question_slices) <= set(task.slices)
     assert example.completion.strip() == example.completion != ""
 
 

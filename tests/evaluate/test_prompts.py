@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shouting_world import example
 
+from lathe import plugins
 from lathe.evaluate import prompts
-from lathe.records import Example, Message
+from lathe.records import Example, Message, TaskSetup
 
 
 def render(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
@@ -28,6 +31,24 @@ def test_rows_of_a_kind_have_a_limit_of_their_own_but_not_so_few_that_it_tells_t
     rows = [example(f"s{i}", kind="simple") for i in range(6)] + [example(f"c{i}", kind="complex") for i in range(4)]
     limits = prompts.answer_limits(rows, [8] * 5 + [12] + [100, 200, 300, 400], ("kind",), None)
     assert [limits.of(row) for row in rows] == [15 + 16] * 6 + [500 + 16] * 4
+
+
+@pytest.mark.parametrize(
+    ("task", "corpus", "key"),
+    [
+        ("function_calling", "edge_calls", "kind"),
+        ("intent", "edge_intent", "label"),
+        ("bash", "edge_shell", "family"),
+    ],
+)
+def test_a_slice_that_follows_from_the_right_answer_does_not_limit_an_answer(task: str, corpus: str, key: str) -> None:
+    """Else a call where none is due ends as cut off after some twenty tokens, and not as a wrong call."""
+    judge = plugins.load("tasks", task)
+    rows = [judge.example(row, TaskSetup()) for row in plugins.load("corpora", corpus).rows(0, 300)]
+    sizes = [len(row.completion) for row in rows]
+    limits = prompts.answer_limits(rows, sizes, judge.question_slices, None)
+    assert len({row.meta[key] for row in rows}) > 1
+    assert {limits.of(row) for row in rows} == {math.ceil(1.25 * max(sizes)) + 16}
 
 
 @given(st.lists(st.tuples(st.integers(1, 2000), st.sampled_from("abc")), min_size=1, max_size=60))

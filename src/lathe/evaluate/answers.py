@@ -123,7 +123,7 @@ def lengths_of(tok: Tokenizer, rows: Rows, task: Task, max_new_tokens: int | Non
     limits = prompts.answer_limits(
         [example for side in SIDES for example in rows.sides[side]],
         [tokens for side in SIDES for tokens in gold[side]],
-        task.slices,
+        task.question_slices,
         max_new_tokens,
     )
     return Lengths({side: [tokens for tokens, _ in sizes[side]] for side in SIDES}, gold, limits)

@@ -187,7 +187,7 @@ class EvaluateSpec(Written):
     )
     max_new_tokens: Count | None = Field(
         None,
-        description="longest answer; None = 1.25 times the longest right answer of rows with like slice values + 16",
+        description="longest answer; None = 1.25 times the longest right answer to questions of the same kind + 16",
     )
     samples: Count = Field(
         1,

@@ -101,6 +101,7 @@ class Chat(Task):
         ),
     )
     slices = ("agent",)
+    question_slices = slices
     baselines = (
         Baseline(
             "nearest_neighbour",

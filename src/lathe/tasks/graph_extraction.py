@@ -54,6 +54,7 @@ class GraphExtraction(Task):
     primary = "graph_exact"
     metrics = METRICS
     slices = ("kind",)
+    question_slices = slices
     baselines = BASELINES
     worked = WORKED
     answers = "json"

@@ -52,6 +52,7 @@ class JsonExtraction(Task):
     primary = "json_exact"
     metrics = METRICS
     slices = ("complexity", "schema", "style")
+    question_slices = slices
     baselines = BASELINES
     worked = WORKED
     answers = "json"
