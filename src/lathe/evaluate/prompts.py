@@ -57,8 +57,8 @@ def answer_limits(
     """The recipe's limit, else 1.25 times the longest right answer (end token included) and 16 more, among the rows of all sides.
 
     completion_tokens: shape (examples,). slices: keys whose values the question tells; by one that follows from the right answer, a
-    call where none is due would be cut before it is a wrong one. Rows with the same values have a limit of their own where there are
-    ENOUGH_ALIKE of them: a base that never stops is then not led through six hundred tokens where right answers have sixty.
+    call where none is due would be cut before it is a wrong one. Rows with the same values have a limit of their own where there
+    are ENOUGH_ALIKE of them: a base that never stops is then not led through six hundred tokens where right answers have sixty.
     """
     if asked_for:
         return AnswerLimits(asked_for)
