@@ -36,7 +36,7 @@ def test_a_recipe_that_fits_stays_as_it_is(plan_of: PlanOf) -> None:
 
 def test_the_token_budget_is_lowered_first(plan_of: PlanOf) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
-    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 4 * 10**9)
+    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 4_500_000_000)
     assert found is not None
     assert found.sets == ("train.token_budget=1024",)
 

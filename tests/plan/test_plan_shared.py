@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe
 
+from lathe.plan.architecture import shapes
 from lathe.plan.fit import as_planned, with_budget
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.records import Plan, TrainSpec
@@ -119,6 +120,6 @@ def test_what_another_step_would_need_is_not_made_small_by_sharing(alike: TokenS
     assert as_planned(locked.recipe, record, "cpu").pack_tokens == 440
     assert as_planned(locked.recipe, record, "cuda").pack_tokens == 1000
     setting = as_planned(locked.recipe, record, "cpu")
-    assert with_budget(setting, record, 1000, 1000).pack_tokens == 440
-    assert with_budget(replace(setting, step="reference"), record, 1000, 1000).pack_tokens == 1000
-    assert with_budget(setting, record, 1000, 1000).pack_weights >= record.pack_weights
+    assert with_budget(shapes(CONFIG), setting, record, 1000, 1000).pack_tokens == 440
+    assert with_budget(shapes(CONFIG), replace(setting, step="reference"), record, 1000, 1000).pack_tokens == 1000
+    assert with_budget(shapes(CONFIG), setting, record, 1000, 1000).pack_weights >= record.pack_weights

@@ -49,7 +49,7 @@ def fit(
         return None
     for lines, setting in _alternatives(recipe, as_planned(recipe, plan, device)):
         for budget in _budgets(plan, recipe.train.token_budget):
-            peak = _peak(model, with_budget(setting, plan, budget, recipe.train.token_budget))
+            peak = _peak(model, with_budget(model, setting, plan, budget, recipe.train.token_budget))
             if peak.high <= memory_bytes:
                 smaller = (f"train.token_budget={budget}",) if budget < recipe.train.token_budget else ()
                 return Fitted(sets=(*smaller, *lines, *evaluation), peak_bytes=peak)
@@ -75,6 +75,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         device=device,
         step="reference" if on_gpu else plan.step_kind,
         pack_weights=plan.pack_weights,
+        longest_row=plan.schedule.longest_row,
         num_packs=plan.schedule.num_packs,
         processes=1 if on_gpu else recipe.train.processes,
         sample_tokens=plan.sample_tokens,
@@ -95,21 +96,24 @@ def _whole_pack(recipe: Recipe, plan: Plan) -> int:
     return max(plan.pack_tokens, plan.schedule.longest_row, min(recipe.train.token_budget, plan.schedule.num_tokens))
 
 
-def with_budget(setting: Setting, plan: Plan, budget: int, planned: int) -> Setting:
+def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planned: int) -> Setting:
     """The same with another token budget, its packs taken to be full of the longest rows and supervised all over."""
     known = budget == planned and (setting.step == plan.step_kind or not shares(plan))
     tokens = setting.pack_tokens if known and setting.pack_tokens else max(budget, plan.schedule.longest_row)
-    longest = max(1, min(plan.schedule.longest_row, fused_step.KEPT_KEYS))
-    weights = fused_step.kept_weights(0, longest) * -(-tokens // longest)
-    if shares(plan):
-        weights = tokens * longest  # behind what rows share, every query may see as many keys
+    longest, width = max(1, plan.schedule.longest_row), model.queries // model.heads
+    attention = fused_step.kept_by_head(0, longest, width) * -(-tokens // longest)
+    if shares(
+        plan
+    ):  # in blocks of fewer queries, as in the planned pack; and behind what rows share each may see as many keys
+        planned_each = -(-plan.pack_weights // (model.num_layers * max(1, plan.pack_tokens)))
+        attention = tokens * max(planned_each, min(fused_step.filled(longest), fused_step.KEPT_KEYS) + width)
     # Of the packs of a process in a step all but one are at least half full.
     packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * setting.processes
     return replace(
         setting,
         pack_tokens=tokens,
         pack_supervised=tokens,
-        pack_weights=weights,
+        pack_weights=model.num_layers * attention,
         num_packs=setting.num_packs if known else packs,
     )
 

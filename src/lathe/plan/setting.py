@@ -38,7 +38,9 @@ class Setting:
     step: StepKind = "reference"
     """Which of the engine's steps forms the gradients."""
     pack_weights: int = 0
-    """Attention weights of one head that the fused step keeps of that pack (`fused_step.kept_weights`)."""
+    """Numbers of one head that the fused step's attention keeps of that pack over all layers (`fused_step.kept_by_head`)."""
+    longest_row: int = 0
+    """Tokens of the longest row."""
     num_packs: int = 16
     """Packs over the run: the more there are, the more of what comes together only now and then is met."""
     sample_tokens: int = 0

@@ -279,23 +279,42 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
     )
     if not laid:
         return schedule, setting
-    weights = [sum(fused_step.kept_weights(one.start, one.end) for one in stretches) for _, stretches in laid]
-    scored = [int(supervised[rows].sum()) for rows, _ in laid]
-    of_packs = [np.array(numbers) for numbers in ([computed(stretches) for _, stretches in laid], scored, weights)]
-    if setting.step == "fused":
-        most = fused_step.heaviest(model, fused_step.form_of(model, setting), *of_packs)
-    else:
-        most = fused_step.Pack(*(int(numbers.max()) for numbers in of_packs))
+    setting = replace(setting, num_packs=len(laid), longest_row=schedule.longest_row)
+    most = _fused_pack(course, tokens, model, setting) if setting.step == "fused" else _largest(course, tokens)
     sample = replace(course, shared=False).packs(0, SAMPLE_TOKENS)[0]
     return schedule, replace(
         setting,
         pack_tokens=most.tokens,
         pack_supervised=most.scored,
-        pack_weights=most.weights,
-        num_packs=len(laid),
+        pack_weights=most.attention,
         sample_tokens=int(lengths[sample].sum()),
         sample_supervised=int(supervised[sample].sum()),
     )
+
+
+def _largest(course: StepPlan, tokens: TokenSet) -> fused_step.Pack:
+    """Most tokens that one pack has, and most with loss that one has."""
+    supervised = tokens.supervised_lengths
+    return fused_step.Pack(
+        max(computed(stretches) for _, stretches in course.laid),
+        max(int(supervised[rows].sum()) for rows, _ in course.laid),
+        0,
+    )
+
+
+def _fused_pack(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Setting) -> fused_step.Pack:
+    """The pack of which the fused step holds most."""
+    width, layers = model.queries // model.heads, model.num_layers - 1
+    each = [
+        sum(fused_step.kept_by_head(one.start, one.end, width) for one in stretches) for _, stretches in course.laid
+    ]
+    counts = [computed(stretches) for _, stretches in course.laid]
+    place = fused_step.heaviest(model, fused_step.form_of(model, setting), np.array(counts), np.array(each))
+    lengths, supervised = (of[course.laid[place][0]] for of in (tokens.lengths, tokens.supervised_lengths))
+    # A position is scored by the token behind it.
+    ends = zip((lengths - supervised - 1).tolist(), (lengths - 1).tolist(), strict=True)
+    last = sum(fused_step.kept_by_head(start, end, width) for start, end in ends)
+    return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last)
 
 
 def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet, course: StepPlan) -> int:

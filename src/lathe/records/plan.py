@@ -123,7 +123,7 @@ class Plan(StageRecord):
     pack_tokens: int = Field(0, description="tokens of the largest pack")
     pack_supervised: int = Field(0, description="most tokens with loss in one pack")
     pack_weights: int = Field(
-        0, description="attention weights of one head that the fused step keeps of the largest pack"
+        0, description="numbers of one head that the fused step's attention keeps of the largest pack, over all layers"
     )
     sample_tokens: int = Field(0, description="tokens on which the fused step is tried before the first step")
     sample_supervised: int = Field(0, description="those of them that carry loss")
