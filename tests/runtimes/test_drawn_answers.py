@@ -11,12 +11,12 @@ import torch
 
 from lathe import plugins
 from lathe.contracts import Choice, GenerateSettings, Model, Request
-from lathe.engine import model
-from lathe.engine.generate import Prompt
+from lathe.engine import generate, model
+from lathe.engine.chance import Chance
+from lathe.engine.generate import MOST_GUESSES, Prompt
+from lathe.engine.generate_in_processes import generate_in_processes
 from lathe.errors import InputError
 from lathe.records import Message
-from lathe.runtimes import _sampling
-from lathe.text import tokenizer
 from tiny_base import write_base
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,11 +31,17 @@ def prompts(count: int = 6, new: int = 10) -> list[Prompt]:
 
 
 def drawn(
-    base: Path, asked: list[Prompt], temperature: float = 1.0, seed: int = 0, budget: int = 4096
+    base: Path,
+    asked: list[Prompt],
+    temperature: float = 1.0,
+    seed: int = 0,
+    budget: int = 4096,
+    guesses: int = MOST_GUESSES,
 ) -> list[list[int]]:
-    chance = _sampling.Chance.of([prompt.ids for prompt in asked], temperature, seed)
-    tok, net = tokenizer.load(base), model.load_base(base)
-    found = list(_sampling.sample(net, tok, asked, chance, token_budget=budget, stop_ids=STOP))
+    chance = Chance(temperature, seed)
+    found = generate.generate(
+        model.load_base(base), asked, token_budget=budget, stop_ids=STOP, most_guesses=guesses, chance=chance
+    )
     return [answer.ids for answer in sorted(found, key=lambda answer: answer.index)]
 
 
@@ -52,6 +58,26 @@ def test_an_answer_does_not_depend_on_what_else_is_under_way(tiny_base: Path) ->
     assert drawn(tiny_base, prompts()[3:4])[0] == together[3]
 
 
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_guesses_change_no_draw(tiny_base: Path, temperature: float) -> None:
+    """A token that was guessed is kept where the draw for its place gives it, and that draw is the same in any pass."""
+    asked = [Prompt([*range(3, 40), *range(3, 40)], 30), *prompts(3, new=30)]
+    assert drawn(tiny_base, asked, temperature) == drawn(tiny_base, asked, temperature, guesses=0)
+
+
+def test_processes_draw_what_one_alone_draws(tiny_base: Path) -> None:
+    shared = generate_in_processes(
+        model.load_base(tiny_base),
+        Model(tiny_base),
+        prompts(),
+        2,
+        token_budget=4096,
+        stop_ids=STOP,
+        chance=Chance(1.0, 0),
+    )
+    assert [one.ids for one in sorted(shared, key=lambda answer: answer.index)] == drawn(tiny_base, prompts())
+
+
 def test_next_to_no_temperature_is_greedy(tiny_base: Path) -> None:
     session = plugins.load("runtimes", "native").open(Model(tiny_base), threads=1)
     asked = [Request(f"row-{place}", (), one.ids, one.max_new_tokens) for place, one in enumerate(prompts())]
@@ -64,7 +90,7 @@ def test_next_to_no_temperature_is_greedy(tiny_base: Path) -> None:
 
 def test_both_decoders_draw_the_same(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = drawn(tiny_base, prompts())
-    monkeypatch.setattr(_sampling, "can_decode", lambda _: False)
+    monkeypatch.setattr(generate, "can_decode", lambda _: False)
     assert drawn(tiny_base, prompts()) == fast
 
 
@@ -78,9 +104,10 @@ def test_tokens_are_drawn_as_often_as_the_model_finds_them_likely(temperature: f
     """8,000 places of one answer: each share within four standard errors."""
     logits_V = torch.tensor([1.0, 0.0, -1.0, 2.5])
     n = 8000
-    chance = _sampling.Chance.of([[5, 6]], temperature, 7)
-    chance.places = [(0, place) for place in range(n)]
-    found = Counter(chance.moved(logits_V.expand(n, 4)).argmax(dim=1).tolist())
+    chance = Chance(temperature, 7)
+    key = chance.key([5, 6])
+    places = [(key, place) for place in range(n)]
+    found = Counter(chance.moved(logits_V.expand(n, 4), places).argmax(dim=1).tolist())
     for token, share in enumerate(torch.softmax(logits_V / temperature, dim=0).tolist()):
         assert abs(found[token] / n - share) < 4 * (share * (1 - share) / n) ** 0.5
 

@@ -1,4 +1,4 @@
-"""Greedy answers to many prompts, in bounded memory, each given out as soon as it is finished.
+"""Answers to many prompts, greedy or drawn, in bounded memory, each given out as soon as it is finished.
 
     for answer in generate(model, prompts, token_budget=16384, stop_ids=frozenset({2})):
         answer.index, answer.ids, answer.finish
@@ -6,8 +6,8 @@
 Prompts of like length share a cache of `token_budget` tokens. Each new prompt takes over the keys and values that it has in
 common with a prompt still in the cache (an instruction, a schema, examples), and a finished answer's place goes to the next
 prompt at once. What the text said before is guessed to come again (see lookup.py) and checked in the same pass. Every answer
-is the one that its prompt gives alone. An answer that is held to a form (see grammar.py) is made of the best tokens that the form
-allows; guesses are held to it too.
+is the one that its prompt gives alone, also where it is drawn (see chance.py). An answer that is held to a form (see grammar.py)
+is made of the best tokens that the form allows; guesses are held to it too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lathe.contracts import Form, Request
+from lathe.engine.chance import Chance
 from lathe.engine.decoder import Decoder, can_decode
 from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.lookup import Lookup
@@ -88,6 +89,8 @@ class Writing:
     ids: list[int] = field(default_factory=list)
     trust: int = 2
     """Guesses that are worth their place in the next pass."""
+    key: int = 0
+    """What the noise of an answer that is drawn follows from."""
     lost: bool = False
     """Whether the form could not be followed further."""
 
@@ -95,6 +98,10 @@ class Writing:
     def room(self) -> int:
         """Tokens that may still be written."""
         return self.limit - len(self.ids)
+
+    def places(self, count: int) -> list[tuple[int, int]]:
+        """Where the next tokens stand: the answer's key, and how many come before."""
+        return [(self.key, len(self.ids) + ahead) for ahead in range(count)]
 
     def guess(self, most: int) -> list[int]:
         """Tokens that may come next: twice as many after guesses that were all right, few after wrong ones."""
@@ -136,9 +143,10 @@ def generate(
     stop_ids: frozenset[int],
     grammars: Grammars | None = None,
     most_guesses: int = MOST_GUESSES,
+    chance: Chance | None = None,
 ) -> Iterator[Answer]:
-    """Greedy continuations, in the order in which they finish. grammars: needed where prompts have a form. most_guesses: 0 writes
-    token by token.
+    """Continuations, in the order in which they finish. grammars: needed where prompts have a form. most_guesses: 0 writes token by
+    token. chance: what draws them; None = they are greedy.
 
     Raises InputError where a prompt is empty, or longer with its answer than the model's context, or cannot be held to its form.
     """
@@ -154,7 +162,7 @@ def generate(
             )
     decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
     for group in groups(prompts):
-        yield from _generate_group(decoder, prompts, group, token_budget, stop_ids, grammars, most_guesses)
+        yield from _generate_group(decoder, prompts, group, token_budget, stop_ids, grammars, most_guesses, chance)
 
 
 def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -177,11 +185,12 @@ def _generate_group(
     stop_ids: frozenset[int],
     grammars: Grammars | None,
     most_guesses: int,
+    chance: Chance | None,
 ) -> Iterator[Answer]:
     """Answers of one group."""
     capacity = max(prompts[index].need for index in group) + guesses_of(decoder, most_guesses)
     count = min(max(1, token_budget // capacity), len(group), MOST_SLOTS)
-    slots = Slots(decoder, count, capacity, stop_ids, most_guesses)
+    slots = Slots(decoder, count, capacity, stop_ids, most_guesses, chance)
     waiting = list(reversed(group))
     while waiting or slots.writing:
         while waiting and slots.free:
@@ -211,6 +220,7 @@ class Slots:
         capacity: int,
         stop_ids: frozenset[int],
         most_guesses: int = MOST_GUESSES,
+        chance: Chance | None = None,
     ) -> None:
         decoder.reserve(count, capacity)
         self.writing: list[Writing] = []
@@ -218,6 +228,7 @@ class Slots:
         self._decoder = decoder
         self._stop_ids = stop_ids
         self._guesses = guesses_of(decoder, most_guesses)
+        self._chance = chance
         self._held: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * count
 
     @property
@@ -230,6 +241,9 @@ class Slots:
         begun = time.perf_counter()
         logits_1V = _read(self._decoder, self._held, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
         entry = Writing(index, prompt.max_new_tokens, 0.0, Lookup(prompt.ids), guide)
+        if self._chance is not None:
+            entry.key = self._chance.key(prompt.ids)
+            logits_1V = self._chance.moved(logits_1V, entry.places(1))
         entry.write(entry.best(logits_1V, logits_1V.argmax(dim=-1).tolist(), ()), self._stop_ids)
         entry.seconds = time.perf_counter() - begun
         self.writing.append(entry)
@@ -263,6 +277,9 @@ class Slots:
         begun = time.perf_counter()
         rows = [[entry.ids[-1], *entry.guess(self._guesses)] for entry in self.writing]
         logits_TV = self._decoder.logits(self._decoder.extend(rows))
+        if self._chance is not None:
+            places = [place for entry, row in zip(self.writing, rows, strict=True) for place in entry.places(len(row))]
+            logits_TV = self._chance.moved(logits_TV, places)
         free_T = logits_TV.argmax(dim=-1).tolist()
         added, start = [], 0
         for entry, row in zip(self.writing, rows, strict=True):

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from lathe.contracts import Model
 from lathe.engine import devices
+from lathe.engine.chance import Chance
 from lathe.engine.generate import Answer, Prompt, generate
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_to_answer
@@ -45,6 +46,7 @@ def generate_in_processes(
     *,
     token_budget: int,
     stop_ids: frozenset[int],
+    chance: Chance | None = None,
 ) -> Iterator[Answer]:
     """As `generate`, by `count` processes; `loaded` is `model` in this one.
 
@@ -56,9 +58,11 @@ def generate_in_processes(
     with contextlib.ExitStack() as helpers:
         waiting = {helpers.enter_context(beside(_serve, model)): share for share in others}
         for line, share in waiting.items():
-            line.send(([prompts[index] for index in share], token_budget, stop_ids))
+            line.send(([prompts[index] for index in share], token_budget, stop_ids, chance))
         own = [prompts[index] for index in mine]
-        for answer in generate(loaded, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars):
+        for answer in generate(
+            loaded, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars, chance=chance
+        ):
             yield replace(answer, index=mine[answer.index])
             yield from _arrived(waiting, timeout=0)
         while waiting:
@@ -97,11 +101,16 @@ def _grammars(model: Model, prompts: Sequence[Prompt], stop_ids: frozenset[int])
 def _serve(line: Connection, model: Model) -> None:
     """A helper's life: load, then prompts in, answers out, None after the last."""
     torch.set_num_threads(1)
-    prompts, token_budget, stop_ids = line.recv()
+    prompts, token_budget, stop_ids, chance = line.recv()
     try:
         grammars = _grammars(model, prompts, stop_ids)
         for answer in generate(
-            load_to_answer(model), prompts, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars
+            load_to_answer(model),
+            prompts,
+            token_budget=token_budget,
+            stop_ids=stop_ids,
+            grammars=grammars,
+            chance=chance,
         ):
             line.send(answer)
         line.send(None)

@@ -43,32 +43,24 @@ class NativeSession(Session, ScoresLabels):
         self._threads = threads
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
-        """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer.
-
-        At a temperature answers are drawn, by this process alone.
-        """
+        """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
         from lathe.engine import devices
+        from lathe.engine.chance import Chance
         from lathe.engine.generate import Prompt, prediction
         from lathe.engine.generate_in_processes import generate_in_processes, processes
         from lathe.processes import usable_cores
-        from lathe.runtimes._sampling import Chance, sample
 
         if self._model is None:
             raise ValueError("the session is closed")
         prompts = [Prompt(request.prompt_ids, request.max_new_tokens, request.form) for request in requests]
         stop_ids, budget = settings.stop_ids or self._tokenizer.stop_ids, settings.token_budget
         asked, num_parameters = settings.threads or self._threads, self._model.num_parameters()
-        drawn = settings.temperature > 0
-        count = 1 if drawn else processes(len(prompts), asked or usable_cores(), num_parameters)
+        chance = Chance(settings.temperature, settings.seed) if settings.temperature > 0 else None
+        count = processes(len(prompts), asked or usable_cores(), num_parameters)
         with devices.threads(1 if count > 1 else devices.decoding_threads(asked, num_parameters)):
-            if drawn:
-                chance = Chance.of([prompt.ids for prompt in prompts], settings.temperature, settings.seed)
-                answers = sample(self._model, self._tokenizer, prompts, chance, token_budget=budget, stop_ids=stop_ids)
-            else:
-                answers = generate_in_processes(
-                    self._model, self._source, prompts, count, token_budget=budget, stop_ids=stop_ids
-                )
-            for answer in answers:
+            for answer in generate_in_processes(
+                self._model, self._source, prompts, count, token_budget=budget, stop_ids=stop_ids, chance=chance
+            ):
                 yield prediction(answer, requests[answer.index], self._tokenizer)
 
     def label_scores(
