@@ -313,6 +313,12 @@ class Request:
     max_new_tokens: int
     form: Form | None = None
 
+    def seed(self, draw: int) -> int:
+        """This request's own seed, below 2 ** 28, for who draws by a number: by one seed for all, items would be lucky together."""
+        from lathe.records import digest
+
+        return int(digest([draw, self.id])[:7], 16)
+
 
 @dataclass(frozen=True)
 class GenerateSettings:
@@ -418,9 +424,6 @@ class Runtime(ABC):
 
 class Exporter(ABC):
     """Writes a trained model in one format and checks what it wrote."""
-
-    draws: ClassVar[bool] = True
-    """Whether the task can be measured on what it wrote by answers that are drawn at a temperature."""
 
     @abstractmethod
     def ability(self) -> Ability:

@@ -258,14 +258,6 @@ def test_several_samples_without_a_temperature_are_refused() -> None:
     assert parse_recipe(GOOD + "evaluate: {samples: 5, temperature: 0.7}\n", "r.yaml").evaluate.samples == 5
 
 
-def test_a_file_that_cannot_be_measured_by_drawn_answers_is_named_before_anything_runs() -> None:
-    drawn = GOOD + "evaluate: {temperature: 0.7}\n"
-    assert parse_recipe(drawn, "r.yaml", ["ship=[adapter, merged]"]).evaluate.temperature == 0.7
-    with pytest.raises(InputError, match="gguf_q8_0 is measured by its likeliest answers"):
-        parse_recipe(drawn, "r.yaml", ["ship=[adapter, gguf_q8_0]"])
-    assert parse_recipe(GOOD, "r.yaml", ["ship=[adapter, gguf_q8_0]"]).ship == ("adapter", "gguf_q8_0")
-
-
 def test_a_trainer_that_cannot_answer_validation_rows_is_named_where_the_recipe_asks_for_them() -> None:
     validating = GOOD.replace("  epochs: 2", "  epochs: 2\n  validate: {every: 5}")
     assert parse_recipe(validating, "r.yaml").train.validate_.every == 5

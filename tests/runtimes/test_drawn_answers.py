@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from gguf_base import write_gguf_base
 from lathe import plugins
 from lathe.contracts import Choice, GenerateSettings, Model, Request
 from lathe.engine import generate, model
 from lathe.engine.chance import Chance
 from lathe.engine.generate import MOST_GUESSES, Prompt
 from lathe.engine.generate_in_processes import generate_in_processes
-from lathe.errors import InputError
 from lathe.records import Message
+from lathe.text import tokenizer
 from tiny_base import write_base
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -122,9 +123,50 @@ def test_an_answer_that_is_held_to_a_form_is_drawn_among_what_the_form_allows(ti
     assert len(set(found)) > 1
 
 
-def test_a_gguf_file_is_not_drawn_from(tmp_path: Path) -> None:
-    from lathe.runtimes.llama_cpp import LlamaCppSession
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    from lathe.engine.gguf.write import write
 
-    asked = [Request("a", (Message(role="user", content="a"),), (1,), 5)]
-    with pytest.raises(InputError, match="answers of a GGUF file are not drawn"):
-        next(LlamaCppSession(tmp_path / "model.gguf", 1).generate(asked, GenerateSettings(temperature=0.7)))
+    folder = tmp_path_factory.mktemp("gguf")
+    base = write_gguf_base(folder / "base")
+    write(model.load_base(base), tokenizer.load(base), folder / "model.gguf", "F16", "tiny")
+    return Model(base, gguf_file=folder / "model.gguf")
+
+
+def test_a_gguf_file_draws_the_same_again_for_the_same_seed(gguf: Model) -> None:
+    session = plugins.load("runtimes", "llama_cpp").open(gguf, threads=1)
+    asked = [Request(f"row-{text}", (Message(role="user", content=text),), (), 8) for text in "abcd"]
+
+    def texts(temperature: float, seed: int) -> dict[str, str]:
+        settings = GenerateSettings(temperature=temperature, seed=seed)
+        return {one.id: one.text for one in session.generate(asked, settings)}
+
+    first = texts(1.5, 3)
+    assert texts(1.5, 3) == first
+    assert texts(1.5, 4) != first
+    assert texts(1e-4, 3) == texts(0.0, 0)
+    session.close()
+
+
+def test_a_gguf_files_tokens_are_drawn_among_all_as_often_as_it_finds_them_likely(gguf: Model) -> None:
+    """llama.cpp's own way leaves the unlikely ones out. By log-likelihood of 600 draws: five standard errors."""
+    from lathe.engine.llama_server import LlamaServer
+
+    temperature, n = 2.0, 600
+    assert gguf.gguf_file is not None
+    with LlamaServer(gguf.gguf_file, 64, threads=1) as server:
+        ids = server.tokenize_plain("a")
+        logs = server.next_token(ids, most_likely=10_000)
+        words = list(logs)
+        shares = torch.softmax(torch.tensor([logs[word] for word in words], dtype=torch.float64) / temperature, dim=0)
+        found = Counter(
+            (answer.ids or [-1])[0] for answer in (server.complete(ids, 1, temperature, seed) for seed in range(n))
+        )
+    top = words.index(max(logs, key=lambda word: logs[word]))
+    likely = float(shares[top])
+    assert abs(found[words[top]] / n - likely) < 5 * (likely * (1 - likely) / n) ** 0.5
+    rare = sum(found[word] for word in words[40:]) / n
+    wanted = float(shares[40:].sum())
+    assert wanted > 0.05
+    assert abs(rare - wanted) < 5 * (wanted * (1 - wanted) / n) ** 0.5

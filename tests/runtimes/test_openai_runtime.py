@@ -54,11 +54,18 @@ def test_every_request_is_answered_with_what_the_endpoint_counts(serve: Serve, t
     assert set(server.paths) == {"/v1/chat/completions"}
 
 
-def test_a_draw_is_asked_for_by_its_seed(serve: Serve, tmp_path: Any) -> None:
+def test_a_draw_is_asked_for_by_a_seed_of_the_requests_own(serve: Serve, tmp_path: Any) -> None:
+    """By one seed for all, an endpoint may use the same noise for each item, and items would be lucky together."""
     server = serve(lambda number, body: said("yes"))
     ask(server.url, requests(*"ab"), tmp_path, GenerateSettings(temperature=0.7, seed=3))
     ask(server.url, requests("c"), tmp_path, GenerateSettings(seed=3))
-    assert [(body["temperature"], body.get("seed")) for body in server.asked] == [(0.7, 3), (0.7, 3), (0, None)]
+    ask(server.url, requests("a"), tmp_path, GenerateSettings(temperature=0.7, seed=3))
+    ask(server.url, requests("a"), tmp_path, GenerateSettings(temperature=0.7, seed=4))
+    said_of = [(body["messages"][0]["content"], body["temperature"], body.get("seed")) for body in server.asked]
+    first = {text: seed for text, _, seed in said_of[:2]}
+    assert len(set(first.values())) == 2
+    assert said_of[2:4] == [("c", 0, None), ("a", 0.7, first["a"])]
+    assert said_of[4][2] not in (None, *first.values())
 
 
 def test_an_endpoint_that_knows_no_seeds_draws_without_one(serve: Serve, tmp_path: Any) -> None:

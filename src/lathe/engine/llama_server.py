@@ -50,7 +50,7 @@ GRACE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Completion:
-    """A greedy answer. ids: without the token that ended it. text: as the server gives it."""
+    """An answer. ids: without the token that ended it. text: as the server gives it."""
 
     ids: list[int]
     text: str
@@ -148,9 +148,11 @@ class LlamaServer:
         asked = {"content": text, "add_special": whole, "parse_special": True}
         return [int(id) for id in self._post("/tokenize", asked)["tokens"]]
 
-    def complete(self, ids: Sequence[int], max_new_tokens: int) -> Completion:
-        """The greedy answer to prompt ids, ended by the file's own end tokens."""
-        said = self._complete(ids, n_predict=max_new_tokens)
+    def complete(self, ids: Sequence[int], max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Completion:
+        """The answer to prompt ids, ended by the file's own end tokens: the greedy one, or one that is drawn among all tokens."""
+        # Left to itself llama.cpp would draw among the likeliest tokens alone.
+        drawn = {"temperature": temperature, "seed": seed, "samplers": ["temperature"]} if temperature else {}
+        said = self._complete(ids, n_predict=max_new_tokens, **drawn)
         tokens = [int(id) for id in said["tokens"]]
         ids = tokens[:-1] if said["stop_type"] == "eos" else tokens
         return Completion(ids, str(said["content"]), _finish(said), _seconds(said))

@@ -24,8 +24,6 @@ PACKAGES = ("torch", "transformers", "peft", "gguf", "xllamacpp")
 class Gguf(Exporter):
     """Writes one format, then checks the file through llama.cpp."""
 
-    draws = False
-
     def __init__(self, format: Format) -> None:
         self._format: Format = format
 

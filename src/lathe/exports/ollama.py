@@ -22,8 +22,6 @@ CREATE_SECONDS = 600
 
 
 class Ollama(Exporter):
-    draws = False
-
     def __init__(self) -> None:
         self._gguf = Gguf("Q8_0")
 

@@ -31,7 +31,6 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     yield from validate_faults(part(part(value, "train"), "validate"), value.get("trainer"))
     for index, export in enumerate(items(value.get("ship"))):
         yield from unknown(("ship", index), "export", export, plugins.names("exports"))
-        yield from drawing_faults(index, export, part(value, "evaluate").get("temperature"))
     yield from corpus_faults(part(value, "data").get("source"), task)
     yield from teacher_faults(value)
     yield from invariant_faults(part(part(value, "data"), "invariants"))
@@ -62,14 +61,6 @@ def validate_faults(validate: dict[str, Json], trainer: Any) -> Iterator[Said]:
     if known and validate.get("every") is not None and not isinstance(plugins.load("trainers", trainer), Validates):
         said = f"the trainer {trainer} cannot answer validation rows while it trains"
         yield ("train", "validate", "every"), said, "Set trainer: native, or leave train.validate out."
-
-
-def drawing_faults(index: int, export: Any, temperature: Any) -> Iterator[Said]:
-    """A file that cannot be measured again as the model was: by answers that are drawn."""
-    known = isinstance(export, str) and export in plugins.names("exports")
-    if known and temperature and not plugins.load("exports", export).draws:
-        said = f"{export} is measured by its likeliest answers, the model by drawn ones (evaluate.temperature {temperature})"
-        yield ("ship", index), said, "Leave evaluate.temperature out, or ship adapter or merged."
 
 
 def corpus_faults(source: Any, task: Any) -> Iterator[Said]:

@@ -32,15 +32,7 @@ class LlamaCppSession(Session):
         self._server: LlamaServer | None = None
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
-        """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once.
-
-        Raises InputError on a temperature: what is measured of a file is its likeliest answer.
-        """
-        if settings.temperature:
-            raise InputError(
-                f"answers of a GGUF file are not drawn (temperature {settings.temperature:g})",
-                hint="Leave evaluate.temperature out where GGUF files are measured.",
-            )
+        """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once."""
         from lathe.engine.llama_server import LlamaServer
 
         self.close()
@@ -50,7 +42,8 @@ class LlamaCppSession(Session):
         rendered = {request.id: server.render(request.messages) for request in requests}
         for request in sorted(requests, key=lambda request: rendered[request.id]):
             ids = server.tokenize(rendered[request.id])
-            answer = server.complete(ids, request.max_new_tokens)
+            seed = request.seed(settings.seed)
+            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed)
             yield _prediction(request, ids, answer, len(answer.ids))
 
     def close(self) -> None:

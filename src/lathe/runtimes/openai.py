@@ -28,11 +28,11 @@ class OpenAISession(Session):
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, as they come. The first one that is refused for good ends it."""
         self._over = threading.Event()
-        drawn = endpoints.Manner(settings.temperature, seed=settings.seed)
-        ask = partial(self._ask, drawn if settings.temperature else endpoints.GREEDY)
-        yield from endpoints.side_by_side(requests, ask, self._over)
+        yield from endpoints.side_by_side(requests, partial(self._ask, settings), self._over)
 
-    def _ask(self, manner: endpoints.Manner, request: Request, pause: endpoints.Pause) -> Prediction:
+    def _ask(self, settings: GenerateSettings, request: Request, pause: endpoints.Pause) -> Prediction:
+        drawn = endpoints.Manner(settings.temperature, seed=request.seed(settings.seed))
+        manner = drawn if settings.temperature else endpoints.GREEDY
         reply = endpoints.chat(self._endpoint, request.messages, request.max_new_tokens, self._key, pause, manner)
         return Prediction(
             id=request.id,
