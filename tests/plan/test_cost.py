@@ -92,24 +92,38 @@ def probe(*steps: tuple[int, int, float]) -> MachineProbe:
     return MachineProbe(device="cpu", threads=4, steps=tuple(found))
 
 
+def foretold(seen: MachineProbe | None, step: str = "fused", **load: int | None) -> float | None:
+    given = cost.Load(**{"operations": 8 * 10**9, "packs": 12, "steps": 5, "width": 256, "layers": 2} | load)  # type: ignore[arg-type]
+    return cost.probed_seconds(seen, step, "bf16", given)
+
+
 def test_a_probed_rate_lies_between_those_of_the_nearest_widths_and_holds_beyond_them() -> None:
     seen = probe((256, 4, 1e9), (1024, 4, 4e9))
-
-    def rate(width: int) -> float | None:
-        return cost.probed_rate(seen, "fused", "bf16", width, None, 1)
-
-    assert [rate(width) for width in (64, 256, 512, 1024, 4096)] == [
-        pytest.approx(1e9), pytest.approx(1e9), pytest.approx(2e9), pytest.approx(4e9), pytest.approx(4e9),
-    ]  # fmt: skip
-    assert cost.probed_rate(seen, "reference", "bf16", 256, None, 1) is None
-    assert cost.probed_rate(None, "fused", "bf16", 256, None, 1) is None
+    found = [foretold(seen, width=width) for width in (64, 256, 512, 1024, 4096)]
+    assert found == [pytest.approx(seconds) for seconds in (8, 8, 4, 2, 2)]
+    assert foretold(seen, "reference") is None
+    assert foretold(None) is None
 
 
 def test_processes_of_one_thread_reach_what_one_thread_reached_times_their_number() -> None:
     seen = probe((256, 4, 2e9), (256, 1, 1e9))
     asked = [(None, 1), (4, 4), (1, 1), (2, 2), (None, 2), (2, 1)]
-    found = [cost.probed_rate(seen, "fused", "bf16", 256, threads, processes) for threads, processes in asked]
-    assert found == [pytest.approx(rate) for rate in (2e9, 4e9, 1e9, 2e9, 2e9, 1e9)]
+    found = [foretold(seen, threads=threads, processes=processes) for threads, processes in asked]
+    assert found == [pytest.approx(seconds) for seconds in (4, 2, 8, 4, 4, 8)]
+
+
+def test_packs_and_steps_cost_something_however_little_they_hold() -> None:
+    """Processes share the packs; of each step every one lays out its own weights."""
+    both = (
+        StepRate(
+            step="fused", precision="bf16", width=256, threads=threads, rate=1e9, pack_seconds=0.5, step_seconds=0.25
+        )
+        for threads in (4, 1)
+    )
+    seen = MachineProbe(device="cpu", threads=4, steps=tuple(both))
+    assert foretold(seen) == pytest.approx(8 + 12 * 2 * 0.5 + 5 * 2 * 0.25)
+    assert foretold(seen, threads=2) == pytest.approx(2 * (8 + 12 + 2.5))
+    assert foretold(seen, processes=4) == pytest.approx((8 + 12) / 4 + 2.5)
 
 
 @pytest.fixture

@@ -105,11 +105,11 @@ def test_a_probe_is_remembered_and_makes_an_estimate(
     assert rates.probed() == MachineProbe(device="cpu", threads=2, steps=(seen,))
     rates.probe_file().write_text('{"fp32": 1e11, "bf16": 2e11}')
     assert rates.probed() is None, "what an older Lathe measured was something else"
-    found, source = cost.seconds(10**12, "kind", {"other": (1.0,)}, probed=1e11)
+    found, source = cost.seconds(10**12, "kind", {"other": (1.0,)}, probed=10.0)
     assert source == "probed"
     assert found is not None
     assert found.low < found.value == 10 < found.high
-    assert cost.seconds(10, "kind", {"kind": (1.0,)}, probed=1e11)[1] == "measured"
+    assert cost.seconds(10, "kind", {"kind": (1.0,)}, probed=10.0)[1] == "measured"
 
 
 def test_steps_of_each_kind_are_timed_at_a_width() -> None:
@@ -120,3 +120,16 @@ def test_steps_of_each_kind_are_timed_at_a_width() -> None:
     found = list(step_rates.timed(64, torch.device("cpu"), seconds=0.0))
     assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
     assert all(one["seconds"] > 0 and one["config"]["hidden_size"] == 64 for one in found)
+    assert all(one["short_seconds"] > 0 and one["empty_seconds"] > 0 for one in found)
+
+
+def test_a_timed_step_tells_what_a_pack_and_a_step_cost_beside_their_operations() -> None:
+    """Of a step that took 3 s for no pack, 4 s more for any, and 1 s for each unit of operations."""
+    config = CONFIG | {"num_hidden_layers": 4}
+    said = {"rank": 8, "lengths": [64, 64, 64, 64], "supervised": [16, 16, 16, 16], "short": 1}
+    step = {"config": config, "step": "fused", "precision": "fp32", "threads": 2}
+    found = rates._step_rate(said, {**step, "seconds": 3 + 4 + 4, "short_seconds": 3 + 4 + 1, "empty_seconds": 3})
+    assert found.step_seconds == pytest.approx(3 / 4)
+    assert found.pack_seconds == pytest.approx(4 / 4)
+    alike = rates._step_rate(said, {**step, "seconds": 5, "short_seconds": 5, "empty_seconds": 0})
+    assert alike.rate > 0, "a machine that was busy while it was probed"

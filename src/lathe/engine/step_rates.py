@@ -1,12 +1,14 @@
-"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 15 s.
+"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 20 s.
 
     python -m lathe.engine.step_rates
     {"device": "cpu", "threads": 2, "rank": 16, "lengths": [89, ...], "supervised": [22, ...],
-     "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2, "seconds": 0.08}, ...]}
+     "short": 2, "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2,
+                            "seconds": 0.08, "short_seconds": 0.02, "empty_seconds": 0.005}, ...]}
 
 Real steps of the engine on models of LAYERS layers with random weights, for each of WIDTHS: the rates of single matrix products
-would say little of a small model, which spends much of its time between them. The best of some rounds counts: other work slows the
-rest.
+would say little of a small model, which spends much of its time between them. Each is taken with a full pack, with one of a few
+rows and without any: a pack and a step cost something however little they hold. The best of some rounds counts: other work slows
+the rest.
 """
 
 from __future__ import annotations
@@ -36,13 +38,15 @@ ALONE = 576
 """Widest model that is also tried with one thread: processes that share a step, each with a thread, are for small models."""
 LAYERS, HEAD, VOCABULARY, RANK = 2, 64, 8192, 16
 LENGTHS = (89, 149, 157, 211, 271, 331, 389, 449)
-"""Tokens of the rows of the one pack: even and equal ones would flatter attention."""
+"""Tokens of the rows of the full pack: even and equal ones would flatter attention."""
+SHORT = 2
+"""How many of them make up the short one."""
 SCORED = tuple(length // 4 for length in LENGTHS)
 """How many of them carry loss."""
 STEPS: tuple[tuple[str, Precision], ...] = (("fused", "bf16"), ("fused", "fp32"), ("reference", "fp32"))
 """Kinds of step and their number formats."""
-ROUNDS, SECONDS = 1, 1.0
-"""Rounds that count at least, and the time in which more are made."""
+ROUNDS, SECONDS = 1, 0.6
+"""Rounds that count at least, and the time in which more are made; a third of it for short packs and for none."""
 
 
 def configuration(width: int) -> LlamaConfig:
@@ -77,16 +81,21 @@ def timed(width: int, device: torch.device, seconds: float = SECONDS) -> Iterato
         )
         for length, scored in zip(LENGTHS, SCORED, strict=True)
     ]
-    pack = build_pack(rows, device)
+    packs = {"seconds": rows, "short_seconds": rows[:SHORT], "empty_seconds": []}
+    given = {name: [build_pack(some, device)] if some else [] for name, some in packs.items()}
     for kind, precision in STEPS:
         if kind == "fused" and device.type != "cpu":
             continue
-        take = partial(_step(config, kind, precision, device), [pack], sum(SCORED))
+        take = _step(config, kind, precision, device)
         for used in sorted({usable_cores(), 1} if kind == "fused" and width <= ALONE else {usable_cores()}):
             with threads(used):
-                took = fastest(take, device, seconds)
-            how = {"step": kind, "precision": precision, "threads": used, "seconds": took}
-            yield {"config": config.to_dict(), **how}
+                took = {
+                    name: fastest(
+                        partial(take, some, sum(SCORED)), device, seconds if name == "seconds" else seconds / 3
+                    )
+                    for name, some in given.items()
+                }
+            yield {"config": config.to_dict(), "step": kind, "precision": precision, "threads": used, **took}
 
 
 def _step(config: LlamaConfig, kind: str, precision: Precision, device: torch.device) -> step.Step:
@@ -103,7 +112,7 @@ def main() -> int:
     device = pick_device()
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
     found = [step for width in WIDTHS[device.type] for step in timed(width, device)]
-    rows = {"rank": RANK, "lengths": LENGTHS, "supervised": SCORED}
+    rows = {"rank": RANK, "lengths": LENGTHS, "supervised": SCORED, "short": SHORT}
     json.dump({"device": name, "threads": usable_cores(), **rows, "steps": found}, sys.stdout)
     return 0
 

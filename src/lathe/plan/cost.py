@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,8 @@ SAME_JOB = (0.8, 1.25)
 OTHER_JOB = (0.3, 2.5)
 """The same from rates of other jobs: small models reach a smaller share of what the processor can."""
 PROBED = (0.8, 1.9)
-"""Interval around seconds from the probe of the same kind of step: SmolLM2-135M's shape took 0.93 to 1.15 of them, the bundled
-base, whose small packs are rounded up and whose steps cost more beside the products, 1.1 to 1.8 (bench/plan_time.py)."""
+"""Interval around seconds from the probe of the same kind of step (bench/plan_time.py): SmolLM2-135M's shape took 0.93 to 1.15 of
+them, the bundled base 1.1 to 1.8 before a pack's own cost was probed."""
 CATALOGUE_SHARE = 0.25
 """Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
 CATALOGUE = (0.5, 4.0)
@@ -115,8 +116,8 @@ def answer_seconds(tokens: int, kind: str, rates: Mapping[str, Sequence[float]])
 def seconds(
     work: int, kind: str, rates: Mapping[str, Sequence[float]], probed: float | None = None
 ) -> tuple[Interval | None, RateSource]:
-    """Seconds of training on this machine: from the rates of the same kind of job, else from the probed rate of its kind of step,
-    else from the rates of other jobs (all in operations a second). Of several rates the middle one counts.
+    """Seconds of training on this machine: from the rates of the same kind of job, else those that the probe of its kind of step
+    foretells, else from the rates of other jobs (all in operations a second). Of several rates the middle one counts.
 
     None where it has none of them: a number that nothing was measured for would be a guess.
     """
@@ -125,31 +126,51 @@ def seconds(
         ends = min(SAME_JOB[0], middle / max(rates[kind])), max(SAME_JOB[1], middle / min(rates[kind]))
         return interval(work / middle, ends), "measured"
     if probed:
-        return interval(work / probed, PROBED), "probed"
+        return interval(probed, PROBED), "probed"
     if rates:
         return interval(work / statistics.median(map(statistics.median, rates.values())), OTHER_JOB), "measured"
     return None, "none"
 
 
-def probed_rate(
-    probe: MachineProbe | None, step: str, precision: str, width: int, threads: int | None, processes: int
-) -> float | None:
-    """Operations a second of training, from the probe: between its widths by interpolation of the logarithms, beyond them as at
-    the nearest. None where no such step was probed.
+@dataclass(frozen=True)
+class Load:
+    """What a training has to do, and by how many. width: hidden; threads: None = as many as there are."""
 
+    operations: int
+    packs: int
+    steps: int
+    width: int
+    layers: int
+    threads: int | None = None
+    processes: int = 1
+
+
+def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: Load) -> float | None:
+    """Seconds of training, from the probe: operations over their rate, and what packs and steps cost beside them.
+
+    Between its widths rates are interpolated by the logarithm, beyond them as at the nearest. None where no such step was probed.
     Processes that each have one thread reach what one thread reached, times their number; others share what all threads reached.
+    Each process does a part of the packs, and of each step what it costs by itself.
     """
     if probe is None:
         return None
-    used = min(threads or probe.threads, probe.threads)
-    alone = used // processes <= 1
+    used = min(load.threads or probe.threads, probe.threads)
+    alone = used // load.processes <= 1
     kind = (step, precision, 1 if alone else probe.threads)
-    alike = [one for one in probe.steps if (one.step, one.precision, one.threads) == kind]
+    alike = sorted(
+        (one for one in probe.steps if (one.step, one.precision, one.threads) == kind), key=lambda one: one.width
+    )
     if not alike:
         return None
-    points = np.log(sorted((one.width, one.rate) for one in alike))
-    rate = math.exp(float(np.interp(math.log(width), points[:, 0], points[:, 1])))
-    return rate * (processes if alone else used / probe.threads)
+
+    def at_width(numbers: Sequence[float]) -> float:
+        return float(np.interp(math.log(load.width), np.log([one.width for one in alike]), numbers))
+
+    rate = math.exp(at_width([math.log(one.rate) for one in alike]))
+    of_packs = load.packs * load.layers * at_width([one.pack_seconds for one in alike])
+    of_steps = load.steps * load.layers * at_width([one.step_seconds for one in alike])
+    shared = load.operations / rate + of_packs
+    return shared / load.processes + of_steps if alone else (shared + of_steps) * probe.threads / used
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

@@ -90,7 +90,7 @@ def probed() -> MachineProbe | None:
 
 
 def probe() -> MachineProbe:
-    """Measures this machine's training steps in a child process, some 15 s, and remembers them.
+    """Measures this machine's training steps in a child process, some 20 s, and remembers them.
 
     Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
     """
@@ -111,10 +111,23 @@ def probe() -> MachineProbe:
 
 
 def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
-    """A timed step as operations a second."""
+    """A timed step as operations a second, and what a pack and a step cost beside them, by their layers."""
     model = shapes(step["config"])
-    lengths, supervised = np.array(said["lengths"]), np.array(said["supervised"])
-    once, fused = np.ones_like(lengths), step["step"] == "fused"
-    work = operations(model, count(model, said["rank"]), False, lengths, supervised, once, fused=fused)
-    how = {key: step[key] for key in ("step", "precision", "threads")}
-    return StepRate(**how, width=model.hidden, rate=work / step["seconds"])
+
+    def work(rows: int) -> int:
+        lengths, supervised = (np.array(said[what][:rows]) for what in ("lengths", "supervised"))
+        once, fused = np.ones_like(lengths), step["step"] == "fused"
+        return operations(model, count(model, said["rank"]), False, lengths, supervised, once, fused=fused)
+
+    full, short, empty = step["seconds"], step["short_seconds"], step["empty_seconds"]
+    most, few = work(len(said["lengths"])), work(said["short"])
+    rate = (most - few) / (full - short) if full > short else most / full
+    return StepRate(
+        step=step["step"],
+        precision=step["precision"],
+        threads=step["threads"],
+        width=model.hidden,
+        rate=rate,
+        pack_seconds=max(0.0, short - empty - few / rate) / model.num_layers,
+        step_seconds=empty / model.num_layers,
+    )

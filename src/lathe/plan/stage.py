@@ -194,8 +194,16 @@ def forecast(
     schedule, setting = _schedule(course, tokens, model, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
     work = _work(locked, model, tokens, course)
-    train, hidden = recipe.train, model.hidden
-    probed = cost.probed_rate(machine.probe, step_kind, setting.precision, hidden, train.threads, train.processes)
+    load = cost.Load(
+        operations=work,
+        packs=schedule.num_packs,
+        steps=schedule.num_steps,
+        width=model.hidden,
+        layers=model.num_layers,
+        threads=recipe.train.threads,
+        processes=recipe.train.processes,
+    )
+    probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
     train_seconds, source = cost.seconds(work, kind, machine.rates, probed)
     longest = max((side.longest for side in answers.values()), default=0)
     # Never more than the context holds.

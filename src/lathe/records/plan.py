@@ -51,6 +51,8 @@ class StepRate(Record):
     width: int = Field(description="hidden width of the model")
     threads: int
     rate: float = Field(gt=0, description="floating-point operations a second, counted as a plan counts them")
+    pack_seconds: float = Field(0.0, ge=0, description="of a layer for each pack, however few tokens it has")
+    step_seconds: float = Field(0.0, ge=0, description="of a layer for each step, whatever its packs")
 
 
 class MachineProbe(Record):
