@@ -20,11 +20,12 @@ from lathe.cli.arguments import VERBS
 # A verb that opens a run folder in the current directory and then does what BODY says.
 STAGED = """
 from lathe.cli import verbs
+from lathe.cli.progress import listen
 def body(args, screen):
     from pathlib import Path
     from lathe.runs import RunFolder
     screen.folder = RunFolder(Path('.'))
-    listener = screen.listener()
+    listener = listen(screen)
     {body}
 verbs.ls = body
 """

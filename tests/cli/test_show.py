@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lathe import records as r
 from lathe.cli import stage_lines, tables
+from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.cli.tables import whisker
 
@@ -120,7 +121,7 @@ def test_an_arm_says_its_score_its_items_and_what_was_cut() -> None:
 
 def test_arms_are_told_by_test_rows_and_not_by_the_validation_rows_they_were_chosen_on() -> None:
     view, _, talk = screen()
-    listener = view.listener()
+    listener = listen(view)
     sides = {name: r.SideCount(rows=1, sha256=name[0]) for name in ("train", "validation", "test")}
     listener({"stage": "prepare", "record": r.Manifest(inputs="", sources=(), sides=sides), "seconds": 0.1})
     listener({"stage": "rule", "record": arm("rule", 0.11).model_copy(update={"test_hash": "v"}), "seconds": 0.1})
@@ -131,7 +132,7 @@ def test_arms_are_told_by_test_rows_and_not_by_the_validation_rows_they_were_cho
 
 def test_what_was_done_before_says_so_instead_of_seconds() -> None:
     view, _, talk = screen()
-    view.listener()({"stage": "rule", "record": arm("rule", 0.41), "skipped": True, "seconds": 0.0})
+    listen(view)({"stage": "rule", "record": arm("rule", 0.41), "skipped": True, "seconds": 0.0})
     assert talk.getvalue().endswith("done before\n")
 
 
@@ -144,7 +145,7 @@ def test_a_document_is_json_and_loses_its_secrets() -> None:
 def words(*events: dict) -> str:
     """The plain lines that a listener with no patience says."""
     view, _, talk = screen()
-    listener = view.listener()
+    listener = listen(view)
     listener._began -= 10.0
     for event in (events[0], *events):  # the first event of a work begins its five seconds of silence
         listener._said = -1e9

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, compare, fidelity, planning, publishing, risk, serving, verbs
+from lathe.cli import check, compare, fidelity, machine, planning, publishing, risk, serving, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -236,9 +236,9 @@ VERBS: tuple[Verb, ...] = (
           arg("--test", metavar="ROWS", type=Path, required=True, help="rows with right answers, in any layout that check reads"),
           arg("--threads", metavar="N", type=_positive, default=None, help="CPU threads")),
          "Looking", "lathe inspect --base lathe:nano --adapter out/ --test test.jsonl"),
-    Verb("doctor", "what this machine can do, tried and not assumed", verbs.doctor,
+    Verb("doctor", "what this machine can do, tried and not assumed", machine.doctor,
          (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),
-          arg("--probe", action="store_true", help="measure how fast it trains, some 15 s, for plans")), "Looking"),
+          arg("--probe", action="store_true", help="measure how fast it trains, some 20 s, for plans")), "Looking"),
     Verb("schema", "the recipe's JSON Schema, for editors", verbs.schema, (), "Looking", "lathe schema > recipe.schema.json"),
     Verb("pretrain", "train a small base model from random weights", verbs.pretrain,
          (arg("recipe", metavar="RECIPE", help="a pretraining recipe, or the name of a shipped one"),

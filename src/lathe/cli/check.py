@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lathe.cli import verbs
+from lathe.cli.progress import listen
 from lathe.cli.show import LEVEL_COLOUR, Screen
 from lathe.errors import Exit, InputError
 
@@ -28,7 +29,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.hub import dataset, is_dataset
     from lathe.records import SchemaSpec
 
-    listener = screen.listener(brief=True)
+    listener = listen(screen, brief=True)
     if is_recipe(args.recipe[0]):
         if len(args.recipe) > 1 or args.base is not None or args.against:
             hint = "What an earlier run was trained on stands in the recipe as data.against." if args.against else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lathe.cli import verbs
+from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -65,7 +66,7 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.report import figures
 
     run, judge = verbs.start(args, screen), _judge(args)
-    found = run.probe(args.probe, args.prompts, args.verdicts, screen.listener(), judge)
+    found = run.probe(args.probe, args.prompts, args.verdicts, listen(screen), judge)
     if screen.as_json:
         screen.document({"run": str(run.folder.path), "arms": {arm: report.dump() for arm, report in found.items()}})
         return Exit.DONE
@@ -108,7 +109,7 @@ def _constrained(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.report import figures, form_effect
 
     run = verbs.start(args, screen)
-    found = run.constrain(screen.listener())
+    found = run.constrain(listen(screen))
     if screen.as_json:
         screen.document({"run": str(run.folder.path), **found.dump()})
         return Exit.DONE
@@ -147,7 +148,7 @@ def _general(args: argparse.Namespace, screen: Screen) -> Exit:
             "--probe general needs tasks to ask", hint="--tasks arc_easy,hellaswag; their names: lm-eval ls tasks"
         )
     run = verbs.start(args, screen)
-    found = run.general(args.tasks, args.task_folder, args.limit, screen.listener())
+    found = run.general(args.tasks, args.task_folder, args.limit, listen(screen))
     if screen.as_json:
         screen.document({"run": str(run.folder.path), **found.dump()})
         return Exit.NO if found.findings else Exit.DONE
@@ -193,7 +194,7 @@ def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.contracts import Endpoint
     from lathe.report import figures
 
-    run, listener = verbs.start(args, screen), screen.listener()
+    run, listener = verbs.start(args, screen), listen(screen)
     run.go(until="prepare", progress=listener)
     report = run.evaluate_endpoint(Endpoint(args.endpoint, args.model), listener)
     if screen.as_json:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit
 
@@ -41,7 +42,7 @@ def inspect(args: argparse.Namespace, screen: Screen) -> Exit:
     """An adapter or a GGUF file of any tool, held against its base and against rows."""
     from lathe.inspect_model import inspect as look
 
-    listener = screen.listener(brief=True)
+    listener = listen(screen, brief=True)
     found = look(
         args.base, _examples(args.test), adapter=args.adapter, gguf=args.gguf, threads=args.threads, progress=listener
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lathe.cli import tables, verbs
+from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -72,7 +73,7 @@ def _plan_of_teaching(run: Run, forecast: TeachForecast, screen: Screen) -> Exit
 
 def _planned(run: Run, screen: Screen) -> Plan:
     """The plan, and the rows that it is about; nobody needs torch for it, so nobody tries whether torch works."""
-    progress = screen.listener(brief=True)
+    progress = listen(screen, brief=True)
     with run.folder.lock():
         run.prepare(progress)
         return run.plan(progress)
@@ -141,17 +142,4 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
         screen.document({"configuration": str(path), "files": written, "without": dict(made.without)})
     else:
         tables.exported(screen, path, [f"{len(sides[side]):,} rows in {name}" for side, name in files.items()], made)
-    return Exit.DONE
-
-
-def probe(screen: Screen) -> Exit:
-    """How fast this machine trains, remembered for plans."""
-    from lathe.plan import rates
-
-    screen.say("  probing: some 15 s of training steps")
-    found = rates.probe()
-    if screen.as_json:
-        screen.document(found.dump())
-    else:
-        tables.probe(screen, found)
     return Exit.DONE

@@ -16,10 +16,18 @@ LEAST_UNITS = 3
 """Fewer units done tell no rate: the first one waits for the model to be loaded."""
 
 
+def listen(screen: Screen, *, brief: bool = False) -> Listener:
+    """What a run reports its progress to; its bar ends with the screen. brief: without the remarks under its lines, for verbs that
+    show them as data."""
+    listener = Listener(screen, brief)
+    screen.at_close(listener.close)
+    return listener
+
+
 class Listener:
     """Listens to a run: a bar on a terminal, a plain line every few seconds elsewhere, one line for each finished stage."""
 
-    def __init__(self, screen: Screen, brief: bool = False) -> None:
+    def __init__(self, screen: Screen, brief: bool) -> None:
         self.screen = screen
         self._brief = brief
         self._bar: Bar | None = None

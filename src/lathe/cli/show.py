@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lathe.errors import Exit
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from lathe.cli.progress import Listener
     from lathe.runs import RunFolder
 
 LABEL_WIDTH = 10
@@ -52,7 +51,7 @@ class Screen:
         self._environment = dict(environment or {})
         self._secrets = secrets_of(self._environment)
         self._consoles: dict[str, Console] = {}
-        self._listener: Listener | None = None
+        self._at_close = contextlib.ExitStack()
 
     def safe(self, text: str) -> str:
         """The one sink: secrets masked, control characters visible."""
@@ -187,13 +186,6 @@ class Screen:
             )
         return self._consoles[which]
 
-    def listener(self, *, brief: bool = False) -> Listener:
-        """What a run reports its progress to. brief: without the remarks under its lines, for verbs that show them as data."""
-        from lathe.cli.progress import Listener
-
-        self._listener = Listener(self, brief)
-        return self._listener
-
     def is_terminal(self) -> bool:
         """Whether a person watches the talk."""
         return self._talk.isatty()
@@ -205,10 +197,13 @@ class Screen:
                 self._talk.write("\x1b[?25h\n")
                 self._talk.flush()
 
+    def at_close(self, done: Callable[[], None]) -> None:
+        """Has something done before the screen closes, however the verb ends."""
+        self._at_close.callback(done)
+
     def close(self) -> None:
-        """Ends a bar that still stands and flushes both streams."""
-        if self._listener is not None:
-            self._listener.close()
+        """Does what waits for the end and flushes both streams."""
+        self._at_close.close()
         for stream in (self._out, self._talk):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lathe.cli import fidelity, tables
+from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -54,7 +55,7 @@ def start(args: argparse.Namespace, screen: Screen, *, weights: bool = True) -> 
 
 def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
     run = start(args, screen)
-    decision = run.go(until=until, progress=screen.listener())
+    decision = run.go(until=until, progress=listen(screen))
     if screen.as_json:
         screen.document(_outcome(run, decision))
     else:
@@ -180,21 +181,6 @@ def ls(args: argparse.Namespace, screen: Screen) -> Exit:
     return Exit.DONE
 
 
-def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
-    """What this machine can do."""
-    from lathe.cli import planning
-    from lathe.doctor import examine
-
-    if args.probe:
-        return planning.probe(screen)
-    report = examine(tuple(args.asked), "")
-    if screen.as_json:
-        screen.document(report.dump())
-    else:
-        tables.doctor(screen, report)
-    return Exit.DONE if report.ok else Exit.NO
-
-
 def schema(args: argparse.Namespace, screen: Screen) -> Exit:
     """The recipe's JSON Schema; with --json and without it is the same document."""
     from lathe.resolve import json_schema
@@ -210,7 +196,7 @@ def pretrain(args: argparse.Namespace, screen: Screen) -> Exit:
     """Trains a base model from random weights."""
     from lathe.pretrain import pretrain
 
-    listener = screen.listener()
+    listener = listen(screen)
 
     def heard(numbers: Mapping[str, Any]) -> None:
         listener(
