@@ -56,17 +56,17 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
         intake.read(locked, progress, taught)
         columns = spool.columns()
-        with ThreadPoolExecutor(1) as beside:  # both are NumPy for the most part, which lets other threads work
+        with ThreadPoolExecutor(1) as beside:  # NumPy for the most part, which lets other threads work
             doubted = beside.submit(suspects, intake, columns)
             judged = judge(columns, intake.sources, earlier)
             refuse_empty(judged, locked)
+            # The old record must not vouch for files that are half new, should the process be killed from here on.
+            with writing(folder):
+                run.manifest.unlink(missing_ok=True)
+                sync_folder(folder)
+            sides = write(run, spool, judged, task.slices)
+            seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
             found = doubted.result()
-        # The old record must not vouch for files that are half new, should the process be killed from here on.
-        with writing(folder):
-            run.manifest.unlink(missing_ok=True)
-            sync_folder(folder)
-        sides = write(run, spool, judged, task.slices)
-        seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
     commit_rows(run.rows("rejected"), intake.rejected)
     commit_rows(run.rows("dropped"), judged.dropped)
     run.commit(run.setup, setup)
