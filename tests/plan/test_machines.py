@@ -9,6 +9,7 @@ import pytest
 from plan_parts import CONFIG, locked_recipe
 from test_parameters import QWEN25_7B
 
+from lathe import processes
 from lathe.errors import InputError
 from lathe.plan import cost, machines, rates
 from lathe.plan.architecture import shapes
@@ -121,6 +122,17 @@ def test_steps_of_each_kind_are_timed_at_a_width() -> None:
     assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
     assert all(one["seconds"] > 0 and one["config"]["hidden_size"] == 64 for one in found)
     assert all(one["short_seconds"] > 0 and one["empty_seconds"] > 0 for one in found)
+
+
+def test_neighbours_take_the_step_that_is_timed_and_rest_after_it() -> None:
+    pytest.importorskip("torch")
+    from lathe.engine import step_rates
+
+    with processes.beside(step_rates._neighbour) as line:
+        with step_rates._busy([line], (64, "fused", "fp32")):
+            assert not line.poll(), "it said once that it is at work, and works"
+        line.send(None)
+        assert line.poll(30), "it listens again"
 
 
 def test_a_timed_step_tells_what_a_pack_and_a_step_cost_beside_their_operations() -> None:
