@@ -276,6 +276,15 @@ def test_the_limit_takes_the_first_rows(tmp_path: Path, prepared: Prepared) -> N
     assert sum(side.rows for side in manifest.sides.values()) == 50
 
 
+def test_rows_of_a_generated_corpus_are_chosen_by_their_columns_too(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    manifest = prepared({"source": "lathe:edge_json", "rows": 200, "where": {"complexity": "simple"}})
+    kept = [example for side in ("train", "validation", "test") for example in examples(run, side)]
+    assert {example.meta["complexity"] for example in kept} == {"simple"}
+    assert finding(manifest, "left_out").count == 200 - len(kept) > 0
+
+
 def test_the_limit_counts_over_the_files_of_a_folder_but_not_over_the_test_file(
     tmp_path: Path, prepared: Prepared
 ) -> None:

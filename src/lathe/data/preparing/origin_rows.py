@@ -44,13 +44,13 @@ class OriginRows:
         """Raises DataError where a file changes while it is read."""
         path = self._origin.path
         if path is None:
-            yield from itertools.islice(self._generated(), self._limit)
+            yield from itertools.islice(self._kept(self._generated()), self._limit)
             return
         before = stamp(path)
         layout = self._told(path)
         self.layout = layout.said() if layout is not None else None
         yield from itertools.islice(
-            self._as_written(path) if layout is None else self._conversations(path), self._limit
+            self._kept(read(path)) if layout is None else self._conversations(path), self._limit
         )
         if stamp(path) != before:
             raise DataError("the file changed while it was read", file=str(path), hint="Run the same command again.")
@@ -73,8 +73,8 @@ class OriginRows:
             )
         return layout
 
-    def _as_written(self, path: Path) -> Items:
-        for item in read(path):
+    def _kept(self, items: Items) -> Items:
+        for item in items:
             if isinstance(item, Placed) and not has_values(item.row, self._data.where):
                 self.left_out += 1
             else:
