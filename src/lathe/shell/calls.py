@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 VERSIONED = re.compile(r"(python|pypy|pip|ruby|perl|node|php|lua|bash|zsh|ksh|gcc|java|psql)[\d.-]+$")
 SAME = {
-    "mke2fs": "mkfs", "mkdosfs": "mkfs", "mkntfs": "mkfs", "ncat": "nc", "netcat": "nc", "nodejs": "node", "gawk": "awk", "mawk": "awk", "nawk": "awk",
+    "mke2fs": "mkfs", "newfs": "mkfs", "mkdosfs": "mkfs", "mkntfs": "mkfs", "ncat": "nc", "netcat": "nc", "nodejs": "node", "gawk": "awk", "mawk": "awk", "nawk": "awk",
     "pip3": "pip", "nvim": "vim", "view": "vim", "vi": "vim", "ex": "vim", "rvim": "vim", "pypy": "python", "gfind": "find", "gsed": "sed", "gtar": "tar",
     "bsdtar": "tar", "grm": "rm", "gmv": "mv", "gcp": "cp", "gdd": "dd", "gxargs": "xargs", "mksh": "sh", "dash": "sh", "ash": "sh",
     "ksh": "sh", "zsh": "sh", "bash": "sh", "rbash": "sh", "fish": "sh", "csh": "sh", "tcsh": "sh", "yash": "sh", "source": ".", "podman": "docker",

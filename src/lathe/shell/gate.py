@@ -54,7 +54,7 @@ def prose(text: str) -> str:
     if (
         len(words) < 4
         or not words[0].isalpha()
-        or re.search(r"[|<>$`={}\\;]|\s-\w|['\"]|[/~]\S*\s*$(?<!\S /\Z)", text.split(" and ")[0])
+        or re.search(r"[|<>$`={}\\;]|\s--?\w|['\"]|[/~]\S*\s*$(?<!\S /\Z)", text.split(" and ")[0])
     ):
         return ""
     head = words[0].lower()

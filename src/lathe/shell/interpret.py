@@ -45,6 +45,8 @@ class Script:
         self._heredocs: list[HereDocument] = []
         self._calls = self._depth = self._streams = 0
         self._active: list[tuple[int, int]] = []
+        self._readers: dict[str, Node] = {}
+        """Processes that read what is written to a file name that stands for them."""
         self._called: set[str] = set()
         self.forks = 0
         """How many pipelines and backgrounds surround what runs: a function that comes back to itself in one multiplies."""
@@ -138,6 +140,9 @@ class Script:
         """Remembers what the script writes, for when it runs or reads it."""
         where = resolved(path, self.state.cwd)
         self.state.files[where] = (self.state.files.get(where, "") if append else "") + text
+        if reader := self._readers.pop(path, None):
+            with self.subshell(), self._deeper():
+                self.run(reader, text)
 
     # what words use --------------------------------------------------------------------------
 
@@ -170,6 +175,8 @@ class Script:
         """The file name that stands for a process substitution; its content is what the process gives."""
         self._streams += 1
         path = f"/dev/fd/{62 + self._streams}"
+        if node.text.startswith(b">"):
+            self._readers[path] = node
         with self.subshell(), self._deeper():
             output = self.run(node, "")
         self.state.files[path] = output

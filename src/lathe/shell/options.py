@@ -66,6 +66,9 @@ MODELS: Mapping[str, str] = {
     "wget": "-O= --output-document=; -q --quiet; -c --continue; -P= --directory-prefix=; -r --recursive; -np --no-parent; -i= --input-file=; --post-file=; --post-data=; "
             "--body-file=; --body-data=; --method=; --header=; -U= --user-agent=; -N --timestamping; -t= --tries=; -T= --timeout=; --no-check-certificate; -nc --no-clobber; -nv; -nd; -nH; -l= --level=; "
             "-A= --accept=; -R= --reject=; -k; -p --page-requisites; -m --mirror; -b --background; -o= --output-file=; -a= --append-output=; -S --server-response; --spider; --user=; --password=; --use-askpass=; -e= --execute=; -D=; -H; -x; -w=; -Q=; --cut-dirs=; --limit-rate=; --load-cookies=; --save-cookies=; --referer=",
+    "env": "-C= --chdir=; -u= --unset=; -i --ignore-environment; -0 --null; -S= --split-string=; -v --debug",
+    "sudo": "-D= --chdir=; -u= --user=; -g= --group=; -h= --host=; -p= --prompt=; -C=; -r= --role=; -t= --type=; -T=; -U=; -R= --chroot=",
+    "make": "-f= --file= --makefile=; -C= --directory=; -I=; -o=; -W=; --eval=; -n --just-print; -k; -s; -B; -j; -i; -q; -e; -r; -t; -w",
     "git": "-C=; -c=; --git-dir=; --work-tree=; --no-pager; -p; --namespace=; --bare; --exec-path; --version; --help",
     "scp": "-r; -P=; -i=; -p; -q; -C; -o=; -F=; -l=; -c=; -S=; -J=; -v; -B; -3; -4; -6; -O; -T; -D=",
     "base64": "-d -D --decode; -i --ignore-garbage; -w= --wrap=",

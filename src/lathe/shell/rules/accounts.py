@@ -88,6 +88,7 @@ register(
         Phrase("chpasswd newusers vipw vigr visudo groupadd groupmod chsh pwconv pwunconv grpconv dscl", "", 3, "accounts", "changes accounts", unless=r"-c|-cf|--check|-l"),
         Phrase("chpasswd newusers", "", 4, "accounts", "sets passwords of users"),
         Phrase("gpg gpg2", "", 3, "overwrite", "deletes keys", options=r"--delete-(?:secret-)?keys?|--delete-secret-and-public-key"),
+        Phrase("gpg gpg2", "", 3, "credentials", "writes secret keys out", options=r"--export-secret-.*"),
         Phrase("security", r"find-generic-password|find-internet-password|dump-keychain|export", 3, "credentials", "shows keys and passwords"),
         Phrase("systemd-run", "", 3, "scheduled_persistence", "has code run later or again and again", options=r"--on-\w+(?:=.*)?|--timer-property.*"),
         Phrase("ssh-copy-id", "", 3, "login_persistence", "lets a key log in on another machine"),

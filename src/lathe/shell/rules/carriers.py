@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from lathe.shell import marks
 from lathe.shell.calls import Call, launcher
-from lathe.shell.marks import HOLE, is_known
+from lathe.shell.marks import FETCHED, HOLE, LOCAL, SECRET, is_known
+from lathe.shell.rules.interpreters import as_command
 from lathe.shell.rules.launchers import SSH_VALUED, after_options, run
 
 
@@ -68,6 +69,8 @@ def code_in_words(call: Call) -> str:
         "tmux": "-L -S -f -c",
     }.get(name, "").split()  # fmt: skip
     words = after_options(call.words, valued, 1 if name in ("ssh", "rsh", "flock") else 0)
+    if name in ("ssh", "rsh"):  # options may stand behind the host too
+        words = after_options(words, valued)
     codes = [word for flag, word in zip(call.words, call.words[1:]) if flag == "-c" and name in ("script", "flock")]
     if name == "tmux" or name == "screen":
         codes += [word for word in call.words if " " in word]
@@ -83,7 +86,10 @@ def code_in_words(call: Call) -> str:
     if words:
         codes.append(" ".join(words))
     with call.shell.subshell():
-        return "".join(call.shell.execute(code) for code in codes) or HOLE
+        output = "".join(call.shell.execute(code) for code in codes) or HOLE
+    if name in ("ssh", "rsh") and not is_known(output):  # another machine says it, whatever it reads there
+        return SECRET if SECRET in output else FETCHED
+    return output
 
 
 def _lists_nothing(call: Call) -> bool:
@@ -101,6 +107,21 @@ def fleet(call: Call) -> str:
     )
     with call.shell.subshell():
         return "".join(call.shell.execute(code) for code in codes)
+
+
+@launcher("npx", "npm")
+def package_program(call: Call) -> str:
+    """npx and npm exec run a program of a package, or code after -c."""
+    words = call.words
+    if call.name == "npm":
+        if call.operands[:1] not in (["exec"], ["x"]):
+            return marks.origin(call.stdin)
+        words = words[words.index(call.operands[0]) + 1 :]
+    with call.shell.subshell():
+        for option, code in zip(words, words[1:]):
+            if option in ("-c", "--call"):
+                call.shell.execute(code)
+    return run(call, after_options(words, ["-c", "--call", "-p", "--package"]))
 
 
 @launcher("busybox")
@@ -134,11 +155,16 @@ def container(call: Call) -> str:
 
 @launcher("make")
 def make(call: Call) -> str:
-    """A makefile on its input holds commands, one on each line that begins with a tab."""
-    if "-" in call.words and call.stdin:
-        commands = "\n".join(part.lstrip("\t@-") for part in call.stdin.split("\n") if part[:1] in "\t @")
-        call.shell.execute(commands or call.stdin)
-    for word in call.words:
-        if word.startswith("--eval="):
-            call.shell.execute(" ".join(re.findall(r"\$\(shell (.*)\)", word)))
+    """A makefile that the script shows holds commands, one on each line that begins with a tab; variables may name programs."""
+    for path in call.arguments.values("makefile") or ("GNUmakefile", "makefile", "Makefile"):
+        rules = call.stdin if path == "-" else call.shell.read_file(path)
+        if rules and LOCAL not in rules:
+            commands = "\n".join(part.lstrip("\t@-") for part in rules.split("\n") if part[:1] in "\t @")
+            call.shell.execute(commands.strip() or rules)
+    for code in call.arguments.values("eval"):
+        call.shell.execute(" ".join(re.findall(r"\$\(shell (.*)\)", code)))
+    for word in call.operands:
+        _, sign, value = word.partition("=")
+        if sign:
+            as_command(call, value)
     return HOLE

@@ -94,7 +94,9 @@ def database(call: Call) -> Iterator[Finding]:
             "drops, empties or rewrites data in a database",
             "begin a transaction, and look first",
         )
-    for code in re.findall(r"\\!\s*(.+)|^\.(?:shell|system)\s+(.+)", text, re.MULTILINE):
+    for code in re.findall(
+        r"\\!\s*(.+)|^\.(?:shell|system)\s+(.+)", "\n".join([*call.words, call.stdin]), re.MULTILINE
+    ):
         with call.shell.subshell():
             call.shell.execute("".join(code))
 
@@ -181,7 +183,7 @@ register(
         Phrase("docker", r"volume rm|swarm leave|stack rm|service rm|secret rm|config rm|node rm|context rm", 3, "container", "removes volumes or services"),
         Phrase("docker docker-compose", r"compose down|down", 3, "container", "removes containers with their volumes", options=r"-v|--volumes|--rmi"),
         Phrase("docker", r"(?:container )?(?:rm|rmi|stop|kill) ?.*[\x00]", 3, "container", "removes all containers or images that a list names"),
-        Phrase("kubectl", r"delete", 3, "cloud", "deletes resources of a cluster", options="", unless=r"--dry-run.*"),
+        Phrase("kubectl", r"delete", 3, "cloud", "deletes resources of a cluster", unless=r"--dry-run.*|pods?|po|pods?/.*"),
         Phrase("kubectl", r"delete", 4, "cloud", "deletes resources of a cluster", options=r"--all|-A|--all-namespaces|ns|namespaces?|nodes?|pv|pvc|crds?|ns/.*|--force|namespace/.*|all|node/.*", unless=r"--dry-run.*"),
         Phrase("kubectl", r"drain|cordon|taint", 3, "cloud", "takes a node out of a cluster"),
         Phrase("kubectl", r"scale", 3, "cloud", "scales to nothing", options=r"--replicas=0|0"),

@@ -88,9 +88,12 @@ def shred(call: Call) -> Iterator[Finding]:
 
 def written(call: Call, path: str, *, append: bool = False, text: str = "") -> Iterator[Finding]:
     """What writing a file means."""
-    bare, _ = of_found(path)
+    bare, mark = of_found(path)
     where = call.place(bare)
     full = call.path(bare)
+    if mark and not path.endswith(mark):
+        yield Finding(2, "", f"writes a file beside each that is found in {WHERE[where]}: {quoted(bare)}")
+        return
     if where == Place.SINK:
         return
     if where == Place.ROOT and UNKNOWN.search(bare):
@@ -182,7 +185,8 @@ def copied(call: Call) -> Iterator[Finding]:
         inside = (
             f"{target}/{name}" if call.place(target) in (Place.SYSTEM, Place.HOME) or target.endswith("/") else target
         )
-        if call.name != "ln" or "force" in arguments:
+        grave = any(level == 4 and pattern.search(call.path(inside)) for pattern, level, *_ in KINDS_OF_FILE)
+        if call.name != "ln" or "force" in arguments or grave:
             yield from written(call, inside)
         if call.name in ("cp", "mv", "install") and "mode" in arguments and is_setuid(arguments.value("mode") or ""):
             yield Finding(4, "setuid", "installs a program that runs with its owner's rights")

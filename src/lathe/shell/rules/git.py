@@ -59,6 +59,9 @@ def git(call: Call) -> Iterator[Finding]:
         "bisect": rest[1:] if rest[:1] == ["run"] else [],
         "submodule": rest[1:] if rest[:1] == ["foreach"] else [],
     }.get(verb, [])
+    if verb == "difftool":
+        code = [after for word, after in zip(rest, rest[1:]) if word in ("-x", "--extcmd")]
+        code += [word.split("=", 1)[1] for word in rest if word.startswith("--extcmd=")]
     if verb == "rebase":
         code = [after for word, after in zip(rest, rest[1:]) if word in ("-x", "--exec")]
         code += [word.split("=", 1)[1] for word in rest if word.startswith("--exec=")]

@@ -20,19 +20,19 @@ from lathe.shell.rules.outputs import filtered
 from lathe.shell.verdict import Finding, quoted
 
 TEXT = re.compile(
-    r"""(?<!\\)'((?:\\.|[^'\\])*)'|(?<!\\)"((?:\\.|[^"\\])*)\"|`((?:\\.|[^`\\])*)`|\bq[qxw]?\s*[({/\[|!]([^)}/\]|!]*)[)}/\]|!]""",
+    r"""(?<!\\)'((?:\\.|[^'\\])*)'|(?<!\\)"((?:\\.|[^"\\])*)\"|`((?:\\.|[^`\\])*)`|\bq[qxw]?\s*(?:\(([^)]*)\)|\{([^}]*)\}|\[([^\]]*)\]|/([^/]*)/|\|([^|]*)\||!([^!]*)!)""",
     re.DOTALL,
 )
 SIGNS = re.compile(r"\\([$@`%])")
-LIST = re.compile(r"""[\[(]\s*((?:['"][^'"]*['"]\s*,\s*)+['"][^'"]*['"])""")
+LIST = re.compile(r"""(?:[\[(]|\b(?:exec|system|spawn)\b)\s*((?:['"][^'"]*['"]\s*,\s*\[?\s*)+['"][^'"]*['"])""")
 RUNS = re.compile(
     r"\bsystem\b|subprocess|popen|\bexec\w*\b|spawn|\beval\b|passthru|shell_exec|proc_open|Open3|%x|`|\bgetline\b|\|\s*\"|call\(|check_output|ProcessBuilder|Runtime",
     re.IGNORECASE,
 )
 DELETES = re.compile(
-    r"rmtree|rm_rf|rm_r\b|rmSync|rmdirSync|\brm\(|unlink(?:Sync)?|os\.remove|remove_tree|File\.delete|removedirs|\brmdir|\bunlink\b|FileUtils|fs\.rm|remove_entry"
+    r"rmtree|rm_rf|rm_r\b|rmSync|rmdirSync|\brm\(|unlink(?:Sync)?|os\.remove|remove_tree|File\.delete|removedirs|\brmdir|\bunlink\b|FileUtils|fs\.rm|remove_entry|delete-(?:directory|file)"
 )
-DEEP = re.compile(r"rmtree|rm_rf|rm_r\b|recursive|remove_tree|rm\(|os\.walk|find\(|glob|remove_entry")
+DEEP = re.compile(r"rmtree|rm_rf|rm_r\b|recursive|remove_tree|rm\(|os\.walk|find\(|glob|remove_entry|delete-directory")
 WRITES = re.compile(
     r"open\s*\([^)]*['\"]\s*,\s*['\"][wa>]|write_text|writeFile(?:Sync)?|appendFile|File\.write|file_put_contents|open\s*\([^)]*['\"][>+]|print\s*>+\s*\"|truncate"
 )
@@ -42,10 +42,10 @@ CONNECTS = re.compile(
 )
 TIES = re.compile(r"dup2|pty|exec|spawn|/bin/(?:ba|z|da)?sh|popen|system|proc_open|getline|subprocess", re.IGNORECASE)
 FETCHES = re.compile(
-    r"urlopen|requests\.(?:get|post)|http\.get|fetch\(|open-uri|urllib|LWP|file_get_contents\(['\"]http|URI\.open|HTTP::Tiny|Net::HTTP|axios|curl_exec|https?\.get"
+    r"urlopen|requests\.(?:get|post)|http\.get|fetch\(|open-uri|urllib|LWP|file_get_contents\(['\"]http|URI\.open|HTTP::Tiny|Net::HTTP|axios|curl_exec|https?\.get|Invoke-WebRequest|Invoke-RestMethod|\biwr\b|\birm\b|DownloadString"
 )
 EVALUATES = re.compile(
-    r"\bexec\(|\beval\b|\bcompile\(|Function\(|instance_eval|\bsystem\b|importlib|\bload\(|assert\(|vm\.run|\bexec\b"
+    r"\bexec\(|\beval\b|\bcompile\(|Function\(|instance_eval|\bsystem\b|importlib|\bload\(|assert\(|vm\.run|\bexec\b|Invoke-Expression|\biex\b"
 )
 DECODES = re.compile(
     r"b64decode|base64|fromhex|decode\(|unhexlify|Buffer\.from|unpack|atob|gzinflate|str_rot13|rot13|fromCharCode|chr\(|bytes\(|zlib|marshal|pickle|codecs|\\x[0-9a-f]{2}\\x"
@@ -59,7 +59,7 @@ EVALUATORS = {
     "node": ("-e", "--eval", "-p", "--print", "-pe"), "php": ("-r", "--run", "-R", "-B"), "lua": ("-e",), "deno": ("eval",), "bun": ("-e",), "osascript": ("-e",),
     "tclsh": (), "expect": ("-c",), "groovy": ("-e",), "scala": ("-e",), "julia": ("-e", "-E"), "Rscript": ("-e",), "R": ("-e",), "guile": ("-c",), "elixir": ("-e",),
     "powershell": ("-c", "-Command", "-e", "-enc", "-EncodedCommand"), "pwsh": ("-c", "-Command", "-e", "-enc", "-EncodedCommand"), "swift": ("-e",), "luajit": ("-e",),
-    "jshell": (), "irb": (), "jruby": ("-e",), "ipython": ("-c",), "sage": ("-c",), "racket": ("-e",), "erl": ("-eval",), "octave": ("--eval",), "gdb": ("-ex", "-eval-command"),
+    "jshell": (), "irb": (), "jruby": ("-e",), "ipython": ("-c",), "sage": ("-c",), "racket": ("-e",), "erl": ("-eval",), "octave": ("--eval",),
 }  # fmt: skip
 
 
@@ -82,6 +82,9 @@ def interpreter(call: Call) -> str:
         codes = [call.stdin]
     for code in codes:
         look(call, code)
+        if call.name in ("expect", "tclsh"):  # a language whose words need no quotes
+            for text in re.findall(r"\b(?:spawn|exec|system)\s+([^;\n\]]+)", code):
+                as_command(call, text)
     return marks.origin(call.stdin, *codes)
 
 
@@ -89,6 +92,14 @@ def interpreter(call: Call) -> str:
 def encoded(call: Call) -> Iterator[Finding]:
     if any(re.fullmatch(r"-e(?:nc\w*|c)?", word, re.IGNORECASE) for word in call.words):
         yield Finding(3, "obfuscated", "runs code that was hidden in an encoding")
+
+
+@rule("powershell", "pwsh")
+def removed(call: Call) -> Iterator[Finding]:
+    """PowerShell's own word for deleting; what it is given follows its switches or stands between them."""
+    for options in re.findall(r"\b(?:remove-item|ri|erase)\b([^;|\n]*)", call.words_of(), re.IGNORECASE):
+        for path in re.findall(r"(?<!\S)['\"]?([^\s'\"-][^\s'\"]*)", options):
+            yield from deletion(call, path, recursive=re.search(r"-r(?:ec\w*)?\b", options, re.IGNORECASE) is not None)
 
 
 EMPTIES = re.compile(
@@ -109,17 +120,37 @@ def awk(call: Call) -> str:
     program = next((word for word in call.words if not word.startswith("-")), "")
     if re.search(r"system\s*\(|\|\s*(?:getline|\"|&)|\"\s*\|", program):
         for text in _texts(program):
-            _as_command(call, text)
+            as_command(call, text)
         for inner in re.findall(r"system\s*\(((?:\"(?:\\.|[^\"\\])*\"|[^()\"])*)\)", program):
             joined = "".join(a or b for a, b in re.findall(r"\"((?:\\.|[^\"\\])*)\"|([^\"\s]+)", inner) if a) + (
                 "" if re.fullmatch(r"\s*\"[^\"]*\"\s*", inner) else HOLE
             )
-            _as_command(call, joined)
+            as_command(call, joined)
         if "/inet/" in program:
             call.shell.found(4, "remote_shell", "ties a program to the network")
     for target in re.findall(r">>?\s*\"([^\"]+)\"", program):
         call.shell.findings.extend(written(call, target))
     return filtered(call)
+
+
+SED_RUNS = re.compile(r"(?:^|[;{\n])\s*(?:\d+|\$|/[^/\n]*/)?(?:,[^\s;]+)?\s*!?e[ \t]*(?:\\\n)?([^\n]*)")
+"""sed's command e: what stands behind it is run, else the line that is read."""
+SED_REPLACED_AND_RUN = re.compile(
+    r"(?:^|[^\w\\])s([^\w\s\\])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1[gpiImM\d]*e[gpiImM\d]*\s*(?=$|[;}\n])", re.DOTALL
+)
+
+
+@rule("sed")
+def sed(call: Call) -> Iterator[Finding]:
+    """sed's ways to run something: the command e, and s with the flag e, which runs the line after the replacement."""
+    for script in call.arguments.values("expression") or call.operands[:1]:
+        codes = [found.group(1) or call.stdin or HOLE for found in SED_RUNS.finditer(script)]
+        codes += [re.sub(r"\\(.)", r"\1", found.group(2)) for found in SED_REPLACED_AND_RUN.finditer(script)]
+        for target in re.findall(r"(?:^|[;{\n/])\s*(?:\d+|\$)?[gpiIm\d]*w[ \t]+(\S+)", script):
+            yield from written(call, target)
+        for code in codes:
+            with call.shell.subshell():
+                call.shell.execute(code)
 
 
 @launcher(
@@ -130,7 +161,7 @@ def awk(call: Call) -> str:
     "man",
     "ed",
     "nano",
-    "gdb-",
+    "gdb",
     "ftp",
     "lftp",
     "zip",
@@ -150,13 +181,16 @@ def escaping(call: Call) -> str:
         inner = None
         if call.name == "vim" and (before in ("-c", "--cmd") or word.startswith("+")):
             found = re.match(
-                r"\+?:?(?:silent\s+)?(?:!|(?:py(?:thon)?3?|lua|perl|ruby|call system\(|exe(?:cute)?|terminal|term)\b)\s*(.*)",
+                r"\+?:?(?:silent\s+)?(?:!|(?:py(?:thon)?3?|lua|perl|ruby|call system\b|exe(?:cute)?|terminal|term)\b)\s*(.*)",
                 word,
                 re.DOTALL,
             )
             inner = (found.group(1) or "sh") if found else None
+        elif call.name == "gdb" and before in ("-ex", "-iex", "-eval-command", "--eval-command", "--ex"):
+            found = re.match(r"(?:shell|!|make|pipe[^|]*\||py(?:thon)?)\s*(.+)", word, re.DOTALL)
+            inner = found.group(1) if found else None
         elif call.name == "emacs" and before in ("--eval", "-eval"):
-            inner = " ".join(_texts(word)) or None
+            inner = " ".join(_texts(word)) or None  # an expression of Lisp may hand any of them to a shell
         elif call.name == "zip" and before in ("-TT", "--unzip-command"):
             inner = word
         elif call.name in ("rsync", "scp") and (
@@ -169,8 +203,8 @@ def escaping(call: Call) -> str:
         if inner:
             if call.elevated:
                 call.shell.found(3, "privilege", f"lets {quoted(call.name)} run a command with all privileges")
-            if call.name == "vim":
-                look(call, inner)
+            if call.name in ("vim", "emacs", "gdb"):
+                look(call, word)
             with call.shell.subshell():
                 call.shell.execute(inner)
     if call.stdin and call.name in ("ed", "vim") and is_known(call.stdin):
@@ -206,7 +240,7 @@ def look(call: Call, code: str) -> None:
     texts = list(_texts(code))
     for text in texts:
         if RUNS.search(code):
-            _as_command(call, text)
+            as_command(call, text)
         if DELETES.search(code) and re.match(r"[/~.*\w$]", text):
             shell.findings.extend(deletion(call, text, recursive=DEEP.search(code) is not None))
         if WRITES.search(code) and text.startswith(("/", "~")):
@@ -242,8 +276,8 @@ def _texts(code: str) -> Iterator[str]:
                 continue
 
 
-def _as_command(call: Call, text: str) -> None:
-    """Judges a text of the code as a command; only what would be dangerous is kept."""
+def as_command(call: Call, text: str) -> None:
+    """Judges a text of some code as a command; only what would be dangerous is kept."""
     shell = call.shell
     before, faults = len(shell.findings), list(shell.faults)
     if text.strip() and len(text) < LONGEST:

@@ -47,6 +47,7 @@ TRACES = re.compile(
 )
 KINDS_OF_FILE: tuple[tuple[re.Pattern[str], int, str, str], ...] = (
     (re.compile(r"^/proc/sysrq-trigger$"), 4, "kernel", "makes the kernel crash or restart at once"),
+    (re.compile(r"^(?:/sys/fs)?/selinux/enforce$"), 3, "security_off", "changes whether SELinux guards the machine"),
     (ACCOUNT_FILES, 4, "accounts", "changes who may log in and what they may do"),
     (KEYS, 4, "login_persistence", "changes who may log in by key"),
     (re.compile(r"^/etc/ld\.so\.preload$"), 4, "login_persistence", "has a library loaded into every program"),

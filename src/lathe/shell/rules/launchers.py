@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lathe.shell import marks
+from lathe.shell import marks, options
 from lathe.shell.calls import Call, launcher
+from lathe.shell.state import COMMANDS_OF_OTHERS
 from lathe.shell.verdict import quoted
 
 ALIAS_NAME = re.compile(r"[\w.!%,@+:~-]+")
@@ -29,6 +30,8 @@ PREFIXES: dict[str, tuple[str, int]] = {
 }  # fmt: skip
 SSH_VALUED = "-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w".split()
 """Options of ssh that take a value."""
+SHELL_VALUED = ["-o", "+o", "-O", "+O", "--rcfile", "--init-file"]
+"""Options of a shell that take a value."""
 PRIVILEGED = {"pkexec", "nsenter", "gosu", "su-exec"}
 
 
@@ -54,8 +57,16 @@ def after_options(words: Sequence[str], valued: Sequence[str], skip: int = 0) ->
 
 
 def run(call: Call, words: list[str], *, elevated: bool = False) -> str:
+    """What a launcher runs: the last `words` of the call, in the folder that its own options name."""
     with call.shell.subshell(elevated=elevated):
+        _enter_folder(call, words)
         return call.shell.call(words, call.stdin) if words else marks.origin(call.stdin)
+
+
+def _enter_folder(call: Call, words: Sequence[str]) -> None:
+    folder = options.read(call.name, call.words[: len(call.words) - len(words)]).value("chdir")
+    if folder:
+        call.shell.call(["cd", folder])
 
 
 def _prefix(call: Call) -> str:
@@ -105,8 +116,8 @@ def su(call: Call) -> str:
 
 @launcher("env")
 def env(call: Call) -> str:
-    split = [word for flag, word in zip(call.words, call.words[1:]) if flag in ("-S", "--split-string")]
-    split += [word[2:] for word in call.words if word.startswith("-S") and len(word) > 2]
+    split = [word for flag, word in zip(call.words, call.words[1:]) if re.fullmatch(r"-[iv0]*S|--split-string", flag)]
+    split += [found.group(1) for word in call.words if (found := re.match(r"-[iv0]*S(.+)", word, re.DOTALL))]
     split += [word.split("=", 1)[1] for word in call.words if word.startswith("--split-string=")]
     if split:
         return call.shell.execute(
@@ -115,6 +126,7 @@ def env(call: Call) -> str:
         )
     words = after_options(call.words, ["-u", "--unset", "-C", "--chdir"])
     with call.shell.subshell():
+        _enter_folder(call, words)
         while words and ASSIGNMENT.match(words[0]):
             name, _, value = words.pop(0).partition("=")
             call.shell.call(["export", f"{name}={value}"])
@@ -129,17 +141,20 @@ def env(call: Call) -> str:
 def shell(call: Call) -> str:
     """A shell: code after -c, a script in a file, or code on its input."""
     words = call.words
-    for place, word in enumerate(words):
+    for place, (before, word) in enumerate(zip(["", *words], words)):
         if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
             rest = (
-                after_options(words[place + 1 :], ["-o", "-O"])
+                after_options(words[place + 1 :], SHELL_VALUED)
                 if words[place + 1 :][:1] and words[place + 1].startswith("-")
                 else words[place + 1 :]
             )
-            return _code(call, rest[0], rest[2:]) if rest else ""
-        if not word.startswith(("-", "+")) or word in ("-", "--"):
+            return _code(call, rest[0], rest[2:], *rest[1:2]) if rest else ""
+        if before not in SHELL_VALUED and (not word.startswith(("-", "+")) or word in ("-", "--")):
             break
-    operands = after_options(words, ["-o", "-O", "--rcfile", "--init-file"])
+    for option, path in zip(words, words[1:]):
+        if option in ("--rcfile", "--init-file"):
+            _file(call, path, ())
+    operands = after_options(words, SHELL_VALUED)
     stdin_asked = any(re.fullmatch(r"-[a-z]*s[a-z]*", word) for word in words)
     if operands and not stdin_asked and operands[0] not in ("-", "/dev/stdin", "/proc/self/fd/0", "/dev/fd/0"):
         return _file(call, operands[0], operands[1:])
@@ -148,8 +163,11 @@ def shell(call: Call) -> str:
     return _code(call, call.stdin, operands) if call.stdin else ""
 
 
-def _code(call: Call, code: str, positional: Sequence[str]) -> str:
+def _code(call: Call, code: str, positional: Sequence[str], name: str = "") -> str:
+    """Runs code with $1 and so on, and `name` as $0 where one is given."""
     with call.shell.subshell():
+        if name:
+            call.shell.assign("0", name)
         call.shell.state.positional = tuple(positional)
         return call.shell.execute(code, "")
 
@@ -197,17 +215,18 @@ def alias(call: Call) -> str:
 
 @launcher("declare", "export", "local", "readonly", "typeset")
 def declaration(call: Call) -> str:
+    names_another = any(re.fullmatch(r"-\w*n\w*", word) for word in call.words)
     for word in call.words:
         name, sign, value = word.partition("=")
         if sign and name in ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV"):
             call.shell.found(3, "privilege", f"has {quoted(value)} loaded into every program that starts")
-        elif sign and name in ("PROMPT_COMMAND", "GIT_SSH_COMMAND", "PAGER", "GIT_PAGER", "EDITOR"):
+        elif sign and name in COMMANDS_OF_OTHERS:
             with call.shell.subshell():
                 call.shell.execute(value)
         elif name in ("HISTFILE", "HISTSIZE", "HISTFILESIZE") and sign and value in ("", "0", "/dev/null"):
             call.shell.found(3, "traces", "switches the history of commands off")
         elif sign:
-            call.shell.assign(name, value)
+            call.shell.assign(name, marks.HOLE if names_another else value)
     return (
         marks.ENVIRONMENT
         if not any("=" in word for word in call.words) and set(call.words) <= {"-p", "-x", "-xp", "-px"}

@@ -196,8 +196,9 @@ def opened(call: Call) -> Iterator[Finding]:
 
 
 def _letters(call: Call) -> str:
-    """The option letters of ssh, as far as they stand before the host."""
-    own = call.words[: len(call.words) - len(after_options(call.words, SSH_VALUED))]
+    """The option letters of ssh, before the host and behind it."""
+    host_and_on = after_options(call.words, SSH_VALUED)
+    own = call.words[: len(call.words) - len(after_options(host_and_on[1:], SSH_VALUED))]
     return "".join(word[1] if f"-{word[1]}" in SSH_VALUED else word[1:] for word in own if re.match(r"-\w", word))
 
 

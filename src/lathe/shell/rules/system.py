@@ -10,8 +10,9 @@ from lathe.shell.rules.phrases import Phrase, register
 from lathe.shell.verdict import Finding
 
 VITAL = re.compile(
-    r"(?:sshd?|systemd|init|dbus.*|NetworkManager|networking|network|udev.*|Xorg|gdm|login|launchd|kernel_task|auditd|firewalld|docker|kubelet|\.\*?|\.\+|[*])$"
+    r"(?:sshd?|systemd|init|dbus.*|NetworkManager|networking|network|udev.*|Xorg|gdm|login|launchd|kernel_task|auditd|firewalld|docker|kubelet|\.\*?|\.\+|[*])?$"
 )
+"""Names and patterns of what must go on running; an empty pattern means every process."""
 
 
 @rule("kill", "pkill", "killall", "xkill", "skill", "killall5", "fuser", "snice")
