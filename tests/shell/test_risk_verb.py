@@ -50,7 +50,9 @@ def test_rows_come_back_with_what_was_found() -> None:
     assert rows[1]["more"] == 1
 
 
-@pytest.mark.parametrize("line", ["nonsense", "[1]", '{"id": 1}', '{"command": 3}'])
+@pytest.mark.parametrize(
+    "line", ["nonsense", "[1]", '{"id": 1}', '{"command": 3}', '{"id": NaN, "command": "ls"}', "[" * 99999]
+)
 def test_a_row_that_holds_no_command_is_named_by_its_line(line: str) -> None:
     with pytest.raises(DataError, match="stdin:2"):
         asked(None, '{"id": 1, "command": "ls"}\n' + line, jsonl=True)

@@ -57,12 +57,16 @@ def read_rows(data: bytes) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as fault:
+            row = json.loads(line, parse_constant=_no_number)
+        except (ValueError, RecursionError) as fault:
             raise DataError(f"this is no JSON: {fault}", file="stdin", line=number) from fault
         if not isinstance(row, dict) or not isinstance(row.get("command"), str):
             raise DataError('expected an object with a text under "command"', file="stdin", line=number)
         yield row
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _with_risk(row: dict[str, Any]) -> dict[str, Any]:
