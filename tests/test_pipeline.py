@@ -7,9 +7,9 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
+from lathe.pipeline.smoke import smoke_recipe
+from lathe.pipeline.stages import STAGES, stage_hashes
 from lathe.records import FileHash, LockedRecipe, Recipe
-from lathe.smoke import smoke_recipe
-from lathe.stages import STAGES, stage_hashes
 from lathe.status import describe
 
 BASE: dict[str, Any] = {

@@ -222,6 +222,10 @@ Progress = Callable[[Mapping[str, Any]], None]
 """Called with a dictionary of numbers (step, num_steps, loss, tokens_per_second ...) while long work goes on."""
 
 
+def silent(_: Mapping[str, Any]) -> None:
+    """The `Progress` of whoever does not listen."""
+
+
 @dataclass(frozen=True)
 class Ability:
     """Whether a leaf can work here; `remedy` is the command or setting that would make it work."""

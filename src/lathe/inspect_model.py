@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lathe import plugins, stats
-from lathe.contracts import GenerateSettings, Model, Progress, Request
+from lathe.contracts import GenerateSettings, Model, Progress, Request, silent
 from lathe.errors import InputError, Unavailable
 from lathe.records import Example, Inspection, ModelCheck
 from lathe.resolve.base import find_base
@@ -25,10 +25,6 @@ ANSWERS = 40
 """Rows that are answered; next tokens are looked at on more."""
 HEADROOM, SPARE_TOKENS = 1.25, 16
 CONFIDENCE = 0.95
-
-
-def silent(_: Mapping[str, object]) -> None:
-    """A listener that listens to nothing."""
 
 
 def inspect(

@@ -27,6 +27,7 @@ from lathe.errors import InputError, RunInUse
 from lathe.storage import append_line, commit_text, sweep, writing
 
 if TYPE_CHECKING:
+    from lathe.contracts import Progress
     from lathe.records import Record, Side, StageRecord
 
 R = TypeVar("R", bound="Record")
@@ -253,6 +254,19 @@ class RunFolder:
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+    def beating(self, progress: Progress) -> Progress:
+        """The same listener, which also leaves a heartbeat, at most once a second."""
+        last = 0.0
+
+        def listen(event: Mapping[str, Any]) -> None:
+            nonlocal last
+            progress(event)
+            if "record" not in event and time.monotonic() - last >= 1.0:
+                last = time.monotonic()
+                self.beat(event)
+
+        return listen
 
     def last_beat(self) -> dict[str, Any]:
         """The latest progress, or an empty dictionary."""

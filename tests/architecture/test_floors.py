@@ -14,16 +14,15 @@ FLOORS = {
     "__main__": 8,
     "cli": 7, "__init__": 7,
     "pipeline": 6, "inspect_model": 6,
-    "stages": 5, "smoke": 5,
     "resolve": 5, "doctor": 5, "data": 5, "plan": 5, "train": 5, "evaluate": 5, "decide": 5, "ship": 5, "report": 5,
     "pretrain": 5, "ask": 5, "status": 5, "verify": 5, "publish": 5, "serve": 5,
     "tasks": 4, "corpora": 4, "trainers": 4, "runtimes": 4, "exports": 4,
     "engine": 3, "questions": 3,
     "contracts": 2, "plugins": 2, "storage": 2, "runs": 2, "files": 2, "text": 2,
     "schedule": 2, "shell": 2, "model_folder": 2, "hub": 2,
-    "endpoint": 2, "paid_answers": 2, "sandbox": 2, "pooled": 2, "invariants": 2, "conformity": 2,
+    "endpoint": 2, "paid_answers": 2, "sandbox": 2, "invariants": 2, "conformity": 2,
     "records": 1, "stats": 1, "safe_text": 1, "public_sources": 1, "tfidf": 1, "no_answer": 1, "processes": 1,
-    "errors": 0,
+    "errors": 0, "version": 0,
 }  # fmt: skip
 
 LEAVES = {"tasks", "corpora", "trainers", "runtimes", "exports"}
@@ -87,7 +86,6 @@ PURE = (
     "stats",
     "tfidf.py",
     "no_answer.py",
-    "pooled.py",
     "schedule",
     "tasks",
     "corpora",

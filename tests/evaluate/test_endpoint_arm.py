@@ -12,7 +12,7 @@ from lathe import endpoint as endpoints
 from lathe import evaluate, plugins
 from lathe.contracts import Endpoint, Model
 from lathe.errors import Unavailable
-from lathe.pipeline import endpoint_arm
+from lathe.pipeline.on_demand import endpoint_arm
 from lathe.records import EvalReport
 from lathe.runtimes.openai import RUNTIME
 from local_endpoint import Answer, Server, said

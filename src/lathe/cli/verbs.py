@@ -75,8 +75,8 @@ def _bundle(run: Run) -> Bundle | None:
 
 
 def _arms(run: Run) -> dict[str, object]:
+    from lathe.pipeline.stages import ARMS
     from lathe.records import EvalReport
-    from lathe.stages import ARMS
 
     found = {arm: run.folder.done(run.folder.eval_report(arm), EvalReport, run.hashes[arm]) for arm in ARMS}
     return {arm: report for arm, report in found.items() if report is not None}

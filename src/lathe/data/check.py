@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lathe import plugins
-from lathe.contracts import Progress
+from lathe.contracts import Progress, silent
 from lathe.data.baselines import suspects
 from lathe.data.baselines.learnability import kind_of, measure
 from lathe.data.baselines.rules import Item, Rule
@@ -76,10 +76,6 @@ def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
     """The labels that schemas declare as a set (`{"enum": [...]}`, a file that is a JSON list of labels); None where none does."""
     sets = [schema["enum"] for schema in schemas.values() if isinstance(schema, dict) and schema.keys() == {"enum"}]
     return [label for labels in sets for label in labels if isinstance(label, str)] if sets else None
-
-
-def silent(event: Mapping[str, object]) -> None:
-    """Progress that nobody watches."""
 
 
 def check_file(

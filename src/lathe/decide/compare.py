@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lathe import pooled, stats
+from lathe import stats
 from lathe.errors import InputError
 from lathe.records import EvalReport, ItemScore, PairedDifference
+from lathe.stats import pooled
 
 
 def unlike(first: EvalReport, second: EvalReport) -> str | None:

@@ -11,9 +11,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lathe import pooled, stats
+from lathe import stats
 from lathe.decide.compare import paired
 from lathe.records import EvalReport, GateResult, GateSpec, PairedDifference
+from lathe.stats import pooled
 
 
 @dataclass(frozen=True)

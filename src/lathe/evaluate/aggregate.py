@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lathe import pooled, stats
+from lathe import stats
 from lathe.contracts import Metric, Task
 from lathe.records import Example, ItemScore, Prediction, SampleSpread, Score, TaskSetup
+from lathe.stats import pooled
 
 NOT_STATED = "unstated"
 """Slice value of an item whose meta does not say; so the slices of a key always add up to n."""

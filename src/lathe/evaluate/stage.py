@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lathe import plugins
-from lathe.contracts import Model, Progress
+from lathe.contracts import Model, Progress, silent
 from lathe.engine import grammar
 from lathe.errors import InputError
 from lathe.evaluate import aggregate
@@ -83,7 +83,7 @@ def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: 
         peak_bytes=old.peak_bytes,
         findings=old.findings,
     )
-    return _commit(Measurement(run, locked, task, read(run), arm, side, lambda _: None), answers, inputs, started)
+    return _commit(Measurement(run, locked, task, read(run), arm, side, silent), answers, inputs, started)
 
 
 def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -> EvalReport:

@@ -7,6 +7,7 @@
     detectable(213, 0.3, 0.95)       -> 0.104                           what difference would be found, mostly?
     bootstrap_mean(f1, 0.95)         -> Bootstrap(low, high, p_value)   any mean, or a mean of paired differences
     design_effect(values, docs, 0.95) -> 2.4                            items of one document that weigh as much as one
+    pooled.score(counts, "macro_f1", 0.95)                              an F1 over a set, which is no mean of its items
 
 All intervals are two-sided. What is random takes a seed and gives the same bounds for the same values for ever.
 Coverage is simulated in tests/stats/, at n from 20 to 3,000.

@@ -1,4 +1,4 @@
-"""F1 of one item from its counts by class, as `lathe.pooled` has it of a set."""
+"""F1 of one item from its counts by class, as `lathe.stats.pooled` has it of a set."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe import stats
+from lathe.stats.means import FEWEST, Bootstrap, Statistic, bootstrap
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -28,10 +28,10 @@ Counts = Mapping[str, tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Pooled:
-    """A number over a set of items. bounds: None for fewer than `stats.FEWEST` items."""
+    """A number over a set of items. bounds: None for fewer than `FEWEST` items."""
 
     value: float
-    bounds: stats.Bootstrap | None
+    bounds: Bootstrap | None
 
 
 def is_pooled(kind: str) -> TypeIs[Average]:
@@ -79,7 +79,7 @@ def _table(counts: Sequence[Counts]) -> NDArray[np.float64]:
     return table_3CN.reshape(-1, len(counts))
 
 
-def _pooled(table_XN: NDArray[np.float64], statistic: stats.Statistic, confidence: float) -> Pooled:
+def _pooled(table_XN: NDArray[np.float64], statistic: Statistic, confidence: float) -> Pooled:
     value = float(statistic(table_XN.sum(axis=1, keepdims=True))[0])
-    enough = table_XN.shape[1] >= stats.FEWEST
-    return Pooled(value, stats.bootstrap(table_XN, statistic, confidence) if enough else None)
+    enough = table_XN.shape[1] >= FEWEST
+    return Pooled(value, bootstrap(table_XN, statistic, confidence) if enough else None)

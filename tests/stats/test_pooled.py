@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lathe import pooled
-from lathe.pooled import Counts
+from lathe.stats import pooled
+from lathe.stats.pooled import Counts
 
 
 def answered(gold: str, said: str) -> Counts:

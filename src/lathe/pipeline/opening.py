@@ -1,0 +1,102 @@
+"""Which folder a run is in, and its recipe with everything fixed: found, made, or as it was locked before.
+
+    folder, locked = start("demo", root=Path("runs"))          the newest run of that name under its recipe of today, or a new one
+    folder, locked = opened("runs/2026-11-20T081500-demo-3f9c1a")           a run as it was locked
+
+Cost: the hashes of base and data; a base of the Hub is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lathe.errors import InputError
+from lathe.pipeline.smoke import smoke_recipe
+from lathe.pipeline.stages import stage_hashes
+from lathe.records import FileHash, LockedRecipe, Recipe, RunRecord
+from lathe.runs import RunFolder, new_folder, newest, stage_inputs
+from lathe.storage import commit_text, file_sha256
+from lathe.version import __version__
+
+Opened = tuple[RunFolder, LockedRecipe]
+
+
+def start(recipe: str | Path, sets: tuple[str, ...], *, root: Path, new: bool, smoke: bool, weights: bool) -> Opened:
+    """What `Run.start` opens or makes."""
+    from lathe import resolve
+
+    if RunFolder(Path(recipe)).run_record.is_file():
+        return _reopened(Path(recipe), sets, weights=weights)
+    path = resolve.find_recipe(str(recipe))
+    read = resolve.read_recipe(path, sets)
+    if smoke:
+        read = smoke_recipe(read)
+    found = None if new else newest(root, read.name, smoke=smoke)
+    locked = _locked(read, path.parent, found, weights=weights)
+    folder = found or _made(root, read, path, smoke)
+    with folder.lock():
+        commit_text(folder.recipe, path.read_text(encoding="utf-8"))
+        folder.commit(folder.lock_record, locked)
+    return folder, locked
+
+
+def opened(path: str | Path) -> Opened:
+    """An existing run, as it was locked. Raises InputError where the folder is no run."""
+    folder = RunFolder(Path(path))
+    if not folder.run_record.is_file():
+        raise InputError(f"{path} is no run folder: it has no run.json", hint="lathe ls shows the runs that are here.")
+    return folder, folder.load(folder.lock_record, LockedRecipe)
+
+
+def with_taught(locked: LockedRecipe, run: RunFolder | None) -> LockedRecipe:
+    """The lock with the rows of its teacher, where they are there as it was asked for them; its hash is over all that is in it."""
+    from lathe import data
+    from lathe.records.teacher import TeachRecord
+
+    taught = None
+    if (
+        run is not None
+        and locked.recipe.teacher is not None
+        and run.done(run.teacher_record, TeachRecord, stage_hashes(locked)["teach"]) is not None
+        and data.intact(run)
+    ):
+        path = run.taught.relative_to(run.path).as_posix()
+        taught = FileHash(path=path, sha256=file_sha256(run.taught), num_bytes=run.taught.stat().st_size)
+    locked = locked.model_copy(update={"inputs": "", "taught": taught})
+    return locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
+
+
+def _reopened(path: Path, sets: tuple[str, ...], *, weights: bool) -> Opened:
+    """A run as it was locked, with `sets` changed. Its recipe's paths were made absolute when it was locked."""
+    from lathe import resolve
+
+    folder, locked = opened(path)
+    if not sets:
+        return folder, locked
+    text = json.dumps(locked.recipe.model_dump(mode="json", by_alias=True))
+    recipe = resolve.parse_recipe(text, str(folder.lock_record), sets)
+    locked = _locked(recipe, path, folder, weights=weights)
+    with folder.lock():
+        folder.commit(folder.lock_record, locked)
+    return folder, locked
+
+
+def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: bool) -> LockedRecipe:
+    """The recipe with everything fixed; its hash is over all that was fixed. run: where it was locked before."""
+    from lathe import resolve
+
+    known: tuple[FileHash, ...] = ()
+    if run is not None and not weights and run.lock_record.is_file():
+        known = run.load(run.lock_record, LockedRecipe).base_files
+    return with_taught(resolve.lock(recipe, folder, inputs="", weights=weights, known=known), run)
+
+
+def _made(root: Path, recipe: Recipe, path: Path, smoke: bool) -> RunFolder:
+    """A new run folder with its first record. path: of the recipe's file."""
+    folder = new_folder(root, recipe.name, path.read_text(encoding="utf-8"))
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    record = RunRecord(id=folder.path.name, name=recipe.name, created=created, lathe_version=__version__, smoke=smoke)
+    folder.commit(folder.run_record, record)
+    return folder
