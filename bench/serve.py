@@ -39,10 +39,10 @@ from test_hostile import HOSTILE
 from web_client import Server
 
 from lathe import plugins
+from lathe.ask import Questions
 from lathe.contracts import Model, Request, Room, Service
 from lathe.errors import LatheError
 from lathe.pipeline import Run
-from lathe.questions import Questions
 from lathe.records import Example, Prediction
 from lathe.storage import read_rows
 

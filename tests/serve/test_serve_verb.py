@@ -20,10 +20,10 @@ from web_client import TOKEN, Serve, Server
 
 from gguf_base import write_gguf_base
 from lathe import ship as shipping
+from lathe.ask import Questions
 from lathe.cli.main import main
 from lathe.conformity import conforms
 from lathe.pipeline import Run
-from lathe.questions import Questions
 from tiny_base import examples
 from tiny_run import quiet
 

@@ -13,11 +13,11 @@ from test_serve_verb import LATHE
 from web_client import TOOLS, Serve, Server, tool
 
 from lathe import plugins
+from lathe.ask import Questions
 from lathe.conformity import conforms
 from lathe.conformity.narrowed import moved
 from lathe.contracts import Model, Room
 from lathe.pipeline import Run
-from lathe.questions import Questions
 from lathe.records import TaskSetup
 from lathe.runtimes.fake import Fake
 from lathe.serve import asking, wire

@@ -290,9 +290,8 @@ class Run:
     def specialist(self) -> Specialist:
         """The tuned model, loaded once, to be asked often. Raises InputError where there is none yet."""
         from lathe import ask
-        from lathe.questions import Questions
 
-        return ask.Specialist(Questions(self.folder, self.locked))
+        return ask.Specialist(ask.Questions(self.folder, self.locked))
 
     def serve(self, settings: ServeSettings, ready: Callable[[Ready], None]) -> Mapping[int, int]:
         """Serves the run's models until a signal ends it; how many requests ended with which HTTP status.
@@ -300,7 +299,7 @@ class Run:
         ready: hears the address and the token once requests are taken. Raises InputError, Unavailable, Refused.
         """
         from lathe import serve
-        from lathe.questions import Questions
+        from lathe.ask import Questions
 
         return serve.serve(Questions(self.folder, self.locked), settings, ready)
 

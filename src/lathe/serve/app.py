@@ -36,7 +36,7 @@ from lathe.serve.sending import Events, event, unless_gone, whole
 from lathe.serve.settings import Limits, Policy
 
 if TYPE_CHECKING:
-    from lathe.questions import Questions
+    from lathe.ask import Questions
 
 BUG = Refusal(500, "this is a bug in Lathe; the journal of the run has its traceback")
 SAFE_HEADERS = {

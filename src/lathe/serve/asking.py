@@ -26,7 +26,7 @@ from lathe.serve.wire import ChatRequest, CompletionRequest, NamedSchema
 from lathe.text import render
 
 if TYPE_CHECKING:
-    from lathe.questions import Questions
+    from lathe.ask import Questions
 
 Prompt = Literal["task", "system_and_task", "as_given"]
 LATER = ("pattern", "patternProperties", "multipleOf")

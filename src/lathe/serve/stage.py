@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from lathe import plugins
+from lathe.ask import Questions
 from lathe.contracts import Model, Room
 from lathe.errors import InputError, Unavailable
-from lathe.questions import Questions
 from lathe.records import Bundle, EvalReport, Json, Message, ShippedFile
 from lathe.runs import RunFolder
 from lathe.serve.settings import Settings

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 
+from lathe.ask.questions import Answer, Questions
 from lathe.errors import InputError
-from lathe.questions import Answer, Questions
 from lathe.records import Json, LockedRecipe
 from lathe.runs import RunFolder
 
