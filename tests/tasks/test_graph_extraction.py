@@ -190,6 +190,10 @@ def test_roles_are_judged_where_the_member_was_found() -> None:
     assert values(gold, exchanged)["hyperedge_roles"] == 0.5
     assert values(gold, {"hyperedges": [[{"entity": "a", "role": "Seller"}, "c"]]})["hyperedge_roles"] == 1
     assert values(gold, {"hyperedges": [["x", "c"]]})["hyperedge_roles"] is None
+    beside = {"hyperedges": [{"members": ["a", "b", "c"], "roles": {"a": "seller", "b": "buyer"}}]}
+    assert of_json(beside) == of_json(gold)
+    with pytest.raises(ValueError, match="roles"):
+        of_json({"hyperedges": [{"members": ["a", "b"], "roles": ["seller"]}]})
 
 
 def test_equal_sets_are_paired_so_that_roles_are_right() -> None:

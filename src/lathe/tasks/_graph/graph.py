@@ -5,7 +5,8 @@
      "hyperedges": [{"description": "sale", "members": [{"entity": "Mira", "role": "seller"}, "Theo", "the mill"]}]}
 
 Read are also `name` and `label` of entities, `source`, `subject`, `target`, `object`, `predicate`, `type` and `label` of
-relations, and lists in their order: ["Mira", "Person"], ["Mira", "lives_in", "Lunde"]. Two texts are the same where they differ in
+relations, `roles` beside the members of a hyperedge, {"Mira": "seller"}, and lists in their order: ["Mira", "Person"], ["Mira",
+"lives_in", "Lunde"]. Two texts are the same where they differ in
 case and white space only (`key`).
 """
 
@@ -143,12 +144,17 @@ def hyperedge_of(value: Json) -> Hyperedge:
     if not isinstance(members, list):
         raise ValueError("a hyperedge has no list of members")
     said = value.get("description", value.get("relation", "")) if isinstance(value, dict) else ""
-    return Hyperedge(tuple(_member(one) for one in members), said if isinstance(said, str) else "")
+    roles = (value.get("roles") or {}) if isinstance(value, dict) else {}
+    if not isinstance(roles, dict):
+        raise ValueError("the roles of a hyperedge are no object of members and their roles")
+    return Hyperedge(tuple(_member(one, roles) for one in members), said if isinstance(said, str) else "")
 
 
-def _member(value: Json) -> Member:
+def _member(value: Json, roles: Mapping[str, Json]) -> Member:
+    """A member as a text, or as an object with its role. roles: those that stand beside the list, by member."""
     if isinstance(value, str) and value.strip():
-        return Member(value.strip())
+        role = roles.get(value)
+        return Member(value.strip(), role.strip() if isinstance(role, str) else "")
     (text,) = _texts(value, (("entity", "text", "name"),), "a member")
     role = value.get("role") if isinstance(value, dict) else None
     return Member(text, role.strip() if isinstance(role, str) else "")

@@ -42,8 +42,8 @@ METRICS = (
     Metric(
         "json_close",
         "As json_exact, but for what the schema tolerates: numbers under `x-tolerance` may differ by so much, texts under it are "
-        "the same where both are dates or times so many seconds apart, however they are written, and lists under `x-unordered: "
-        "true` may have any order. Not measured where the row's schema tolerates nothing.",
+        "the same where both are dates or times of ISO 8601 so many seconds apart, whatever their offset, and lists under "
+        "`x-unordered: true` may have any order. Not measured where the row's schema tolerates nothing.",
         "proportion",
     ),
     Metric(
