@@ -27,11 +27,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.contracts import Corpus
 from lathe.corpora._edge_calls.catalogue import CATALOGUE, NOBODY
 from lathe.corpora._edge_calls.writing import Wish, message, offer, other_than, wish
-from lathe.records import Json, Row
+
+if TYPE_CHECKING:
+    from lathe.records import Json, Row
 
 KINDS = ((0.2, "simple"), (0.5, "multiple"), (0.68, "parallel"), (0.84, "irrelevance"), (1.0, "recovery"))
 """Cumulated probability of each kind of row."""

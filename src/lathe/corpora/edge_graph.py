@@ -24,12 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.contracts import Corpus
 from lathe.corpora._edge_graph.asking import question
 from lathe.corpora._edge_graph.words import FACTS, TYPES
 from lathe.corpora._edge_graph.writing import text_and_graph
-from lathe.records import Json, Row
+
+if TYPE_CHECKING:
+    from lathe.records import Json, Row
 
 QUESTIONS = 0.15
 """Share of rows that ask something."""

@@ -19,10 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.contracts import Corpus
 from lathe.corpora._edge_intent.words import ACTIONS, CLOSERS, OPENERS, THINGS, UNWANTED, WANTED
-from lathe.records import Json, Row
+
+if TYPE_CHECKING:
+    from lathe.records import Json, Row
 
 FORMS = ((0.125, "plain"), (0.625, "pair"), (1.0, "triple"))
 """Cumulated probability and the name of a number of wishes: one, two, three."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.contracts import Corpus
 from lathe.corpora._edge_json.medium import MEDIUM
@@ -26,7 +27,9 @@ from lathe.corpora._edge_json.nested import NESTED
 from lathe.corpora._edge_json.parts import Plan
 from lathe.corpora._edge_json.simple import SIMPLE
 from lathe.corpora._edge_json.writing import STYLES, Mention, write
-from lathe.records import Json, Row
+
+if TYPE_CHECKING:
+    from lathe.records import Json, Row
 
 SHARES = ((0.6, SIMPLE), (0.88, MEDIUM), (1.0, NESTED))
 """Complexity of a row: cumulated probability and the plans to choose from."""

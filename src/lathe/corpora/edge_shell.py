@@ -17,10 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.contracts import Corpus
 from lathe.corpora._edge_shell.writing import find, text, tree
-from lathe.records import Row
+
+if TYPE_CHECKING:
+    from lathe.records import Row
 
 FAMILIES = ((0.45, "find", find), (0.75, "text", text), (1.0, "tree", tree))
 """Cumulated probability, name and maker of a family."""

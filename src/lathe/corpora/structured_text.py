@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.contracts import Corpus
 from lathe.corpora._structured_text.draft import SEPARATOR, Draft
@@ -24,7 +25,9 @@ from lathe.corpora._structured_text.drills import DRILLS
 from lathe.corpora._structured_text.lookups import lookup
 from lathe.corpora._structured_text.tasks import TASKS
 from lathe.corpora._structured_text.words import coined
-from lathe.records import Row
+
+if TYPE_CHECKING:
+    from lathe.records import Row
 
 NAME = "structured_text"
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.corpora._edge_calls.catalogue import Argument, Doing
 from lathe.corpora._edge_calls.values import Clock, Kind
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 ASIDES = (
     "There are {} cats on my sofa.", "I have been up for {} hours.", "This is my message number {}.", "My bus is {} minutes late.",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.corpora._edge_graph.writing import names
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 WORDINGS = {
     "membership": ("Is {entity} in {edge}?", "Does {edge} have {entity} among its members?", "Is {entity} a member of {edge}?"),

@@ -12,10 +12,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lathe.corpora._edge_json.words import Maker
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 Style = Literal["listing", "prose", "table", "chat"]
 

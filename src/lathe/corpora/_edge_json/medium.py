@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.corpora._edge_json import words
 from lathe.corpora._edge_json.kinds import Address, Choice, Clock, Day, Money, Real, Text, Whole, YesNo, later
 from lathe.corpora._edge_json.parts import Group, Plan, Several, Table, field
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 _STATES = Choice(
     ("waiting", "in_work", "done"), (("on the bench", "in_work"), ("finished", "done"), ("queued", "waiting"))

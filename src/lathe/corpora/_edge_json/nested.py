@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.corpora._edge_json import words
 from lathe.corpora._edge_json.kinds import (
@@ -19,7 +20,9 @@ from lathe.corpora._edge_json.kinds import (
     minutes_later,
 )
 from lathe.corpora._edge_json.parts import Group, Plan, Several, Table, field
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 _TIERS = Choice(("day", "weekend", "camping"), (("one day", "day"), ("with tent", "camping")))
 _SORTS = Choice(("child", "adult", "group"), (("grown-up", "adult"),))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lathe.corpora._edge_json.kinds import Choice, Kind, YesNo
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 Complexity = Literal["simple", "medium", "complex"]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 from lathe.corpora._edge_json import words
 from lathe.corpora._edge_json.kinds import Choice, Clock, Day, Money, Real, Text, Whole, YesNo, later, minutes_later
 from lathe.corpora._edge_json.parts import Plan, field
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 
 def _pickup(rng: Random, record: dict[str, Json]) -> None:

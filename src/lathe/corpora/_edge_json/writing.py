@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lathe.corpora._edge_json import words
 from lathe.corpora._edge_json.kinds import CURRENCIES, Clock, Day, Kind, Manner, Money, Style, Text, Whole, YesNo
 from lathe.corpora._edge_json.parts import Field, Group, Part, Plan, Several, Table
-from lathe.records import Json
+
+if TYPE_CHECKING:
+    from lathe.records import Json
 
 Place = tuple[str | int, ...]
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lathe import plugins
 from lathe.data.conversations.conversation import Conversation, structured
 from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
 from lathe.data.conversations.row_files import FileRows, Found, Reading, has_values
@@ -25,6 +24,7 @@ from lathe.data.files.read import read_file
 from lathe.data.preparing.source import CORPUS_PREFIX, Origin
 from lathe.errors import DataError
 from lathe.files import TABLE_SUFFIXES
+from lathe.made_rows import made_rows
 from lathe.records import DataSpec, Json, RejectedRow, Row
 
 Items = Iterator[Placed | RejectedRow]
@@ -57,8 +57,8 @@ class OriginRows:
 
     def _generated(self) -> Items:
         name = self._origin.source.name
-        corpus = plugins.load("corpora", name.removeprefix(CORPUS_PREFIX))
-        for number, row in enumerate(corpus.rows(self._data.seed, self._data.rows), start=1):
+        rows = made_rows(name.removeprefix(CORPUS_PREFIX), self._data.seed, self._data.rows)
+        for number, row in enumerate(rows, start=1):
             yield Placed(name, number, row)
 
     def _told(self, path: Path) -> Layout | None:
