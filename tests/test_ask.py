@@ -118,6 +118,31 @@ def test_base_and_tuned_model_are_asked_the_same(labels: Run) -> None:
     assert answers["base"] != answers["tuned"]
 
 
+def test_a_base_that_changed_since_the_run_is_refused_before_anything_answers(labels: Run) -> None:
+    weights = Path(labels.locked.base_folder) / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    try:
+        again = Run.open(labels.folder.path)
+        for ask in (again.specialist, lambda: again.ask("red 7"), lambda: again.probe("labels"), again.ship):
+            with pytest.raises(InputError, match=r"model\.safetensors is not the file that the run was made with"):
+                ask()
+    finally:
+        weights.write_bytes(content)
+    assert labels.ask("red 7")["tuned"] == "alpha"
+
+
+def test_a_bundled_base_is_found_where_lathe_is_installed_now(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"input": "red 1", "target": {"is": "red"}}\n' * 9)
+    (tmp_path / "r.yaml").write_text(
+        "name: moved\nbase: lathe:nano\ntask: json_extraction\ndata: {source: rows.jsonl}\n"
+    )
+    run = Run.start(tmp_path / "r.yaml", root=tmp_path / "runs", weights=False)
+    moved = run.locked.model_copy(update={"base_folder": str(tmp_path / "gone")})
+    run.folder.commit(run.folder.lock_record, moved)
+    assert Run.open(run.folder.path).locked.base_folder == run.locked.base_folder
+
+
 def test_a_run_without_a_model_says_how_to_go_on(tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"input": "red 1", "target": {"is": "red"}}\n' * 9)
     (tmp_path / "r.yaml").write_text(

@@ -9,6 +9,15 @@ strictly as a stranger's file deserves (`weights`). Reads the heads of files, ne
 """
 
 from lathe.model_folder.check import check_adapter, check_base, check_model, is_full_model
+from lathe.model_folder.locked import refuse_another
 from lathe.model_folder.weights import StoredTensor, stored_tensors
 
-__all__ = ["StoredTensor", "check_adapter", "check_base", "check_model", "is_full_model", "stored_tensors"]
+__all__ = [
+    "StoredTensor",
+    "check_adapter",
+    "check_base",
+    "check_model",
+    "is_full_model",
+    "refuse_another",
+    "stored_tensors",
+]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lathe.contracts import Progress, silent
 from lathe.errors import InputError
+from lathe.model_folder import refuse_another
 from lathe.pipeline import opening, work
-from lathe.pipeline.stages import ARMS, stage_hashes
+from lathe.pipeline.stages import ARMS, WITH_WEIGHTS, stage_hashes
 from lathe.records import (
     Bundle,
     Decision,
@@ -53,6 +54,7 @@ class Run:
         self.folder = folder
         self.locked = locked
         self.hashes = stage_hashes(locked)
+        self._base_held = False
 
     @classmethod
     def start(
@@ -198,6 +200,8 @@ class Run:
         if done is not None:
             progress({"stage": name, "record": done, "skipped": True, "seconds": 0.0})
             return done
+        if name in WITH_WEIGHTS:
+            self._hold_base()
         self.folder.digests.unlink(missing_ok=True)
         self.folder.journal("stage started", stage=name, inputs=inputs)
         self.folder.beat({"stage": name})
@@ -207,6 +211,12 @@ class Run:
         self.folder.journal("stage done", stage=name, seconds=round(seconds, 3))
         progress({"stage": name, "record": record, "skipped": False, "seconds": seconds})
         return record
+
+    def _hold_base(self) -> None:
+        """Raises InputError where the base is not the one that was locked. It is read for that once."""
+        if not self._base_held:
+            refuse_another(Path(self.locked.base_folder), self.locked.base_files)
+            self._base_held = True
 
     # measured on demand ----------------------------------------------------------------------
 
@@ -236,6 +246,7 @@ class Run:
         from lathe.evaluate.probes import Files
         from lathe.pipeline import on_demand
 
+        self._hold_base()
         return on_demand.probe(self.folder, self.locked, name, Files(prompts, verdicts), judge, progress)
 
     def constrain(self, progress: Progress = silent) -> FormEffect:
@@ -247,6 +258,7 @@ class Run:
         """
         from lathe.pipeline import on_demand
 
+        self._hold_base()
         return on_demand.constrain(self.folder, self.locked, progress)
 
     def regrade(self) -> dict[str, EvalReport]:
@@ -271,12 +283,14 @@ class Run:
         from lathe.engine.harness import Tasks
         from lathe.pipeline import on_demand
 
+        self._hold_base()
         return on_demand.general(self.folder, self.locked, Tasks(tuple(tasks), folder, limit), progress)
 
     def doubt(self, progress: Progress = silent) -> Doubts:
         """The training rows whose answers the tuned model itself finds hardest; a report that stands is written anew with them."""
         from lathe.pipeline import on_demand
 
+        self._hold_base()
         return on_demand.doubt(self.folder, self.locked, progress)
 
     # what a run is for -----------------------------------------------------------------------

@@ -47,7 +47,16 @@ def opened(path: str | Path) -> Opened:
     folder = RunFolder(Path(path))
     if not folder.run_record.is_file():
         raise InputError(f"{path} is no run folder: it has no run.json", hint="lathe ls shows the runs that are here.")
-    return folder, folder.load(folder.lock_record, LockedRecipe)
+    return folder, _with_its_base(folder.load(folder.lock_record, LockedRecipe))
+
+
+def _with_its_base(locked: LockedRecipe) -> LockedRecipe:
+    """A bundled base is where Lathe is installed now, wherever it was when the recipe was locked."""
+    from lathe.resolve.base import bundled
+
+    if not locked.recipe.base.startswith("lathe:") or Path(locked.base_folder).is_dir():
+        return locked
+    return locked.model_copy(update={"base_folder": str(bundled(locked.recipe.base))})
 
 
 def with_taught(locked: LockedRecipe, run: RunFolder | None) -> LockedRecipe:

@@ -51,6 +51,8 @@ STAGES: tuple[Stage, ...] = (
 )
 
 ARMS = ("base-zero", "base-few", "rule", "tuned")
+WITH_WEIGHTS = frozenset(stage.name for stage in STAGES if {"base", "base:form"} & {*stage.reads})
+"""Stages that open the weights of the base."""
 
 
 def part(recipe: Mapping[str, Any], dotted: str) -> Any:
