@@ -76,10 +76,19 @@ def test_the_child_renders_what_its_own_function_renders() -> None:
     template.close()
     for chat, text in zip(chats, texts, strict=True):
         messages = [say(m.role, m.content) for m in chat.messages]
-        expected = template_worker.rendered(
-            source, VARIABLES, {"messages": messages, "add_generation_prompt": chat.add_generation_prompt}
-        )
-        assert text == expected
+        assert text == template_worker.rendered(source, VARIABLES, messages, prompt=chat.add_generation_prompt)
+
+
+@pytest.mark.parametrize("begins", ["", "{{ messages | length }} "])
+def test_a_chat_and_its_answer_are_rendered_together_as_they_are_one_by_one(begins: str) -> None:
+    """A template may begin otherwise once there is an answer; then there is no rest."""
+    turns = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    template = ChatTemplate(begins + turns + "{% if add_generation_prompt %}[assistant] {% endif %}", VARIABLES)
+    asked = [[Message(role="user", content=f"é {i}")] for i in range(150)]
+    together = template.render_answered((messages, f"answer {i}") for i, messages in enumerate(asked))
+    texts = template.render(Chat(messages, add_generation_prompt=True) for messages in asked)
+    template.close()
+    assert together == [(text, None if begins else f"answer {i}\n") for i, text in enumerate(texts)]
 
 
 def test_the_date_in_a_template_never_changes() -> None:

@@ -121,8 +121,15 @@ class _Texts:
 
 def _texts(tok: Tokenizer, examples: Iterable[Example]) -> _Texts:
     marked = [_mark(tok, example) for example in examples]
-    before = _prompt_texts(tok, [one.messages for one in marked])
-    return _Texts(before, _written_texts(tok, marked, before), [one.count for one in marked])
+    counts = [one.count for one in marked]
+    if tok.template is None:
+        before = _prompt_texts(tok, [one.messages for one in marked])
+        return _Texts(before, [one.completion + tok.token(tok.eos_id) for one in marked], counts)
+    rendered = tok.template.render_answered((one.messages, one.completion) for one in marked)
+    end = re.compile("|".join(re.escape(tok.token(id)) for id in sorted(tok.stop_ids)))
+    turn_end = tok.token(tok.turn_end_id)
+    after = [_written(one.completion, rest, end, turn_end) for one, (_, rest) in zip(marked, rendered, strict=True)]
+    return _Texts([text for text, _ in rendered], after, counts)
 
 
 def _from_texts(tok: Tokenizer, texts: _Texts) -> list[Encoded]:
@@ -173,23 +180,10 @@ def _prompt_texts(tok: Tokenizer, conversations: Sequence[Sequence[Message]]) ->
     return tok.template.render(Chat(messages, add_generation_prompt=True) for messages in conversations)
 
 
-def _written_texts(tok: Tokenizer, examples: Sequence[_Marked], prompts: Sequence[str]) -> list[str]:
-    """What follows each prompt, up to and with its end token."""
-    if tok.template is None:
-        return [one.completion + tok.token(tok.eos_id) for one in examples]
-    answered = [(*one.messages, Message(role="assistant", content=one.completion)) for one in examples]
-    full = tok.template.render(Chat(messages, add_generation_prompt=False) for messages in answered)
-    end = re.compile("|".join(re.escape(tok.token(id)) for id in sorted(tok.stop_ids)))
-    return [
-        _written(one.completion, prompt, text, end, tok.token(tok.turn_end_id))
-        for one, prompt, text in zip(examples, prompts, full, strict=True)
-    ]
-
-
-def _written(completion: str, prompt: str, full: str, end: re.Pattern[str], turn_end: str) -> str:
-    """What the model has to write after `prompt`, from the template's rendering `full` of the answered conversation."""
-    rest = full[len(prompt) :]
-    if not full.startswith(prompt) or completion.strip() not in rest:
+def _written(completion: str, rest: str | None, end: re.Pattern[str], turn_end: str) -> str:
+    """What the model has to write, up to and with its end token. rest: what the template has behind the prompt; None = it does not
+    go on from it."""
+    if rest is None or completion.strip() not in rest:
         return completion + turn_end
     found = end.search(rest, rest.index(completion.strip()) + len(completion.strip()))
     return rest[: found.end()] if found else rest.rstrip() + turn_end

@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from lathe import processes
 from lathe.errors import InputError, Refused
@@ -53,16 +53,27 @@ class ChatTemplate:
 
         Raises Refused where the template breaks a limit or the sandbox, InputError where it fails or raises on its own.
         """
-        chats = list(chats)
+        asked = [_asked(chat.messages, add_generation_prompt=chat.add_generation_prompt) for chat in chats]
+        return [str(said["text"]) for said in self._all_said(asked)]
+
+    def render_answered(self, chats: Iterable[tuple[Sequence[Message], str]]) -> list[tuple[str, str | None]]:
+        """For each chat and what the assistant then writes: the text up to where it begins, and the rest with what it wrote; None
+        where the template renders the answered chat with another beginning. Raises as `render`.
+        """
+        asked = [_asked(messages, add_generation_prompt=True) | {"answer": answer} for messages, answer in chats]
+        return [(said["text"], said["rest"]) for said in self._all_said(asked)]
+
+    def _all_said(self, chats: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What the child says to each chat, asked BATCH at a time."""
         batches = [chats[start : start + BATCH] for start in range(0, len(chats), BATCH)]
-        texts: list[str] = []
+        found: list[dict[str, Any]] = []
         with self._turn:
             # One batch ahead, so that the child need not wait while its answers are read.
             for batch, before in zip([*batches, []], [[], *batches], strict=True):
                 if batch:
                     self._send(batch)
-                texts += [self._text() for _ in before]
-        return texts
+                found += [self._said() for _ in before]
+        return found
 
     def start(self) -> None:
         """Starts the child, so that it is ready when it is needed."""
@@ -75,25 +86,15 @@ class ChatTemplate:
             processes.end(self._child, self._child.stdin)
             self._child = None
 
-    def _send(self, chats: Sequence[Chat]) -> None:
+    def _send(self, chats: Sequence[dict[str, Any]]) -> None:
         child = self._started()
-        request = {
-            "template": self.source,
-            "variables": self.variables,
-            "chats": [
-                {
-                    "messages": [{"role": message.role, "content": message.content} for message in chat.messages],
-                    "add_generation_prompt": chat.add_generation_prompt,
-                }
-                for chat in chats
-            ],
-        }
+        request = {"template": self.source, "variables": self.variables, "chats": chats}
         assert child.stdin is not None
         with contextlib.suppress(OSError):  # where the child is gone, its answer below says how
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
 
-    def _text(self) -> str:
+    def _said(self) -> dict[str, Any]:
         child = self._started()
         try:
             line = next(self._lines, None)
@@ -103,9 +104,9 @@ class ChatTemplate:
         if line is None:
             self.close()
             raise _refused(_how_it_ended(child))
-        said = json.loads(line)
+        said: dict[str, Any] = json.loads(line)
         if "text" in said:
-            return str(said["text"])
+            return said
         # What the rest of the batch would still answer is of no use to anybody.
         self.close()
         if said["kind"] == "hostile":
@@ -127,6 +128,12 @@ class ChatTemplate:
             self._lines = _lines(parts)
             weakref.finalize(self, processes.end, self._child, self._child.stdin)
         return self._child
+
+
+def _asked(messages: Sequence[Message], *, add_generation_prompt: bool) -> dict[str, Any]:
+    """A chat as the child reads it."""
+    told = [{"role": message.role, "content": message.content} for message in messages]
+    return {"messages": told, "add_generation_prompt": add_generation_prompt}
 
 
 def _carry(stream: IO[bytes], parts: queue.SimpleQueue[bytes]) -> None:

@@ -6,6 +6,9 @@ no file and no socket, with a limit on processor time, memory and output, so tha
 Read, one line a batch:    {"template": "...", "variables": {...}, "chats": [{"messages": [...], "add_generation_prompt": true}]}
 Written, one line a chat:  {"text": "..."} or {"error": "...", "kind": "template" | "hostile"}
 
+A chat may also have the "answer" that the assistant gives: then the line holds the "rest" too, which the answered chat has behind
+the text; null where it begins otherwise.
+
 Settings, filters and functions are those of transformers' `apply_chat_template` (5.23), with one exception: `strftime_now`
 tells a fixed day. Templates that print the date would otherwise give other tokens tomorrow than today.
 """
@@ -107,11 +110,15 @@ def compiled(template: str) -> jinja2.Template:
     return environment.from_string(template)
 
 
-def rendered(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> str:
-    """The text of one chat. Raises Hostile where it grows beyond what was put in plus MAX_ADDED_CHARACTERS."""
-    most = MAX_ADDED_CHARACTERS + sum(len(message["content"]) for message in chat["messages"])
+def rendered(template: str, variables: dict[str, Any], messages: list[dict[str, str]], *, prompt: bool) -> str:
+    """The text of a chat. prompt: whether it ends where the assistant begins to write.
+
+    Raises Hostile where it grows beyond what was put in plus MAX_ADDED_CHARACTERS.
+    """
+    most = MAX_ADDED_CHARACTERS + sum(len(message["content"]) for message in messages)
+    given = {**variables, "messages": messages, "add_generation_prompt": prompt, "tools": None, "documents": None}
     pieces, size = [], 0
-    for piece in compiled(template).generate(tools=None, documents=None, **variables, **chat):
+    for piece in compiled(template).generate(given):
         pieces.append(piece)
         size += len(piece)
         if size > most:
@@ -119,10 +126,21 @@ def rendered(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> 
     return "".join(pieces)
 
 
-def answer(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> dict[str, str]:
+def texts(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> dict[str, str | None]:
+    """The text of one chat and, where it has an answer, the rest."""
+    messages = chat["messages"]
+    text = rendered(template, variables, messages, prompt=chat["add_generation_prompt"])
+    if "answer" not in chat:
+        return {"text": text}
+    messages = [*messages, {"role": "assistant", "content": chat["answer"]}]
+    whole = rendered(template, variables, messages, prompt=False)
+    return {"text": text, "rest": whole.removeprefix(text) if whole.startswith(text) else None}
+
+
+def answer(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> dict[str, str | None]:
     """The line to write for one chat."""
     try:
-        return {"text": rendered(template, variables, chat)}
+        return texts(template, variables, chat)
     except Hostile as error:
         return {"kind": "hostile", "error": str(error)}
     except jinja2.exceptions.SecurityError as error:
@@ -157,8 +175,9 @@ def processor_time(seconds: float) -> None:
 
 def main() -> None:
     """Answers batches until the input ends."""
+    # What jinja2 and Python load lazily must be loaded before the limits.
     for probe in ("{{ raise_exception('x') }}", "{{ messages | tojson }}{{ strftime_now('%d %b %Y') }}"):
-        answer(probe, {}, {"messages": []})  # what jinja2 and Python load lazily must be loaded before the limits
+        answer(probe, {}, {"messages": [], "add_generation_prompt": True})
     limit_this_process()
     for line in sys.stdin.buffer:
         batch = json.loads(line)
