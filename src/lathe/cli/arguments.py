@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lathe import __version__
-from lathe.cli import check, compare, fidelity, machine, planning, publishing, risk, serving, verbs
+from lathe.cli import check, compare, evaluate, fidelity, machine, planning, publishing, risk, serving, verbs
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
 
@@ -159,7 +159,7 @@ VERBS: tuple[Verb, ...] = (
          "One stage, and what it needs before it", "lathe plan demo"),
     _stage("train", "train, or continue training"),
     Verb("evaluate", "measure base, rule and tuned model on the same items; or a model behind an endpoint on them too",
-         compare.evaluate,
+         evaluate.evaluate,
          (*CHAIN, arg("--endpoint", metavar="URL", default=None, help="an OpenAI-compatible endpoint (key: OPENAI_API_KEY)"),
           arg("--model", metavar="NAME", default=None, help="with --endpoint: the model's name there"),
           arg("--probe", choices=("execute", "labels", "adversarial", "judge", "constrained", "general"), default=None,

@@ -156,7 +156,7 @@ def arm(report: EvalReport) -> str:
     if not report.scores:
         return figures.NOT_MEASURED
     first = report.scores[0]
-    text = f"{first.metric} {figures.score(first.value)} {figures.bounds(first)}".rstrip()
+    text = f"{first.metric} {figures.estimated(first)}"
     text = " · ".join([text, figures.counted(report.n, "test item"), *filter(None, [samples.drawn(report)])])
     cut = report.finish.get("length", 0)
     return f"{text} · {figures.count(cut)} cut at the token limit" if cut else text

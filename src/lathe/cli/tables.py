@@ -69,12 +69,10 @@ def arms(screen: Screen, reports: Mapping[str, EvalReport], primary: str) -> Non
             row += [Text(figures.NOT_MEASURED), Text("")]
         else:
             picture = whisker(score.low, score.value, score.high) if drawable else ""
-            row += [Text(f"{figures.score(score.value)} {figures.bounds(score)}".rstrip(), style=strong), Text(picture)]
+            row += [Text(figures.estimated(score), style=strong), Text(picture)]
         for _ in clean:
             without = report.clean().score(primary)
-            row.append(
-                Text(f"{figures.score(without.value)} {figures.bounds(without)}".rstrip() if without else "", strong)
-            )
+            row.append(Text(figures.estimated(without) if without else "", strong))
         for metric in others:
             other = report.score(metric)
             row.append(Text(figures.score(other.value) if other else figures.NOT_MEASURED, style=strong))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lathe.records import Score
 
 NOT_MEASURED = "not measured"
 
@@ -69,6 +72,21 @@ def bounds(estimate: Estimate, signed: bool = False) -> str:
         return ""
     form = "+.2f" if signed else ".2f"
     return f"[{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def with_interval(value: str, interval: str) -> str:
+    """`0.41 [0.35, 0.48]`; the value alone where there is no interval."""
+    return f"{value} {interval}".rstrip()
+
+
+def estimated(found: Score) -> str:
+    """A score with its interval."""
+    return with_interval(score(found.value), bounds(found))
+
+
+def gained(difference: float | None, interval: Estimate) -> str:
+    """`+0.03 [-0.01, +0.07]`"""
+    return with_interval(signed(difference), bounds(interval, signed=True))
 
 
 def quantity(metric: str, value: float | None) -> str:

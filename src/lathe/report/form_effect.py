@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lathe.records import FormEffect, HeldArm, Score
+from lathe.records import FormEffect, HeldArm
 from lathe.report import figures
 
 
@@ -33,9 +33,9 @@ def rows(effect: FormEffect) -> Iterator[Row]:
             yield Row(
                 arm=arm.arm,
                 metric=gap.metric,
-                free=_cell(free),
-                held=_cell(held),
-                difference=f"{figures.signed(gap.difference)} {figures.bounds(gap, signed=True)}".rstrip(),
+                free=figures.estimated(free),
+                held=figures.estimated(held),
+                difference=figures.gained(gap.difference, gap),
                 tally=f"{gap.wins} : {gap.losses}",
                 p=figures.p_value(gap.p_value),
             )
@@ -53,7 +53,3 @@ def words(arm: HeldArm, metric: str) -> str:
         f"{figures.count(wrong - gap.wins)} are wrong in what they say"
     )
     return f"{said}; {figures.count(gap.losses)} right ones go wrong" if gap.losses else said
-
-
-def _cell(score: Score) -> str:
-    return f"{figures.score(score.value)} {figures.bounds(score)}".rstrip()

@@ -108,7 +108,7 @@ def verdict_line(story: Story) -> str:
 def _scored(label: str, score: Any, strong: bool) -> svg.Whisker:
     if score is None:
         return svg.Whisker(label, None)
-    note = f"{figures.score(score.value)} {figures.bounds(score)}".strip()
+    note = figures.estimated(score)
     return svg.Whisker(label, score.value, score.low, score.high, note, strong)
 
 
@@ -139,7 +139,7 @@ def differences_picture(story: Story) -> Markup:
         if difference.metric != story.primary:
             continue
         label = f"{ARM_TITLES.get(difference.first, difference.first)} − {ARM_TITLES.get(difference.second, difference.second)}"
-        note = f"{figures.signed(difference.difference)} {figures.bounds(difference, signed=True)}".strip()
+        note = figures.gained(difference.difference, difference)
         rows.append(svg.Whisker(label, difference.difference, difference.low, difference.high, note, True))
     return svg.whiskers("Paired differences", rows, zero=True) if rows else Markup("")
 

@@ -9,7 +9,7 @@ over_seeds(spread, "json_exact")
 
 from __future__ import annotations
 
-from lathe.records import EvalReport, Score, SeedSpread
+from lathe.records import EvalReport, SeedSpread
 from lathe.report import figures
 
 ONE_SEED = "one seed of training; what another would give is not known"
@@ -33,7 +33,7 @@ def over_samples(report: EvalReport, metric: str) -> str:
     said += f" (standard deviation {figures.score(spread.standard_deviation)})"
     if spread.in_any is None or spread.in_all is None:
         return said
-    return f"{said}; right in any of them {_share(spread.in_any)}, in all {_share(spread.in_all)}"
+    return f"{said}; right in any of them {figures.estimated(spread.in_any)}, in all {figures.estimated(spread.in_all)}"
 
 
 def over_seeds(spread: SeedSpread, metric: str) -> str:
@@ -46,7 +46,3 @@ def over_seeds(spread: SeedSpread, metric: str) -> str:
         f"{figures.score(spread.low)} to {figures.score(spread.high)}, standard deviation "
         f"{figures.score(spread.standard_deviation)}"
     )
-
-
-def _share(score: Score) -> str:
-    return f"{figures.score(score.value)} {figures.bounds(score)}".rstrip()
