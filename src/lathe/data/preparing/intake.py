@@ -42,6 +42,8 @@ class Intake:
     breaches: list[str] = field(default_factory=list)
     """places and rules of the first answers that break an invariant"""
     num_breaches: int = 0
+    by_where: bool = False
+    """whether the recipe says which rows are meant"""
     begins_with_mismatch: bool = False
     """whether the first unusable row did not fit the task, rather than could not be read"""
 
@@ -51,6 +53,7 @@ class Intake:
         Raises DataError or TaskMismatch for more unusable rows than are allowed.
         """
         data = locked.recipe.data
+        self.by_where = bool(data.where)
         done = limited = 0
         for origin in source.origins(locked, taught):
             left = None if data.limit is None or not origin.limited else data.limit - limited
@@ -73,7 +76,7 @@ class Intake:
             if unusable is not None:
                 self.reject(unusable, mismatch=isinstance(item, Placed))
             if (before + count) % PROGRESS_EVERY == 0:
-                total = data.rows if origin.path is None else 0
+                total = data.rows if origin.path is None and not data.where else 0
                 progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
         found = {"num_rows": count, "layout": rows.layout, "left_out": rows.left_out}
         self.sources.append(origin.source.model_copy(update=found))
@@ -125,6 +128,7 @@ class Intake:
             rejected_finding(self.rejected),
             breach_finding(self.breaches, self.num_breaches),
             *layout_findings(self.sources),
+            left_out_finding(self.sources, "by data.where" if self.by_where else "as interactions that failed"),
             id_finding(self.spool.repeated_ids, self.spool.num_repeated_ids),
             licence_finding(self.sources),
         )
@@ -177,17 +181,22 @@ def id_finding(repeated: Sequence[str], count: int) -> DataFinding | None:
 
 
 def layout_findings(sources: Sequence[Source]) -> Iterator[DataFinding]:
-    """How rows were read that are not in the task's own words, and how many of a source were left out."""
+    """How rows were read that are not in the task's own words."""
     for layout in dict.fromkeys(one.layout for one in sources if one.layout is not None):
         names = tuple(one.name for one in sources if one.layout == layout)
         message = f"rows read as {layout}"
         yield DataFinding(id="layout", level="info", message=message, examples=names[:SHOWN], count=len(names))
+
+
+def left_out_finding(sources: Sequence[Source], how: str) -> DataFinding | None:
+    """How many rows of which sources were left out."""
     left_out = [one for one in sources if one.left_out]
-    if left_out:
-        count = sum(one.left_out for one in left_out)
-        shown = tuple(f"{one.name}: {one.left_out:,}" for one in left_out[:SHOWN])
-        message = f"{count:,} rows were left out by data.where, or as interactions that failed"
-        yield DataFinding(id="left_out", level="info", message=message, examples=shown, count=count)
+    if not left_out:
+        return None
+    count = sum(one.left_out for one in left_out)
+    shown = tuple(f"{one.name}: {one.left_out:,}" for one in left_out[:SHOWN])
+    message = f"{count:,} rows were left out {how}"
+    return DataFinding(id="left_out", level="info", message=message, examples=shown, count=count)
 
 
 def licence_finding(sources: Sequence[Source]) -> DataFinding | None:
