@@ -112,6 +112,9 @@ HOSTILE: dict[str, tuple[int, Callable[[Server], int]]] = {
     "a schema that is none": (400, changed(response_format=schema({"type": 5}))),
     "a schema with a pattern that takes for ever": (400, changed(response_format=schema({"patternProperties": {"^(a+)+$": {}}}))),
     "a schema whose references double": (400, lambda s: told(s, s.question(response_format=doubled(s)))),
+    "a schema that is itself": (400, changed(response_format=schema({"$ref": "#"}))),
+    "a schema of two parts that are each other": (400, changed(response_format=schema(
+        {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}, "properties": {"x": {"$ref": "#/$defs/a"}}}))),
     "a schema of 200 kB": (400, changed(response_format=schema({"enum": ["x" * 200_000]}))),
     "a schema by a name that is not here": (400, changed(response_format=named("../thing"))),
     "a WebSocket without the token": (401, raw("Upgrade: websocket", "Connection: Upgrade", Authorization="Bearer x")),

@@ -8,7 +8,7 @@ have been cut, and some keywords no grammar follows: every answer is looked at a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -16,6 +16,8 @@ from lathe.records import Json
 from lathe.serve.refusal import Refusal
 
 Kind = Literal["text", "json_object", "json_schema"]
+SAME_VALUE = frozenset(("allOf", "anyOf", "oneOf", "not", "if", "then", "else"))
+"""Keywords whose schemas speak of the same value as the schema around them."""
 MOST_STEPS = 100_000
 """Parts of a schema that a reader meets when every reference is followed; one that doubles at each level has no end in practice."""
 
@@ -65,6 +67,8 @@ def checked_schema(schema: dict[str, Json], param: str) -> dict[str, Json]:
     problem = problem_with(schema)
     if not problem and _steps(schema, schema, {}) > MOST_STEPS:
         problem = "its references multiply beyond what can be checked"
+    if not problem and _leads_nowhere(schema):
+        problem = "one of its references leads back to itself and to nothing else"
     if problem:
         raise Refusal(400, f"the schema cannot be used: {problem}", param=param)
     return schema
@@ -85,6 +89,33 @@ def _steps(part: Json, whole: Json, known: dict[str, int]) -> int:
             known[target] = _steps(_at(whole, target), whole, known)
         below += known[target]
     return below
+
+
+def _leads_nowhere(schema: Json) -> bool:
+    """Whether references go round in a circle without a step into the value, as {"$ref": "#"} does."""
+    leads = {target: {*_here(_at(schema, target))} for target in _references(schema)}
+    while ends := [target for target, further in leads.items() if not further & leads.keys()]:
+        for target in ends:
+            del leads[target]
+    return bool(leads)
+
+
+def _references(part: Json) -> Iterator[str]:
+    """All references by a JSON pointer into the schema itself."""
+    for inner in part if isinstance(part, list) else part.values() if isinstance(part, Mapping) else ():
+        yield from _references(inner)
+    target = part.get("$ref") if isinstance(part, Mapping) else None
+    if isinstance(target, str) and (target == "#" or target.startswith("#/")):
+        yield target
+
+
+def _here(part: Json) -> Iterator[str]:
+    """The references that speak of the very value that a part of the schema speaks of."""
+    if isinstance(part, Mapping):
+        yield from _references({"$ref": part.get("$ref")})
+        for key in SAME_VALUE & part.keys():
+            for inner in part[key] if isinstance(part[key], list) else [part[key]]:
+                yield from _here(inner)
 
 
 def _at(whole: Json, pointer: str) -> Json:
