@@ -26,7 +26,7 @@ from typing import Any
 from lathe import plugins
 from lathe import runs as runs_on_disk
 from lathe.corpora import structured_text
-from lathe.pretrain import card, read_pretrain_recipe
+from lathe.pretraining import card, read_pretrain_recipe
 from lathe.records.pretrain import LeakCheck, PretrainRecipe, PretrainRecord
 
 WORDS_A_RUN = 13

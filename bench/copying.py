@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM
 
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.examine import Examiner
-from lathe.pretrain import COPY_WORDS, pretraining_corpus, read_pretrain_recipe
+from lathe.pretraining import COPY_WORDS, pretraining_corpus, read_pretrain_recipe
 from lathe.records.pretrain import PretrainRecord
 from lathe.stats import wilson
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lathe.pipeline import compare as compare
     from lathe.pipeline import load as load
     from lathe.pipeline import run as run
-    from lathe.pretrain import pretrain as pretrain
+    from lathe.pretraining import pretrain as pretrain
 
 PUBLIC = {
     "Run": ("lathe.pipeline", "Run"),
@@ -33,7 +33,7 @@ PUBLIC = {
     "new": ("lathe.data.new", "propose"),
     "inspect": ("lathe.inspect_model", "inspect"),
     "doctor": ("lathe.doctor", "examine"),
-    "pretrain": ("lathe.pretrain", "pretrain"),
+    "pretrain": ("lathe.pretraining", "pretrain"),
     "schema": ("lathe.resolve", "json_schema"),
     "runs": ("lathe.runs", "all_runs"),
 }

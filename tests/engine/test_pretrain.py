@@ -21,7 +21,7 @@ from lathe.engine.copying import copy_prompts, copy_scores
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import best_fit, make_chunk, stretched_positions, thinned, token_weights
 from lathe.errors import InputError, RecipeError
-from lathe.pretrain import card, pretrain, read_pretrain_recipe
+from lathe.pretraining import card, pretrain, read_pretrain_recipe
 from lathe.records.pretrain import CopyScore, HeldOut, NetworkShape, Phase, PretrainRecipe, PretrainRecord
 
 SHAPE = NetworkShape(vocabulary=320, hidden=16, layers=2, heads=2, kv_heads=1, intermediate=16, context=512)

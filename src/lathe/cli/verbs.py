@@ -194,7 +194,7 @@ def schema(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def pretrain(args: argparse.Namespace, screen: Screen) -> Exit:
     """Trains a base model from random weights."""
-    from lathe.pretrain import pretrain
+    from lathe.pretraining import pretrain
 
     listener = listen(screen)
 

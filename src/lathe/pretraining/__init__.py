@@ -1,0 +1,13 @@
+"""A base model from random weights: what is behind `lathe pretrain`.
+
+    record = pretrain("nano", Path("bases/nano"))      # a shipped recipe's name or a YAML file
+
+The folder can be used as `base:` of a recipe, and loads in transformers as it is. Repeating the command continues a
+killed run; a finished one is left alone.
+"""
+
+from lathe.pretraining.card import card
+from lathe.pretraining.recipe import pretraining_corpus, read_pretrain_recipe
+from lathe.pretraining.stage import COPY_WORDS, pretrain
+
+__all__ = ["COPY_WORDS", "card", "pretrain", "pretraining_corpus", "read_pretrain_recipe"]
