@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,7 +51,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         folder.mkdir(parents=True, exist_ok=True)
     taught = (run.taught, run.load(run.teacher_record, TeachRecord)) if run.teacher_record.is_file() else None
     against = [Path(run) for run in locked.recipe.data.against]
-    with Spool(folder) as spool, contextlib.closing(EarlierRows(against)) as earlier:
+    with Spool(folder, task.slices) as spool, contextlib.closing(EarlierRows(against)) as earlier:
         intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
         intake.read(locked, progress, taught)
         columns = spool.columns()
@@ -64,7 +63,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
             with writing(folder):
                 run.manifest.unlink(missing_ok=True)
                 sync_folder(folder)
-            sides = write(run, spool, judged, task.slices)
+            sides = write(run, spool, judged)
             seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
             found = doubted.result()
     commit_rows(run.rows("rejected"), intake.rejected)
@@ -136,25 +135,18 @@ def teacher_findings(locked: LockedRecipe, record: TeachRecord) -> tuple[DataFin
     return (*record.findings, measured)
 
 
-def write(run: RunFolder, spool: Spool, judged: Judged, keys: Sequence[str]) -> dict[str, SideCount]:
-    """Copies each kept example from the spool to its side's file, in the order of the source. keys: of slices, to be counted."""
+def write(run: RunFolder, spool: Spool, judged: Judged) -> dict[str, SideCount]:
+    """Copies each kept example from the spool to its side's file, in the order of the source."""
     counts: dict[str, SideCount] = {}
     sides = spool.columns().sides
     for index, side in enumerate(SIDES):
         sha = hashlib.sha256()
-        slices: dict[str, Counter[str]] = {key: Counter() for key in keys}
+        kept = (sides == index) & judged.kept
         with committed(run.rows(side)) as out:
-            for line in spool.lines((sides == index) & judged.kept):
+            for line in spool.lines(kept):
                 sha.update(line)
                 out.write(line)
-                meta = json.loads(line)["meta"] if keys else {}
-                for key in keys:
-                    if key in meta:
-                        slices[key][meta[key]] += 1
-        counts[side] = SideCount(
-            rows=judged.rows[side],
-            sha256=sha.hexdigest(),
-            slices={key: dict(each.most_common(MOST_VALUES)) for key, each in slices.items() if each},
-        )
+        slices = {key: dict(each.most_common(MOST_VALUES)) for key, each in spool.slices(kept).items() if each}
+        counts[side] = SideCount(rows=judged.rows[side], sha256=sha.hexdigest(), slices=slices)
     assert sum(count.rows for count in counts.values()) == np.count_nonzero(judged.kept)
     return counts

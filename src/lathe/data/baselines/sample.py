@@ -8,17 +8,8 @@ numbers, items = sample.rows()
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 
 from lathe.data.baselines.rules import Item
-
-
-@dataclass(order=True)
-class _Drawn:
-    """A row of the sample. The heap's first is the one that leaves next."""
-
-    rank: tuple[int, int]
-    item: Item = field(compare=False)
 
 
 class Sample:
@@ -26,14 +17,15 @@ class Sample:
 
     def __init__(self, most: int | None) -> None:
         self._most = most
-        self._heap: list[_Drawn] = []
+        # (-hash, -row, item): no two have the same row, so that items are never compared. The first is the one that leaves next.
+        self._heap: list[tuple[int, int, Item]] = []
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def offer(self, hashed: int, row: int, item: Item) -> None:
         """Takes a row, or does not."""
-        drawn = _Drawn((-hashed, -row), item)
+        drawn = (-hashed, -row, item)
         if self._most is None or len(self._heap) < self._most:
             heapq.heappush(self._heap, drawn)
         elif drawn > self._heap[0]:
@@ -42,5 +34,5 @@ class Sample:
     def rows(self, most: int | None = None) -> tuple[list[int], list[Item]]:
         """Row numbers and items of the sample, or of the part of it with the smallest hashes; in the order of the rows."""
         drawn_first = sorted(self._heap, reverse=True)[:most]
-        inside = sorted(drawn_first, key=lambda drawn: -drawn.rank[1])
-        return [-drawn.rank[1] for drawn in inside], [drawn.item for drawn in inside]
+        inside = sorted(drawn_first, key=lambda drawn: -drawn[1])
+        return [-row for _, row, _ in inside], [item for _, _, item in inside]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,8 +45,12 @@ class Columns:
 class Spool:
     """Takes examples one after the other and gives them back in the same order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: Sequence[str] = ()) -> None:
+        """keys: of slices, whose values are counted."""
         self._file = scratch(folder)
+        self._keys = tuple(keys)
+        self._values: dict[tuple[str | None, ...], int] = {}
+        self._slices = array("i")
         self._lengths = array("q")
         self._sides, self._files, self._lines = array("b"), array("i"), array("i")
         self._inputs, self._targets = array("Q"), array("Q")
@@ -80,6 +85,7 @@ class Spool:
         self._targets.append(hash64(example.completion))
         self._files.append(file)
         self._lines.append(line)
+        self._slices.append(self._values.setdefault(tuple(map(example.meta.get, self._keys)), len(self._values)))
         self._sets.add(text)
 
     def _unique(self, identity: str) -> str:
@@ -104,6 +110,16 @@ class Spool:
             lines=np.frombuffer(self._lines, np.int32),
             sets=self._sets,
         )
+
+    def slices(self, kept: NDArray[np.bool_]) -> dict[str, Counter[str]]:
+        """How many of the kept examples have each value, by slice key."""
+        found: dict[str, Counter[str]] = {key: Counter() for key in self._keys}
+        counts = np.bincount(np.frombuffer(self._slices, np.int32)[kept], minlength=len(self._values)).tolist()
+        for values, count in zip(self._values, counts, strict=True):
+            for key, value in zip(self._keys, values, strict=True):
+                if value is not None and count:
+                    found[key][value] += count
+        return found
 
     def lines(self, kept: NDArray[np.bool_]) -> Iterator[bytes]:
         """The kept examples as JSON lines, in order."""
