@@ -31,7 +31,7 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[list
     """
     if budget < 1:
         raise ValueError(f"got a budget of {budget} tokens, expected at least 1")
-    return _best_fit(np.asarray(lengths, dtype=np.int64), budget)
+    return _best_fit(np.asarray(lengths, dtype=np.int64).tolist(), budget)
 
 
 def pack_alike(alike: Alike, budget: int) -> list[list[int]]:
@@ -61,15 +61,15 @@ def _bundled(bundles: Sequence[_Bundle], budget: int) -> list[_Bundle]:
     ordered = sorted(bundles, key=lambda bundle: bundle[1][0])
     return [
         (sum(ordered[place][0] for place in one), [row for place in one for row in ordered[place][1]])
-        for one in _best_fit(np.array([size for size, _ in ordered], dtype=np.int64), budget)
+        for one in _best_fit([size for size, _ in ordered], budget)
     ]
 
 
-def _best_fit(sizes: NDArray[np.int64], budget: int) -> list[list[int]]:
+def _best_fit(sizes: Sequence[int], budget: int) -> list[list[int]]:
     packs: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (tokens left, pack), sorted, so that the tightest fit is found by bisection
-    for row in np.argsort(-sizes, kind="stable").tolist():
-        size = int(sizes[row])
+    for row in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
+        size = sizes[row]
         place = bisect.bisect_left(room, (size, -1))
         if place == len(room):
             packs.append([row])
