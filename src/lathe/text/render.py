@@ -29,8 +29,6 @@ from lathe.text.tokenizer import Tokenizer
 from lathe.text.words import Ids
 
 BATCH = 256
-LONGEST_AT_ONCE = 32
-"""Texts that are encoded at once where only the longest counts: soon the others are too short to be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +102,10 @@ def _longest(tok: Tokenizer, texts: Sequence[str]) -> int:
     """Tokens of the longest text. Where no text has more tokens than bytes, shorter ones need no look."""
     most = 0
     sized = sorted(((len(tok.special.unmark(text).encode()), text) for text in texts), reverse=True)
-    for start in range(0, len(sized), LONGEST_AT_ONCE):
+    for start in range(0, len(sized), BATCH):
         if tok.is_byte_level and sized[start][0] <= most:
             break
-        encoded = tok.encode_marked_batch([text for _, text in sized[start : start + LONGEST_AT_ONCE]])
+        encoded = tok.encode_marked_batch([text for _, text in sized[start : start + BATCH]])
         most = max(most, *map(len, encoded))
     return most
 
