@@ -16,7 +16,7 @@ import pytest
 import hub_stub
 from card_numbers import definitions, unresolved
 from lathe.pipeline import Run
-from lathe.publish.checks import about_base
+from lathe.publish.checks import about_base, changed_card
 from lathe.records import Bundle, Decision, RunRecord
 from lathe.report import cards
 from lathe.runs import RunFolder
@@ -196,6 +196,14 @@ def test_a_number_typed_into_the_card_by_hand_is_refused(tiny_base: Path, tmp_pa
     assert blockers(run) == []
 
 
+def test_what_differs_in_a_long_line_of_the_card_is_shown() -> None:
+    found, expected = (f"{'word ' * 40}{end}, and {'so on ' * 40}" for end in ("0.51", "0.61"))
+    (finding,) = changed_card(found, expected, "report.json", "lathe run r")
+    assert "0.51, and" in finding.message
+    assert "0.61, and" in finding.message
+    assert len(finding.message) < 400
+
+
 def test_a_missing_licence_blocks_and_stating_it_makes_only_the_report_again(tiny_base: Path, tmp_path: Path) -> None:
     run = finished(tmp_path / "run", tiny_base, publish="")
     assert blockers(run, "ada/rows") == ["model_licence", "data_licence", "data_licence"]
@@ -240,7 +248,8 @@ def test_an_adapter_whose_base_nobody_else_has_is_noted(run: Run) -> None:
     bundle = run.folder.load(run.folder.bundle_record, Bundle)
     alone = bundle.model_copy(update={"shipped": tuple(one for one in bundle.shipped if one.kind == "adapter")})
     assert len(list(about_base(str(run.locked.base_folder), bundle))) == 1
-    assert "is not on the Hub" in list(about_base("lathe:nano", alone))[1]
+    (note,) = about_base("lathe:nano", alone)  # its licence is Lathe's own
+    assert "is not on the Hub" in note
     assert len(list(about_base("HuggingFaceTB/SmolLM2-135M", alone))) == 1
 
 

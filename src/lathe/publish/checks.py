@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import Protocol
 
 from lathe import hub
@@ -76,7 +76,8 @@ def unlicensed_data(locked: LockedRecipe, manifest: Manifest, again: str) -> Ite
 
 def about_base(base: str, bundle: Bundle | None) -> Iterator[str]:
     """What to think of that only the base's own people, or nobody, can say."""
-    yield f"the licence of the base {base} was not read: see that it allows this"
+    if not base.startswith("lathe:"):  # those are Lathe's own, under its licence
+        yield f"the licence of the base {base} was not read: see that it allows this"
     kinds = {shipped.kind for shipped in bundle.shipped} if bundle else set()
     if kinds == {"adapter"} and not hub.NAME.match(base):
         yield f"an adapter needs its base, and {base} is not on the Hub: others can use it with ship: [merged] only"
@@ -97,9 +98,11 @@ def changed_card(found: str, expected: str, report: str, again: str) -> Iterator
     """A card that says something else than the records do. found: as it lies in the run; expected: as the records give it."""
     for number, (line, right) in enumerate(zip_longest(found.split("\n"), expected.split("\n")), start=1):
         if line != right:
+            begin = len([*takewhile(lambda pair: pair[0] == pair[1], zip(line or "", right or ""))])
             yield Finding(
                 id="card",
-                message=f"MODEL_CARD.md:{number} is not what the records give: {_quoted(line)}, expected {_quoted(right)}",
+                message=f"MODEL_CARD.md:{number} is not what the records give: {_quoted(line, begin)}, expected "
+                f"{_quoted(right, begin)}",
                 next_action=f"Nothing in a card is typed by hand. Delete {report} and make it again: {again}",
             )
             return
@@ -135,7 +138,10 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _quoted(line: str | None) -> str:
+def _quoted(line: str | None, begin: int) -> str:
+    """A line, or as much of a long one as shows what stands from `begin` on."""
     if line is None:
         return "nothing"
-    return repr(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}...")
+    first = max(0, begin - LONGEST_LINE // 4) if len(line) > LONGEST_LINE else 0
+    shown = line[first : first + LONGEST_LINE]
+    return repr(f"{'...' if first else ''}{shown}{'...' if first + LONGEST_LINE < len(line) else ''}")
