@@ -83,47 +83,54 @@ def test_another_rank_is_another_kind_of_job() -> None:
     assert len(kinds) == 2
 
 
-def probe(*steps: tuple[int, int, float]) -> MachineProbe:
-    """A machine of four threads; steps: width, threads, rate."""
+def probe(*steps: tuple[int, int, float], **costs: float) -> MachineProbe:
+    """A machine of four threads; steps: width, threads, seconds of an operation."""
     found = (
-        StepRate(step="fused", precision="bf16", width=width, threads=threads, rate=rate)
-        for width, threads, rate in steps
+        StepRate(step="fused", precision="bf16", width=width, threads=threads, product_seconds=seconds, **costs)
+        for width, threads, seconds in steps
     )
     return MachineProbe(device="cpu", threads=4, steps=tuple(found))
 
 
-def foretold(seen: MachineProbe | None, step: str = "fused", **load: int | None) -> float | None:
-    given = cost.Load(**{"operations": 8 * 10**9, "packs": 12, "steps": 5, "width": 256, "layers": 2} | load)  # type: ignore[arg-type]
+def foretold(seen: MachineProbe | None, packs: int = 4, step: str = "fused", **parts: int | None) -> float | None:
+    """Seconds of two steps of packs that have one operation of products and two layers, dealt out among processes."""
+    processes = parts.pop("processes", 1) or 1
+    dealt = [(number, place % processes) for number in range(2) for place in range(packs // 2)]
+    work = np.array([[1.0, 0.0, 0.0, 2.0]] * packs)
+    given = cost.Load(
+        work=work, dealt=np.array(dealt), steps=2, layers=2, processes_here=processes, **{"width": 256} | parts  # type: ignore[arg-type]
+    )  # fmt: skip
     return cost.probed_seconds(seen, step, "bf16", given)
 
 
-def test_a_probed_rate_lies_between_those_of_the_nearest_widths_and_holds_beyond_them() -> None:
-    seen = probe((256, 4, 1e9), (1024, 4, 4e9))
+def test_a_probed_cost_lies_between_those_of_the_nearest_widths_and_holds_beyond_them() -> None:
+    seen = probe((256, 4, 2.0), (1024, 4, 1.0))
     found = [foretold(seen, width=width) for width in (64, 256, 512, 1024, 4096)]
-    assert found == [pytest.approx(seconds) for seconds in (8, 8, 4, 2, 2)]
-    assert foretold(seen, "reference") is None
+    assert found == [pytest.approx(seconds) for seconds in (8, 8, 6, 4, 4)]
+    assert foretold(seen, step="reference") is None
     assert foretold(None) is None
 
 
-def test_processes_of_one_thread_reach_what_one_thread_reached_times_their_number() -> None:
-    seen = probe((256, 4, 2e9), (256, 1, 1e9))
+def test_processes_of_one_thread_take_what_one_thread_took_and_others_their_part_of_all() -> None:
+    seen = probe((256, 4, 1.0), (256, 1, 2.0))
     asked = [(None, 1), (4, 4), (1, 1), (2, 2), (None, 2), (2, 1)]
-    found = [foretold(seen, threads=threads, processes=processes) for threads, processes in asked]
-    assert found == [pytest.approx(seconds) for seconds in (4, 2, 8, 4, 4, 8)]
+    found = [foretold(seen, 8, threads=threads, processes=processes) for threads, processes in asked]
+    assert found == [pytest.approx(seconds) for seconds in (8, 4, 16, 8, 8, 16)]
+    only_all = probe((256, 4, 1.0))
+    assert foretold(only_all, 8, processes=4) == pytest.approx(8), "not tried with one thread"
+
+
+def test_a_step_takes_as_long_as_the_process_that_has_most_to_do() -> None:
+    seen = probe((256, 4, 1.0), (256, 1, 2.0))
+    assert foretold(seen, 12, processes=4) == pytest.approx(2 * 2 * 2.0), "of six packs two processes have two"
 
 
 def test_packs_and_steps_cost_something_however_little_they_hold() -> None:
     """Processes share the packs; of each step every one lays out its own weights."""
-    both = (
-        StepRate(
-            step="fused", precision="bf16", width=256, threads=threads, rate=1e9, pack_seconds=0.5, step_seconds=0.25
-        )
-        for threads in (4, 1)
-    )
-    seen = MachineProbe(device="cpu", threads=4, steps=tuple(both))
-    assert foretold(seen) == pytest.approx(8 + 12 * 2 * 0.5 + 5 * 2 * 0.25)
-    assert foretold(seen, threads=2) == pytest.approx(2 * (8 + 12 + 2.5))
-    assert foretold(seen, processes=4) == pytest.approx((8 + 12) / 4 + 2.5)
+    seen = probe((256, 4, 1.0), (256, 1, 1.0), pack_seconds=0.5, step_seconds=0.25)
+    assert foretold(seen, 8) == pytest.approx(8 + 8 * 2 * 0.5 + 2 * 2 * 0.25)
+    assert foretold(seen, 8, threads=2) == pytest.approx(2 * (8 + 8 + 1))
+    assert foretold(seen, 8, processes=4) == pytest.approx((8 + 8) / 4 + 1)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from plan_parts import CONFIG, locked_recipe
 from test_parameters import QWEN25_7B
@@ -13,6 +14,7 @@ from lathe import processes
 from lathe.errors import InputError
 from lathe.plan import cost, machines, rates
 from lathe.plan.architecture import shapes
+from lathe.plan.parameters import count
 from lathe.records import MachineProbe, Plan, StepRate
 
 PlanOf = Callable[..., Plan]
@@ -100,7 +102,7 @@ def test_a_probe_is_remembered_and_makes_an_estimate(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert rates.probed() is None
-    seen = StepRate(step="fused", precision="fp32", width=256, threads=2, rate=1e11)
+    seen = StepRate(step="fused", precision="fp32", width=256, threads=2, product_seconds=1e-11)
     rates.probe_file().parent.mkdir(parents=True)
     rates.probe_file().write_text(MachineProbe(device="cpu", threads=2, steps=(seen,)).to_json())
     assert rates.probed() == MachineProbe(device="cpu", threads=2, steps=(seen,))
@@ -113,35 +115,34 @@ def test_a_probe_is_remembered_and_makes_an_estimate(
     assert cost.seconds(10, "kind", {"kind": (1.0,)}, probed=10.0)[1] == "measured"
 
 
-def test_steps_of_each_kind_are_timed_at_a_width() -> None:
+def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_by_processes() -> None:
     torch = pytest.importorskip("torch")
     from lathe.engine import step_rates
+    from lathe.engine.step_in_processes import piped
 
-    step_rates.step.register_attention()
-    found = list(step_rates.timed(64, torch.device("cpu"), seconds=0.0))
+    with piped(1) as helpers:
+        found = list(step_rates.timed(64, 1, torch.device("cpu"), helpers, seconds=0.0))
     assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
-    assert all(one["seconds"] > 0 and one["config"]["hidden_size"] == 64 for one in found)
-    assert all(one["short_seconds"] > 0 and one["empty_seconds"] > 0 for one in found)
+    alone = [(one["step"], one["precision"]) for one in found if one["threads"] == 1]
+    expected = [kind for kind in step_rates.STEPS if kind[0] == "fused" or processes.usable_cores() == 1]
+    assert alone == expected
+    for one in found:
+        assert one["config"]["hidden_size"] == 64
+        assert one["seconds"].keys() == {"empty", *step_rates.LENGTHS}
+        assert min(one["seconds"].values()) > 0
 
 
-def test_neighbours_take_the_step_that_is_timed_and_rest_after_it() -> None:
-    pytest.importorskip("torch")
-    from lathe.engine import step_rates
-
-    with processes.beside(step_rates._neighbour) as line:
-        with step_rates._busy([line], (64, "fused", "fp32")):
-            assert not line.poll(), "it said once that it is at work, and works"
-        line.send(None)
-        assert line.poll(30), "it listens again"
-
-
-def test_a_timed_step_tells_what_a_pack_and_a_step_cost_beside_their_operations() -> None:
-    """Of a step that took 3 s for no pack, 4 s more for any, and 1 s for each unit of operations."""
-    config = CONFIG | {"num_hidden_layers": 4}
-    said = {"rank": 8, "lengths": [64, 64, 64, 64], "supervised": [16, 16, 16, 16], "short": 1}
-    step = {"config": config, "step": "fused", "precision": "fp32", "threads": 2}
-    found = rates._step_rate(said, {**step, "seconds": 3 + 4 + 4, "short_seconds": 3 + 4 + 1, "empty_seconds": 3})
+def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
+    model = shapes(CONFIG | {"num_hidden_layers": 4})
+    rows = {"mixed": [64] * 8, "long": [300, 212], "even": [30] * 17, "short": [64]}
+    packs = {name: {"lengths": lengths, "supervised": [16] * len(lengths)} for name, lengths in rows.items()}
+    costs = np.array([1e-10, 2e-10, 1e-3, 5e-3])
+    work = {name: rates._work(model, count(model, 8), "fused", pack)[0] for name, pack in packs.items()}
+    seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
+    step = {"config": CONFIG | {"num_hidden_layers": 4}, "step": "fused", "precision": "fp32", "threads": 2}
+    found = rates._step_rate({"rank": 8, "packs": packs}, {**step, "seconds": seconds})
+    assert found.of_each == pytest.approx(tuple(costs), rel=1e-6)
+    assert found.rate == pytest.approx(1e10)
     assert found.step_seconds == pytest.approx(3 / 4)
-    assert found.pack_seconds == pytest.approx(4 / 4)
-    alike = rates._step_rate(said, {**step, "seconds": 5, "short_seconds": 5, "empty_seconds": 0})
-    assert alike.rate > 0, "a machine that was busy while it was probed"
+    busy = rates._step_rate({"rank": 8, "packs": packs}, {**step, "seconds": dict.fromkeys(seconds, 3.0)})
+    assert min(busy.of_each) >= 0, "a machine that was busy while it was probed"

@@ -204,6 +204,25 @@ def test_a_finished_training_teaches_the_next_plan(
     assert len(rates.known()) == 1
 
 
+def test_ranks_are_planned_as_processes_that_share_the_steps(
+    run: RunFolder, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    alone, shared = (locked_recipe(str(base), train={"processes": count, "token_budget": 64}) for count in (1, 2))
+    planned = made(run, shared)
+    stage.remember_rate(run, shared, RESULT)
+    assert made(run, alone).schedule.num_packs < planned.schedule.num_packs
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    among = made(run, alone)
+    assert among.schedule == planned.schedule
+    assert among.rate_source == "measured", "what two processes reached is what two ranks reach"
+    assert [term.num_bytes for term in among.memory] == [term.num_bytes for term in planned.memory]
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    assert "helpers" not in {term.name for term in made(run, alone).memory}, "the other one is on another machine"
+
+
 def test_a_state_folder_that_cannot_be_written_stops_nothing(
     run: RunFolder, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lathe.records import TrainSpec
+from lathe.schedule.packing import deal
 from lathe.schedule.steps import marked_steps, steps, warmup_steps
 
 
@@ -114,6 +115,18 @@ def test_totals_equal_the_sum_over_the_packs_of_all_steps(plan) -> None:
     assert plan.num_packs == len(packs)
     assert plan.num_tokens == sum(int(plan.lengths_N[row]) for one in packs for row in one)
     assert plan.over_run(np.ones(plan.num_examples, dtype=int)) == sum(len(one) for one in packs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(courses, st.integers(1, 4))
+def test_packs_are_dealt_out_as_the_engine_deals_them(plan, processes) -> None:
+    plan = steps(plan.lengths_N, plan.train.model_copy(update={"processes": processes}), plan.seed)
+    dealt = plan.dealt.tolist()
+    for step in range(plan.num_steps):
+        packs = plan.packs(step)
+        for process, share in enumerate(deal([int(plan.lengths_N[rows].sum()) for rows in packs], processes)):
+            mine = [rows for place, (rows, _) in enumerate(plan.laid) if dealt[place] == [step, process]]
+            assert mine == [packs[place] for place in share]
 
 
 @settings(max_examples=60, deadline=None)

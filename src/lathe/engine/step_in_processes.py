@@ -64,7 +64,7 @@ class Helpers(Protocol):
         """How many there are beside this one."""
 
     def build(self, build: Build) -> None:
-        """Has each load what it trains with."""
+        """Has each load what it trains with from now on."""
 
     def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
         """Gives each its share of a step, and the trained weights as they are."""
@@ -184,16 +184,18 @@ class _Piped:
 
 
 def _serve(line: Connection) -> None:
-    """A helper's life: what to build, then steps, until the line is closed."""
-    build: Build = line.recv()
-    try:
-        take, named = build()
-    except LatheError as error:
-        line.send((error, None))
-        return
-    parameters = list(named.values())
+    """A helper's life: what to build, then steps of it, until something else is to be built or the line is closed."""
     while True:
-        weights_P, share = line.recv()
+        told = line.recv()
+        if not isinstance(told, tuple):
+            try:
+                take, named = told()
+            except LatheError as error:
+                line.send((error, None))
+                return
+            parameters = list(named.values())
+            continue
+        weights_P, share = told
         put(parameters, torch.from_numpy(weights_P))
         answer = done(take, share, torch.device("cpu"))
         well = isinstance(answer, Answer)

@@ -61,26 +61,32 @@ def operations(
     tokens = int(lengths @ seen) - spared.tokens
     scored = int(supervised @ seen)
     squares = int((lengths * lengths) @ seen) - spared.squares
-    head = model.vocab * model.hidden
-    again = 2 if recompute else 0
-    products = (6 + again if full else 4 + again) * model.body_linear + (0 if full else (6 + again) * counted.trainable)
-    attention = (7 + again) * model.queries * model.num_layers
-    whole = tokens * products + squares * attention + scored * (6 if full else 4) * head
     unread = int(((lengths - supervised) ** 2) @ seen) - spared.squares
-    return whole - _left_out(model, counted, tokens, tokens - scored, unread) if fused else whole
+    attended = model.num_layers * squares - (unread if fused else 0)
+    a_token, a_scored_one = products(model, counted, full, recompute, fused)
+    return tokens * a_token + scored * a_scored_one + attention(model, attended, recompute)
 
 
-def _left_out(model: Shapes, counted: Parameters, tokens: int, unscored: int, unread: int) -> int:
-    """Operations that the fused step leaves out, adapters trained alone.
-
-    unscored: those of the tokens without loss; unread: twice the pairs of one of them and a token in front of it.
-    """
+def products(
+    model: Shapes, counted: Parameters, full: bool, recompute: bool = False, fused: bool = False
+) -> tuple[int, int]:
+    """Operations of the products with weights: of each token, and those that a scored one has besides."""
+    again = 2 if recompute else 0
+    each = (6 + again if full else 4 + again) * model.body_linear + (0 if full else (6 + again) * counted.trainable)
+    head = (6 if full else 4) * model.vocab * model.hidden
+    if not fused:
+        return each, head
     last = [linear for linear in model.layer if linear.name.rpartition(".")[2] not in ("k_proj", "v_proj")]
     first = [linear for linear in model.layer if linear.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj")]
     share = sum(one.fan_in + one.fan_out for one in last) / sum(one.fan_in + one.fan_out for one in model.layer)
     adapters = int(6 * share * counted.trainable / model.num_layers)
-    in_last = unscored * (4 * sum(one.fan_in * one.fan_out for one in last) + adapters) + unread * 7 * model.queries
-    return in_last + tokens * 2 * sum(one.fan_in * one.fan_out for one in first)
+    in_last = 4 * sum(one.fan_in * one.fan_out for one in last) + adapters
+    return each - in_last - 2 * sum(one.fan_in * one.fan_out for one in first), head + in_last
+
+
+def attention(model: Shapes, squares: int, recompute: bool = False) -> int:
+    """Operations of attention. squares: length squared over rows and layers."""
+    return (9 if recompute else 7) * model.queries * squares
 
 
 def job_kind(model: Shapes, recipe_parts: Mapping[str, object]) -> str:
@@ -132,31 +138,37 @@ def seconds(
     return None, "none"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Load:
-    """What a training has to do, and by how many. width: hidden; threads: None = as many as there are."""
+    """What a training has to do, and by how many."""
 
-    operations: int
-    packs: int
+    work: NDArray[np.float64]
+    """Of each pack, as `pack_work.of_packs` has it."""
+    dealt: NDArray[np.int64]
+    """Step and process of each pack. Shape: (packs, 2)."""
     steps: int
     width: int
+    """Hidden width."""
     layers: int
     threads: int | None = None
-    processes: int = 1
+    """Threads of all processes on this machine; None = as many as there are."""
+    processes_here: int = 1
+    """Processes on this machine."""
 
 
 def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: Load) -> float | None:
-    """Seconds of training, from the probe: operations over their rate, and what packs and steps cost beside them.
+    """Seconds of training, from the probe: a step takes as long as that of its processes which has most to do.
 
-    Between its widths rates are interpolated by the logarithm, beyond them as at the nearest. None where no such step was probed.
-    Processes that each have one thread reach what one thread reached, times their number; others share what all threads reached.
-    Each process does a part of the packs, and of each step what it costs by itself.
+    Between its widths costs are interpolated by the logarithm of the width, beyond them as at the nearest. None where no such step
+    was probed. Processes of one thread take what one took beside its like. Others, and kinds of step that were not tried with one
+    thread, take as much longer than all threads took as they have fewer.
     """
     if probe is None:
         return None
-    used = min(load.threads or probe.threads, probe.threads)
-    alone = used // load.processes <= 1
-    kind = (step, precision, 1 if alone else probe.threads)
+    each = max(1, min(load.threads or probe.threads, probe.threads) // load.processes_here)
+    seen = {one.threads for one in probe.steps if (one.step, one.precision) == (step, precision)}
+    threads = each if each in seen else probe.threads
+    kind = (step, precision, threads)
     alike = sorted(
         (one for one in probe.steps if (one.step, one.precision, one.threads) == kind), key=lambda one: one.width
     )
@@ -166,11 +178,13 @@ def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: 
     def at_width(numbers: Sequence[float]) -> float:
         return float(np.interp(math.log(load.width), np.log([one.width for one in alike]), numbers))
 
-    rate = math.exp(at_width([math.log(one.rate) for one in alike]))
-    of_packs = load.packs * load.layers * at_width([one.pack_seconds for one in alike])
+    of_packs = load.work @ np.array(
+        [at_width(several) for several in zip(*(one.of_each for one in alike), strict=True)]
+    )
+    of_processes = np.zeros((load.steps, 1 + int(load.dealt[:, 1].max(initial=0))))
+    np.add.at(of_processes, (load.dealt[:, 0], load.dealt[:, 1]), of_packs)
     of_steps = load.steps * load.layers * at_width([one.step_seconds for one in alike])
-    shared = load.operations / rate + of_packs
-    return shared / load.processes + of_steps if alone else (shared + of_steps) * probe.threads / used
+    return float(of_processes.max(axis=1).sum() + of_steps) * threads / each
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

@@ -99,10 +99,16 @@ def filled(num_keys: int) -> int:
 
 
 @cache
+def blocks(start: int, end: int) -> tuple[int, ...]:
+    """Keys of each block of queries of tokens start .. end - 1 of a row, filled up."""
+    return tuple(filled(min(first + QUERIES, end)) for first in range(start, end, QUERIES))
+
+
+@cache
 def kept_by_head(start: int, end: int, width: int) -> int:
     """Numbers that attention keeps of one head, `width` wide, for tokens start .. end - 1 of a row: of each block its queries and,
     unless it sees too many keys, their weights."""
-    keys = [filled(min(first + QUERIES, end)) for first in range(start, end, QUERIES)]
+    keys = blocks(start, end)
     return QUERIES * (len(keys) * width + sum(count for count in keys if count <= KEPT_KEYS))
 
 

@@ -15,22 +15,27 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lathe.errors import Unavailable
-from lathe.plan.architecture import shapes
-from lathe.plan.cost import operations
+from lathe.plan import pack_work
+from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
-from lathe.records import MachineProbe, StepRate
+from lathe.plan.setting import StepKind
+from lathe.records import MachineProbe, Parameters, StepRate
+from lathe.schedule.prefixes import Stretch
 from lathe.storage import commit_text
 
 PROBE_SECONDS = 180
+LEAST_SECONDS = 1e-6
+"""What a pack takes at least: where other work disturbed the probe, it can seem to have taken less than none."""
 Measured = Literal["rates", "answers"]
 """What is remembered: rates of training, rates of answering."""
 MOST = 200
@@ -90,7 +95,7 @@ def probed() -> MachineProbe | None:
 
 
 def probe() -> MachineProbe:
-    """Measures this machine's training steps in a child process, some 20 s, and remembers them.
+    """Measures this machine's training steps in a child process, some 15 s, and remembers them.
 
     Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
     """
@@ -111,23 +116,28 @@ def probe() -> MachineProbe:
 
 
 def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
-    """A timed step as operations a second, and what a pack and a step cost beside them, by their layers."""
+    """What a timed step says of each kind of work, by its layers."""
     model = shapes(step["config"])
-
-    def work(rows: int) -> int:
-        lengths, supervised = (np.array(said[what][:rows]) for what in ("lengths", "supervised"))
-        once, fused = np.ones_like(lengths), step["step"] == "fused"
-        return operations(model, count(model, said["rank"]), False, lengths, supervised, once, fused=fused)
-
-    full, short, empty = step["seconds"], step["short_seconds"], step["empty_seconds"]
-    most, few = work(len(said["lengths"])), work(said["short"])
-    rate = (most - few) / (full - short) if full > short else most / full
+    counted = count(model, said["rank"])
+    empty = step["seconds"]["empty"]
+    work = [_work(model, counted, step["step"], pack) for pack in said["packs"].values()]
+    took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in said["packs"]]
+    product, attention, group, pack = pack_work.least(np.concatenate(work), np.array(took)).tolist()
     return StepRate(
         step=step["step"],
         precision=step["precision"],
         threads=step["threads"],
         width=model.hidden,
-        rate=rate,
-        pack_seconds=max(0.0, short - empty - few / rate) / model.num_layers,
+        product_seconds=product,
+        attention_seconds=attention,
+        group_seconds=group,
+        pack_seconds=pack,
         step_seconds=empty / model.num_layers,
     )
+
+
+def _work(model: Shapes, counted: Parameters, step: StepKind, pack: Mapping[str, Sequence[int]]) -> NDArray[np.float64]:
+    """The work of a pack whose rows share nothing."""
+    lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
+    laid = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
+    return pack_work.of_packs(model, counted, step, [(range(len(laid)), laid)], lengths, supervised)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,11 @@ import psutil
 
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
-from lathe.plan import cost, findings, fused_step, memory, rates
+from lathe.plan import cost, findings, fused_step, memory, pack_work, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting, StepKind
+from lathe.processes import Rank, rank
 from lathe.records import (
     Example,
     LockedRecipe,
@@ -67,6 +69,8 @@ class Machine:
     probe: MachineProbe | None = None
     answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Tokens of answers a second by kind of model."""
+    processes: int | None = None
+    """Ranks of the training that torchrun started here; None = the recipe's processes."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     and on rows that are longer than allowed.
     """
     begun = time.monotonic()
+    mine = rank(os.environ)
+    locked = among_ranks(locked, mine)
     base = Path(locked.base_folder)
     tok = tokenizer.load(base)
     if tok.template is not None:
@@ -114,6 +120,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=rates.probed(),
         answer_rates=rates.known("answers"),
+        processes=None if mine is None else mine.count_here,
     )
     config = read_config(base)
     stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, locked.recipe.method.targets).total
@@ -121,6 +128,14 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     record = record.model_copy(update={"seconds": time.monotonic() - begun})
     run.commit(run.plan, record)
     return record
+
+
+def among_ranks(locked: LockedRecipe, mine: Rank | None) -> LockedRecipe:
+    """What torchrun's ranks train together: they are the processes that share a step."""
+    if mine is None:
+        return locked
+    train = locked.recipe.train.model_copy(update={"processes": mine.count})
+    return locked.model_copy(update={"recipe": locked.recipe.model_copy(update={"train": train})})
 
 
 def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> None:
@@ -133,6 +148,7 @@ def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> 
         remember_answers(locked, written / sum(one.seconds for one in result.validations))
     if result.train_seconds <= 0 or result.stop != "done":
         return
+    locked = among_ranks(locked, rank(os.environ))
     config = read_config(Path(locked.base_folder))
     model = shapes(config)
     tokens = TokenSet.load(run.tokens)
@@ -189,20 +205,23 @@ def forecast(
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         step=step_kind,
-        processes=recipe.train.processes,
+        processes=machine.processes or recipe.train.processes,
     )
     schedule, setting = _schedule(course, tokens, model, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
     work = _work(locked, model, tokens, course)
     load = cost.Load(
-        operations=work,
-        packs=schedule.num_packs,
+        work=pack_work.of_packs(
+            model, counted, step_kind, course.laid, tokens.lengths, tokens.supervised_lengths, full=full,
+            recompute=recipe.train.recompute,
+        ),
+        dealt=course.dealt,
         steps=schedule.num_steps,
         width=model.hidden,
         layers=model.num_layers,
         threads=recipe.train.threads,
-        processes=recipe.train.processes,
-    )
+        processes_here=setting.processes,
+    )  # fmt: skip
     probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
     train_seconds, source = cost.seconds(work, kind, machine.rates, probed)
     longest = max((side.longest for side in answers.values()), default=0)

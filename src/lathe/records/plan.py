@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -50,15 +51,33 @@ class StepRate(Record):
     precision: Literal["fp32", "bf16"]
     width: int = Field(description="hidden width of the model")
     threads: int
-    rate: float = Field(gt=0, description="floating-point operations a second, counted as a plan counts them")
+    product_seconds: float = Field(ge=0, description="of one floating-point operation of products with weights")
+    attention_seconds: float = Field(0.0, ge=0, description="of one floating-point operation of attention")
+    group_seconds: float = Field(
+        0.0, ge=0, description="of a layer for each group of attention that is computed at once, however small it is"
+    )
     pack_seconds: float = Field(0.0, ge=0, description="of a layer for each pack, however few tokens it has")
-    step_seconds: float = Field(0.0, ge=0, description="of a layer for each step, whatever its packs")
+    step_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="of a layer for each step, whatever its packs; of one thread with what processes exchange",
+    )
+
+    @property
+    def of_each(self) -> tuple[float, float, float, float]:
+        """Seconds of one of each kind that `plan.pack_work` counts of a pack."""
+        return self.product_seconds, self.attention_seconds, self.group_seconds, self.pack_seconds
+
+    @property
+    def rate(self) -> float:
+        """Operations of products a second."""
+        return 1 / self.product_seconds if self.product_seconds else math.inf
 
 
 class MachineProbe(Record):
     """What `lathe doctor --probe` measured."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     device: str
     threads: int = Field(description="threads that the processor has for us")
     busy: float = Field(0.0, description="processes that wanted a core, over the cores, in the minute of the probe")

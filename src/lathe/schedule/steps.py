@@ -187,9 +187,26 @@ class StepPlan:
         return int(self.lengths_N @ self.times_seen)
 
     @cached_property
+    def laid_by_step(self) -> list[list[tuple[list[int], list[Stretch]]]]:
+        """Every pack of each step: its rows, and what is computed of them. Cost: packs every step once."""
+        return [[(rows, self.stretches(rows)) for rows in self.packs(step)] for step in range(self.num_steps)]
+
+    @cached_property
     def laid(self) -> list[tuple[list[int], list[Stretch]]]:
-        """Every pack of the run in order: its rows, and what is computed of them. Cost: packs every step once."""
-        return [(rows, self.stretches(rows)) for step in range(self.num_steps) for rows in self.packs(step)]
+        """Every pack of the run in order."""
+        return [one for packs in self.laid_by_step for one in packs]
+
+    @cached_property
+    def dealt(self) -> NDArray[np.int64]:
+        """Step of each pack in `laid`, and which process computes it. Shape: (packs, 2)."""
+        found = np.empty((len(self.laid), 2), dtype=np.int64)
+        first = 0
+        for step, packs in enumerate(self.laid_by_step):
+            shares = deal([computed(stretches) for _, stretches in packs], self.train.processes)
+            for process, share in enumerate(shares):
+                found[[first + place for place in share]] = step, process
+            first += len(packs)
+        return found
 
     @cached_property
     def spared(self) -> Spared:

@@ -1,0 +1,108 @@
+"""What the engine does with each pack, as it really lays it out, and how long that takes at what a machine was seen to reach.
+
+    work = of_packs(model, counted, "fused", laid, supervised_N)        # one row of KINDS for each pack
+    least(seen, seconds)                                                # what each kind costs, from packs that were timed
+
+The fused step rounds tokens and scored positions of a pack up and fills blocks of attention up; computing what was filled up takes
+time like all else. Blocks that see as many keys are computed together: what is done once for such a group, however small the model,
+is counted apart, as is what is done once for a pack.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe.plan import fused_step
+from lathe.plan.architecture import Shapes
+from lathe.plan.cost import attention, products
+from lathe.plan.setting import StepKind
+from lathe.records import Parameters
+from lathe.schedule.prefixes import Stretch, computed
+
+KINDS = ("operations of products", "operations of attention", "groups of attention", "layers")
+"""What a pack has so many of."""
+PRODUCTS, AGAIN = 6, 7
+"""Products of queries and keys in a block, forward and backward; where its weights are not kept."""
+
+
+def of_packs(
+    model: Shapes,
+    counted: Parameters,
+    step: StepKind,
+    laid: Sequence[tuple[Sequence[int], Sequence[Stretch]]],
+    lengths_N: NDArray[np.int64],
+    supervised_N: NDArray[np.int64],
+    *,
+    full: bool = False,
+    recompute: bool = False,
+) -> NDArray[np.float64]:
+    """The work of each pack, its rows and what is computed of them. Shape: (packs, KINDS)."""
+    fused = step == "fused"
+    a_token, a_scored_one = products(model, counted, full, recompute, fused)
+    found = np.empty((len(laid), len(KINDS)))
+    for place, (rows, stretches) in enumerate(laid):
+        tokens, scored = computed(stretches), int(supervised_N[rows].sum())
+        if fused:
+            tokens = _up(tokens, fused_step.TOKENS_STEP)
+            scored = _up(scored, fused_step.SCORED_STEP)
+            attended, groups = _in_blocks(model, stretches, lengths_N[rows], supervised_N[rows])
+        else:
+            squares = sum(one.end**2 - one.start**2 for one in stretches)
+            attended, groups = attention(model, model.num_layers * squares, recompute), model.num_layers * len(rows)
+        found[place] = tokens * a_token + scored * a_scored_one, attended, groups, model.num_layers
+    return found
+
+
+def _in_blocks(
+    model: Shapes, stretches: Sequence[Stretch], lengths: NDArray[np.int64], supervised: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Operations and groups of the fused step's attention. In the last layer the scored positions alone attend, each one before its
+    target; they are taken to be a row's last."""
+    everywhere = Counter(chain.from_iterable(fused_step.blocks(one.start, one.end) for one in stretches))
+    ends = zip((lengths - supervised - 1).tolist(), (lengths - 1).tolist(), strict=True)
+    scored = Counter(chain.from_iterable(fused_step.blocks(max(0, start), end) for start, end in ends))
+    layers = model.num_layers - 1
+    a_key = 2 * fused_step.QUERIES * model.queries
+    return (
+        a_key * (layers * _products(everywhere) + _products(scored)),
+        layers * _groups(everywhere) + _groups(scored),
+    )
+
+
+def _products(blocks: Counter[int]) -> int:
+    """Keys of all blocks, times the products that they take part in."""
+    return sum(count * keys * (PRODUCTS if keys <= fused_step.KEPT_KEYS else AGAIN) for keys, count in blocks.items())
+
+
+def _groups(blocks: Counter[int]) -> int:
+    """Of blocks with as many keys, as many as may be are computed together, by powers of two."""
+    most = fused_step.MOST_BLOCKS
+    return sum(count // most + (count % most).bit_count() for count in blocks.values())
+
+
+def least(work: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds of one of each kind, none below zero, that come nearest to what the packs took, each error as a share of it.
+
+    Shapes: work (packs, KINDS), seconds (packs,); result (KINDS,). Every choice of kinds that cost something is tried:
+    there are few.
+    """
+    shares = work / seconds[:, None]
+    kinds = range(work.shape[1])
+    best, error = np.zeros(work.shape[1]), np.inf
+    for size in kinds:
+        for some in combinations(kinds, size + 1):
+            found, *_ = np.linalg.lstsq(shares[:, some], np.ones(len(seconds)), rcond=None)
+            missed = float(np.square(shares[:, some] @ found - 1).sum())
+            if found.min() >= 0 and missed < error - 1e-12:
+                best = np.zeros(work.shape[1])
+                best[list(some)], error = found, missed
+    return best
+
+
+def _up(count: int, step: int) -> int:
+    return -(-count // step) * step
