@@ -11,6 +11,7 @@ from lathe.cli import tables, verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
+from lathe.garbage import seldom_collected
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lathe.records.teacher import TeachForecast
 
 
+@seldom_collected()
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     """The plan of a recipe, or with --config the parameters of a model."""
     if args.config is not None:

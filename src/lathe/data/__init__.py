@@ -15,6 +15,5 @@ preparing/       examples on three sides, what is kept of each, what is said of 
 """
 
 from lathe.data.stage import prepare
-from lathe.data.teaching import forecast, intact, teach
 
-__all__ = ["forecast", "intact", "prepare", "teach"]
+__all__ = ["prepare"]

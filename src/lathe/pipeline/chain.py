@@ -88,11 +88,13 @@ class Run:
 
     def teaching(self) -> TeachForecast | None:
         """What asking the recipe's teacher will take; None where it has none, or its rows are there. Nothing is sent."""
-        from lathe import data
-
-        if self.locked.recipe.teacher is None or (self.locked.taught is not None and data.intact(self.folder)):
+        if self.locked.recipe.teacher is None:
             return None
-        return data.forecast(self.folder, self.locked)
+        from lathe.data import teaching
+
+        if self.locked.taught is not None and teaching.intact(self.folder):
+            return None
+        return teaching.forecast(self.folder, self.locked)
 
     def teach(self, progress: Progress = silent) -> TeachRecord | None:
         """Asks the recipe's teacher, where it has one; its rows are locked from then on as any other file is.

@@ -61,20 +61,20 @@ def _with_its_base(locked: LockedRecipe) -> LockedRecipe:
 
 def with_taught(locked: LockedRecipe, run: RunFolder | None) -> LockedRecipe:
     """The lock with the rows of its teacher, where they are there as it was asked for them; its hash is over all that is in it."""
-    from lathe import data
-    from lathe.records.teacher import TeachRecord
-
-    taught = None
-    if (
-        run is not None
-        and locked.recipe.teacher is not None
-        and run.done(run.teacher_record, TeachRecord, stage_hashes(locked)["teach"]) is not None
-        and data.intact(run)
-    ):
-        path = run.taught.relative_to(run.path).as_posix()
-        taught = FileHash(path=path, sha256=file_sha256(run.taught), num_bytes=run.taught.stat().st_size)
+    taught = _taught(locked, run) if run is not None and locked.recipe.teacher is not None else None
     locked = locked.model_copy(update={"inputs": "", "taught": taught})
     return locked.model_copy(update={"inputs": stage_inputs({"recipe": locked.dump()})})
+
+
+def _taught(locked: LockedRecipe, run: RunFolder) -> FileHash | None:
+    from lathe.data import teaching
+    from lathe.records.teacher import TeachRecord
+
+    asked = stage_hashes(locked)["teach"]
+    if run.done(run.teacher_record, TeachRecord, asked) is None or not teaching.intact(run):
+        return None
+    path = run.taught.relative_to(run.path).as_posix()
+    return FileHash(path=path, sha256=file_sha256(run.taught), num_bytes=run.taught.stat().st_size)
 
 
 def _reopened(path: Path, sets: tuple[str, ...], *, weights: bool) -> Opened:

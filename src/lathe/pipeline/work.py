@@ -6,11 +6,9 @@ own code, a shipped file of other weights answers the test rows again, and what 
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lathe.garbage import seldom_collected
 from lathe.records import RunRecord
 
 if TYPE_CHECKING:
@@ -31,18 +29,6 @@ if TYPE_CHECKING:
     from lathe.runs import RunFolder
 
 
-@contextlib.contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Python looks for cycles of objects less often: rows and tokens have none, and looking through all of them takes a fifteenth
-    of the time of a plan."""
-    before = gc.get_threshold()
-    gc.set_threshold(100 * before[0], *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def doctor(run: RunFolder, locked: LockedRecipe, inputs: str, _: Progress) -> DoctorReport:
     """Is what the recipe asks for here?"""
     from lathe import doctor
@@ -56,9 +42,9 @@ def doctor(run: RunFolder, locked: LockedRecipe, inputs: str, _: Progress) -> Do
 
 def teach(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> TeachRecord:
     """Rows of the recipe's teacher."""
-    from lathe import data
+    from lathe.data import teaching
 
-    return data.teach(run, locked, inputs, progress)
+    return teaching.teach(run, locked, inputs, progress)
 
 
 @seldom_collected()

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lathe import endpoint, invariants, plugins
+from lathe import invariants, plugins
 from lathe.contracts import Endpoint, Validates
 from lathe.errors import InputError
 from lathe.records import Json
@@ -98,6 +98,8 @@ def teacher_faults(value: dict[str, Json]) -> Iterator[Said]:
         return
     if not used:
         yield ("teacher",), "no rows are asked of it", f"Set data.train, or data.source, to {TEACHER}."
+    from lathe import endpoint  # loads what speaks HTTP
+
     url, model = teacher.get("endpoint"), teacher.get("model")
     if isinstance(url, str) and isinstance(model, str):
         try:
