@@ -7,7 +7,7 @@
     model = lathe.load("runs/2026-11-20T081500-tickets-3f9c1a")
     model.extract("Order 17 from Mira: two lamps")  # {"order_id": 17, "customer": "Mira", ...}
 
-Each verb of the command line is a function here; those that work on a run are methods of `lathe.Run`.
+Each verb of the command line is a function here (`doctor` is `examine`); those that work on a run are methods of `lathe.Run`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ PUBLIC = {
     "check": ("lathe.data.check", "check_file"),
     "new": ("lathe.data.new", "propose"),
     "inspect": ("lathe.inspect_model", "inspect"),
-    "doctor": ("lathe.doctor", "examine"),
+    "examine": ("lathe.doctor", "examine"),
     "pretrain": ("lathe.pretraining", "pretrain"),
     "schema": ("lathe.resolve", "json_schema"),
-    "runs": ("lathe.runs", "all_runs"),
+    "all_runs": ("lathe.runs", "all_runs"),
 }
-"""Public name -> where it lives; loaded on first use, so that `import lathe` costs nothing."""
+"""Public name -> where it lives; loaded on first use, so that `import lathe` costs nothing. No name is a module's: that, once
+loaded, would take its place."""
 
 
 def __getattr__(name: str) -> Any:
