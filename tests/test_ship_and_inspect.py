@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from gguf_base import LLAMA_LIKE, write_adapter
 from lathe import inspect_model
@@ -99,6 +100,37 @@ def test_the_same_faults_show_in_an_adapter_folder(
         shutil.copyfile(base / name, folder / name)
     (folder / "chat_template.jinja").write_text(template)
     assert check in failed(inspect_model.inspect(base, ROWS, adapter=folder, threads=1))
+
+
+def test_an_adapter_of_which_only_a_part_is_read_is_named(
+    taught: tuple[RunFolder, LockedRecipe], tmp_path: Path
+) -> None:
+    """peft leaves out what adapter_config.json does not speak of, and says nothing."""
+    run, recipe = taught
+    folder = Path(shutil.copytree(run.adapter, tmp_path / "adapter"))
+    told = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(told | {"target_modules": ["q_proj"]}))
+    found = inspect_model.inspect(Path(recipe.base_folder), ROWS[:4], adapter=folder, threads=1)
+    (check,) = [one for one in found.checks if one.id == "adapter_whole"]
+    assert not check.ok
+    assert "left out is" in check.message
+    whole = inspect_model.inspect(Path(recipe.base_folder), ROWS[:4], adapter=run.adapter, threads=1)
+    assert [one.ok for one in whole.checks if one.id == "adapter_whole"] == [True]
+
+
+def test_an_adapter_that_is_broken_says_what_of_it(taught: tuple[RunFolder, LockedRecipe], tmp_path: Path) -> None:
+    run, recipe = taught
+    folder = Path(shutil.copytree(run.adapter, tmp_path / "adapter"))
+    weights = load_file(folder / "adapter_model.safetensors")
+    name = min(weights)
+    save_file(weights | {name: weights[name] * float("nan")}, folder / "adapter_model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match="values that are no numbers in 1 weights"):
+        inspect_model.inspect(Path(recipe.base_folder), ROWS[:4], adapter=folder, threads=1)
+    save_file(weights, folder / "adapter_model.safetensors", {"format": "pt"})
+    told = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(told | {"r": 3}))
+    with pytest.raises(InputError, match="size mismatch for"):
+        inspect_model.inspect(Path(recipe.base_folder), ROWS[:4], adapter=folder, threads=1)
 
 
 def test_a_model_that_never_learned_to_stop_is_named(taught: tuple[RunFolder, LockedRecipe], tmp_path: Path) -> None:

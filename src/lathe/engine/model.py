@@ -25,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
 from lathe.engine.adapters import (
+    ADAPTER,
     CONFIG_NAME,
     SAFETENSORS_WEIGHTS_NAME,
     LoraConfig,
@@ -110,6 +111,12 @@ def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "
         tuned = PeftModel.from_pretrained(base, str(model.adapter_folder), local_files_only=True)
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise InputError(f"{model.adapter_folder} does not fit {model.base_folder}: {_first_line(error)}") from error
+    broken = [name for name, weight in tuned.named_parameters() if ADAPTER in name and not weight.isfinite().all()]
+    if broken:
+        raise InputError(
+            f"{model.adapter_folder} holds values that are no numbers in {len(broken)} weights, {broken[0]} among them",
+            hint="Its training diverged, or the file is damaged: take an earlier checkpoint.",
+        )
     return tuned.to(dtype).eval().requires_grad_(False)
 
 
@@ -281,4 +288,10 @@ def _check_head(folder: Path, model: PreTrainedModel) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    """The first line of what an error says, and the next one where the first only announces it."""
+    first, _, rest = str(error).strip().partition("\n")
+    return (
+        f"{first} {rest.strip().partition(chr(10))[0]}"
+        if first.endswith(":") and rest
+        else first or type(error).__name__
+    )

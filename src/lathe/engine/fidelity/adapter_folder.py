@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from lathe.contracts import Model
 from lathe.engine import compare
+from lathe.engine.adapters import ADAPTER, PeftModel, get_peft_model_state_dict
 from lathe.engine.devices import pick_device
 from lathe.engine.fidelity import predictions
 from lathe.engine.fidelity.texts import chats_for, one_bos
 from lathe.engine.model import load, load_base, load_merged
+from lathe.model_folder import stored_tensors
 from lathe.records import Example, ModelCheck
 from lathe.text import render, tokenizer
 from lathe.text.tokenizer import Tokenizer
@@ -28,11 +32,12 @@ def tokenizer_of(model: Model) -> Tokenizer:
 
 
 def check_adapter_folder(model: Model, examples: Sequence[Example]) -> list[ModelCheck]:
-    """Applied, mergeable, ends its answers. Raises InputError where the adapter does not fit the base."""
+    """Read as a whole, applied, mergeable, ends its answers. Raises InputError where the adapter does not fit the base."""
     tuned, merged, base = load(model), load_merged(model), load_base(model.base_folder)
     changed, error = compare.largest_difference(tuned, base), compare.largest_difference(tuned, merged)
     places = predictions.places(render.encode_all(tokenizer_of(model), examples))
     return [
+        *_whole(model, tuned),
         _applied(changed),
         check_merge(error, changed),
         *predictions.check_ending(predictions.endings_of_model(places, merged)),
@@ -56,6 +61,31 @@ def check_other_base(model: Model) -> list[ModelCheck]:
             f"{same:.1%} of next tokens are the same, logits differ by {difference:.1e} at most",
             fix="Look at what the task says of this file: it was measured on the test rows again.",
             measured={"same_token_as_on_nf4": same, "largest_difference_from_nf4": difference},
+        )
+    ]
+
+
+def _whole(model: Model, tuned: torch.nn.Module) -> list[ModelCheck]:
+    """Whether every weight of the file has a place in the model and every place its weight: peft leaves others out in silence."""
+    if not isinstance(tuned, PeftModel) or model.adapter_folder is None:
+        return []
+    stored = {name for name in stored_tensors(model.adapter_folder) if ADAPTER in name}
+    placed = {name for name in get_peft_model_state_dict(tuned, save_embedding_layers=False) if ADAPTER in name}
+    if not stored and not placed:  # an adapter of another kind, whose names say nothing here
+        return []
+    unused, empty = stored - placed, placed - stored
+    ok = not unused and not empty
+    return [
+        ModelCheck(
+            id="adapter_whole",
+            ok=ok,
+            message=f"{len(stored & placed)} of {len(stored)} weights of the file have their place"
+            + (f"; {len(empty)} places get none" if empty else "")
+            + (f"; left out is {min(unused)}" if unused else ""),
+            fix=None
+            if ok
+            else "adapter_config.json does not fit the weights: take target_modules, layers and names as they were in training.",
+            measured={"weights": len(stored), "left_out": len(unused), "without_weight": len(empty)},
         )
     ]
 
