@@ -44,6 +44,16 @@ def test_a_record_is_done_only_for_its_own_inputs(tmp_path: Path) -> None:
     assert run.done(run.bundle_record, Bundle, "b") is None
 
 
+def test_a_damaged_record_says_in_one_line_what_is_wrong_with_it(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for text, said in (("{", "Invalid JSON"), ('{"rows": "many"}', "rows")):
+        run.plan.write_text(text)
+        with pytest.raises(InputError, match=f"plan.json is damaged or of another kind: .*{said}") as caught:
+            run.load(run.plan, SideCount)
+        assert "\n" not in str(caught.value)
+        assert "https://" not in str(caught.value)
+
+
 def test_a_missing_record_says_how_to_get_it(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     with pytest.raises(InputError) as caught:

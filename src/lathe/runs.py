@@ -226,7 +226,10 @@ class RunFolder:
                 f"{path} is not there: this run has not come so far", hint=f"Continue it with: lathe run {self.path}"
             ) from error
         except ValueError as error:
-            raise InputError(f"{path} is damaged or of another kind: {error}") from error
+            raise InputError(
+                f"{path} is damaged or of another kind: {_first_fault(error)}",
+                hint="Bring the file back from a copy, or make the run again.",
+            ) from error
 
     def done(self, path: Path, kind: type[S], inputs: str) -> S | None:
         """The stage's record where it exists, can be read and was made from these very inputs; else None."""
@@ -392,3 +395,13 @@ def count_look(root: Path, test_hash: str, tuned: str) -> int:
         append_line(path, json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}))
         seen.append(tuned)
     return seen.index(tuned) + 1
+
+
+def _first_fault(error: ValueError) -> str:
+    """The first thing that is wrong with a record, and where, in one line."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
