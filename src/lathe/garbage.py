@@ -1,4 +1,4 @@
-"""When Python looks for garbage.
+"""When Python looks for garbage: seldom while much is made that is none, and not again before a process ends.
 
 with seldom_collected():
     rows = read_rows(path, Example)
@@ -6,6 +6,7 @@ with seldom_collected():
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 from collections.abc import Iterator
@@ -21,3 +22,8 @@ def seldom_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def left_at_exit() -> None:
+    """Python ends without looking for cycles once more, which after a plan takes it a tenth of a second or more."""
+    atexit.register(gc.freeze)

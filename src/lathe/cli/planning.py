@@ -11,7 +11,7 @@ from lathe.cli import tables, verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
-from lathe.garbage import seldom_collected
+from lathe.garbage import left_at_exit, seldom_collected
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @seldom_collected()
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     """The plan of a recipe, or with --config the parameters of a model."""
+    left_at_exit()
     if args.config is not None:
         return _plan_of_config(args, screen)
     if args.recipe is None:
