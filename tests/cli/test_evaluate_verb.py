@@ -62,7 +62,7 @@ def test_a_probe_writes_a_report_of_its_own_and_leaves_the_arms_alone(
 def test_a_probe_that_the_task_does_not_have_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = shell_run(tmp_path / "run", task="json_extraction")
     assert main(["evaluate", str(folder.path), "--probe", "execute"]) == 2
-    assert "Probes for this task: none" in capfd.readouterr().err
+    assert "Probes for this task: constrained, general" in capfd.readouterr().err
 
 
 def test_of_a_run_without_a_measured_model_no_labels_are_scored(

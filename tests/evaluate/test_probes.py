@@ -149,7 +149,7 @@ def test_without_a_sandbox_nothing_is_run_and_nothing_is_measured(
 def test_a_probe_for_other_answers_is_refused(shell_run: tuple[RunFolder, LockedRecipe]) -> None:
     with pytest.raises(InputError, match="answers are a label; those of bash are command") as refused:
         probe(*shell_run, "labels", "base-zero", quiet)
-    assert refused.value.hint == "Probes for this task: execute, adversarial."
+    assert refused.value.hint == "Probes for this task: execute, adversarial, general."
 
 
 # ------------------------------------------------------------------------------------------ labels

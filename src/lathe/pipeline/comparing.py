@@ -43,7 +43,7 @@ def _entry(name: str) -> Entry:
     hashes = stage_hashes(locked)
     if arm in hashes and report.inputs != hashes[arm]:
         raise InputError(
-            f"{name} was measured before the recipe of its run was changed",
+            f"{name} was measured before the recipe of its run was changed, or by another version of Lathe",
             hint=f"lathe evaluate {path} measures it again.",
         )
     return decide.Entry(name, report, locked)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lathe import plugins
-from lathe.contracts import Metric, Progress
+from lathe.contracts import Metric, Progress, Task
 from lathe.errors import InputError
 from lathe.evaluate import aggregate, rows
 from lathe.evaluate.probes import adversarial, comparing, execute, judge, labels
@@ -53,10 +53,11 @@ def probe(
     task = plugins.load("tasks", locked.recipe.task)
     wanted, metrics = PROBES[name].answers, PROBES[name].metrics
     if task.answers != wanted:
-        fitting = ", ".join(other for other, one in PROBES.items() if one.answers == task.answers) or "none"
+        fitting = [other for other, one in PROBES.items() if one.answers == task.answers]
+        fitting += [*(["constrained"] if type(task).form is not Task.form else []), "general"]
         raise InputError(
             f"the probe {name} is for tasks whose answers are a {wanted}; those of {locked.recipe.task} are {task.answers}",
-            hint=f"Probes for this task: {fitting}.",
+            hint=f"Probes for this task: {', '.join(fitting)}.",
         )
     measured = run.load(run.eval_report(arm), EvalReport)
     found = PROBES[name].measure(Asked(run, locked, task, rows.read(run), arm, progress, files, judging))
