@@ -10,7 +10,6 @@ import pytest
 from plan_parts import CONFIG, locked_recipe
 from test_parameters import QWEN25_7B
 
-from lathe import processes
 from lathe.errors import InputError
 from lathe.plan import cost, machines, rates
 from lathe.plan.architecture import shapes
@@ -121,11 +120,10 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
     from lathe.engine.step_in_processes import piped
 
     with piped(1) as helpers:
-        found = list(step_rates.timed(64, 1, torch.device("cpu"), helpers, seconds=0.0))
+        found = list(step_rates.timed(64, 1, 2, torch.device("cpu"), helpers, seconds=0.0))
     assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
     alone = [(one["step"], one["precision"]) for one in found if one["threads"] == 1]
-    expected = [kind for kind in step_rates.STEPS if kind[0] == "fused" or processes.usable_cores() == 1]
-    assert alone == expected
+    assert {kind for kind in step_rates.STEPS if kind[0] == "fused"} <= set(alone)
     for one in found:
         assert one["config"]["hidden_size"] == 64
         assert one["seconds"].keys() == {"empty", *step_rates.LENGTHS}

@@ -1,11 +1,11 @@
-"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 15 s.
+"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 20 s.
 
     python -m lathe.engine.step_rates
     {"device": "cpu", "threads": 2, "rank": 16, "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
      "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2,
                 "seconds": {"empty": 0.001, "mixed": 0.08, ...}}, ...]}
 
-Real steps of the engine on models of LAYERS layers with random weights, for each of WIDTHS: the rates of single matrix products
+Real steps of the engine on models of a few layers with random weights, for each of WIDTHS: the rates of single matrix products
 would say little of a small model, which spends much of its time between them. Each is taken with no pack and with packs that
 differ in what they have most of, so that it can be told apart what products, attention and a pack cost (`plan.pack_work`). The best
 of some rounds counts: other work slows the rest. A step of one thread is timed as it is used: shared by as many processes as there
@@ -35,17 +35,18 @@ from lathe.processes import usable_cores
 from lathe.records import Method
 from lathe.text.render import Encoded
 
-WIDTHS = {"cpu": {256: 2, 576: 3, 960: 5}, "cuda": {960: 5, 2048: 8, 4096: 8}}
-"""Hidden widths and key-value heads: of the bundled base, of SmolLM2-135M and -360M; on a GPU of models up to 7 B."""
+WIDTHS = {"cpu": {256: (2, 3), 576: (3, 3), 960: (5, 2)}, "cuda": {960: (5, 2), 2048: (8, 2), 4096: (8, 2)}}
+"""Hidden widths with key-value heads and layers: of the bundled base, of SmolLM2-135M and -360M; on a GPU of models up to 7 B.
+The last layer does less than the others, and of narrow models the head would be much of two layers."""
 ALONE = 576
 """Widest model that is also tried with one thread: processes that share a step, each with a thread, are for small models."""
 MOST_PROCESSES = 8
 """Processes that share a step of one thread; more cores than that share no more."""
-LAYERS, HEAD, VOCABULARY, RANK = 3, 64, 4096, 16
+HEAD, VOCABULARY, RANK = 64, 4096, 16
 LENGTHS: Mapping[str, tuple[int, ...]] = {
-    "mixed": (89, 149, 157, 211, 271, 331, 389, 449),
-    "long": (1023, 1023),
-    "even": (64,) * 32,
+    "mixed": (89, 149, 211, 271, 300),
+    "long": (1023,),
+    "even": (64,) * 16,
     "short": (89, 149),
 }
 """Tokens of the rows of each pack: as rows mostly are; the same tokens with most and with least attention; and few tokens."""
@@ -53,14 +54,14 @@ SCORED = 4
 """One of so many tokens carries loss."""
 STEPS: tuple[tuple[str, Precision], ...] = (("fused", "bf16"), ("fused", "fp32"), ("reference", "fp32"))
 """Kinds of step and their number formats."""
-ROUNDS, SECONDS = 2, 0.15
+ROUNDS, SECONDS = 1, 0.1
 """Rounds that count at least, and the time in which more are made."""
 
 
-def configuration(width: int, key_heads: int) -> LlamaConfig:
+def configuration(width: int, key_heads: int, layers: int) -> LlamaConfig:
     """A Llama of that width."""
     return LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=width, intermediate_size=8 * width // 3 // HEAD * HEAD, num_hidden_layers=LAYERS,
+        vocab_size=VOCABULARY, hidden_size=width, intermediate_size=8 * width // 3 // HEAD * HEAD, num_hidden_layers=layers,
         num_attention_heads=width // HEAD, num_key_value_heads=key_heads, head_dim=HEAD, tie_word_embeddings=True,
     )  # fmt: skip
 
@@ -80,11 +81,11 @@ def fastest(work: Callable[[], object], device: torch.device, seconds: float = S
 
 
 def timed(
-    width: int, key_heads: int, device: torch.device, helpers: Helpers, seconds: float = SECONDS
+    width: int, key_heads: int, layers: int, device: torch.device, helpers: Helpers, seconds: float = SECONDS
 ) -> Iterator[dict[str, Any]]:
     """Seconds of each kind of step at a width: with all threads, and of the fused ones of small models with one as well, which the
     helpers share."""
-    config = configuration(width, key_heads)
+    config = configuration(width, key_heads, layers)
     packs = {"empty": None} | {name: build_pack(_rows(lengths), device) for name, lengths in LENGTHS.items()}
     for kind, precision in STEPS:
         if kind == "fused" and device.type != "cpu":
@@ -99,12 +100,13 @@ def timed(
             }
 
         said = {"config": config.to_dict(), "step": kind, "precision": precision}
-        with threads(None) as all_threads:
-            yield {**said, "threads": all_threads, "seconds": took(take, 1)}
-        if kind == "fused" and width <= ALONE and all_threads > 1:
+        # First, for helpers that still load their libraries would disturb what all threads take.
+        if kind == "fused" and width <= ALONE and helpers.count:
             helpers.build(partial(_alone, config, kind, precision))
             with threads(1):
                 yield {**said, "threads": 1, "seconds": took(StepInProcesses(take, named, helpers), 1 + helpers.count)}
+        with threads(None) as all_threads:
+            yield {**said, "threads": all_threads, "seconds": took(take, 1)}
 
 
 def _whole(take: step.Step, packs: list[Pack], parameters: Mapping[str, nn.Parameter]) -> None:
@@ -146,7 +148,11 @@ def main() -> int:
     device = pick_device()
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
     with piped(min(usable_cores(), MOST_PROCESSES) - 1 if device.type == "cpu" else 0) as helpers:
-        found = [step for width, heads in WIDTHS[device.type].items() for step in timed(width, heads, device, helpers)]
+        found = [
+            step
+            for width, (heads, layers) in WIDTHS[device.type].items()
+            for step in timed(width, heads, layers, device, helpers)
+        ]
     packs = {
         name: {"lengths": lengths, "supervised": [length // SCORED for length in lengths]}
         for name, lengths in LENGTHS.items()
