@@ -13,6 +13,7 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class TokenSet:
         """Tokens of each row. Shape: (N,)."""
         return np.diff(self.offsets)
 
-    @property
+    @cached_property
     def supervised_lengths(self) -> NDArray[np.int64]:
         """Supervised tokens of each row. Shape: (N,)."""
         sums = np.concatenate([[0], np.cumsum(self.supervised_T, dtype=np.int64)])
