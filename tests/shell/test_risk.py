@@ -85,7 +85,7 @@ BY_NAME_ONLY = [
     "env -C build make", "make install PREFIX=/usr/local CC='gcc -O2'", "npx prettier --write src", "npm run build", "bash --init-file setup.sh",
     "ssh host -p 2222 uptime", "ssh host tar cz d | tar xz", "x=$(ssh host hostname); echo $x", "perl -e 'system \"ls\", \"-l\"'", "pwsh -c 'Remove-Item x.txt'",
     "gpg --verify a.sig a", "kubectl delete pod web-1", "find / -name '*.md' -exec sh -c 'markdown \"$0\" > \"$0.html\"' {} \\;", "ln -s .bashrc .bash_profile",
-    "declare -n name=x; echo $name", "tee >(wc -l) < notes",
+    "declare -n name=x; echo $name", "tee >(wc -l) < notes", "sudo sed -i '$a x=(y) z' notes",
 ]  # fmt: skip
 
 

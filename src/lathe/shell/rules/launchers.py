@@ -88,8 +88,9 @@ def sudo(call: Call) -> str:
     words = after_options(call.words, valued)
     while words and ASSIGNMENT.match(words[0]):
         call.shell.call(["export", words.pop(0)])
-    flags = "".join(word[1:] for word in call.words[: len(call.words) - len(words)] if re.fullmatch(r"-\w+", word))
-    shell_asked = {"-s", "-i", "--shell", "--login"} & set(call.words) or "i" in flags or "s" in flags
+    own = call.words[: len(call.words) - len(words)]
+    flags = "".join(word[1:] for word in own if re.fullmatch(r"-\w+", word))
+    shell_asked = {"--shell", "--login"} & {*own} or "i" in flags or "s" in flags
     if not words:
         if shell_asked:
             call.shell.found(3, "privilege", "opens a shell with all privileges")
