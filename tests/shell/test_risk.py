@@ -81,7 +81,7 @@ BY_OTHER_WAYS = [
 ]  # fmt: skip
 """Written by a second reader who had not seen the rules, with what these missed at first."""
 BY_NAME_ONLY = [
-    "sed 's/one/the/; s/x/e/' f", "sed -n '/e/p' f", "sed 's/a/b/w out' f", "gdb -batch -ex bt ./x core", "expect -c 'puts hello'", "EDITOR=nano crontab -e",
+    "sed 's/one/the/; s/x/e/' f", "sed -n '/e/p' f", "sed -n '/\"item\"/,/\"item\"/p' f", "sed 's/a/b/w out' f", "gdb -batch -ex bt ./x core", "expect -c 'puts hello'", "EDITOR=nano crontab -e",
     "env -C build make", "make install PREFIX=/usr/local CC='gcc -O2'", "npx prettier --write src", "npm run build", "bash --init-file setup.sh",
     "ssh host -p 2222 uptime", "ssh host tar cz d | tar xz", "x=$(ssh host hostname); echo $x", "perl -e 'system \"ls\", \"-l\"'", "pwsh -c 'Remove-Item x.txt'",
     "gpg --verify a.sig a", "kubectl delete pod web-1", "find / -name '*.md' -exec sh -c 'markdown \"$0\" > \"$0.html\"' {} \\;", "ln -s .bashrc .bash_profile",

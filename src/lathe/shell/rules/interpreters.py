@@ -133,7 +133,9 @@ def awk(call: Call) -> str:
     return filtered(call)
 
 
-SED_RUNS = re.compile(r"(?:^|[;{\n])\s*(?:\d+|\$|/[^/\n]*/)?(?:,[^\s;]+)?\s*!?e[ \t]*(?:\\\n)?([^\n]*)")
+SED_RUNS = re.compile(
+    r"(?:^|[;{\n])\s*(?:\d+|\$|/[^/\n]*/)?(?:,(?:[+~]?\d+|\$|/[^/\n]*/))?\s*!?e[ \t]*(?:\\\n)?([^\n]*)"
+)
 """sed's command e: what stands behind it is run, else the line that is read."""
 SED_REPLACED_AND_RUN = re.compile(
     r"(?:^|[^\w\\])s([^\w\s\\])(?:\\.|(?!\1).)*\1((?:\\.|(?!\1).)*)\1[gpiImM\d]*e[gpiImM\d]*\s*(?=$|[;}\n])", re.DOTALL
