@@ -30,6 +30,9 @@ TAUGHT: dict[str, Any] = BASE | {
     },
 }
 DRAWN: dict[str, Any] = BASE | {"evaluate": {"temperature": 0.7}}
+FULL: dict[str, Any] = BASE | {"method": {"kind": "full"}}
+BASES: dict[str, dict[str, Any]] = {"evaluate.samples": DRAWN, "train.shard": FULL}
+"""Of keys that mean nothing in BASE."""
 EVERYTHING = {stage.name for stage in STAGES} - {"doctor"}
 FROM_TRAINING = {"plan", "train", "tuned", "decide", "ship", "report"}
 MODEL_ARMS = {"base-zero", "base-few", "tuned", "plan", "decide", "ship", "report"}
@@ -91,6 +94,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "train.precision": ("fp32", FROM_TRAINING),
     "train.threads": (1, FROM_TRAINING | MODEL_ARMS),
     "train.processes": (2, FROM_TRAINING),
+    "train.shard": (True, {"plan"} | VERDICT),
     "train.validate.every": (5, FROM_TRAINING),
     "train.validate.rows": (8, FROM_TRAINING),
     "train.validate.patience": (3, FROM_TRAINING),
@@ -163,7 +167,7 @@ def test_every_recipe_key_is_listed_here() -> None:
 @pytest.mark.parametrize("key", AFFECTED)
 def test_changing_a_key_runs_again_just_what_it_affects(key: str) -> None:
     value, expected = AFFECTED[key]
-    base = TAUGHT if key.startswith("teacher.") else DRAWN if key == "evaluate.samples" else BASE
+    base = TAUGHT if key.startswith("teacher.") else BASES.get(key, BASE)
     assert changed(hashes(base), hashes(with_key(key, value, base))) == expected
 
 

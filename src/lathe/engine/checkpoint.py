@@ -19,18 +19,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from lathe.engine.disk import os_errors
 from lathe.engine.optim import TABLES, put_tables
+from lathe.engine.tensor_file import Gather, write_tensors
 from lathe.errors import StorageError
 from lathe.records import Json
 from lathe.storage import commit_folder, file_sha256, writing
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
-OPTIMIZER = "optimizer."
-"""Prefix of the optimiser's tensors; parameters stand under `model.`."""
+MODEL, OPTIMIZER = "model.", "optimizer."
+"""Prefixes of the parameters, and of the optimiser's tensors."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Checkpoint:
     """Training after `step` optimiser steps."""
 
     step: int
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     state: dict[str, Json]
     best: int | None = None
     """The step whose weights are the best so far, this one or an earlier one; None where none are measured."""
@@ -52,15 +52,16 @@ class Search:
     skipped: tuple[str, ...]
 
 
-def save(root: Path, checkpoint: Checkpoint, job_hash: str, keep: int) -> None:
+def save(
+    root: Path, checkpoint: Checkpoint, job_hash: str, keep: int, gather: Gather = lambda name, held: held.cpu()
+) -> None:
     """Commits a checkpoint under `root`, then removes all but the job's newest `keep` and the best ones that these name.
 
-    Raises StorageError.
+    gather: makes those tensors whole that are held in shards. Raises StorageError.
     """
 
     def fill(folder: Path) -> None:
-        with os_errors():
-            save_file(checkpoint.tensors, folder / TENSORS)
+        write_tensors(folder / TENSORS, checkpoint.tensors, gather)
         (folder / STATE).write_text(_json(checkpoint.state), encoding="utf-8")
         files = {
             name: {"num_bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}

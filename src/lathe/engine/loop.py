@@ -21,16 +21,13 @@ from typing import IO, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from lathe.contracts import Progress, Told
 from lathe.engine import checkpoint
 from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes
-from lathe.engine.model import trainable
-from lathe.engine.optim import OPTIMISERS, clip_global_norm
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.signals import stop_requested
-from lathe.engine.step import Step
+from lathe.engine.trained import Trained
 from lathe.errors import Diverged, InputError, Interrupted
 from lathe.records import Json, Validation
 from lathe.schedule import validating
@@ -41,27 +38,23 @@ from lathe.text.tokens import TokenSet
 FORECAST_STEPS = 4
 """Steps after which the time of all is foretold; the first is left out, since it also pays for what is done once."""
 
-MODEL = "model."
-"""Prefix of the parameters in a checkpoint's tensors."""
-
 
 @dataclass(frozen=True)
 class Fit:
     """What the loop needs, loaded and decided."""
 
-    model: nn.Module
+    trained: Trained
+    """The weights, and the step that forms their gradient."""
     tokens: TokenSet
     plan: StepPlan
     out: Path
     """Folder that gets checkpoints/ and metrics.jsonl."""
     job_hash: str
-    step: Step
-    """Forms the gradient of `model`: the reference or the fused step."""
     computed: Mapping[str, Json] = field(default_factory=dict)
     """How it is formed where several ways are possible: precision, kind of step."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     measure: Callable[[int, Told], Validation] | None = None
-    """Measures `model` as it is after so many steps; for `plan.validation_steps`."""
+    """Measures the weights as they are after so many steps; for `plan.validation_steps`."""
     asked_elsewhere: Callable[[], str | None] = lambda: None
     """The signal that another process of this training got, if any; it stops all."""
 
@@ -98,27 +91,22 @@ class Course:
 
 
 def fit(work: Fit, progress: Progress) -> Course:
-    """Trains `work.model` in place; where it is measured on the way, it ends with the best weights.
+    """Trains `work.trained` in place; where it is measured on the way, it ends with the best weights.
 
     Raises Diverged, Interrupted, StorageError, or InputError where a row exceeds the memory.
     """
     with writing(work.out):
         work.out.mkdir(parents=True, exist_ok=True)
     checkpoints = work.out / "checkpoints"
-    parameters = trainable(work.model)
-    train = work.plan.train
-    optimizer = OPTIMISERS[train.optimiser](parameters.items(), train.learning_rate, train.weight_decay)
-    course = _resume(work, checkpoints, parameters, optimizer)
+    trained, train = work.trained, work.plan.train
+    course = _resume(work, checkpoints)
     supervised_N = work.tokens.supervised_lengths
     gauges = Gauges(work.device)
 
     def keep() -> None:
         course.peak_bytes = max(course.peak_bytes, peak_bytes(work.device))
-        tensors = {MODEL + name: part.detach() for name, part in parameters.items()} | checkpoint.optimizer_tensors(
-            optimizer
-        )
-        state = checkpoint.Checkpoint(course.step, tensors, course.state(), _best_step(course))
-        checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints)
+        state = checkpoint.Checkpoint(course.step, trained.tensors(), course.state(), _best_step(course))
+        checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints, trained.whole)
 
     early: list[tuple[int, float]] = []
     with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as asked_here:
@@ -147,14 +135,11 @@ def fit(work: Fit, progress: Progress) -> Course:
             rows = work.plan.examples(course.step)
             learning_rate = work.plan.learning_rate(course.step)
             loss, computed = _step_gradients(work, course, int(supervised_N[rows].sum()))
-            norm = clip_global_norm(parameters.values(), math.inf if train.clip_norm is None else train.clip_norm)
+            norm = trained.clip(math.inf if train.clip_norm is None else train.clip_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 ids = [work.tokens.example_ids[row] for row in rows]
                 raise diverged(course.step + 1, loss, norm, ids, kept="the weights before this step are kept")
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            trained.move(learning_rate)
             course.step += 1
             seconds = time.monotonic() - begun
             course.seconds += seconds
@@ -166,7 +151,7 @@ def fit(work: Fit, progress: Progress) -> Course:
             write_metrics(metrics, line | gauges.read())
             progress(_where(work, course) | line | _measured(course))
             pause()
-    _put_best(work, course, checkpoints, parameters)
+    _put_best(work, course, checkpoints)
     return course
 
 
@@ -235,17 +220,11 @@ def _best_step(course: Course) -> int | None:
     return top.step if top is not None else None
 
 
-def _put_best(work: Fit, course: Course, checkpoints: Path, parameters: Mapping[str, nn.Parameter]) -> None:
+def _put_best(work: Fit, course: Course, checkpoints: Path) -> None:
     """Puts the best weights in place, where they are not those of the last step."""
     step = _best_step(course)
     if step is not None and step != course.step:
-        _put(parameters, checkpoint.of_step(checkpoints, step, work.job_hash))
-
-
-def _put(parameters: Mapping[str, nn.Parameter], kept: checkpoint.Checkpoint) -> None:
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(kept.tensors[MODEL + name])
+        work.trained.put(checkpoint.of_step(checkpoints, step, work.job_hash).tensors)
 
 
 def diverged(step: int, loss: float, norm: float, example_ids: Sequence[str], *, kept: str) -> Diverged:
@@ -286,11 +265,11 @@ def _step_gradients(work: Fit, course: Course, supervised: int) -> tuple[float, 
         torch.manual_seed((work.plan.seed * 2**32 + course.step) % 2**63)
         try:
             sizes: list[int] = []
-            return work.step(_built(work, packs, sizes), supervised), sum(sizes)
+            return work.trained.gradients(_built(work, packs, sizes), supervised), sum(sizes)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            work.model.zero_grad(set_to_none=True)
+            work.trained.forget()
             if all(len(pack) == 1 for pack in packs):
                 longest = int(work.plan.lengths_N[work.plan.examples(course.step)].max())
                 raise InputError(
@@ -314,9 +293,7 @@ def _built(work: Fit, packs: Sequence[Sequence[int]], sizes: list[int]) -> Itera
         yield pack
 
 
-def _resume(
-    work: Fit, checkpoints: Path, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
-) -> Course:
+def _resume(work: Fit, checkpoints: Path) -> Course:
     """The course of the newest intact checkpoint, its tensors put in place; a fresh one where there is none."""
     search = checkpoint.newest(checkpoints, work.job_hash)
     here = {
@@ -328,8 +305,7 @@ def _resume(
     if search.checkpoint is None:
         course = Course(token_budget=work.plan.train.token_budget, environment=here)
     else:
-        _put(parameters, search.checkpoint)
-        checkpoint.restore_optimizer(optimizer, search.checkpoint.tensors)
+        work.trained.put(search.checkpoint.tensors)
         course = Course.of(search.checkpoint.state)
         course.resumed += 1
         for key, value in here.items():

@@ -9,17 +9,23 @@ Rank 0 alone reads rows, plans, measures, holds the optimiser and writes. A trai
 store, so that an hour of other work before it keeps nobody at a socket. Of a step, rank 0 broadcasts who does what and the trained
 weights, and gets the sum of the gradients: as many bytes as an all-reduce moves. Words go over gloo; numbers go over NCCL where the
 model is on GPUs, one to a rank, and over gloo elsewhere.
+
+Where what is trained lies in shards (`lathe.engine.shards`) every rank has a part in all that is done:
+
+    with together(Shards, shape) as ranks:  # in rank 0: each rank makes its part
+        ranks.do(Shards.clip, 1.0)          # and calls a method of it, at the same time
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -44,14 +50,28 @@ from lathe.errors import Exit, InputError, Interrupted
 from lathe.processes import Rank
 
 CALL = "lathe/call/"
-"""What rank 0 calls the others to, by number: TRAIN or END."""
-TRAIN, END = b"train", b"end"
+"""What rank 0 calls the others to, by number: HELP, ACT (together) or END."""
+HELP, ACT, END = b"help", b"act", b"end"
 LOOK_SECONDS = 0.2
 """From one look for a call to the next."""
 PATIENCE = timedelta(days=30)
 """How long a rank waits for words: rank 0 may answer rows for hours between two steps. One that ended is known at once."""
 BUCKET = 1 << 24
 """Numbers that travel at once: 64 MiB in float32, which bounds the memory that it takes."""
+
+
+Part = TypeVar("Part")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A rank among those that act together. group: over which numbers go; asked: the signal that this rank got, if any."""
+
+    number: int
+    count: int
+    group: dist.ProcessGroup
+    asked: Callable[[], str | None]
 
 
 @dataclass
@@ -91,16 +111,36 @@ def others() -> int:
 @contextlib.contextmanager
 def helpers() -> Iterator[Helpers]:
     """The other ranks, for one training. Raises InputError where this machine has fewer GPUs than ranks."""
-    assert _lead is not None, "helpers() is for a command that `lead` runs"
-    _take_device(_lead.rank)
-    name = f"{CALL}{_lead.calls}/group"
-    _lead.call(TRAIN)
-    with _group(_lead.rank, _lead.store, name) as numbers:
-        ranks = _Ranks(_lead.rank, numbers)
+    with _called_together(HELP) as (rank, _, numbers):
+        ranks = _Ranks(rank, numbers)
         try:
             yield ranks
         finally:
             ranks.dismiss()
+
+
+@contextlib.contextmanager
+def together(part: Callable[..., Part], *given: Any) -> Iterator[Together[Part]]:
+    """All ranks, for one training, each with a part of it: `part(place, *given)`, of what can be pickled. Raises as `helpers`."""
+    with _called_together(ACT) as (rank, line, numbers):
+        place = Place(rank.number, rank.count, numbers or dist.group.WORLD, lambda: None)
+        ranks = Together[Part](place, line)
+        try:
+            ranks.begin(part, *given)
+            yield ranks
+        finally:
+            ranks.dismiss()
+
+
+@contextlib.contextmanager
+def _called_together(what: bytes) -> Iterator[tuple[Rank, dist.Store, dist.ProcessGroup | None]]:
+    """Rank 0 with the others called and connected; yields the store of this call besides, and the group of numbers."""
+    assert _lead is not None, "for a command that `lead` runs"
+    _take_device(_lead.rank)
+    store = dist.PrefixStore(f"{CALL}{_lead.calls}", _lead.store)
+    _lead.call(what)
+    with _group(_lead.rank, store) as numbers:
+        yield _lead.rank, store, numbers
 
 
 def follow(rank: Rank) -> Exit:
@@ -110,11 +150,16 @@ def follow(rank: Rank) -> Exit:
     with stop_requested() as asked:
         while True:
             call = _called(store, f"{CALL}{calls}", asked)
-            if call != TRAIN:
+            if call not in (HELP, ACT):
                 return Exit.DONE if call == END else Exit.INTERRUPTED
             _take_device(rank)
-            with _group(rank, store, f"{CALL}{calls}/group") as numbers, _lost(rank):
-                _help(rank, numbers, asked)
+            line = dist.PrefixStore(f"{CALL}{calls}", store)
+            with _group(rank, line) as numbers:
+                if call == HELP:
+                    with _lost(rank):
+                        _help(rank, numbers, asked)
+                else:
+                    _act(Place(rank.number, rank.count, numbers or dist.group.WORLD, asked), line)
             gc.collect()
             calls += 1
 
@@ -151,10 +196,10 @@ def _take_device(rank: Rank) -> None:
 
 
 @contextlib.contextmanager
-def _group(rank: Rank, store: dist.Store, name: str) -> Iterator[dist.ProcessGroup | None]:
+def _group(rank: Rank, store: dist.Store) -> Iterator[dist.ProcessGroup | None]:
     """All ranks connected; yields the group over which numbers go, None = the same as words."""
     dist.init_process_group(
-        "gloo", store=dist.PrefixStore(name, store), rank=rank.number, world_size=rank.count, timeout=PATIENCE
+        "gloo", store=dist.PrefixStore("group", store), rank=rank.number, world_size=rank.count, timeout=PATIENCE
     )
     try:
         yield dist.new_group(backend="nccl") if pick_device().type == "cuda" else None
@@ -168,10 +213,15 @@ def _lost(rank: Rank) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise Interrupted(
-            f"rank {rank.number}: another process of this training ended without a word ({str(error).strip().split(chr(10))[0]})",
-            hint="It was killed or ran out of memory; what it said stands above. The same command continues.",
-        ) from error
+        raise _without_a_word(rank.number, error) from error
+
+
+def _without_a_word(number: int, error: Exception) -> Interrupted:
+    """What is left to say of a connection that broke."""
+    return Interrupted(
+        f"rank {number}: another process of this training ended without a word ({str(error).strip().split(chr(10))[0]})",
+        hint="It was killed or ran out of memory; what it said stands above. The same command continues.",
+    )
 
 
 class _Ranks:
@@ -235,6 +285,83 @@ def _help(rank: Rank, numbers: dist.ProcessGroup | None, asked: Callable[[], str
         if _all_well(_gathered(sendable(answer, who), rank.count)):
             _sum_gradients(parameters, numbers)
         forget(parameters)
+
+
+# ------------------------------------------------------------------------------------------ acting together
+
+
+class Together(Generic[Part]):
+    """All ranks, each with its part, as rank 0 has them act. What one raises ends all of them, for the others wait for it."""
+
+    def __init__(self, place: Place, line: dist.Store) -> None:
+        self.count = place.count
+        self._place = place
+        self._line = line
+        self._part: Any = place
+        self._acting = False
+
+    def begin(self, part: Callable[..., Part], *given: Any) -> None:
+        """Each rank makes its part."""
+        self._part = self.do(part, *given)
+
+    def do(self, what: Callable[..., R], *given: Any, **here: Any) -> R:
+        """Each rank calls this method of its part; gives what rank 0 got. given: to all, picklable; here: to rank 0 alone."""
+        self._acting = True
+        with _of_one_fate(self._place, self._line):
+            _told([what, given])
+            got = what(self._part, *given, **here)
+        self._acting = False
+        return got
+
+    def dismiss(self) -> None:
+        """Ends the training in the others, unless they were left half-way."""
+        if not self._acting:
+            with contextlib.suppress(RuntimeError):
+                _told([])
+
+
+def _act(place: Place, line: dist.Store) -> None:
+    """The same in every other rank, until nothing more is told."""
+    part: Any = place
+    with _of_one_fate(place, line):
+        while told := _told(None):
+            what, given = told
+            got = what(part, *given)
+            part = got if part is place else part
+
+
+FAULT = "fault"
+"""Under which a rank leaves in the store what ends it, so that the others can say so."""
+
+
+@contextlib.contextmanager
+def _of_one_fate(place: Place, line: dist.Store) -> Iterator[None]:
+    """What is raised in one rank is raised in rank 0 too, and in the others as words; a broken connection is only what follows."""
+    try:
+        yield
+    except Exception as error:
+        number, fault = _fault(line)
+        if fault is not None:
+            if place.number == 0:
+                raise fault from error
+            raise Interrupted(f"rank {place.number}: ended, as rank {number} did", hint=f"It said: {fault}") from error
+        if isinstance(error, RuntimeError) and any(name in str(error).lower() for name in ("gloo", "nccl")):
+            raise _without_a_word(place.number, error) from error
+        with contextlib.suppress(RuntimeError):
+            line.set(FAULT, pickle.dumps((place.number, sendable(error, f"rank {place.number}"))))
+        raise
+
+
+def _fault(line: dist.Store) -> tuple[int, Exception | None]:
+    """What ended another rank, and its number."""
+    with contextlib.suppress(RuntimeError):
+        if line.check([FAULT]):
+            number, fault = pickle.loads(line.get(FAULT))
+            return number, fault
+    return 0, None
+
+
+# ------------------------------------------------------------------------------------------ words and numbers
 
 
 def _told(words: list[Any] | None) -> list[Any]:

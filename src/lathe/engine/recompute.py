@@ -39,16 +39,20 @@ class BetweenLayers:
         self._process = psutil.Process()
         self._least = self._resident()
 
+    def look(self, *_: object) -> None:
+        """Gives it back, if so; to be called, or hooked in, before a layer is computed."""
+        self._least = min(self._least, self._resident())
+        if self._resident() > self._least + KEPT_BYTES:
+            give_back_memory()
+            self._least = self._resident()
+
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """In which a layer is computed, and computed again."""
         return self._given_back(), self._given_back()
 
     @contextlib.contextmanager
     def _given_back(self) -> Iterator[None]:
-        self._least = min(self._least, self._resident())
-        if self._resident() > self._least + KEPT_BYTES:
-            give_back_memory()
-            self._least = self._resident()
+        self.look()
         yield
 
     def _resident(self) -> int:

@@ -8,7 +8,8 @@ versions behind them, and the hashes of the stages before it. A stage whose reco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 class Stage:
     """reads: recipe parts (dotted), `base` and `data` standing for the hashes of the files behind them, `base:sizes` for the same
     with only the size of the weights, `base:form` for the same and whether it is held in 4 bits; after: earlier stages;
-    validating: read besides where `train.validate` is on."""
+    validating: read besides where `train.validate` is on; regardless: what changes nothing of the outcome, below what is read."""
 
     name: str
     reads: tuple[str, ...]
     after: tuple[str, ...] = ()
     validating: tuple[str, ...] = ()
+    regardless: tuple[str, ...] = ()
 
 
 VALIDATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
@@ -43,7 +45,14 @@ STAGES: tuple[Stage, ...] = (
     Stage("base-zero", GENERATION, ("prepare",)),
     Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
     Stage("rule", ("evaluate.confidence",), ("prepare",)),
-    Stage("train", ("base", "method", "train", "seed", "trainer"), ("prepare",), validating=VALIDATION),
+    Stage(
+        "train",
+        ("base", "method", "train", "seed", "trainer"),
+        ("prepare",),
+        validating=VALIDATION,
+        # Where weights lie is as little as how many ranks there are: a run goes on in shards and out of them.
+        regardless=("train.shard",),
+    ),
     Stage("tuned", GENERATION, ("prepare", "train")),
     Stage("decide", ("gates", "expect", "evaluate"), ("plan", "base-zero", "base-few", "rule", "train", "tuned")),
     Stage("ship", ("base", "ship"), ("train", "decide")),
@@ -61,6 +70,15 @@ def part(recipe: Mapping[str, Any], dotted: str) -> Any:
     for key in dotted.split("."):
         value = value[key]
     return value
+
+
+def _without(recipe: dict[str, Any], dotted: Sequence[str]) -> dict[str, Any]:
+    """A dumped recipe without the values at these dotted paths."""
+    left = deepcopy(recipe)
+    for one in dotted:
+        *path, last = one.split(".")
+        del part(left, ".".join(path))[last]
+    return left
 
 
 def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
@@ -83,8 +101,9 @@ def stage_hashes(locked: LockedRecipe) -> dict[str, str]:
     for stage in STAGES:
         parts: dict[str, Any] = {"stage": stage.name, "packages": locked.packages}
         validating = stage.validating if locked.recipe.train.validate_.every is not None else ()
+        read = _without(recipe, stage.regardless)
         for name in (*stage.reads, *validating):
-            said = part(recipe, name.partition(":")[0])
+            said = part(read, name.partition(":")[0])
             parts[name] = {"recipe": said, "files": files[name]} if name in files else said
         parts["after"] = {earlier: hashes[earlier] for earlier in stage.after}
         hashes[stage.name] = stage_inputs(parts)

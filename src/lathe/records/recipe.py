@@ -176,6 +176,11 @@ class TrainSpec(Written):
         description="processes that share the rows of a step, and the threads; on a CPU two are faster than one for models "
         "of a few million parameters. Under torchrun: 1, or as many as it starts",
     )
+    shard: bool = Field(
+        False,
+        description="under torchrun, for method.kind: full: weights, gradients and the optimiser's moments lie in parts over the "
+        "processes instead of whole in each, for what no device holds (FSDP2)",
+    )
     validate_: ValidateSpec = Field(default_factory=lambda: ValidateSpec(), alias="validate")
 
 
@@ -272,6 +277,16 @@ class Recipe(Written):
     publish: PublishSpec = Field(default_factory=lambda: PublishSpec())
     trainer: str = Field("native", description="which trainer runs the job")
     seed: int = Field(0, description="seed of everything random in training")
+
+    @model_validator(mode="after")
+    def _shards_what_can_be(self) -> Recipe:
+        expected = {"method.kind": "full", "train.optimiser": "adamw", "train.processes": 1, "trainer": "native"}
+        found = (self.method.kind, self.train.optimiser, self.train.processes, self.trainer)
+        wrong = [f"{key}: {got}" for (key, good), got in zip(expected.items(), found, strict=True) if got != good]
+        if self.train.shard and wrong:
+            needs = ", ".join(f"{key}: {good}" for key, good in expected.items())
+            raise ValueError(f"`train.shard` goes with {needs}; got {', '.join(wrong)}. Leave it out, or change that")
+        return self
 
     @property
     def rounds(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
     from lathe.engine.devices import Precision
     from lathe.engine.step import Step
+    from lathe.engine.trained import Trained
     from lathe.records import TrainJob, TrainResult, TrainSpec, Validation
     from lathe.schedule.steps import StepPlan
+    from lathe.text.render import Encoded
 
 _SAMPLE_TOKENS = 512
 PACKAGES = ("torch", "transformers", "peft", "safetensors")
@@ -40,53 +44,37 @@ class Native(Trainer, Validates):
 
     def _train(self, job: TrainJob, measure: Measure | None, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
-        from lathe.engine import devices, loop, model, ranks, step
-        from lathe.engine.fused import choice
-        from lathe.engine.step_in_processes import StepInProcesses, piped
-        from lathe.records import Method, TrainResult, TrainSpec
+        from lathe.engine import devices, loop, ranks
+        from lathe.records import TrainResult, TrainSpec
         from lathe.schedule import validating
         from lathe.schedule.steps import course_of
         from lathe.storage import commit_folder
         from lathe.text.tokens import TokenSet
 
-        method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
+        train = TrainSpec.model_validate(job.train)
         out, base_folder = Path(job.out_folder), Path(job.base_folder)
         device = devices.pick_device()
         others = ranks.others()
         count = 1 + others if others else train.processes
-        _check_processes(train.processes, others, device.type)
+        _check_processes(train, others, device.type)
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = course_of(tokens, train.model_copy(update={"processes": count}), job.seed, shared=False)
         devices.reset_peak(device)
-        sharing = ranks.helpers() if others else piped(count - 1)
-        with devices.threads(_threads(train)), sharing as helpers:
-
-            def chosen(precision: devices.Precision) -> tuple[nn.Module, step.Step, str]:
-                net = _ready(job, precision, device)
-                return net, *choice.choose(net, sample, precision)
-
-            sample = [tokens.row(row) for row in _sample(plan)]
-            precision = devices.pick_precision(train.precision, device)
-            in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
-            net, take, kind = chosen("bf16" if in_bf16 else precision)
-            if kind == "fused" and in_bf16:
-                precision = "bf16"
-            elif in_bf16 and precision != "bf16":
-                del net, take  # before the next one is loaded: the memory of one model is enough
-                net, take, kind = chosen(precision)
-            helpers.build(partial(_helper, job, precision, kind))
-            shared = StepInProcesses(take, model.trainable(net), helpers)
-            products = "oneDNN" if kind == "fused" and devices.multiplies_by_onednn() else "default"
-            computed = {"precision": precision, "step": kind, "processes": count, "products": products}
-            measured = None if measure is None else partial(_measured, measure, net, base_folder, out)
-            if kind == "fused":  # the only one that computes once what rows begin with alike
+        sample = [tokens.row(row) for row in _sample(plan)]
+        ready = _in_shards(job, device) if train.shard else _whole(job, sample, device, count)
+        with devices.threads(_threads(train)), ready as held:
+            computed = {
+                "precision": held.precision, "step": held.kind, "processes": count, "products": held.products
+            }  # fmt: skip
+            measured = None if measure is None else partial(_measured, measure, held.trained, base_folder, out)
+            if held.kind == "fused":  # the only one that computes once what rows begin with alike
                 plan = course_of(tokens, plan.train, job.seed, shared=True)
             work = loop.Fit(
-                net, tokens, plan, out, job.job_hash, shared, computed, device, measured, asked_elsewhere=shared.signal
+                held.trained, tokens, plan, out, job.job_hash, computed, device, measured, asked_elsewhere=held.signal
             )
             course = loop.fit(work, progress)
-            commit_folder(out / "adapter", lambda folder: model.write_result(net, base_folder, folder))
-            trainable = sum(part.numel() for part in model.trainable(net).values())
+            commit_folder(out / "adapter", lambda folder: held.trained.write(base_folder, folder))
+            peaks = [course.peak_bytes, *held.others_peak_bytes()]
         if course.stop != "done":
             plan = replace(plan, train=plan.train.model_copy(update={"max_steps": course.step}))
         kept = validating.best(course.validations)
@@ -102,7 +90,7 @@ class Native(Trainer, Validates):
             first_loss=first_loss,
             last_loss=last_loss,
             # Each GPU has memory of its own; the processes on a CPU share it.
-            peak_bytes=(max if device.type == "cuda" else sum)([course.peak_bytes, *shared.helpers_peak_bytes]),
+            peak_bytes=(max if device.type == "cuda" else sum)(peaks),
             train_seconds=course.seconds,
             tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
             forecast_seconds=course.forecast_seconds,
@@ -111,18 +99,102 @@ class Native(Trainer, Validates):
             chosen_step=kept.step if kept else course.step if course.validations else None,
             chosen_why=validating.why(course.validations, course.stop, course.step) if course.validations else "",
             device=str(device),
-            precision=precision,
-            step_kind=kind,
-            products=products,
+            precision=held.precision,
+            step_kind=held.kind,
+            products=held.products,
             processes=count,
-            trainable_parameters=trainable,
+            trainable_parameters=held.num_parameters,
             resumed=course.resumed,
             notes=tuple(course.notes),
         )
 
 
-def _check_processes(asked: int, others: int, device: str) -> None:
-    """asked: what the recipe says; others: ranks beside this one. Raises InputError where what is asked for is not to be had."""
+@dataclass(frozen=True)
+class _Held:
+    """What is trained, and how its gradient is formed. kind: of step; signal, others_peak_bytes: of the other processes."""
+
+    trained: Trained
+    precision: Precision
+    kind: str
+    products: str
+    num_parameters: int
+    signal: Callable[[], str | None]
+    others_peak_bytes: Callable[[], list[int]]
+
+
+@contextlib.contextmanager
+def _whole(job: TrainJob, sample: Sequence[Encoded], device: torch.device, count: int) -> Iterator[_Held]:
+    """All that is trained in this process; others help with its steps. sample: rows that decide which step it is."""
+    from lathe.engine import devices, model, ranks
+    from lathe.engine.fused import choice
+    from lathe.engine.step_in_processes import StepInProcesses, piped
+    from lathe.engine.trained import Whole
+    from lathe.records import Method, TrainSpec
+
+    method, train = Method.model_validate(job.method), TrainSpec.model_validate(job.train)
+
+    def chosen(precision: Precision) -> tuple[nn.Module, Step, str]:
+        net = _ready(job, precision, device)
+        return net, *choice.choose(net, sample, precision)
+
+    with ranks.helpers() if ranks.others() else piped(count - 1) as helpers:
+        precision = devices.pick_precision(train.precision, device)
+        in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
+        net, take, kind = chosen("bf16" if in_bf16 else precision)
+        if kind == "fused" and in_bf16:
+            precision = "bf16"
+        elif in_bf16 and precision != "bf16":
+            del net, take  # before the next one is loaded: the memory of one model is enough
+            net, take, kind = chosen(precision)
+        helpers.build(partial(_helper, job, precision, kind))
+        shared = StepInProcesses(take, model.trainable(net), helpers)
+        yield _Held(
+            Whole(net, shared, train),
+            precision,
+            kind,
+            "oneDNN" if kind == "fused" and devices.multiplies_by_onednn() else "default",
+            sum(part.numel() for part in model.trainable(net).values()),
+            shared.signal,
+            lambda: shared.helpers_peak_bytes,
+        )
+
+
+@contextlib.contextmanager
+def _in_shards(job: TrainJob, device: torch.device) -> Iterator[_Held]:
+    """All that is trained in parts, one in each rank. This one reads the base, on the CPU, and forgets it once it is dealt out."""
+    import torch
+
+    from lathe.engine import devices, ranks
+    from lathe.engine.shards import Shape, Sharded, Shards
+    from lathe.records import TrainSpec
+
+    train = TrainSpec.model_validate(job.train)
+    precision = devices.pick_precision(train.precision, device)
+    base = _ready(job, precision, torch.device("cpu"))
+    shape = Shape.of(base, train, precision)
+    with ranks.together(Shards, shape, _threads(train)) as together:
+        sharded = Sharded(together, shape)
+        sharded.begin(base)
+        del base
+        yield _Held(
+            sharded,
+            precision,
+            "reference: all weights are trained, in shards over the ranks",
+            "default",
+            sum(held.numel() for held in sharded.tensors().values()),
+            sharded.signal,
+            lambda: sharded.others_peak_bytes,
+        )
+
+
+def _check_processes(train: TrainSpec, others: int, device: str) -> None:
+    """others: ranks beside this one. Raises InputError where what the recipe asks for is not to be had."""
+    asked = train.processes
+    if train.shard and not others:
+        raise InputError(
+            "train.shard lays weights in parts over several processes, and there is one",
+            hint="Start it with torchrun --nproc-per-node N -m lathe, or set train.shard: false.",
+        )
     if others and asked not in (1, 1 + others):
         raise InputError(
             f"the recipe asks for train.processes: {asked}, and torchrun started {1 + others}",
@@ -154,17 +226,16 @@ def _ready(job: TrainJob, precision: Precision, device: torch.device) -> nn.Modu
     )
 
 
-def _measured(measure: Measure, net: nn.Module, base: Path, out: Path, step: int, told: Told) -> Validation:
+def _measured(measure: Measure, trained: Trained, base: Path, out: Path, step: int, told: Told) -> Validation:
     """The weights as they are, written as the result would be and read as every arm is. The folder is gone afterwards; what a
     killed process left of it is swept with other leftovers."""
-    from lathe.engine import model
     from lathe.storage import writing
 
     folder = out / f".step-{step:06d}.{os.getpid()}.tmp"
     try:
         with writing(folder):
             folder.mkdir()
-            model.write_result(net, base, folder)
+            trained.write(base, folder)
         return measure(folder, step, told)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -39,6 +39,7 @@ WITHOUT: Mapping[str, str] = {
     "train.recompute": "rows are padded to batches there; that bounds memory and changes no result",
     "train.threads": "a matter of the machine",
     "train.processes": "a matter of the machine",
+    "train.shard": "a matter of the machine",
     "train.truncate": "TRL and Unsloth cut longer rows always; without it there are none, or the plan had refused them",
     "seed": "given, but rows are shuffled by another rule, so weights differ as between two seeds",
     "train.warmup_share": "given as steps; there the first step learns at rate 0, here at a share of the peak",
