@@ -105,7 +105,8 @@ def speed_parts(locked: LockedRecipe) -> dict[str, object]:
         "processes": recipe.train.processes,
         "trainer": recipe.trainer,
     }
-    return parts | ({"recompute": True} if recipe.train.recompute else {})
+    said = {"recompute": recipe.train.recompute, "shard": recipe.train.shard}
+    return parts | {name: True for name, is_so in said.items() if is_so}
 
 
 def answer_kind(model: Shapes, recipe: Recipe) -> str:

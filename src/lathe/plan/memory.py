@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from lathe.plan import fused_step, reference_step
+from lathe.plan import fused_step, reference_step, shards
 from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import matrices
 from lathe.plan.setting import BYTES, Setting, Storage
@@ -105,16 +105,20 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         _moments(model, trained, setting),
         *(_fused(model, setting) if setting.step == "fused" else _reference(model, setting)),
     ]
-    peak = sum(term.num_bytes for term in terms)
     loading = sum(term.num_bytes for term in terms[:2]) + setting.stored_bytes
+    if setting.shards > 1:
+        terms = [*shards.in_parts(terms, model, counted, setting)]
+        loading += terms[1].num_bytes  # the first rank reads the base whole before it deals it out
+    peak = sum(term.num_bytes for term in terms)
     if loading > peak and setting.device == "cpu":
         formula = (
             f"{setting.stored_bytes:,} bytes of files mapped while the weights are read, beyond what training needs"
         )
         terms.append(MemoryTerm(name="reading the weights", num_bytes=loading - peak, formula=formula))
     if setting.processes > 1:
-        each = sum(term.num_bytes for term in terms if term.name not in ("optimiser", "trial"))
-        formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but the optimiser and the trial"
+        alone = "reading the weights" if setting.shards > 1 else "optimiser"
+        each = sum(term.num_bytes for term in terms if term.name not in (alone, "trial"))
+        formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but {alone} and trial"
         terms.append(MemoryTerm(name="helpers", num_bytes=(setting.processes - 1) * each, formula=formula))
     return (*terms, *_validation(terms, setting))
 

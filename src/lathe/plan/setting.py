@@ -50,6 +50,8 @@ class Setting:
     """Whether numbers are dropped in front of the adapters."""
     processes: int = 1
     """Processes that share a step, each with the frozen weights and packs of its own."""
+    shards: int = 1
+    """Ranks over which weights, gradients and moments lie in parts; 1 = each process holds its own whole."""
     answering_bytes: int = 0
     """What the weights and the cache take that answer validation rows between steps; 0 = none are answered."""
 

@@ -206,6 +206,7 @@ def forecast(
         dropout=recipe.method.dropout > 0,
         step=step_kind,
         processes=machine.processes or recipe.train.processes,
+        shards=recipe.train.processes if recipe.train.shard else 1,
     )
     schedule, setting = _schedule(course, tokens, model, setting)
     kind = cost.job_kind(model, cost.speed_parts(locked))
