@@ -280,8 +280,8 @@ class Recipe(Written):
 
     @model_validator(mode="after")
     def _shards_what_can_be(self) -> Recipe:
-        expected = {"method.kind": "full", "train.optimiser": "adamw", "train.processes": 1, "trainer": "native"}
-        found = (self.method.kind, self.train.optimiser, self.train.processes, self.trainer)
+        expected = {"method.kind": "full", "train.optimiser": "adamw", "trainer": "native"}
+        found = (self.method.kind, self.train.optimiser, self.trainer)
         wrong = [f"{key}: {got}" for (key, good), got in zip(expected.items(), found, strict=True) if got != good]
         if self.train.shard and wrong:
             needs = ", ".join(f"{key}: {good}" for key, good in expected.items())

@@ -192,7 +192,7 @@ def _check_processes(train: TrainSpec, others: int, device: str) -> None:
     asked = train.processes
     if train.shard and not others:
         raise InputError(
-            "train.shard lays weights in parts over several processes, and there is one",
+            "train.shard lays weights in parts over the processes that torchrun starts, and it started none",
             hint="Start it with torchrun --nproc-per-node N -m lathe, or set train.shard: false.",
         )
     if others and asked not in (1, 1 + others):
