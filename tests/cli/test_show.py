@@ -68,6 +68,21 @@ def test_arms_stand_with_their_intervals_the_tuned_one_first() -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_a_kind_of_step_that_was_not_tried_at_a_width_leaves_its_place_empty() -> None:
+    tried = [("fused", 2, 256), ("fused", 2, 960), ("fused", 1, 256)]
+    steps = tuple(
+        r.StepRate(step=step, precision="bf16", threads=threads, width=width, product_seconds=1e-11)
+        for step, threads, width in tried
+    )
+    view, out, _ = screen()
+    tables.probe(view, r.MachineProbe(device="cpu", threads=2, steps=steps))
+    assert [line.split() for line in out.getvalue().splitlines()[1:]] == [
+        ["step", "threads", "256", "960"],
+        ["fused", "bf16", "2", "100", "100"],
+        ["fused", "bf16", "1", "100"],
+    ]
+
+
 def test_the_verdict_is_one_line() -> None:
     view, out, _ = screen()
     line = "ITERATE  json_exact 0.41 [0.35, 0.48] · base 0.02 · rule 0.38 · planned 47 s, took 49 s"

@@ -280,7 +280,12 @@ def probe(screen: Screen, found: MachineProbe) -> None:
     kinds = dict.fromkeys((one.step, one.precision, one.threads) for one in found.steps)
     rates = {(one.step, one.precision, one.threads, one.width): one.rate for one in found.steps}
     rows = [
-        [" ".join(kind[:2]), str(kind[2]), *(f"{rates[*kind, width] / 1e9:,.0f}" for width in widths)] for kind in kinds
+        [
+            " ".join(kind[:2]),
+            str(kind[2]),
+            *(f"{rates[*kind, width] / 1e9:,.0f}" if (*kind, width) in rates else "" for width in widths),
+        ]
+        for kind in kinds
     ]
     screen.table(["step", "threads", *map(str, widths)], rows, right={1, *range(2, 2 + len(widths))})
     if found.busy > 1:

@@ -1,4 +1,4 @@
-"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 20 s.
+"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 25 s.
 
     python -m lathe.engine.step_rates
     {"device": "cpu", "threads": 2, "rank": 16, "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
@@ -7,14 +7,15 @@
 
 Real steps of the engine on models of a few layers with random weights, for each of WIDTHS: the rates of single matrix products
 would say little of a small model, which spends much of its time between them. Each is taken with no pack and with packs that
-differ in what they have most of, so that it can be told apart what products, attention and a pack cost (`plan.pack_work`). The best
-of some rounds counts: other work slows the rest. A step of one thread is timed as it is used: shared by as many processes as there
-are cores, each with a pack of that kind, so that the weights and gradients that they exchange are timed too.
+differ in what they have most of, so that it can be told apart what products, attention and a pack cost (`plan.pack_work`). The
+median of some rounds counts: training meets what slows a round too. A step of one thread is timed as it is used: shared by as many
+processes as there are cores, each with a pack of that kind, so that the weights and gradients that they exchange are timed too.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -66,18 +67,18 @@ def configuration(width: int, key_heads: int, layers: int) -> LlamaConfig:
     )  # fmt: skip
 
 
-def fastest(work: Callable[[], object], device: torch.device, seconds: float = SECONDS) -> float:
-    """Seconds of the fastest round, after one that is not counted."""
+def typical(work: Callable[[], object], device: torch.device, seconds: float = SECONDS) -> float:
+    """Median seconds of a round, after one that is not counted."""
     work()
-    best, rounds, end = float("inf"), 0, time.perf_counter() + seconds
-    while rounds < ROUNDS or time.perf_counter() < end:
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(taken) < ROUNDS or time.perf_counter() < end:
         begun = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - begun)
-        rounds += 1
-    return best
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
 
 
 def timed(
@@ -95,7 +96,7 @@ def timed(
         def took(take: step.Step, count: int, named: Mapping[str, nn.Parameter] = named) -> dict[str, float]:
             """Seconds of a step with each pack, for each of so many processes."""
             return {
-                name: fastest(partial(_whole, take, [] if pack is None else [pack] * count, named), device, seconds)
+                name: typical(partial(_whole, take, [] if pack is None else [pack] * count, named), device, seconds)
                 for name, pack in packs.items()
             }
 
