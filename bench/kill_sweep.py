@@ -39,14 +39,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from file_calls import MAKES_ROOM, Fate, missing
-from killed_runs import BY_THE_CLOCK, UNDISTURBED, Case, Ended, Job, Yard
+from killed_runs import AS_IT_COMES, UNDISTURBED, Case, Ended, Job, Yard
 from lathe.processes import usable_cores
 
 TWO_PROCESSES = {"train.processes": 2, "train.threads": 2}
 MOMENTS = 100
 """Of a training."""
 ATTEMPTS = 5
-"""Of a point that does not come to pass: a moment after the end, a call that the clock did not ask for."""
+"""Of a point that does not come to pass: a moment after the end, a call that did not come again."""
 EARLIER = 0.7
 """Factor from one attempt to the next: where the machine has become faster, the drawn moment comes too late."""
 FAILS = frozenset({"open", "create", "write", "truncate", "sync", "rename", "new folder"})
@@ -78,7 +78,7 @@ class Held:
     point: Point
     wrong: str
     came: bool
-    """False for a call that only the clock asks for and that did not come again."""
+    """False for a call that comes as it does (AS_IT_COMES) and did not come again."""
     cpu_seconds: float
 
 
@@ -126,7 +126,7 @@ def take(yard: Yard, job: Job, point: Point, name: str, until: float) -> Held | 
     if wrong == "":
         shutil.rmtree(case.folder)
     call = point.fate.at
-    if wrong is None and call is not None and BY_THE_CLOCK.search(call.path):
+    if wrong is None and call is not None and AS_IT_COMES.search(call.path):
         return Held(point, "", came=False, cpu_seconds=used)
     return Held(point, "it never came to pass" if wrong is None else wrong, came=True, cpu_seconds=used)
 
@@ -257,7 +257,7 @@ def _table(held: Sequence[Held], seconds: float) -> int:
         print(f"{job:15} {kind:7} {good[job, kind]:5} of {number:5}")
     absent = sum(not one.came for one in held)
     if absent:
-        print(f"{absent} calls that only the clock asks for did not come again")
+        print(f"{absent} calls that come as they do did not come again")
     used = sum(one.cpu_seconds for one in held)
     whole = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{seconds:.0f} s; {used:.0f} CPU seconds in commands, {whole.ru_utime + whole.ru_stime:.0f} in all")
