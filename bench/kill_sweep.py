@@ -38,7 +38,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from file_calls import MAKES_ROOM, Fate, missing
+from file_calls import MAKES_ROOM, Call, Fate, missing
 from killed_runs import AS_IT_COMES, UNDISTURBED, Case, Ended, Job, Yard
 from lathe.processes import usable_cores
 
@@ -140,14 +140,20 @@ def _by_call(case: Case, point: Point) -> tuple[str | None, float]:
         return None, used
     if ended.killed:
         wrong = case.not_kept(ended)
-    elif point.kind == "EIO" and ("/.progress." in call.path or call.name == "sendfile"):
-        wrong = case.difference(ended)  # a heartbeat may be lost, and a copy that the kernel failed to make is made by hand
+    elif point.kind == "EIO" and ended.code == case.job.ended.code and _made_good(call):
+        wrong = case.difference(ended)
     elif ended.code != 74 or "Traceback" in ended.said or "error: could not write" not in ended.said:
         wrong = f"ended with {ended.code}, not with 74 and words: {ended.said[-400:]}"
     else:
         wrong = case.not_kept(ended)
     again = case.command()
     return "; ".join(filter(None, [wrong, case.difference(again), case.lost()])), used + again.cpu_seconds
+
+
+def _made_good(call: Call) -> bool:
+    """Whether a run may go on after such a call failed once: a heartbeat may be lost, and Python copies a file itself where the
+    kernel's copy fails at its beginning."""
+    return "/.progress." in call.path or call.name == "sendfile"
 
 
 def _by_moments(case: Case, point: Point, scale: float) -> tuple[str | None, float]:
