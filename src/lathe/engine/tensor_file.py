@@ -20,6 +20,9 @@ NAMES = {
 }  # fmt: skip
 """safetensors' names of the formats."""
 
+BUFFER = 1 << 20
+"""Bytes that are gathered before they are written: an adapter has hundreds of tensors of a few kilobytes."""
+
 Gather = Callable[[str, Tensor], Tensor]
 """(name, tensor as it is held) -> the whole of it, on the CPU."""
 
@@ -36,7 +39,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], gather: Gather) -> 
         header[name] = {"dtype": NAMES[held.dtype], "shape": [*held.shape], "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
+    with open(path, "wb", buffering=BUFFER) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in names:
             file.write(gather(name, tensors[name]).contiguous().flatten().view(torch.uint8).numpy())
