@@ -65,8 +65,8 @@ RECIPE: dict[str, Any] = {
 ROWS = 44
 RANK_SECONDS = 60
 """How long a rank may take to see that the first one is gone."""
-AS_IT_COMES = re.compile(r"/\.progress\.|predictions.*\.jsonl$|/journal\.jsonl$")
-"""Files that are written or synced at most once a second, and one that gets a line more where a library says something."""
+BY_THE_CLOCK = re.compile(r"/\.progress\.|predictions.*\.jsonl$")
+"""Files that are written or synced at most once a second, as it comes."""
 COMMAND = ("run", "small.yaml", "--runs", "runs", "--until")
 TIMED = frozenset({
     "chosen_why", "cpu_utilisation", "created", "expected_seconds", "forecast_seconds", "line", "notes", "peak_bytes", "resumed",
