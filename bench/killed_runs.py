@@ -336,9 +336,13 @@ class Yard:
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
         multiprocessing.get_context("forkserver").set_forkserver_preload(
-            [name for name in sys.modules if name != "__main__" and not name.startswith("_")]
+            ["patient_server", *(name for name in sys.modules if name != "__main__" and not name.startswith("_"))]
         )
+        # The server looks for what it imports where the environment says, and nowhere else.
+        before = os.environ.get("PYTHONPATH", "")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), before]))
         forkserver.ensure_running()
+        os.environ["PYTHONPATH"] = before
 
 
 # ------------------------------------------------------------------------------------------ the child
