@@ -142,4 +142,6 @@ if __name__ == "__main__":
     )  # torchrun's, where the test kills a rank: what was found is still written
     rank = processes.rank(os.environ)
     assert rank is not None
-    sys.exit(ranks.lead(rank, lambda: main(Path(sys.argv[1]), sys.argv[2])) if rank.number == 0 else ranks.follow(rank))
+    ranks.end(
+        ranks.lead(rank, lambda: main(Path(sys.argv[1]), sys.argv[2])) if rank.number == 0 else ranks.follow(rank)
+    )

@@ -118,4 +118,6 @@ if __name__ == "__main__":
     assert rank is not None
     if rank.number == 1 and sys.argv[2] != "everything":
         ending(sys.argv[2])
-    sys.exit(ranks.lead(rank, lambda: main(Path(sys.argv[1]), sys.argv[2])) if rank.number == 0 else ranks.follow(rank))
+    ranks.end(
+        ranks.lead(rank, lambda: main(Path(sys.argv[1]), sys.argv[2])) if rank.number == 0 else ranks.follow(rank)
+    )

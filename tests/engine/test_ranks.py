@@ -70,6 +70,25 @@ def after_steps(folder: Path, train: str, count: int, launcher: subprocess.Popen
     raise AssertionError(ended(launcher)[2])
 
 
+def stopped(folder: Path, recipe: str, base: Path) -> tuple[Path, str]:
+    """Trains a recipe over two ranks, whose launcher gets SIGTERM after some steps: the step in progress is finished and kept.
+
+    Returns the folder of the training, and what was said.
+    """
+    (folder / "small.yaml").write_text(recipe.replace("BASE", str(base)))
+    rows = ({"input": one.input, "target": json.dumps({"word": one.completion})} for one in examples(60))
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    launcher = torchrun(2, "-m", "lathe", "train", "small.yaml", cwd=folder)
+    train = after_steps(folder, "runs/*/train", 2, launcher)
+    launcher.send_signal(signal.SIGTERM)
+    code, _, said = ended(launcher)
+    assert code != 0
+    assert said.count("stopped: stopped by SIGTERM after step") == 1, said
+    done_steps = len(loop.read_metrics(train / "metrics.jsonl"))
+    assert (train / "checkpoints" / f"step-{done_steps:06d}" / "manifest.json").is_file()
+    return train, said
+
+
 # ------------------------------------------------------------------------------------------ in one launch
 
 
@@ -217,18 +236,8 @@ evaluate: {few_shot: 0, max_new_tokens: 2}
 
 
 def test_a_signal_to_torchrun_ends_all_after_the_step_and_one_process_goes_on(tmp_path: Path, tiny_base: Path) -> None:
-    (tmp_path / "small.yaml").write_text(RECIPE.replace("BASE", str(tiny_base)))
-    rows = ({"input": one.input, "target": json.dumps({"word": one.completion})} for one in examples(60))
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    launcher = torchrun(2, "-m", "lathe", "train", "small.yaml", cwd=tmp_path)
-    folder = after_steps(tmp_path, "runs/*/train", 2, launcher)
-    launcher.send_signal(signal.SIGTERM)
-    code, _, said = ended(launcher)
-    assert code != 0
-    assert said.count("stopped: stopped by SIGTERM after step") == 1, said
+    folder, said = stopped(tmp_path, RECIPE, tiny_base)
     assert said.count("  data  ") == 1, "one process alone says what is done"
-    done_steps = len(loop.read_metrics(folder / "metrics.jsonl"))
-    assert (folder / "checkpoints" / f"step-{done_steps:06d}" / "manifest.json").is_file()
     result = Run.start(tmp_path / "small.yaml", root=tmp_path / "runs")
     result.go(until="train")
     told = TrainResult.from_json((folder / "result.json").read_text())

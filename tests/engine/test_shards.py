@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_ranks import after_steps, ended, job, native, torchrun
+from test_ranks import ended, job, native, stopped, torchrun
 
 from lathe.contracts import Model
 from lathe.engine import checkpoint, loop, model
@@ -199,17 +198,7 @@ evaluate: {few_shot: 0, max_new_tokens: 2}
 def test_a_signal_ends_the_command_after_its_step_and_one_process_goes_on_and_is_measured(
     tmp_path: Path, tiny_base: Path
 ) -> None:
-    (tmp_path / "small.yaml").write_text(RECIPE.replace("BASE", str(tiny_base)))
-    rows = ({"input": one.input, "target": json.dumps({"word": one.completion})} for one in examples(60))
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    launcher = torchrun(2, "-m", "lathe", "train", "small.yaml", cwd=tmp_path)
-    folder = after_steps(tmp_path, "runs/*/train", 2, launcher)
-    launcher.send_signal(signal.SIGTERM)
-    code, _, said = ended(launcher)
-    assert code != 0
-    assert said.count("stopped: stopped by SIGTERM after step") == 1, said
-    done_steps = len(loop.read_metrics(folder / "metrics.jsonl"))
-    assert (folder / "checkpoints" / f"step-{done_steps:06d}" / "manifest.json").is_file()
+    folder, _ = stopped(tmp_path, RECIPE, tiny_base)
     with pytest.raises(InputError, match="that torchrun starts, and it started none"):
         Run.start(tmp_path / "small.yaml", root=tmp_path / "runs").go(until="train")
     run = Run.start(tmp_path / "small.yaml", root=tmp_path / "runs", sets=("train.shard=false",))

@@ -10,6 +10,7 @@ from lathe.plan.architecture import shapes
 from lathe.plan.memory import doubt, training
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting
+from lathe.plan.shards import FREED_BYTES
 
 CONFIG = {
     "model_type": "llama", "vocab_size": 8192, "hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 10,
@@ -41,6 +42,11 @@ def test_weights_gradients_and_moments_are_divided_and_what_a_pack_needs_is_not(
         assert part[name] == whole[name] / 4
     for name in ("process", "activations", "working set", "logits"):
         assert part[name] == whole[name]
+
+
+def test_as_much_is_counted_of_freed_layers_as_the_engine_lets_gather() -> None:
+    recompute = pytest.importorskip("lathe.engine.recompute")
+    assert recompute.KEPT_BYTES == FREED_BYTES
 
 
 def test_every_rank_of_a_machine_is_counted_with_its_part() -> None:

@@ -12,12 +12,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from lathe import __version__, processes
 from lathe.cli import arguments, noise, signals
 from lathe.cli.show import Screen
 from lathe.errors import Exit, LatheError, StorageError
+from lathe.processes import Rank
 
 LIBRARY_SETTINGS = {
     "GOMP_SPINCOUNT": "2000",  # threads that spin long take the core from those that work; those that sleep wake late
@@ -34,19 +35,24 @@ LIBRARY_SETTINGS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Does what the command line says and returns the exit code. Of several processes that torchrun started, the first one does."""
+    """Does what the command line says and returns the exit code; processes that torchrun started end with this call."""
     words = list(sys.argv[1:] if argv is None else argv)
     for name, value in LIBRARY_SETTINGS.items():
         os.environ.setdefault(name, value)
     rank = processes.rank(os.environ)
-    if rank is None:
-        return _command(words)
+    if rank is not None:
+        _of_several(rank, words)
+    return _command(words)
+
+
+def _of_several(rank: Rank, words: Sequence[str]) -> NoReturn:
+    """Leads the others that torchrun started, or follows the one that does, and ends."""
     from lathe.engine import ranks  # loads torch, which a process without others has no use for yet
 
     if rank.number == 0:
-        return ranks.lead(rank, lambda: _command(words))
+        ranks.end(ranks.lead(rank, lambda: _command(words)))
     follower = argparse.Namespace(do=lambda *_: ranks.follow(rank), verbose="-v" in words)
-    return _carried_out(follower, [])
+    ranks.end(_carried_out(follower, []))
 
 
 def _command(words: Sequence[str]) -> int:

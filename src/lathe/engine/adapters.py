@@ -10,11 +10,11 @@ with without_hub_kernels():
     from peft.tuners.lora import LoraLayer
     from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 
-ADAPTER = "lora_"
+ADAPTER_WEIGHT = "lora_"
 """In the names of the weights that an adapter adds."""
 
 __all__ = [
-    "ADAPTER",
+    "ADAPTER_WEIGHT",
     "CONFIG_NAME",
     "SAFETENSORS_WEIGHTS_NAME",
     "LoraConfig",

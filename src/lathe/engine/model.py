@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
 from lathe.engine.adapters import (
-    ADAPTER,
+    ADAPTER_WEIGHT,
     CONFIG_NAME,
     SAFETENSORS_WEIGHTS_NAME,
     LoraConfig,
@@ -111,7 +111,9 @@ def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "
         tuned = PeftModel.from_pretrained(base, str(model.adapter_folder), local_files_only=True)
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise InputError(f"{model.adapter_folder} does not fit {model.base_folder}: {_first_line(error)}") from error
-    broken = [name for name, weight in tuned.named_parameters() if ADAPTER in name and not weight.isfinite().all()]
+    broken = [
+        name for name, weight in tuned.named_parameters() if ADAPTER_WEIGHT in name and not weight.isfinite().all()
+    ]
     if broken:
         raise InputError(
             f"{model.adapter_folder} holds values that are no numbers in {len(broken)} weights, {broken[0]} among them",

@@ -8,7 +8,7 @@ import torch
 
 from lathe.contracts import Model
 from lathe.engine import compare
-from lathe.engine.adapters import ADAPTER, PeftModel, get_peft_model_state_dict
+from lathe.engine.adapters import ADAPTER_WEIGHT, PeftModel, get_peft_model_state_dict
 from lathe.engine.devices import pick_device
 from lathe.engine.fidelity import predictions
 from lathe.engine.fidelity.texts import chats_for, one_bos
@@ -69,8 +69,8 @@ def _whole(model: Model, tuned: torch.nn.Module) -> list[ModelCheck]:
     """Whether every weight of the file has a place in the model and every place its weight: peft leaves others out in silence."""
     if not isinstance(tuned, PeftModel) or model.adapter_folder is None:
         return []
-    stored = {name for name in stored_tensors(model.adapter_folder) if ADAPTER in name}
-    placed = {name for name in get_peft_model_state_dict(tuned, save_embedding_layers=False) if ADAPTER in name}
+    stored = {name for name in stored_tensors(model.adapter_folder) if ADAPTER_WEIGHT in name}
+    placed = {name for name in get_peft_model_state_dict(tuned, save_embedding_layers=False) if ADAPTER_WEIGHT in name}
     if not stored and not placed:  # an adapter of another kind, whose names say nothing here
         return []
     unused, empty = stored - placed, placed - stored
