@@ -183,6 +183,17 @@ def test_a_recipe_is_found_by_path_by_run_folder_and_by_name(tmp_path: Path) -> 
     assert find_recipe("demo").name == "demo.yaml"
 
 
+def test_a_folder_without_a_recipe_hides_no_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    Path("other").mkdir()
+    assert find_recipe("demo") == shipped_recipes()["demo"]
+    with pytest.raises(InputError, match=r"the folder other holds no recipe\.yaml"):
+        find_recipe("other")
+    Path("demo/recipe.yaml").write_text(GOOD)
+    assert find_recipe("demo") == Path("demo/recipe.yaml")
+
+
 @pytest.mark.parametrize(
     ("asked", "hint"),
     [("dmo", "Did you mean demo?"), ("{here}/recpe.yaml", "recipe.yaml"), ("nothing-like-it", "Shipped recipes: ")],

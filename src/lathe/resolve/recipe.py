@@ -35,27 +35,25 @@ def shipped_recipes() -> dict[str, Path]:
 def find_recipe(name_or_path: str) -> Path:
     """A recipe file: the path itself, the recipe.yaml of a folder (a run), or a shipped recipe by its name.
 
-    Raises InputError with the nearest names where there is none.
+    A folder without a recipe hides no shipped recipe of its name. Raises InputError with the nearest names where there is none.
     """
     path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        inner = path / "recipe.yaml"
-        if inner.is_file():
-            return inner
-        raise InputError(f"the folder {name_or_path} holds no recipe.yaml", hint="Name a recipe file or a run folder.")
-    if path.exists():
-        return path
+    found = path / "recipe.yaml" if path.is_dir() else path
+    if found.exists() and not found.is_dir():
+        return found
     shipped = shipped_recipes()
     if name_or_path in shipped:
         return shipped[name_or_path]
+    if path.is_dir():
+        raise InputError(f"the folder {name_or_path} holds no recipe.yaml", hint="Name a recipe file or a run folder.")
     near = difflib.get_close_matches(name_or_path, shipped, n=1)
     beside = (
         difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
         if path.parent.is_dir()
         else []
     )
-    found = [*near, *(str(path.parent / name) for name in beside)]
-    hint = f"Did you mean {found[0]}?" if found else f"Shipped recipes: {', '.join(shipped)}."
+    meant = [*near, *(str(path.parent / name) for name in beside)]
+    hint = f"Did you mean {meant[0]}?" if meant else f"Shipped recipes: {', '.join(shipped)}."
     raise InputError(f"there is no recipe {name_or_path}", hint=hint)
 
 
