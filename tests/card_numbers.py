@@ -12,7 +12,7 @@ from lathe.records import Card, LockedRecipe
 from lathe.report.card import text
 from lathe.report.cited import LINK
 
-NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?")
 UNITS = (1.0, 100.0, 1000.0, 1e-3, 1e-6, 1e-9)
 """Plain, percent, milliseconds; kB, MB, GB."""
 

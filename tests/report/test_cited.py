@@ -46,6 +46,10 @@ def test_every_number_of_both_cards_resolves(make_run: Make) -> None:
         assert unresolved(card, definitions(locked)) == []
 
 
+def test_a_number_ends_with_its_last_digit() -> None:
+    assert NUMBER.findall("1,234 rows, 426 [399, 454], KL 5.8e-06.") == ["1,234", "426", "399", "454", "5.8e-06"]
+
+
 def test_a_number_that_is_typed_in_resolves_nowhere(make_run: Make) -> None:
     run, locked = make_run()
     model, _ = cards(run, locked)
