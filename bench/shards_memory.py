@@ -105,6 +105,8 @@ def as_rank(folder: Path, shard: bool) -> None:
     else:
         ranks.follow(place)
     note(folder, place.number if place else 0, "ever", devices.peak_bytes(torch.device("cpu")))
+    if place is not None:
+        ranks.end(0)
 
 
 def main() -> None:
