@@ -3,6 +3,7 @@
     python bench/plan_accuracy.py                              # SmolLM2-135M's shape at three budgets, in bf16 and fp32, with and
                                                                # without checkpointing
     python bench/plan_accuracy.py --shape none --random 60     # small shapes
+    python bench/plan_accuracy.py --shape none --random 60 --seed 2 --only 7,35      # two of those that another seed draws
 
 Weights are random and rows are drawn, for neither changes memory; the steps, packs and the plan are the real ones. The last
 lines say the median and the largest error, and how often "fits" would have been wrong: a peak above the plan's upper end.
@@ -88,9 +89,9 @@ def cases(shape: str, budgets: list[int], threads: int) -> Iterator[Case]:
         yield Case(name, config_of(SHAPES[shape]), method, train, rows)
 
 
-def random_cases(count: int, threads: int) -> Iterator[Case]:
+def random_cases(count: int, threads: int, seed: int) -> Iterator[Case]:
     """Small configurations that differ in all that decides memory."""
-    draw = np.random.default_rng(1)
+    draw = np.random.default_rng(seed)
     for number in range(count):
         heads, groups, width = int(draw.integers(2, 7)), int(draw.integers(1, 4)), int(draw.choice([32, 64]))
         unit = 16 * heads * groups  # llama's configuration wants a multiple of the heads
@@ -197,11 +198,17 @@ def measured(case: Case) -> tuple[Plan, TrainResult]:
         return planned(case, stored), TrainResult.from_json(run("train", case, folder))
 
 
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=[*SHAPES, "none"], default="smollm2-135m")
-    parser.add_argument("--budgets", type=lambda text: [int(part) for part in text.split(",")], default=list(BUDGETS))
+    parser.add_argument("--budgets", type=_numbers, default=list(BUDGETS))
     parser.add_argument("--random", type=int, default=0, help="so many small configurations beside the shape")
+    parser.add_argument("--seed", type=int, default=1, help="from which those are drawn")
+    parser.add_argument("--only", type=_numbers, default=[], help="numbers of those that are trained; all without this")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -211,7 +218,8 @@ def main() -> None:
         child(case, Path(folder)) if part == "train" else write_base(case.config, Path(folder) / "base")
         return
     every = [] if asked.shape == "none" else list(cases(asked.shape, asked.budgets, asked.threads))
-    every += random_cases(asked.random, asked.threads)
+    drawn = enumerate(random_cases(asked.random, asked.threads, asked.seed))
+    every += [case for number, case in drawn if number in asked.only or not asked.only]
     errors, wrong = [], 0
     print(f"{'case':40} {'step':>14} {'planned':>9} {'measured':>9} {'error':>7}   largest term")
     for case in every:

@@ -75,6 +75,9 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         device=device,
         step="reference" if on_gpu else plan.step_kind,
         pack_weights=plan.pack_weights,
+        pack_batch=plan.pack_batch,
+        kernels=plan.kernels,
+        scores=plan.scores,
         longest_row=plan.schedule.longest_row,
         num_packs=plan.schedule.num_packs,
         processes=1 if on_gpu else recipe.train.processes,
@@ -107,6 +110,9 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
     ):  # in blocks of fewer queries, as in the planned pack; and behind what rows share each may see as many keys
         planned_each = -(-plan.pack_weights // (model.num_layers * max(1, plan.pack_tokens)))
         attention = tokens * max(planned_each, min(fused_step.filled(longest), fused_step.KEPT_KEYS) + width)
+    batches = fused_step.batches_at_most(longest, tokens, shared=shares(plan))
+    most_in_batches = max(fused_step.alive_in_batches(model, [one, one]) for one in batches)
+    same_products = known and setting.precision == plan.precision
     # Of the packs of a process in a step all but one are at least half full.
     packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * setting.processes
     return replace(
@@ -114,6 +120,9 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
         pack_tokens=tokens,
         pack_supervised=tokens,
         pack_weights=model.num_layers * attention,
+        pack_batch=setting.pack_batch if known else most_in_batches,
+        kernels=setting.kernels if same_products else fused_step.MOST_KERNELS,
+        scores=setting.scores if known else fused_step.scores_of(batches),
         num_packs=setting.num_packs if known else packs,
     )
 

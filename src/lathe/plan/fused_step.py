@@ -12,10 +12,11 @@ R ranks of a projection's adapters, rounded up to 16. Bytes: a narrow number has
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
 from lathe.records import MemoryTerm, Recipe
+from lathe.schedule.prefixes import Stretch, computed
 
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Those whose fused step is written out in the engine."""
@@ -36,20 +38,21 @@ QUERIES, KEPT_KEYS = 64, 1024
 """Attention goes in blocks of so many queries, filled up, and keeps the weights of those that see at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
-HEAP_SHARE, LEAST_HEAP_SHARE, MOST_HEAP_SHARE = 0.01, 0.04, 0.3
-"""Freed memory that the C allocator keeps at the worst moment of a run, as a share of what a pack needs: so much times the root of
-the number of packs. Measured with glibc: 0.03 to 0.05 over 16 packs, 0.06 over 100, 0.14 over 250, 0.32 over 600."""
-MAPPED_BYTES = 32 * 2**20
-"""From this size on glibc gives each block back as it is freed, so that none is kept."""
-LIBRARY_BYTES = {"fp32": 60_000_000, "bf16": 100_000_000}
-"""What torch's libraries keep after their first products, measured with torch 2.13 on Linux."""
-LIBRARY_BYTES_A_TOKEN, LIBRARY_TOKENS = 40_000, 2048
-"""What oneDNN keeps for products with weights, for packs up to so many tokens: 107 MB in all at 512, 170 to 200 MB at 2,048 and at
-4,096."""
-KERNEL_BYTES, MOST_KERNELS = 700_000, 256
-"""What oneDNN keeps of one shape of product, measured at 96 of attention's; and of how many (`cli.main.LIBRARY_SETTINGS`)."""
+HOLES_BYTES = 40_000_000
+"""Freed memory between what stays that nothing is put into, beside the holes of scores and logits: 0 to 70 MB measured in 23
+trainings of small shapes, and no more after 600 packs than after 60."""
+LIBRARY_BYTES = 56_000_000
+"""What torch's libraries keep after their first products, kernels aside; measured with torch 2.13 on Linux."""
+KERNEL_BYTES, MOST_KERNELS = 400_000, 256
+"""What oneDNN keeps of one shape of product, a mean: in those trainings 56 MB and this much for each of 100 to 256 shapes lay
+within 15 MB (root mean square) of what was kept; and of how many it keeps it (`cli.main.LIBRARY_SETTINGS`)."""
 MOST_BLOCKS = 8
 """Blocks of queries that attention computes at once; their numbers are powers of two."""
+PROJECTIONS = (
+    frozenset({"q_proj"}), frozenset({"k_proj", "v_proj"}), frozenset({"o_proj"}), frozenset({"gate_proj", "up_proj"}),
+    frozenset({"down_proj"}),
+)  # fmt: skip
+"""Layers that read the same input and are one product."""
 OF_A_PACK = ("activations", "heap", "working set")
 """Terms that a trial before training has back."""
 
@@ -70,11 +73,40 @@ class Form:
 
 @dataclass(frozen=True)
 class Pack:
-    """What of a pack decides memory. tokens: that are computed; attention: numbers of one head over all layers (`kept_by_head`)."""
+    """What of a pack decides memory. tokens: that are computed; attention: numbers of one head over all layers (`kept_by_head`);
+    batch: numbers of its batches of attention that are alive at once on their way backward (`alive_in_batches`)."""
 
     tokens: int
     scored: int
     attention: int
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class Met:
+    """What differs between the packs of a run. tokens, scored: how many numbers of them there are, rounded up; batches: keys and
+    blocks of attention's."""
+
+    tokens: int
+    scored: int
+    batches: frozenset[tuple[int, int]]
+
+    def kernels(self, form: Form) -> int:
+        """Shapes of products: of every projection forward and backward, of the gradients of its adapters, in bf16 of the adapters
+        by themselves; of the head's logits and their gradient; of each batch of attention what has the shape of scores, of queries
+        and of keys."""
+        bf16 = form.narrow < WIDE
+
+        def products(layers: frozenset[str]) -> int:
+            # Of A and of B; in bf16 what the adapters add each way. Layers of one projection are as wide, and share a shape.
+            return 2 + (4 if bf16 else 2) * bool(layers & form.targets)
+
+        everywhere, scored = PROJECTIONS, [layers for layers in PROJECTIONS if "k_proj" not in layers]
+        return (
+            self.tokens * sum(map(products, everywhere))
+            + self.scored * (sum(map(products, scored)) + 2)
+            + 3 * len(self.batches)
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +127,11 @@ class Held:
 
 def filled(num_keys: int) -> int:
     """Keys of a block that sees so many: multiples of 64 up to 512, then of an eighth of the next power of two."""
-    return _up(num_keys, max(64, 2 ** ((num_keys - 1).bit_length() - 3)))
+    return _up(num_keys, _keys_step(num_keys))
+
+
+def _keys_step(num_keys: int) -> int:
+    return max(64, 2 ** ((num_keys - 1).bit_length() - 3))
 
 
 @cache
@@ -112,17 +148,78 @@ def kept_by_head(start: int, end: int, width: int) -> int:
     return QUERIES * (len(keys) * width + sum(count for count in keys if count <= KEPT_KEYS))
 
 
-def attention_shapes(longest_row: int, pack_tokens: int) -> int:
-    """Shapes of attention's products: scores and what has their shape, what has the shape of the queries, and of the keys; for each
-    number of keys, and for each power of two of blocks that a pack has, its rows taken to be half as long as the longest."""
-    keys = len({filled(seen) for seen in range(1, longest_row + 1, QUERIES)})
-    return 3 * keys * min(MOST_BLOCKS, 2 * pack_tokens // max(1, longest_row)).bit_length()
+def batches(ends: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Keys and blocks of the batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys go
+    together by powers of two."""
+    counts = Counter(chain.from_iterable(blocks(start, end) for start, end in ends))
+    return [
+        (keys, size)
+        for keys, count in counts.items()
+        for size in (*[MOST_BLOCKS] * (count // MOST_BLOCKS), *(count % MOST_BLOCKS & part for part in (4, 2, 1)))
+        if size
+    ]
+
+
+def met(
+    laid: Sequence[tuple[Sequence[int], Sequence[Stretch]]],
+    lengths_N: NDArray[np.int64],
+    supervised_N: NDArray[np.int64],
+) -> Met:
+    """What the packs of a run have. laid: rows of each, and what is computed of them."""
+    tokens, scored, found = set(), set(), set[tuple[int, int]]()
+    for rows, stretches in laid:
+        tokens.add(_up(computed(stretches), TOKENS_STEP))
+        scored.add(_up(int(supervised_N[rows].sum()), SCORED_STEP))
+        found.update(batches((one.start, one.end) for one in stretches))
+        found.update(batches(scored_ends(lengths_N[rows], supervised_N[rows])))
+    return Met(len(tokens), len(scored), frozenset(found))
+
+
+def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The stretches of rows that are scored, taken to be their last: a position is scored by the token behind it."""
+    return zip(np.maximum(lengths - supervised - 1, 0).tolist(), (lengths - 1).tolist(), strict=True)
+
+
+def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset[tuple[int, int]]:
+    """Keys and blocks of all batches that a pack of so many tokens can have. shared: where a row's first tokens may lie elsewhere,
+    and short ends of many rows see many keys."""
+    found = set()
+    for keys in {filled(seen) for seen in range(1, longest_row + 1, QUERIES)}:
+        step = _keys_step(keys)
+        most = MOST_BLOCKS if shared else min(MOST_BLOCKS, tokens // (keys - step + 1) * (step // QUERIES + 1))
+        found |= {(keys, 2**power) for power in range(most.bit_length())}
+    return frozenset(found)
+
+
+def scores_of(found: Iterable[tuple[int, int]]) -> int:
+    """Numbers of one head that the scores of one batch of each of these sizes have, of those whose P is kept."""
+    return QUERIES * sum(keys * blocks for keys, blocks in found if keys <= KEPT_KEYS)
+
+
+def alive_in_batches(model: Shapes, batches: Iterable[tuple[int, int]]) -> int:
+    """Numbers that attention holds at most while these batches go backward one after the other, P that was kept aside.
+
+    A batch has the gradients of its weights and its scores, and where P is computed again P as well, with the scores before it;
+    those of the batch before go one by one as they are formed. Beside them keys and values as gathered, and their gradients; the
+    output's gradient as gathered, and that of the queries.
+    """
+    most = before = before_again = 0
+    for keys, count in batches:
+        size, again = QUERIES * model.heads * keys * count, keys > KEPT_KEYS
+        alive = max(
+            (2 * before + before_again + 2 * size) * again,
+            2 * before + size * (1 + again),
+            before + size * (2 + again),
+        )
+        most = max(most, alive + count * (4 * keys * model.keys + 2 * QUERIES * model.queries))
+        before, before_again = size, size * again
+    return most
 
 
 def heaviest(model: Shapes, form: Form, tokens: NDArray[np.int64], attention: NDArray[np.int64]) -> int:
     """Which of the packs, with so many tokens and numbers of attention a layer, needs most memory."""
     layers = model.num_layers - 1
-    each = layers * sum(_kept(model, form)) + _backward(model, form)
+    each = layers * sum(_kept(model, form)) + _backward(model, form)[1]
     return int(np.argmax(tokens * each + attention * (layers * form.narrow * model.heads)))
 
 
@@ -148,11 +245,13 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
     head = scored * model.hidden * (3 * WIDE + form.narrow)
     rows = min(LOGIT_ROWS, scored)
     copies = 3 if scored > LOGIT_ROWS else 2
+    attending, at_end = _backward(model, form)
+    positions = tokens if layers else scored
     return Held(
         kept=tokens * (layers * (at_keys + at_rows) + at_keys)
         + scored * at_rows
         + form.narrow * model.heads * pack.attention,
-        backward=head + (tokens if layers else scored) * _backward(model, form),
+        backward=head + max(positions * attending + form.narrow * pack.batch, positions * at_end),
         logits=head + WIDE * rows * model.vocab * copies,
         each=at_keys + at_rows,
     )
@@ -178,21 +277,23 @@ def _kept(model: Shapes, form: Form) -> tuple[int, int]:
     return form.narrow * narrow_keys + WIDE * wide_keys, form.narrow * narrow_rows + WIDE * wide_rows
 
 
-def _backward(model: Shapes, form: Form) -> int:
-    """Bytes for each token at the end of a layer's way backward: all its gradients live until it is done. Attention's batches of
-    blocks, which come before, need less than what follows them."""
+def _backward(model: Shapes, form: Form) -> tuple[int, int]:
+    """Bytes for each token while attention goes backward, its batches aside, and at the end of a layer's way backward: all its
+    gradients live until it is done."""
     hidden, queries, keys, inner = model.hidden, model.queries, model.keys, model.intermediate
     bf16 = form.narrow < WIDE
     narrow = inner + form.ranks("down_proj") + 2 * inner + hidden + form.ranks("gate_proj", "up_proj")
-    narrow += queries + form.ranks("o_proj") + queries + (queries + 2 * keys if bf16 else 0)
-    narrow += hidden + form.ranks("q_proj") + hidden
+    narrow += queries + form.ranks("o_proj") + queries
+    # Of the stream, and of keys and values.
+    attending = form.narrow * narrow + WIDE * (hidden + 2 * keys)
+    narrow += (queries + 2 * keys if bf16 else 0) + hidden + form.ranks("q_proj") + hidden
     # A mask, and the gradient that goes through it.
     narrow += 2 * hidden if form.dropout else 0
     # Of the stream, and of turned queries, keys and values.
     wide = hidden + queries + 2 * keys
     # A sum and its first part, or the norm's product with, in bf16, both of its factors widened.
     summed = form.narrow * (hidden + form.ranks("k_proj", "v_proj"))
-    return form.narrow * narrow + WIDE * wide + max(summed, WIDE * hidden * (3 if bf16 else 1))
+    return attending, form.narrow * narrow + WIDE * wide + max(summed, WIDE * hidden * (3 if bf16 else 1))
 
 
 def _up(count: int, step: int) -> int:
@@ -230,7 +331,8 @@ def form_of(model: Shapes, setting: Setting) -> Form:
 def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     """The fused step's part of a plan's terms."""
     form = form_of(model, setting)
-    found = held(model, form, Pack(setting.pack_tokens, setting.pack_supervised, setting.pack_weights))
+    pack = Pack(setting.pack_tokens, setting.pack_supervised, setting.pack_weights, setting.pack_batch)
+    found = held(model, form, pack)
     beside = max(found.backward, found.logits)
     matrices = f"{model.num_layers} layers, weights and adapters side by side: (out + ranks) x (in + ranks) x {form.narrow} bytes"
     kept = (
@@ -242,20 +344,32 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         if found.logits > found.backward
         else f"gradients of one layer while it goes backward, {beside // max(1, setting.pack_tokens):,} bytes a token"
     )
-    mapped = setting.pack_tokens * model.intermediate * form.narrow >= MAPPED_BYTES
-    share = LEAST_HEAP_SHARE if mapped else min(MOST_HEAP_SHARE, HEAP_SHARE * math.sqrt(setting.num_packs))
-    heap = f"{share:.2f} x what a pack needs: freed memory that the C allocator keeps over {setting.num_packs:,} packs, measured"
-    kernels = KERNEL_BYTES * attention_shapes(setting.longest_row, setting.pack_tokens)
-    more = LIBRARY_BYTES_A_TOKEN * min(LIBRARY_TOKENS, setting.pack_tokens) + kernels
-    libraries = f"what torch's libraries keep after their first products in {setting.precision}, measured"
+    kernels = min(MOST_KERNELS, setting.kernels)
+    libraries = (
+        f"{LIBRARY_BYTES:,} bytes that torch's libraries keep after their first products, and {kernels} compiled products of "
+        f"oneDNN x {KERNEL_BYTES:,} bytes, measured"
+    )
     return (
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
         MemoryTerm(name="working set", num_bytes=beside, formula=working),
-        MemoryTerm(name="heap", num_bytes=int(share * found.peak), formula=heap),
-        MemoryTerm(
-            name="libraries",
-            num_bytes=LIBRARY_BYTES[setting.precision] + min(MOST_KERNELS * KERNEL_BYTES, more),
-            formula=libraries,
-        ),
+        _holes(model, form, setting),
+        MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES + kernels * KERNEL_BYTES, formula=libraries),
     )
+
+
+def _holes(model: Shapes, form: Form, setting: Setting) -> MemoryTerm:
+    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into.
+
+    An aligned block is asked of glibc 2.36 with 96 bytes to spare, so the hole that one leaves between two that stay takes none of
+    its own size. The scores of a batch of attention lie between the P of the batches around it, where those stay: of each size
+    that such batches have one hole is left. The logits are the largest of all and lie behind what a pack keeps: where there are
+    more than LOGIT_ROWS scored positions, those of the next find no room in the hole of the first.
+    """
+    scores = form.narrow * model.heads * setting.scores
+    logits = WIDE * LOGIT_ROWS * model.vocab if setting.pack_supervised > LOGIT_ROWS else 0
+    formula = (
+        f"holes of freed memory that nothing fits into: {scores:,} bytes of attention's scores, one of each size, "
+        f"{logits:,} of logits, and {HOLES_BYTES:,} of others, measured"
+    )
+    return MemoryTerm(name="heap", num_bytes=scores + logits + HOLES_BYTES, formula=formula)

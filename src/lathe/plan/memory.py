@@ -96,8 +96,8 @@ def process(device: Literal["cpu", "cuda"]) -> MemoryTerm:
 def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
     """The terms of the peak; their sum is the estimate."""
     trained = counted.trainable
-    terms = [process(setting.device), weights(model, counted, setting.storage, setting.precision)]
-    terms += _few_bits(model, setting)
+    started, base = process(setting.device), weights(model, counted, setting.storage, setting.precision)
+    terms = [started, base, *_few_bits(model, setting)]
     if not setting.full:
         terms.append(_adapter(trained))
     terms += [
@@ -105,10 +105,11 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         _moments(model, trained, setting),
         *(_fused(model, setting) if setting.step == "fused" else _reference(model, setting)),
     ]
-    loading = sum(term.num_bytes for term in terms[:2]) + setting.stored_bytes
+    loading = started.num_bytes + base.num_bytes + setting.stored_bytes
     if setting.shards > 1:
         terms = [*shards.in_parts(terms, model, counted, setting)]
-        loading += terms[1].num_bytes  # the first rank reads the base whole before it deals it out
+        # The first rank reads the base whole before it deals it out.
+        loading += next(term.num_bytes for term in terms if term.name == base.name)
     peak = sum(term.num_bytes for term in terms)
     if loading > peak and setting.device == "cpu":
         formula = (

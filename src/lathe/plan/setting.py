@@ -39,6 +39,12 @@ class Setting:
     """Which of the engine's steps forms the gradients."""
     pack_weights: int = 0
     """Numbers of one head that the fused step's attention keeps of that pack over all layers (`fused_step.kept_by_head`)."""
+    pack_batch: int = 0
+    """Numbers that its batches of attention hold at once on their way backward (`fused_step.alive_in_batches`)."""
+    kernels: int = 0
+    """Shapes of products that the fused step meets over the run."""
+    scores: int = 0
+    """Numbers of one head that the scores of one batch of each size have, over the sizes that the run meets and whose P is kept."""
     longest_row: int = 0
     """Tokens of the longest row."""
     num_packs: int = 16

@@ -245,6 +245,9 @@ def forecast(
         pack_tokens=setting.pack_tokens,
         pack_supervised=setting.pack_supervised,
         pack_weights=setting.pack_weights,
+        pack_batch=setting.pack_batch,
+        kernels=setting.kernels,
+        scores=setting.scores,
         sample_tokens=setting.sample_tokens,
         sample_supervised=setting.sample_supervised,
         step_kind=step_kind,
@@ -308,13 +311,19 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
     if not laid:
         return schedule, setting
     setting = replace(setting, num_packs=len(laid), longest_row=schedule.longest_row)
-    most = _fused_pack(course, tokens, model, setting) if setting.step == "fused" else _largest(course, tokens)
+    if setting.step == "fused":
+        most = _fused_pack(course, tokens, model, setting)
+        met, form = fused_step.met(laid, lengths, supervised), fused_step.form_of(model, setting)
+        setting = replace(setting, kernels=met.kernels(form), scores=fused_step.scores_of(met.batches))
+    else:
+        most = _largest(course, tokens)
     sample = replace(course, shared=False).packs(0, SAMPLE_TOKENS)[0]
     return schedule, replace(
         setting,
         pack_tokens=most.tokens,
         pack_supervised=most.scored,
         pack_weights=most.attention,
+        pack_batch=most.batch,
         sample_tokens=int(lengths[sample].sum()),
         sample_supervised=int(supervised[sample].sum()),
     )
@@ -338,11 +347,12 @@ def _fused_pack(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Sett
     ]
     counts = [computed(stretches) for _, stretches in course.laid]
     place = fused_step.heaviest(model, fused_step.form_of(model, setting), np.array(counts), np.array(each))
-    lengths, supervised = (of[course.laid[place][0]] for of in (tokens.lengths, tokens.supervised_lengths))
-    # A position is scored by the token behind it.
-    ends = zip((lengths - supervised - 1).tolist(), (lengths - 1).tolist(), strict=True)
-    last = sum(fused_step.kept_by_head(start, end, width) for start, end in ends)
-    return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last)
+    rows, stretches = course.laid[place]
+    lengths, supervised = tokens.lengths[rows], tokens.supervised_lengths[rows]
+    last = sum(fused_step.kept_by_head(*ends, width) for ends in fused_step.scored_ends(lengths, supervised))
+    in_layers = ([(one.start, one.end) for one in stretches], fused_step.scored_ends(lengths, supervised))
+    batch = max(fused_step.alive_in_batches(model, fused_step.batches(ends)) for ends in in_layers)
+    return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last, batch)
 
 
 def _work(locked: LockedRecipe, model: Shapes, tokens: TokenSet, course: StepPlan) -> int:

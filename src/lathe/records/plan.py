@@ -146,6 +146,12 @@ class Plan(StageRecord):
     pack_weights: int = Field(
         0, description="numbers of one head that the fused step's attention keeps of the largest pack, over all layers"
     )
+    pack_batch: int = Field(0, description="numbers that its batches of attention hold at once on their way backward")
+    kernels: int = Field(0, description="shapes of products that the fused step meets over the run")
+    scores: int = Field(
+        0,
+        description="numbers of one head that the scores of attention have, one batch of each size that the run meets",
+    )
     sample_tokens: int = Field(0, description="tokens on which the fused step is tried before the first step")
     sample_supervised: int = Field(0, description="those of them that carry loss")
     step_kind: Literal["fused", "reference"] = Field("reference", description="which step of the engine will run")
