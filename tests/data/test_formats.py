@@ -110,6 +110,26 @@ def test_conversations_in_chatml_are_read_back(chat: Conversation) -> None:
     assert same(convert(as_chatml(chat), layout), chat)
 
 
+BFCL = {
+    "id": "multiple_4",
+    "question": [[{"role": "user", "content": "Weather in Oslo, in degrees?"}]],
+    "function": [{"name": "weather", "parameters": {"type": "dict", "properties": {"city": {"type": "string"}}}}],
+    "ground_truth": [{"weather": {"city": ["Oslo", "Oslo, Norway"], "unit": ["", "celsius"], "days": [""]}}],
+}
+
+
+def test_a_question_of_bfcl_is_answered_by_the_first_of_its_right_calls() -> None:
+    chat = read_back(BFCL, "bfcl")
+    call = {"name": "weather", "arguments": {"city": "Oslo", "unit": "celsius"}}
+    assert chat.turns == (Turn("user", "Weather in Oslo, in degrees?"), Turn("assistant", "", (call,)))
+    assert chat.tools == tuple(BFCL["function"])
+    assert (chat.id, chat.target) == ("multiple_4", None)
+    nothing = read_back({**BFCL, "ground_truth": []}, "bfcl")
+    assert (nothing.turns[-1], nothing.target) == (Turn("assistant", "[]"), [])
+    with pytest.raises(DataError, match="expected each possible answer to be "):
+        read_back({**BFCL, "ground_truth": ["weather"]}, "bfcl")
+
+
 @given(PLAIN, PLAIN)
 def test_pairs_of_texts_are_read_back_from_every_pair_layout(asked: str, answered: str) -> None:
     chat = Conversation((Turn("user", asked), Turn("assistant", answered)))

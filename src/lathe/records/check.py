@@ -16,6 +16,7 @@ FormatName = Literal[
     "sharegpt",
     "alpaca",
     "question-answer",
+    "bfcl",
     "interaction",
     "text-label",
     "text",

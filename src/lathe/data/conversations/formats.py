@@ -9,6 +9,7 @@
     sharegpt            conversations: [{from, value}], system?, tools?
     alpaca              instruction, input?, output, system?
     question-answer     question, answer, context?
+    bfcl                question: turns of turns, function, ground_truth: [{function: {argument: [every right value]}}]
     interaction         a log: execution {input_messages, output, status}, agent {role}
     text-label          text and the name of its class
     text                text; where it is a conversation in a chat template's markup, its turns
@@ -51,6 +52,7 @@ class Layout:
 
 NAMES: dict[FormatName, dict[str, tuple[str, ...]]] = {
     "interaction": {"execution": ("execution",)},
+    "bfcl": {"question": ("question",), "tools": ("function",), "ground_truth": ("ground_truth",)},
     "messages": {"messages": ("messages", "chat", "dialog", "dialogue")},
     "sharegpt": {"conversations": ("conversations", "conversation")},
     "alpaca": {"instruction": ("instruction",), "output": ("output", "response", "completion")},
@@ -79,6 +81,7 @@ NAMES: dict[FormatName, dict[str, tuple[str, ...]]] = {
 
 OPTIONAL: dict[FormatName, tuple[str, ...]] = {
     "interaction": ("agent", "task"),
+    "bfcl": (),
     "messages": ("tools",),
     "openai": ("tools",),
     "sharegpt": ("system", "tools"),
@@ -138,6 +141,8 @@ def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
     if name == "interaction":
         inner = row["execution"]
         return isinstance(inner, dict) and isinstance(inner.get("input_messages"), list) and "output" in inner
+    if name == "bfcl":
+        return all(isinstance(row[column], list) for column in columns.values())
     if name in ("messages", "sharegpt"):
         turns = row[next(iter(columns.values()))]
         return isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns) and not _is_prompt(row, turns)

@@ -115,6 +115,25 @@ def _question_answer(row: Row, columns: Mapping[str, str], system: Mapping[str, 
     return [*system_in(row, columns), Turn("user", asked), Turn("assistant", text_in(answer, columns["answer"]))], None
 
 
+def _bfcl(row: Row, columns: Mapping[str, str], system: Mapping[str, str]) -> tuple[list[Turn], Json]:
+    """Of several right values the first is taken; "" says that an argument may be left out."""
+    asked = [turn for part in row[columns["question"]] for turn in (part if isinstance(part, list) else [part])]
+    calls = [_call_of(one) for one in row[columns["ground_truth"]]]
+    answer = Turn("assistant", "", tuple(calls)) if calls else Turn("assistant", canonical([]))
+    return [*turns_in(asked, columns["question"]), answer], None
+
+
+def _call_of(answer: Json) -> Json:
+    """{function: {argument: [values]}} as a call."""
+    if not (isinstance(answer, dict) and len(answer) == 1 and all(isinstance(one, dict) for one in answer.values())):
+        raise DataError(
+            f"expected each possible answer to be {{function: {{argument: [values]}}}}, got {shown(answer)}"
+        )
+    ((name, arguments),) = answer.items()
+    right = {key: [one for one in list_in(values, key) if one != ""] for key, values in arguments.items()}
+    return {"name": name, "arguments": {key: some[0] for key, some in right.items() if some}}
+
+
 def _interaction(row: Row, columns: Mapping[str, str], system: Mapping[str, str]) -> tuple[list[Turn], Json]:
     inner = row.get(columns["execution"])
     if not isinstance(inner, dict):
@@ -152,6 +171,7 @@ READERS: dict[FormatName, Read] = {
     "sharegpt": _sharegpt,
     "alpaca": _alpaca,
     "question-answer": _question_answer,
+    "bfcl": _bfcl,
     "interaction": _interaction,
     "text-label": _text_label,
     "text": _plain_text,
