@@ -17,8 +17,9 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from lathe import plan as stage
 from lathe.errors import DataError, InputError
-from lathe.plan import rates
-from lathe.plan.stage import Answers, Machine, forecast
+from lathe.plan import fit, memory, parameters, rates
+from lathe.plan.architecture import shapes
+from lathe.plan.stage import Answers, Machine, forecast, read_config
 from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResult, TrainSpec, Validation
 from lathe.runs import RunFolder
 from lathe.schedule.steps import course_of
@@ -221,6 +222,31 @@ def test_ranks_are_planned_as_processes_that_share_the_steps(
     assert [term.num_bytes for term in among.memory] == [term.num_bytes for term in planned.memory]
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
     assert "helpers" not in {term.name for term in made(run, alone).memory}, "the other one is on another machine"
+
+
+@pytest.mark.parametrize("here", [1, 2])
+@pytest.mark.parametrize(
+    "parts",
+    [{"train": {"token_budget": 64}}, {"method": {"kind": "full"}, "train": {"token_budget": 64, "shard": True}}],
+    ids=["whole", "in shards"],
+)
+def test_the_search_for_what_fits_begins_with_what_the_ranks_hold(
+    run: RunFolder, base: Path, parts: dict, here: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchrun's, two in all, of which the plan counted those on this machine."""
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    locked = locked_recipe(str(base), **parts)
+    planned = made(run, locked)
+    recipe, config = locked.recipe, read_config(base)
+    model = shapes(config)
+    counted = parameters.count(
+        model, None if recipe.method.kind == "full" else recipe.method.rank, recipe.method.targets
+    )
+    assert memory.training(model, counted, fit.as_planned(recipe, planned, "cpu")) == planned.memory
+    found = fit.fit(locked, config, planned, int(0.95 * planned.peak_bytes.high))
+    assert found is None or found.sets
 
 
 def test_a_state_folder_that_cannot_be_written_stops_nothing(

@@ -80,7 +80,8 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         scores=plan.scores,
         longest_row=plan.schedule.longest_row,
         num_packs=plan.schedule.num_packs,
-        processes=1 if on_gpu else recipe.train.processes,
+        processes=1 if on_gpu else plan.processes_here,
+        shards=plan.processes if recipe.train.shard and not on_gpu else 1,
         sample_tokens=plan.sample_tokens,
         sample_supervised=plan.sample_supervised,
         answering_bytes=memory.answering(plan.evaluate_memory) if plan.validation else 0,
@@ -114,7 +115,7 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
     most_in_batches = max(fused_step.alive_in_batches(model, [one, one]) for one in batches)
     same_products = known and setting.precision == plan.precision
     # Of the packs of a process in a step all but one are at least half full.
-    packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * setting.processes
+    packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * plan.processes
     return replace(
         setting,
         pack_tokens=tokens,

@@ -248,6 +248,8 @@ def forecast(
         pack_batch=setting.pack_batch,
         kernels=setting.kernels,
         scores=setting.scores,
+        processes=recipe.train.processes,
+        processes_here=setting.processes,
         sample_tokens=setting.sample_tokens,
         sample_supervised=setting.sample_supervised,
         step_kind=step_kind,

@@ -152,6 +152,8 @@ class Plan(StageRecord):
         0,
         description="numbers of one head that the scores of attention have, one batch of each size that the run meets",
     )
+    processes: int = Field(1, description="processes that share a step, ranks on other machines among them")
+    processes_here: int = Field(1, description="those of them that are on this machine")
     sample_tokens: int = Field(0, description="tokens on which the fused step is tried before the first step")
     sample_supervised: int = Field(0, description="those of them that carry loss")
     step_kind: Literal["fused", "reference"] = Field("reference", description="which step of the engine will run")
