@@ -39,13 +39,13 @@ QUERIES, KEPT_KEYS = 64, 1024
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
 HOLES_BYTES = 40_000_000
-"""Freed memory between what stays that nothing is put into, beside the holes of scores and logits: 0 to 70 MB measured in 23
-trainings of small shapes, and no more after 600 packs than after 60."""
+"""Freed memory between what stays that nothing is put into, beside the holes of scores and logits: a mean of 34 MB, 11 to 59 in
+four of five of 42 small configurations over 4 to 63 packs; 9 MB more after 450 packs than after 63."""
 LIBRARY_BYTES = 56_000_000
 """What torch's libraries keep after their first products, kernels aside; measured with torch 2.13 on Linux."""
 KERNEL_BYTES, MOST_KERNELS = 400_000, 256
-"""What oneDNN keeps of one shape of product, a mean: in those trainings 56 MB and this much for each of 100 to 256 shapes lay
-within 15 MB (root mean square) of what was kept; and of how many it keeps it (`cli.main.LIBRARY_SETTINGS`)."""
+"""What oneDNN keeps of one shape of product, a mean: in those 42, with 97 to 256 shapes, 57 MB and 0.41 MB a shape came within
+16 MB (root mean square) of what stayed; and of how many it keeps it (`cli.main.LIBRARY_SETTINGS`)."""
 MOST_BLOCKS = 8
 """Blocks of queries that attention computes at once; their numbers are powers of two."""
 PROJECTIONS = (
@@ -111,18 +111,25 @@ class Met:
 
 @dataclass(frozen=True)
 class Held:
-    """Bytes of a pack: kept from forward to backward, beside it while a layer goes backward, and beside it around the logits."""
+    """Bytes of a pack: kept from forward to backward, and beside it while a layer's attention goes backward, at the end of the
+    layer's way backward, and around the logits."""
 
     kept: int
+    attention: int
     backward: int
     logits: int
     each: int
     """Bytes that a layer keeps of one token, attention's own aside."""
 
     @property
+    def beside(self) -> int:
+        """One goes before the other comes: the logits before the first layer goes backward, attention's before the layer ends."""
+        return max(self.attention, self.backward, self.logits)
+
+    @property
     def peak(self) -> int:
-        """Logits are gone before the first whole layer goes backward."""
-        return self.kept + max(self.backward, self.logits)
+        """At the worst moment."""
+        return self.kept + self.beside
 
 
 def filled(num_keys: int) -> int:
@@ -251,7 +258,8 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
         kept=tokens * (layers * (at_keys + at_rows) + at_keys)
         + scored * at_rows
         + form.narrow * model.heads * pack.attention,
-        backward=head + max(positions * attending + form.narrow * pack.batch, positions * at_end),
+        attention=head + positions * attending + form.narrow * pack.batch,
+        backward=head + positions * at_end,
         logits=head + WIDE * rows * model.vocab * copies,
         each=at_keys + at_rows,
     )
@@ -333,17 +341,17 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     form = form_of(model, setting)
     pack = Pack(setting.pack_tokens, setting.pack_supervised, setting.pack_weights, setting.pack_batch)
     found = held(model, form, pack)
-    beside = max(found.backward, found.logits)
     matrices = f"{model.num_layers} layers, weights and adapters side by side: (out + ranks) x (in + ranks) x {form.narrow} bytes"
     kept = (
         f"{setting.pack_tokens:,} tokens x {model.num_layers} layers x {found.each:,} bytes, in the last layer for "
         f"{setting.pack_supervised:,} scored ones; {setting.pack_weights:,} queries and weights of attention a head"
     )
-    working = (
-        f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x 4 bytes x 3 copies"
-        if found.logits > found.backward
-        else f"gradients of one layer while it goes backward, {beside // max(1, setting.pack_tokens):,} bytes a token"
-    )
+    working = {
+        found.attention: f"gradients of one layer while its attention goes backward, of which {setting.pack_batch:,} numbers x "
+        f"{form.narrow} bytes in batches",
+        found.backward: "gradients of one layer at the end of its way backward",
+        found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x 4 bytes x 3 copies",
+    }[found.beside]
     kernels = min(MOST_KERNELS, setting.kernels)
     libraries = (
         f"{LIBRARY_BYTES:,} bytes that torch's libraries keep after their first products, and {kernels} compiled products of "
@@ -352,7 +360,7 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     return (
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
-        MemoryTerm(name="working set", num_bytes=beside, formula=working),
+        MemoryTerm(name="working set", num_bytes=found.beside, formula=working),
         _holes(model, form, setting),
         MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES + kernels * KERNEL_BYTES, formula=libraries),
     )
