@@ -122,7 +122,7 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
         pack_supervised=tokens,
         pack_weights=model.num_layers * attention,
         pack_batch=setting.pack_batch if known else most_in_batches,
-        kernels=setting.kernels if same_products else fused_step.MOST_KERNELS,
+        kernels=setting.kernels if same_products else fused_step.MOST_KERNELS + fused_step.GIVEN_UP,
         scores=setting.scores if known else fused_step.scores_of(batches),
         num_packs=setting.num_packs if known else packs,
     )
