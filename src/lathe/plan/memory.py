@@ -37,7 +37,7 @@ IN_8_BITS = 4096
 """Numbers from which on bitsandbytes keeps a parameter's moments in 8 bits."""
 GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
-GONE_BETWEEN_STEPS = ("activations", "working set", "logits", "gradients")
+GONE_BETWEEN_STEPS = ("activations", "casts", "working set", "logits", "gradients")
 """Terms of a pack that are given back before validation rows are answered; what the allocator keeps is not among them."""
 UNMEASURED_DOUBT = (0.75, 1.25)
 """Interval of a peak on a machine where none was measured yet."""
@@ -103,7 +103,7 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
     terms += [
         MemoryTerm(name="gradients", num_bytes=trained * 4, formula=f"{trained:,} trained parameters x 4 bytes"),
         _moments(model, trained, setting),
-        *(_fused(model, setting) if setting.step == "fused" else _reference(model, setting)),
+        *(_fused(model, setting) if setting.step == "fused" else _reference(model, counted, setting)),
     ]
     loading = started.num_bytes + base.num_bytes + setting.stored_bytes
     if setting.shards > 1:
@@ -157,7 +157,7 @@ def answering(terms: Sequence[MemoryTerm]) -> int:
     return sum(term.num_bytes for term in terms if term.name not in ("process", "context"))
 
 
-def _reference(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
+def _reference(model: Shapes, counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
     """What one pack needs under autograd."""
     kept = reference_step.activations(model, setting)
     share = HEAP_SHARE["full" if setting.full else setting.precision]
@@ -168,9 +168,18 @@ def _reference(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
             if setting.recompute and setting.device == "cpu"
             else (_kept_by_allocator(kept, share, setting.device),)
         ),
+        *_in_bf16(counted, setting),
         reference_step.working_set(model, setting),
         reference_step.logits(model, setting),
     )
+
+
+def _in_bf16(counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
+    """What training all weights in bf16 on a CPU needs beside what autograd keeps of a pack. With adapters `HEAP_SHARE` has the
+    kernels in it, with checkpointing `between_layers` has."""
+    if not setting.full or setting.recompute or setting.precision != "bf16" or setting.device != "cpu":
+        return ()
+    return (reference_step.casts(counted), reference_step.kernels(setting))
 
 
 def _fused(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:

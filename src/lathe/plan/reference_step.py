@@ -12,7 +12,7 @@ from dataclasses import replace
 from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
-from lathe.records import MemoryTerm
+from lathe.records import MemoryTerm, Parameters
 
 LOGIT_ROWS = 512
 """Supervised positions whose logits exist at once: a constant of the engine's loss."""
@@ -75,12 +75,21 @@ def between_layers(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         size = min(most, FREED_BYTES_A_PACK * packs, int(MOST_FREED_SHARE * every))
         return (MemoryTerm(name="heap", num_bytes=size, formula=freed),)
     size = min(most, FREED_BYTES_A_LAYER * model.num_layers * packs)
-    kernels = min(KERNELS, KERNELS_A_PACK * packs)
-    compiled = f"{kernels} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
-    return (
-        MemoryTerm(name="heap", num_bytes=size, formula=freed),
-        MemoryTerm(name="kernels", num_bytes=kernels * KERNEL_BYTES, formula=compiled),
-    )
+    return (MemoryTerm(name="heap", num_bytes=size, formula=freed), kernels(setting))
+
+
+def kernels(setting: Setting) -> MemoryTerm:
+    """Products in bf16 that oneDNN compiled for lengths of packs that it met."""
+    count = min(KERNELS, KERNELS_A_PACK * setting.num_packs)
+    formula = f"{count} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
+    return MemoryTerm(name="kernels", num_bytes=count * KERNEL_BYTES, formula=formula)
+
+
+def casts(counted: Parameters) -> MemoryTerm:
+    """Weights that are trained lie in fp32; autocast makes a copy of each for its product, and autograd keeps that for the gradient
+    of the product's input."""
+    formula = f"{counted.total:,} trained parameters x 2 bytes: their copies in bf16, kept until the backward pass"
+    return MemoryTerm(name="casts", num_bytes=counted.total * 2, formula=formula)
 
 
 def working_set(model: Shapes, setting: Setting) -> MemoryTerm:
@@ -102,7 +111,7 @@ def logits(model: Shapes, setting: Setting) -> MemoryTerm:
     if setting.full:
         total += model.vocab * model.hidden * 4
         formula += f", and the head's gradient {model.vocab:,} x {model.hidden:,} x 4"
-    elif setting.precision == "bf16":
+    if setting.precision == "bf16":
         total += rows * model.vocab * 2
         formula += ", and one copy in bf16"
     return MemoryTerm(name="logits", num_bytes=total, formula=formula)
