@@ -9,6 +9,7 @@ import pytest
 
 from lathe import plugins
 from lathe.records import Example, TaskSetup
+from lathe.tasks._bash.rules import exchanged
 
 pytest.importorskip("tree_sitter_bash", reason="the packages of the extra `shell` are not installed")
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "command_safety" / "cli_tuner_predictions.jsonl"
@@ -74,3 +75,11 @@ def test_the_rule_puts_the_values_of_the_wish_into_the_nearest_command() -> None
     ]
     answer = rule.fit(learnt, TaskSetup())
     assert answer(example("Show the last 40 lines of logs/b.log", "?")) == "tail -n 40 logs/b.log"
+
+
+def test_what_the_rule_put_in_is_not_exchanged_again_and_an_empty_value_is_no_place() -> None:
+    assert exchanged("cut -f 1 -d 0 a1", [("1", "0"), ("0", "1"), ("1", "7"), ("", "x")]) == "cut -f 0 -d 1 a7"
+
+
+def test_a_null_character_stands_in_no_valid_command() -> None:
+    assert TASK.score(example("List files", "ls -l"), "ls -l\0", TaskSetup()).values["bash_valid"] == 0

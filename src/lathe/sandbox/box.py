@@ -32,6 +32,8 @@ PROCESSES = 32
 """Most processes of the command at a time."""
 OUTPUT_BYTES = 1_000_000
 """Longest output, and longest file that a command writes."""
+ARGUMENT_BYTES = 131_072
+"""What one argument stays below: MAX_ARG_STRLEN of Linux, its closing NUL counted."""
 NEEDED = ("unshare", "mount", "umount", "pivot_root", "setpriv", "prlimit", "timeout", "tar", "bash")
 ENTER = Path(__file__).with_name("enter.sh")
 ROOT = ("bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr")
@@ -63,11 +65,11 @@ class Box:
         self._namespaces = namespaces
 
     def run(self, command: str, home: bytes = EMPTY, seconds: int = SECONDS) -> Done | None:
-        """Runs a command; None where its risk forbids it: level 3 and above, and what cannot be analysed.
+        """Runs a command; None where its risk forbids it (level 3 and above, not to be analysed) or no process can be given it.
 
         home: a tar of files and folders with relative names. Raises NoSandbox where the world could not be built this time.
         """
-        if judge(command).dangerous:
+        if judge(command).dangerous or not _is_argument(command):
             return None
         return self.enter(command, home, seconds)
 
@@ -110,6 +112,14 @@ class Box:
                 why = " ".join(said.decode(errors="replace").split()) or f"it ended with status {status}"
                 raise NoSandbox(f"the sandbox could not be built: {why[:300]}")
             return Done(output.read(OUTPUT_BYTES), left, status)
+
+
+def _is_argument(command: str) -> bool:
+    """Whether Linux hands the text to a process: no NUL, no half of a surrogate pair, and no longer than it takes."""
+    try:
+        return "\0" not in command and len(os.fsencode(command)) < ARGUMENT_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 # ------------------------------------------------------------------------------------------ proof

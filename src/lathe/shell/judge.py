@@ -47,7 +47,9 @@ def _risk(findings: list[Finding], fault: str, text: str) -> Risk:
 
 
 def is_valid(command: str) -> bool:
-    """Whether the grammar reads all of it and it says something."""
+    """Whether the grammar reads all of it and it says something. A NUL stands in no command: no process can be given one."""
+    if "\0" in command:
+        return False
     from lathe.shell import grammar
 
     text, _ = grammar.lift(command, 0)

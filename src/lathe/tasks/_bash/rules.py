@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from lathe import tfidf
 from lathe.contracts import Baseline
@@ -27,15 +28,21 @@ def fit_nearest(training: Sequence[Example], setup: TaskSetup) -> Rule:
 
     def answer(example: Example) -> str:
         like = training[find(VALUE.sub("VALUE", example.input))]
-        command = like.completion
-        pairs = [pair for pair in zip(values(like.input), values(example.input)) if pair[0] in command]
-        for place, (old, _) in enumerate(pairs):
-            command = command.replace(old, f"\0{place}\0", 1)
-        for place, (_, new) in enumerate(pairs):
-            command = command.replace(f"\0{place}\0", new)
-        return command.strip()
+        return exchanged(like.completion, list(zip(values(like.input), values(example.input)))).strip()
 
     return answer
+
+
+def exchanged(command: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """The command with the new value of each pair where its old one stands first; what one pair put in, no other changes."""
+    taken: list[tuple[int, int, str]] = []
+    for old, new in pairs:
+        places = (found.span() for found in re.finditer(re.escape(old), command) if old)
+        free = (place for place in places if all(place[1] <= start or end <= place[0] for start, end, _ in taken))
+        taken += [(*place, new) for place in islice(free, 1)]
+    for start, end, new in sorted(taken, reverse=True):
+        command = command[:start] + new + command[end:]
+    return command
 
 
 BASELINES = (
