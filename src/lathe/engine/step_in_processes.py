@@ -9,9 +9,9 @@ Each helper has the frozen weights of its own; before a step it gets the trained
 step's loss and gradient are sums over its rows, so they are the same for any number of processes, apart from rounding. Only the
 first process has an optimiser, takes the step and writes anything.
 
-Helpers are processes beside this one, spoken to over pipes (`piped`), or the ranks that torchrun started (`lathe.engine.ranks`).
-Several processes of one thread beat one process of several threads on small models: threads wait for one another at every matrix
-product, processes once a step.
+Helpers are processes beside this one (`piped`), spoken to over pipes and with their numbers in memory that all see, or the ranks
+that torchrun started (`lathe.engine.ranks`). Several processes of one thread beat one process of several threads on small models:
+threads wait for one another at every matrix product, processes once a step.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ import contextlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from mmap import mmap
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lathe.engine.devices import peak_bytes
 from lathe.engine.packs import Pack
 from lathe.engine.step import Step
 from lathe.errors import LatheError
-from lathe.processes import beside
+from lathe.processes import beside, borrow, lend
 from lathe.schedule.packing import deal
 
 Build = Callable[[], tuple[Step, Mapping[str, nn.Parameter]]]
@@ -148,37 +149,62 @@ def piped(count: int) -> Iterator[Helpers]:
         yield _Piped([ends.enter_context(beside(_serve)) for _ in range(count)])
 
 
+@dataclass(frozen=True)
+class _Table:
+    """Memory that this process and its helpers see: a row of trained weights, and a row for the gradient of each helper."""
+
+    rows: int
+    numbers: int
+    dtype: torch.dtype
+
+    @property
+    def num_bytes(self) -> int:
+        return self.rows * self.numbers * self.dtype.itemsize
+
+    def on(self, memory: mmap) -> Tensor:
+        """Shape: (rows, P)."""
+        return torch.frombuffer(memory, dtype=self.dtype).view(self.rows, self.numbers)
+
+
 class _Piped:
-    """Helpers spoken to over pipes. Their gradients are added in their order."""
+    """Helpers spoken to over pipes; numbers lie in memory that all see. Their gradients are added in their order."""
 
     def __init__(self, lines: Sequence[Connection]) -> None:
         self._lines = lines
+        self._table_NP: Tensor | None = None
 
     @property
     def count(self) -> int:
         return len(self._lines)
 
     def build(self, build: Build) -> None:
+        self._table_NP = None
         for line in self._lines:
             line.send(build)
 
     def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
-        weights_P = joined([parameter.detach() for parameter in parameters]).numpy()
+        if self._table_NP is None:
+            self._table_NP = self._lent(parameters)
+        joined(parameters, self._table_NP[0])
         for line, share in zip(self._lines, shares, strict=True):
-            line.send((weights_P, share))
+            line.send(share)
+
+    def _lent(self, parameters: Sequence[nn.Parameter]) -> Tensor:
+        dtype = reduce(torch.promote_types, (parameter.dtype for parameter in parameters))
+        table = _Table(1 + self.count, sum(parameter.numel() for parameter in parameters), dtype)
+        for row, line in enumerate(self._lines, start=1):
+            line.send((table, row))
+        return table.on(lend(self._lines, table.num_bytes))
 
     def answers(self, mine: Answer | Exception, parameters: Sequence[nn.Parameter]) -> list[Answer | Exception]:
-        told = []
-        for line in self._lines:
+        assert self._table_NP is not None, "a share is given before its answer is asked for"
+        told: list[Answer | Exception] = []
+        for line, gradient_P in zip(self._lines, self._table_NP[1:], strict=True):
             try:
-                answer, gradient_P = line.recv()
+                told.append(line.recv())
             except (EOFError, ConnectionError):
-                answer, gradient_P = (
-                    LatheError("a helper process of the training ended; its message stands above"),
-                    None,
-                )
-            told.append(answer)
-            if gradient_P is not None:
+                told.append(LatheError("a helper process of the training ended; its message stands above"))
+            if isinstance(told[-1], Answer):
                 _add(parameters, gradient_P)
         return told
 
@@ -187,20 +213,23 @@ def _serve(line: Connection) -> None:
     """A helper's life: what to build, then steps of it, until something else is to be built or the line is closed."""
     while True:
         told = line.recv()
-        if not isinstance(told, tuple):
+        if isinstance(told, tuple):
+            table, row = told
+            table_NP = table.on(borrow(line, table.num_bytes))
+            continue
+        if not isinstance(told, Share):
             try:
                 take, named = told()
             except LatheError as error:
-                line.send((error, None))
+                line.send(error)
                 return
             parameters = list(named.values())
             continue
-        weights_P, share = told
-        put(parameters, torch.from_numpy(weights_P))
-        answer = done(take, share, torch.device("cpu"))
-        well = isinstance(answer, Answer)
-        gradient_P = joined([gradient(parameter) for parameter in parameters]).numpy() if well else None
-        line.send((sendable(answer, "a helper process"), gradient_P))
+        put(parameters, table_NP[0])
+        answer = done(take, told, torch.device("cpu"))
+        if isinstance(answer, Answer):
+            joined([gradient(parameter) for parameter in parameters], table_NP[row])
+        line.send(sendable(answer, "a helper process"))
         forget(parameters)
 
 
@@ -218,9 +247,9 @@ def forget(parameters: Iterable[nn.Parameter]) -> None:
         parameter.grad = None
 
 
-def joined(tensors: Sequence[Tensor]) -> Tensor:
-    """All numbers in one vector, P."""
-    return torch.cat([tensor.detach().flatten() for tensor in tensors])
+def joined(tensors: Sequence[Tensor], into_P: Tensor | None = None) -> Tensor:
+    """All numbers in one vector, P: a new one, or this one."""
+    return torch.cat([tensor.detach().flatten() for tensor in tensors], out=into_P)
 
 
 def parts(parameters: Sequence[nn.Parameter], joined_P: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
@@ -237,6 +266,7 @@ def put(parameters: Sequence[nn.Parameter], weights_P: Tensor) -> None:
             parameter.copy_(part)
 
 
-def _add(parameters: Sequence[nn.Parameter], gradient_P: NDArray[Any]) -> None:
-    for parameter, part in parts(parameters, torch.from_numpy(gradient_P)):
-        parameter.grad = part if parameter.grad is None else parameter.grad.add_(part)
+def _add(parameters: Sequence[nn.Parameter], gradient_P: Tensor) -> None:
+    for parameter, part in parts(parameters, gradient_P):
+        # Its own: the helper writes its next gradient where this one lies.
+        parameter.grad = part.clone() if parameter.grad is None else parameter.grad.add_(part)
