@@ -8,18 +8,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import psutil
 import torch
 from torch import Tensor
 
-from lathe.processes import usable_cores
+from lathe.processes import forget_peak, peak_resident, usable_cores
 
 Precision = Literal["fp32", "bf16"]
 
@@ -122,8 +122,7 @@ def reset_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     give_back_memory()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+    forget_peak(os.getpid())
 
 
 def keep_freed_memory() -> None:
@@ -153,10 +152,9 @@ def peak_bytes(device: torch.device) -> int:
     """Peak resident memory of this process on the CPU, peak allocated memory on a GPU, since `reset_peak`."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().split("\n"):
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    marked = peak_resident(os.getpid())
+    if marked is not None:
+        return marked
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource  # not there on Windows

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from pathlib import Path
 from types import TracebackType
 
 import psutil
+
+from lathe.processes import forget_peak, peak_resident
 
 EVERY_SECONDS = 0.05
 LOOKS_BETWEEN_CHILDREN = 20
@@ -28,7 +29,7 @@ class PeakMemory:
     def __enter__(self) -> PeakMemory:
         family = _family()
         for process in family:
-            _forget_height(process)
+            forget_peak(process.pid)
         self._look(family)
         self._thread.start()
         return self
@@ -51,8 +52,10 @@ class PeakMemory:
     def _look(self, family: list[psutil.Process]) -> None:
         held = 0
         for process in family:
-            with contextlib.suppress(psutil.Error):  # a child may be gone by now
-                held += _height(process)
+            with contextlib.suppress(
+                psutil.Error
+            ):  # a child may be gone by now; elsewhere than on Linux there is no mark
+                held += peak_resident(process.pid) or process.memory_info().rss
         self.num_bytes = max(self.num_bytes, held)
 
 
@@ -60,18 +63,3 @@ def _family() -> list[psutil.Process]:
     """This process first."""
     me = psutil.Process()
     return [me, *me.children(recursive=True)]
-
-
-def _forget_height(process: psutil.Process) -> None:
-    """The kernel's high-water mark falls to what the process holds now, so that it tells nothing of what ran before."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-
-
-def _height(process: psutil.Process) -> int:
-    """Most resident bytes since `_forget_height`; those of now where the system keeps no height. Raises psutil.Error."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{process.pid}/status").read_text().split("\n"):
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return int(process.memory_info().rss)

@@ -10,9 +10,8 @@ is counted apart, as is what is done once for a pack.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,26 +62,19 @@ def _in_blocks(
 ) -> tuple[int, int]:
     """Operations and groups of the fused step's attention. In the last layer the scored positions alone attend, each one before its
     target; they are taken to be a row's last."""
-    everywhere = Counter(chain.from_iterable(fused_step.blocks(one.start, one.end) for one in stretches))
-    ends = zip((lengths - supervised - 1).tolist(), (lengths - 1).tolist(), strict=True)
-    scored = Counter(chain.from_iterable(fused_step.blocks(max(0, start), end) for start, end in ends))
+    everywhere = fused_step.batches((one.start, one.end) for one in stretches)
+    scored = fused_step.batches(fused_step.scored_ends(lengths, supervised))
     layers = model.num_layers - 1
     a_key = 2 * fused_step.QUERIES * model.queries
     return (
         a_key * (layers * _products(everywhere) + _products(scored)),
-        layers * _groups(everywhere) + _groups(scored),
+        layers * len(everywhere) + len(scored),
     )
 
 
-def _products(blocks: Counter[int]) -> int:
+def _products(batches: Sequence[tuple[int, int]]) -> int:
     """Keys of all blocks, times the products that they take part in."""
-    return sum(count * keys * (PRODUCTS if keys <= fused_step.KEPT_KEYS else AGAIN) for keys, count in blocks.items())
-
-
-def _groups(blocks: Counter[int]) -> int:
-    """Of blocks with as many keys, as many as may be are computed together, by powers of two."""
-    most = fused_step.MOST_BLOCKS
-    return sum(count // most + (count % most).bit_count() for count in blocks.values())
+    return sum(keys * count * (PRODUCTS if keys <= fused_step.KEPT_KEYS else AGAIN) for keys, count in batches)
 
 
 def least(work: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
