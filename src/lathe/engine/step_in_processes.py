@@ -139,7 +139,7 @@ def sendable(answer: Answer | Exception, who: str) -> Answer | Exception:
     return answer.with_traceback(None)
 
 
-# ------------------------------------------------------------------------------------------ helpers over pipes
+# ------------------------------------------------------------------------------------------ helpers beside this process
 
 
 @contextlib.contextmanager
