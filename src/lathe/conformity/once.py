@@ -9,32 +9,28 @@ A schema is known again by being the same object: nobody changes one after it wa
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import TypeVar
 
 from lathe.records import Json
 
 Result = TypeVar("Result")
 SCHEMAS = 256
-"""Schemas kept at a time."""
-
-
-class _Same:
-    """An object as a key that equals itself alone. It keeps the object, so that no other can take its place in memory."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Json) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+"""Schemas kept at a time, each a few kilobytes."""
 
 
 def once_per_schema(function: Callable[[Json], Result]) -> Callable[[Json], Result]:
-    """The same function, which keeps what it gave back for the last schemas; what raises is tried again."""
-    known = lru_cache(maxsize=SCHEMAS)(lambda key: function(key.value))
-    return wraps(function)(lambda schema: known(_Same(schema)))
+    """The same function, which keeps what it gave back for SCHEMAS schemas; what raises is tried again."""
+    # It keeps the schema too, so that no other can take its place in memory.
+    known: dict[int, tuple[Json, Result]] = {}
+
+    @wraps(function)
+    def kept(schema: Json) -> Result:
+        found = known.get(id(schema))
+        if found is None:
+            if len(known) >= SCHEMAS:
+                known.clear()
+            found = known[id(schema)] = schema, function(schema)
+        return found[1]
+
+    return kept

@@ -3,6 +3,7 @@
     fits = plainly_fits({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}})
     fits({"id": "A-17"})    ->  True
     fits({"id": 17})        ->  False      not plainly: the full check says why
+    surely_valid({"type": "string", "maxLength": 9})    ->  True
 
 Plain are the keywords that nearly all schemas of answers are made of, in the meaning that all drafts share. A schema with any other
 keyword gives a function that never says yes. About ten times as fast as the full check.
@@ -11,6 +12,7 @@ keyword gives a function that never says yes. About ten times as fast as the ful
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +28,7 @@ TYPES: Mapping[str, Fits] = {
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
 }
@@ -147,3 +149,62 @@ KEYWORDS: Mapping[str, Maker] = {
     "items": _items, "pattern": _pattern, "minimum": _VALUE, "maximum": _VALUE, "minItems": _ITEMS, "maxItems": _ITEMS,
     "minLength": _LENGTH, "maxLength": _LENGTH,
 }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------ valid schemas
+
+
+def surely_valid(schema: Json) -> bool:
+    """Whether a schema is made of plain keywords alone, each with a value that the standard's own schema of schemas takes.
+
+    Its yes is certain, its no means: not told here.
+    """
+    try:
+        return _valid(schema)
+    except RecursionError:
+        return False
+
+
+def _valid(schema: Json) -> bool:
+    return isinstance(schema, dict) and all(
+        keyword in VALID and VALID[keyword](value) for keyword, value in schema.items()
+    )
+
+
+def _valid_properties(value: Json) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) and _valid(part) for key, part in value.items())
+
+
+def _valid_type(value: Json) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and _distinct_texts(names) and TYPES.keys() >= set(names)
+
+
+def _valid_pattern(value: Json) -> bool:
+    try:
+        return isinstance(value, str) and re.compile(value) is not None
+    except (re.error, OverflowError):
+        return False
+
+
+def _distinct_texts(value: Json) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value) and len(set(value)) == len(value)
+
+
+def _count(value: Json) -> bool:
+    return TYPES["integer"](value) and value >= 0
+
+
+def _finite(value: Json) -> bool:
+    return TYPES["number"](value) and math.isfinite(value)
+
+
+VALID: Mapping[str, Fits] = {
+    "$schema": lambda value: value == "https://json-schema.org/draft/2020-12/schema",
+    **dict.fromkeys(("$comment", "title", "description", "format"), TYPES["string"]),
+    "type": _valid_type, "enum": lambda value: bool(value) and _distinct_texts(value), "required": _distinct_texts,
+    "properties": _valid_properties, "additionalProperties": lambda value: isinstance(value, bool) or _valid(value),
+    "items": _valid, "pattern": _valid_pattern, "minimum": _finite, "maximum": _finite,
+    **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength"), _count),
+}  # fmt: skip
+"""Which values of a keyword are surely valid, in draft 2020-12."""

@@ -14,8 +14,6 @@ A row has `input` (the document) and `target` (the value, or its JSON text); `id
 
 from __future__ import annotations
 
-import json
-
 from lathe import conformity
 from lathe.contracts import Baseline, ItemVerdict, JsonForm, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
@@ -71,7 +69,7 @@ class JsonExtraction(Task):
             id=identity(row, setup, prompt),
             input=document,
             messages=(Message(role="user", content=prompt),),
-            completion=json.dumps(target, ensure_ascii=False),
+            completion=rows.written(target),
             target=target,
             meta={
                 "schema": name or UNSTATED,

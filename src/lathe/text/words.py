@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from tokenizers.pre_tokenizers import PreTokenizer
 Ids = NDArray[np.int32]
 
 MOST = 50_000
-"""Words and lines that are remembered: about 15 MB."""
+"""Words, and as many lines, that are remembered: about 15 MB each."""
 BREAK = re.compile(r"\n(?=[A-Za-z])(?<=\S\n)")
 """Behind it a line begins, as instructions have them: no word reaches from a line feed into a letter, and what stands in front of a
 single line feed is parted alike with and without a letter behind it."""
@@ -58,7 +58,8 @@ class Words:
         found = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
         self._named = re.compile(f"({found})" if names else r"(?!)")
         self._names = {name: _packed([id]) for name, id in names.items()}
-        self._known = dict(self._names)
+        self._known: dict[str, bytes] = {}
+        self._known_lines = dict(self._names)
 
     @classmethod
     def of(cls, backend: tokenizers.Tokenizer) -> Words | None:
@@ -82,15 +83,29 @@ class Words:
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Ids of texts; names of added tokens in them are those tokens."""
         parted = [self._lines(text) for text in texts]
-        lines = set().union(*parted)
-        known = self._known if len(self._known) + len(lines) <= MOST else dict(self._names)
-        words = {line: self._words(line) for line in lines.difference(known)}
-        new = list(set().union(*words.values()).difference(known))
+        new = set().union(*parted).difference(self._known_lines)
+        if len(self._known_lines) + len(new) > MOST:
+            self._known_lines, new = dict(self._names), set().union(*parted).difference(self._names)
+        self._known_lines.update(self._encoded(new))
+        return [np.frombuffer(b"".join(map(self._known_lines.__getitem__, parts)), np.int32) for parts in parted]
+
+    def _encoded(self, lines: Iterable[str]) -> dict[str, bytes]:
+        """Ids of lines. Most words of a new line are known."""
+        found: dict[str, bytes] = {}
+        waiting: dict[str, list[str]] = {}
+        for line in lines:
+            words = self._words(line)
+            try:
+                found[line] = b"".join(map(self._known.__getitem__, words))
+            except KeyError:
+                waiting[line] = words
+        new = list(set().union(*waiting.values()).difference(self._known))
+        if len(self._known) + len(new) > MOST:
+            self._known, new = {}, list(set().union(*waiting.values()))
         encodings = self._backend.encode_batch_fast(new, add_special_tokens=False)
-        known.update((word, _packed(encoding.ids)) for word, encoding in zip(new, encodings, strict=True))
-        known.update((line, b"".join(map(known.__getitem__, parts))) for line, parts in words.items())
-        self._known = known
-        return [np.frombuffer(b"".join(map(known.__getitem__, parts)), np.int32) for parts in parted]
+        self._known.update((word, _packed(encoding.ids)) for word, encoding in zip(new, encodings, strict=True))
+        found.update((line, b"".join(map(self._known.__getitem__, words))) for line, words in waiting.items())
+        return found
 
     def _lines(self, text: str) -> list[str]:
         """The lines of a text, with the names of added tokens between them."""
@@ -104,7 +119,7 @@ class Words:
         """The words of a line; one that is not ASCII is left whole, for the library."""
         words = [line] if line else []
         for stage in self._stages if line.isascii() else ():
-            words = [part for word in words for part in stage.findall(word)]
+            words = list(itertools.chain.from_iterable(map(stage.findall, words)))
         return words
 
 

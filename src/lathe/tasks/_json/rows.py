@@ -18,6 +18,8 @@ FIELDS = Fields(
     },
 )
 
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+
 
 def target(row: Row, setup: TaskSetup) -> Json:
     """The gold value, an object or an array; read from its JSON text where the row has that. Raises TaskMismatch."""
@@ -42,13 +44,18 @@ def target(row: Row, setup: TaskSetup) -> Json:
             hint="Take the row out, or flatten its value.",
         )
     try:
-        json.dumps(target, allow_nan=False, ensure_ascii=False).encode()
+        written(target).encode()
     except (ValueError, TypeError) as error:
         raise TaskMismatch(
             f"json_extraction expects {column!r} to be JSON, got a value that is none: {error}",
             hint="Mend the row, or take it out.",
         ) from error
     return target
+
+
+def written(value: Json) -> str:
+    """A value as the text that a model should write. Raises ValueError or TypeError where it is none of JSON."""
+    return _ENCODER.encode(value)
 
 
 def check(name: str, schema: Json, target: Json) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lathe.records import Json
 from lathe.tasks._assignment import best_pairs, best_pairs_in_order
@@ -33,16 +33,16 @@ FAULTS = ("wrong type", "missing field", "extra field", "wrong list length", "wr
 
 def too_deep(value: Json) -> bool:
     """Whether a value nests deeper than MAX_DEPTH. Walks without recursion, so any depth can be asked."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [part for outer in level if isinstance(outer, (dict, list)) for part in _parts(outer)]
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
         if not level:
             return False
-    return True
+        level = [part for outer in level for part in _parts(outer) if isinstance(part, (dict, list))]
+    return any(map(len, level))
 
 
-def _parts(container: Json) -> list[Json]:
-    return list(container.values()) if isinstance(container, dict) else container
+def _parts(container: Json) -> Iterable[Json]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def kind(value: Json) -> str:
