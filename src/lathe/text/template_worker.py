@@ -5,6 +5,8 @@ no file and no socket, with a limit on processor time, memory and output, so tha
 
 Read, one line a batch:    {"template": "...", "variables": {...}, "chats": [{"messages": [...], "add_generation_prompt": true}]}
 Written, one line a chat:  {"text": "..."} or {"error": "...", "kind": "template" | "hostile"}
+or, for a batch:           {"template": "...", "variables": {...}, "roles": ["system", "user"]}
+Written, one line:         {"prompt": ["<s>", 0, "[INST]", 1, "[/INST]"], "answered": [...]}; null where contents matter
 
 A chat may also have the "answer" that the assistant gives: then the line holds the "rest" too, which the answered chat has behind
 the text; null where it begins otherwise.
@@ -17,16 +19,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import signal
 import sys
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 
 import jinja2
 import jinja2.debug  # jinja2 imports it when a template fails; by then this process can open no file
 import jinja2.ext
 import jinja2.sandbox
+
+from lathe.text.template_pieces import pieces, writes_only
 
 CPU_SECONDS = 2.0
 MEMORY_BYTES = 512 * 1024**2
@@ -96,9 +103,9 @@ def strftime_now(format: str) -> str:
     return DAY.strftime(format)
 
 
-@lru_cache(maxsize=8)
-def compiled(template: str) -> jinja2.Template:
-    """The template, compiled under transformers' settings."""
+@lru_cache(maxsize=1)
+def settings() -> jinja2.Environment:
+    """Those of transformers."""
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, jinja2.ext.loopcontrols]
     )
@@ -107,7 +114,19 @@ def compiled(template: str) -> jinja2.Template:
     environment.globals["strftime_now"] = strftime_now
     environment.globals["dict"] = SafeDict()
     environment.globals["namespace"] = SafeNamespace
-    return environment.from_string(template)
+    return environment
+
+
+@lru_cache(maxsize=8)
+def compiled(template: str) -> jinja2.Template:
+    """The template, ready to be rendered."""
+    return settings().from_string(template)
+
+
+@lru_cache(maxsize=8)
+def needs_no_contents(template: str) -> bool:
+    """Whether the template only writes out what messages say."""
+    return writes_only(settings().parse(template))
 
 
 def rendered(template: str, variables: dict[str, Any], messages: list[dict[str, str]], *, prompt: bool) -> str:
@@ -135,6 +154,23 @@ def texts(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> dic
     messages = [*messages, {"role": "assistant", "content": chat["answer"]}]
     whole = rendered(template, variables, messages, prompt=False)
     return {"text": text, "rest": whole.removeprefix(text) if whole.startswith(text) else None}
+
+
+def parted(template: str, variables: dict[str, Any], roles: list[str]) -> dict[str, list[str | int] | None]:
+    """Chats of these roles as what the template writes and the numbers of contents in between: as prompts, and answered.
+
+    None where the template could look at what messages say, writes a message twice, or fails.
+    """
+    contents = [secrets.token_hex(16) for _ in (*roles, "assistant")]
+    said = [{"role": role, "content": text} for role, text in zip((*roles, "assistant"), contents, strict=True)]
+    with contextlib.suppress(Exception):
+        if needs_no_contents(template):
+            prompt = pieces(rendered(template, variables, said[:-1], prompt=True), contents)
+            answered = pieces(rendered(template, variables, said, prompt=False), contents)
+            # One that writes a long message a thousand times is stopped where it is rendered.
+            if all(Counter(found)[number] <= 1 for found in (prompt, answered) for number in range(len(contents))):
+                return {"prompt": prompt, "answered": answered}
+    return {"prompt": None, "answered": None}
 
 
 def answer(template: str, variables: dict[str, Any], chat: dict[str, Any]) -> dict[str, str | None]:
@@ -178,12 +214,19 @@ def main() -> None:
     # What jinja2 and Python load lazily must be loaded before the limits.
     for probe in ("{{ raise_exception('x') }}", "{{ messages | tojson }}{{ strftime_now('%d %b %Y') }}"):
         answer(probe, {}, {"messages": [], "add_generation_prompt": True})
+    parted("{{ messages[0].content }}", {}, ["user"])
     limit_this_process()
     for line in sys.stdin.buffer:
         batch = json.loads(line)
-        for chat in batch["chats"]:
+        template, variables = batch["template"], batch["variables"]
+        asked: list[Callable[[], object]] = [
+            partial(answer, template, variables, chat) for chat in batch.get("chats", ())
+        ]
+        if "roles" in batch:
+            asked.append(partial(parted, template, variables, batch["roles"]))
+        for work in asked:
             processor_time(CPU_SECONDS)
-            said = answer(batch["template"], batch["variables"], chat)
+            said = work()
             processor_time(0)
             sys.stdout.buffer.write(json.dumps(said).encode() + b"\n")
         sys.stdout.buffer.flush()
