@@ -1,7 +1,10 @@
-"""A locked recipe and rows, without any file."""
+"""A locked recipe and rows, without any file; and what torch counts of a step."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,3 +40,20 @@ def token_set(lengths: list[int], truncated_rows: int = 0) -> TokenSet:
         example_ids=tuple(str(number) for number in range(len(lengths))),
         truncated_rows=truncated_rows,
     )
+
+
+def peak_of(step: Callable[[], object], folder: Path) -> int:
+    """Bytes of tensors that torch's profiler sees at once in a step, beside gradients and tables that stay."""
+    from torch.profiler import ProfilerActivity, profile
+
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        step()
+    seen.export_chrome_trace(str(folder / "trace.json"))
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    changes = [
+        event["args"]["Bytes"]
+        for event in sorted(events, key=lambda event: event.get("ts", 0))
+        if event.get("name") == "[memory]"
+    ]
+    return int(np.cumsum(changes).max())

@@ -40,7 +40,7 @@ def test_weights_gradients_and_moments_are_divided_and_what_a_pack_needs_is_not(
     whole, part = terms(), terms(shards=4)
     for name in ("weights", "gradients", "optimiser"):
         assert part[name] == whole[name] / 4
-    for name in ("process", "activations", "working set", "logits"):
+    for name in ("process", "libraries", "activations", "logits"):
         assert part[name] == whole[name]
 
 

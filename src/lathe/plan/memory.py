@@ -20,13 +20,6 @@ from lathe.records import Interval, MemoryTerm, Parameters
 
 PROCESS_BYTES = 380_000_000
 """Python with torch, transformers and peft before a product is formed: 373 to 380 MB with torch 2.13 on Linux, CPU build."""
-HEAP_SHARE = {"fp32": 1.0, "bf16": 1.2, "full": 0.65}
-"""Freed temporaries that the C allocator cannot give back, as a share of the activations between which they lie.
-
-Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (llama and qwen3 shapes of 5 to 135 M parameters,
-512 to 4,096 tokens), 1.28 in bf16 with oneDNN's kernels, and 0.42 to 0.9 in full training. With every block in a mapping of its own
-(MALLOC_MMAP_THRESHOLD_=65536) the term is gone and a step takes twice the time, so the engine leaves the allocator alone.
-"""
 BITSANDBYTES = MemoryTerm(name="bitsandbytes", num_bytes=46_000_000, formula="bitsandbytes and accelerate, measured")
 """bitsandbytes 0.50 and accelerate, loaded beside those, without a GPU."""
 CONTEXT_BYTES = 600_000_000
@@ -159,37 +152,32 @@ def answering(terms: Sequence[MemoryTerm]) -> int:
 
 def _reference(model: Shapes, counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
     """What one pack needs under autograd."""
-    kept = reference_step.activations(model, setting)
-    share = HEAP_SHARE["full" if setting.full else setting.precision]
+    kept, beside = reference_step.of_a_pack(model, setting)
+    if setting.device == "cuda":
+        return (kept, _reserved(kept), beside)
     return (
         kept,
-        *(
-            reference_step.between_layers(model, setting)
-            if setting.recompute and setting.device == "cpu"
-            else (_kept_by_allocator(kept, share, setting.device),)
-        ),
+        reference_step.freed(model, setting),
         *_in_bf16(counted, setting),
-        reference_step.working_set(model, setting),
-        reference_step.logits(model, setting),
+        beside,
+        reference_step.libraries(setting),
     )
 
 
 def _in_bf16(counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
-    """What training all weights in bf16 on a CPU needs beside what autograd keeps of a pack. With adapters `HEAP_SHARE` has the
-    kernels in it, with checkpointing `between_layers` has."""
-    if not setting.full or setting.recompute or setting.precision != "bf16" or setting.device != "cpu":
+    """What bf16 needs on a CPU beside what autograd keeps of a pack. With adapters `HEAP_SHARE` has the kernels in it where layers
+    are not computed again; with checkpointing the copies of weights that are trained go with each layer."""
+    if setting.precision != "bf16" or not (setting.full or setting.recompute):
         return ()
-    return (reference_step.casts(counted), reference_step.kernels(setting))
+    kernels = reference_step.kernels(setting)
+    return (kernels,) if setting.recompute else (reference_step.casts(counted), kernels)
 
 
 def _fused(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     """What the fused step needs: its matrices, one pack, what the libraries keep; and the trial before the first step."""
     terms = fused_step.terms(model, setting)
     trial = replace(setting, pack_tokens=setting.sample_tokens, pack_supervised=setting.sample_supervised)
-    needs = sum(
-        term(model, trial).num_bytes
-        for term in (reference_step.activations, reference_step.working_set, reference_step.logits)
-    )
+    needs = sum(term.num_bytes for term in reference_step.of_a_pack(model, trial))
     beyond = needs - sum(term.num_bytes for term in terms if term.name in fused_step.OF_A_PACK)
     if beyond <= 0:
         return terms
@@ -198,13 +186,9 @@ def _fused(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     return (*terms, MemoryTerm(name="trial", num_bytes=beyond, formula=formula))
 
 
-def _kept_by_allocator(kept: MemoryTerm, share: float, device: Literal["cpu", "cuda"]) -> MemoryTerm:
-    if device == "cuda":
-        size = int(kept.num_bytes * RESERVED_SHARE)
-        formula = f"{RESERVED_SHARE:g} x the activations: reserved by torch's allocator and not used, an estimate"
-        return MemoryTerm(name="reserved", num_bytes=size, formula=formula)
-    formula = f"{share:g} x the activations: freed memory that the C allocator keeps between them, measured"
-    return MemoryTerm(name="heap", num_bytes=int(kept.num_bytes * share), formula=formula)
+def _reserved(kept: MemoryTerm) -> MemoryTerm:
+    formula = f"{RESERVED_SHARE:g} x the activations: reserved by torch's allocator and not used, an estimate"
+    return MemoryTerm(name="reserved", num_bytes=int(kept.num_bytes * RESERVED_SHARE), formula=formula)
 
 
 def doubt(setting: Setting) -> tuple[float, float]:
@@ -255,8 +239,8 @@ def padded(
     """An estimate, for comparison: what a trainer needs that pads a batch to `positions` and scores every position.
 
     That is what the trainers of transformers and TRL do where no fused loss is switched on: logits, their log-softmax, its gradient
-    and the gradient of the logits, 4 copies in fp32. checkpointing: TRL's default; each layer then keeps its input alone, and one
-    layer at a time what `activations` counts.
+    and the gradient of the logits, 4 copies in fp32. checkpointing: TRL's default; each layer then keeps its input alone, and
+    the logits are gone before one is computed again.
     """
     kept = reference_step.activations(model, replace(setting, pack_tokens=batch * positions, recompute=checkpointing))
     trained = counted.trainable

@@ -1,13 +1,14 @@
 """What the engine's reference step holds of one pack: transformers under autograd.
 
-    activations(model, setting), working_set(model, setting), logits(model, setting)        terms in bytes
+    of_a_pack(model, setting)           what is kept of it, and what stands beside that at the worst moment: terms in bytes
+    freed(model, setting)               what was freed and stays with the process
 
-Shapes: T tokens of the largest pack, H hidden, Q all query heads, I inner width of the MLP.
+A test holds the first to what torch's own profiler says of a step.
+
+Shapes: T tokens of the largest pack, H hidden, Q all query heads, I inner width of the MLP, V words.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import adapted
@@ -16,23 +17,55 @@ from lathe.records import MemoryTerm, Parameters
 
 LOGIT_ROWS = 512
 """Supervised positions whose logits exist at once: a constant of the engine's loss."""
-LOGIT_COPIES = 3
-"""Logits, their softmax, and the chunk before, which is freed one product too late."""
-FREED_BYTES_A_PACK, FREED_BYTES_A_LAYER = 15_000_000, 8_000_000
-MOST_FREED_BYTES, MOST_FREED_SHARE = {"fp32": 256_000_000, "bf16": 215_000_000}, 1.2
-"""Freed memory that stands between layers that are computed again, whose packs differ in length, until the engine gives it back
-(engine/recompute.py). In fp32 so much for each pack, at most so much times what all layers of a pack free: 63 to 126 MB measured
-after 5 packs, 89 after 12, 236 after 17. In bf16, where oneDNN's own temporaries lie among the tensors, so much for each layer of
-each pack: 13 MB measured after 2 layers of 4 packs, 150 to 290 from 5 layers of 6 on."""
+END_NORM = {"lora": 3, "full": 5}
+"""Numbers of a token's width that stand while the loss is formed: what the last norm reads and gives, and the gradient of that; and
+the normalised values where its weights are trained, the table's among them."""
+MAPPED_BYTES = 32 * 1024 * 1024
+"""Blocks above this size glibc maps by themselves, and gives back whole; smaller ones lie in the heap and leave holes there."""
+HEAP_SHARE = {"fp32": 1.0, "bf16": 1.2, "full": 0.65}
+"""Freed temporaries that the C allocator cannot give back, as a share of the activations between which they lie.
+
+Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (llama and qwen3 shapes of 5 to 135 M parameters,
+512 to 4,096 tokens), 1.28 in bf16 with oneDNN's kernels, and 0.42 to 0.9 in full training. With every block in a mapping of its own
+(MALLOC_MMAP_THRESHOLD_=65536) the term is gone and a step takes twice the time, so the engine leaves the allocator alone.
+"""
+KEPT_BYTES = 256_000_000
+"""Growth after which the engine gives back what was freed between layers that are computed again (engine/recompute.py)."""
+FREED_BYTES_A_PACK, FREED_SHARE = 25_000_000, 1.5
+"""In fp32 such layers free so much for each pack, at most so much times what all layers of a pack keep: 63 to 126 MB after 5 packs,
+237 after 9, and 0.8 to 1.7 times after 20 to 40, measured."""
+FREED_BYTES_A_LAYER, MOST_FREED_BYTES = 8_000_000, 170_000_000
+"""In bf16, where oneDNN's own temporaries lie among the tensors, so much for each layer of each pack: 13 MB measured after 2 layers
+of 4 packs, 117 to 195 after 5 layers of 5 packs and more."""
+LIBRARY_BYTES = {"fp32": 30_000_000, "bf16": 55_000_000}
+"""What torch's libraries take with their first products, kernels aside: 20 MB of code in fp32 and 42 to 49 in bf16, and 7 to 15 MB
+of buffers. Measured with torch 2.13 on Linux."""
 KERNELS, KERNELS_A_PACK, KERNEL_BYTES = 256, 20, 900_000
 """Compiled products that oneDNN keeps at most, by the command line's setting; new ones that a pack of another length needs, at
 least; bytes of one: 0.6 to 0.9 MB measured."""
 
 
-def activations(model: Shapes, setting: Setting) -> MemoryTerm:
-    """What autograd keeps of one pack until its backward pass.
+def of_a_pack(model: Shapes, setting: Setting) -> tuple[MemoryTerm, MemoryTerm]:
+    """What one pack needs: kept until it goes backward, and beside it. The logits are gone before the first layer goes backward."""
+    moments = (working_set(model, setting), logits(model, setting))
+    return activations(model, setting), max(moments, key=lambda term: term.num_bytes)
 
-    For each layer and token, in elements: what each norm reads (2 H; 4 H with norms behind attention and MLP as well; Q + K more
+
+def activations(model: Shapes, setting: Setting) -> MemoryTerm:
+    """What autograd keeps of one pack until its backward pass: of layers that are computed again their inputs alone."""
+    tokens = setting.pack_tokens
+    each = (
+        model.hidden * (4 if setting.full else BYTES[setting.precision]) if setting.recompute else layer(model, setting)
+    )
+    kept = "of a layer's input" if setting.recompute else "that autograd keeps"
+    formula = f"{tokens:,} tokens x {model.num_layers} layers x {each:,} bytes {kept}"
+    return MemoryTerm(name="activations", num_bytes=tokens * model.num_layers * each, formula=formula)
+
+
+def layer(model: Shapes, setting: Setting) -> int:
+    """Bytes that autograd keeps of one token in one layer.
+
+    In elements: what each norm reads (2 H; 4 H with norms behind attention and MLP as well; Q + K more
     with norms on queries and keys); the norms' outputs where a trained layer reads them (H each); queries, keys and values as
     attention reads them, its output, and the copy that o_proj reads (up to 5 Q); gate, its activation, up, and the product that
     down_proj reads (up to 4 I); the adapters' inner values (rank each). Within 3 % of what torch's saved_tensors_hooks count.
@@ -51,31 +84,52 @@ def activations(model: Shapes, setting: Setting) -> MemoryTerm:
     narrow += 4 * model.queries + (model.queries if "o_proj" in trains else 0)
     narrow += 3 * model.intermediate + (model.intermediate if "down_proj" in trains else 0)
     narrow += 0 if setting.full else setting.rank * len(trains)
-    each = wide * 4 + narrow * BYTES[setting.precision]
-    total = setting.pack_tokens * model.num_layers * each
-    formula = f"{setting.pack_tokens:,} tokens x {model.num_layers} layers x {each:,} bytes that autograd keeps"
-    kept = MemoryTerm(name="activations", num_bytes=total, formula=formula)
-    return recomputed(model, setting, kept) if setting.recompute else kept
+    return wide * 4 + narrow * BYTES[setting.precision]
 
 
-def recomputed(model: Shapes, setting: Setting, kept: MemoryTerm) -> MemoryTerm:
-    """`kept`, where each layer keeps its input alone, and all that it needs for one layer at a time."""
-    inputs = setting.pack_tokens * model.num_layers * model.hidden * BYTES[setting.precision]
-    size = inputs + kept.num_bytes // model.num_layers
-    formula = f"inputs of {model.num_layers} layers at {setting.pack_tokens:,} positions, and all of one layer (checkpointing)"
-    return MemoryTerm(name="activations", num_bytes=size, formula=formula)
+def freed(model: Shapes, setting: Setting) -> MemoryTerm:
+    """Freed memory on a CPU that no tensor is put into."""
+    if setting.recompute:
+        return _between_layers(model, setting)
+    kept, holes = activations(model, setting).num_bytes, _holes(model, setting)
+    share = HEAP_SHARE["full" if setting.full else setting.precision]
+    formula = (
+        f"{share:g} x the activations, between which it lies, measured, and {holes:,} bytes of holes that the head left"
+    )
+    return MemoryTerm(name="heap", num_bytes=int(kept * share) + holes, formula=formula)
 
 
-def between_layers(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
-    """What stands on a CPU beside layers that are computed again: freed memory that no tensor is put into, oneDNN's kernels."""
-    packs, most = setting.num_packs, MOST_FREED_BYTES[setting.precision]
-    freed = f"freed memory between layers over {packs:,} packs, given back from time to time, measured"
+def _between_layers(model: Shapes, setting: Setting) -> MemoryTerm:
+    """What stands beside layers that are computed again until the engine gives it back, whatever left it."""
+    packs = setting.num_packs
     if setting.precision == "fp32":
-        every = activations(model, replace(setting, recompute=False)).num_bytes
-        size = min(most, FREED_BYTES_A_PACK * packs, int(MOST_FREED_SHARE * every))
-        return (MemoryTerm(name="heap", num_bytes=size, formula=freed),)
-    size = min(most, FREED_BYTES_A_LAYER * model.num_layers * packs)
-    return (MemoryTerm(name="heap", num_bytes=size, formula=freed), kernels(setting))
+        every = setting.pack_tokens * model.num_layers * layer(model, setting)
+        size = min(KEPT_BYTES, FREED_BYTES_A_PACK * packs, int(FREED_SHARE * every))
+    else:
+        size = min(MOST_FREED_BYTES, FREED_BYTES_A_LAYER * model.num_layers * packs)
+    formula = f"freed memory between layers over {packs:,} packs, given back from time to time, measured"
+    return MemoryTerm(name="heap", num_bytes=size, formula=formula)
+
+
+def _holes(model: Shapes, setting: Setting) -> int:
+    """Bytes of holes that large blocks of the head leave in the heap.
+
+    An aligned block takes no hole of its own size in glibc 2.36 (its bug 30723), and what is kept of a pack lies between them. Two
+    blocks of logits live at once, one beside the other, and leave one hole. Where the head learns, its gradient takes four blocks
+    in turn, the sum over chunks, a chunk's own, the scaled one and the embedding's, of which two live at once.
+    """
+    scored, head = min(LOGIT_ROWS, setting.pack_supervised) * model.vocab * 4, _head(model)
+    of_logits = scored * (scored < MAPPED_BYTES)
+    return of_logits + (2 * head * (head < MAPPED_BYTES) if setting.full else 0)
+
+
+def libraries(setting: Setting) -> MemoryTerm:
+    """What the products' libraries take in this process."""
+    size, formula = (
+        LIBRARY_BYTES[setting.precision],
+        "torch's libraries after their first products, kernels aside, measured",
+    )
+    return MemoryTerm(name="libraries", num_bytes=size, formula=formula)
 
 
 def kernels(setting: Setting) -> MemoryTerm:
@@ -93,28 +147,50 @@ def casts(counted: Parameters) -> MemoryTerm:
 
 
 def working_set(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Temporary values while one layer's backward pass runs: some gradients of inner width and of the stream at once."""
-    each = (4 * model.intermediate + 4 * model.hidden) * 4
-    return MemoryTerm(
-        name="working set",
-        num_bytes=setting.pack_tokens * each,
-        formula=f"{setting.pack_tokens:,} tokens x {each:,} bytes (4 H + 4 I in fp32)",
-    )
+    """What a layer's backward pass needs beside what is kept: two gradients of inner width and one of the stream; where layers are
+    computed again all that this one keeps; and the head's gradient, where it waits for that of the embedding, the same weights."""
+    narrow = BYTES[setting.precision] if setting.full else 4  # adapters compute in fp32
+    each = 2 * model.intermediate * narrow + model.hidden * 4
+    formula = f"{setting.pack_tokens:,} tokens x {each:,} bytes: gradients of one layer (2 I and H)"
+    total = setting.pack_tokens * each
+    if setting.recompute:
+        own = layer(model, setting)
+        total += setting.pack_tokens * own
+        formula += f", and {own:,} bytes that the layer keeps (checkpointing)"
+    if setting.full and model.tied:
+        total += _head(model)
+        formula += f", and the head's gradient, {_head(model):,} bytes"
+    return MemoryTerm(name="working set", num_bytes=total, formula=formula)
 
 
 def logits(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Logits of one chunk of supervised positions; full logits never exist."""
-    rows = min(LOGIT_ROWS, setting.pack_supervised)
-    copies = LOGIT_COPIES if setting.pack_supervised > LOGIT_ROWS else LOGIT_COPIES - 1
-    total = rows * model.vocab * 4 * copies
-    formula = f"{rows:,} supervised positions x {model.vocab:,} words x 4 bytes x {copies} copies"
+    """What the loss needs beside what is kept. Logits of one chunk of supervised positions and their softmax; those of the chunk
+    before are freed one product too late. Full logits never exist. Where the head learns, its gradient in two blocks: the sum, and
+    what a chunk adds to it."""
+    scored, vocab = setting.pack_supervised, model.vocab
+    rows, late = min(LOGIT_ROWS, scored), min(LOGIT_ROWS, max(0, scored - LOGIT_ROWS))
+    first, second = 2 * rows * 4, (2 * rows + late) * 4
+    formula = f"{rows:,} supervised positions x {vocab:,} words x 4 bytes x 2 copies"
+    if late:
+        formula += f", and {late:,} of the chunk after"
     if setting.full:
-        total += model.vocab * model.hidden * 4
-        formula += f", and the head's gradient {model.vocab:,} x {model.hidden:,} x 4"
-    if setting.precision == "bf16":
-        total += rows * model.vocab * 2
-        formula += ", and one copy in bf16"
+        # The chunk's own part of the head's gradient is gone before the next chunk's logits are formed.
+        total = max(first * vocab + 2 * _head(model), second * vocab + _head(model))
+        formula += f", and the head's gradient {vocab:,} x {model.hidden:,} x 4, up to twice"
+    else:
+        total = second * vocab
+        if setting.precision == "bf16":
+            total += (rows + late) * vocab * 2
+            formula += ", and one copy in bf16"
+    wide = END_NORM["full" if setting.full else "lora"] * model.hidden * 4
+    total += setting.pack_tokens * wide + rows * model.hidden * 4
+    formula += f", and {setting.pack_tokens:,} tokens x {wide:,} bytes around the last norm"
     return MemoryTerm(name="logits", num_bytes=total, formula=formula)
+
+
+def _head(model: Shapes) -> int:
+    """Bytes of the head's gradient."""
+    return model.vocab * model.hidden * 4
 
 
 def _normed(model: Shapes) -> int:
