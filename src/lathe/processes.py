@@ -7,6 +7,8 @@ with beside(serve, 1) as line:                     # runs serve(its_line, 1); en
     line.send("a question")
     memory = lend([line], 1 << 20)                 # what `borrow(line, 1 << 20)` sees in there
 
+compiler()                                         # its name
+
 rank(os.environ)                                   # this process's place among those that torchrun started; None where it did not
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +36,11 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def compiler() -> str | None:
+    """The C++ compiler of this machine: what CXX names, or the first of the usual ones; None where there is none."""
+    return os.environ.get("CXX") or next((name for name in ("g++", "clang++", "c++") if shutil.which(name)), None)
 
 
 @dataclass(frozen=True)

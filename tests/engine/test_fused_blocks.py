@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lathe.engine.dropout import RowDropout, Rows, Span
-from lathe.engine.fused.attention import Kept, attend, attend_backward, batches
+from lathe.engine.fused import eager
+from lathe.engine.fused.attention import Kept, attend, attend_backward
+from lathe.engine.fused.batches import batches
 from lathe.engine.fused.head import scored
-from lathe.engine.fused.mlp import gated, gated_backward
-from lathe.engine.fused.norm import add_normalise_backward, normalise
 from lathe.engine.fused.projection import Projection
-from lathe.engine.fused.rotary import paired_order, turn, turns
+from lathe.engine.fused.rotary import paired_order, turns
 from lathe.engine.packs import Segment
 
 
@@ -38,9 +38,9 @@ def test_the_norm() -> None:
     hidden, grad = drawn(7, 16), drawn(7, 16, seed=1).detach()
     expected = functional.rms_norm(hidden, (16,), eps=1e-5)
     expected.backward(grad)
-    normed, inverse = normalise(hidden.detach(), 1e-5)
+    normed, inverse = eager.normalise(hidden.detach(), 1e-5, torch.float64)
     close(normed, expected.detach())
-    close(add_normalise_backward(torch.zeros_like(normed), grad, normed, inverse), hidden.grad)
+    close(eager.add_normalise_backward(torch.zeros_like(normed), grad, normed, inverse), hidden.grad)
 
 
 def test_the_gated_unit() -> None:
@@ -48,9 +48,8 @@ def test_the_gated_unit() -> None:
     gate, up = both.chunk(2, dim=1)
     expected = functional.silu(gate) * up
     expected.backward(grad)
-    found, opened = gated(both.detach())
-    close(found, expected.detach())
-    close(gated_backward(grad, both.detach(), opened), both.grad)
+    close(eager.gated(both.detach()), expected.detach())
+    close(eager.gated_backward(grad, both.detach()), both.grad)
 
 
 def test_turning_reordered_heads_is_the_rotation_of_transformers_and_the_conjugate_turns_back() -> None:
@@ -60,9 +59,11 @@ def test_turning_reordered_heads_is_the_rotation_of_transformers_and_the_conjuga
     expected = heads * cos[:, None] + half_turned * sin[:, None]
     order = paired_order(3, 8)
     paired = heads.flatten(1)[:, order].view(5, 3, 8)
-    found = turn(paired, turns(cos, sin))
-    close(found.flatten(1), expected.flatten(1)[:, order])
-    close(turn(found, turns(cos, sin).conj().resolve_conj()), paired)
+    found, back = torch.empty_like(paired), torch.empty_like(paired)
+    eager.turn(paired, turns(cos, sin), 3.0, found)
+    close(found.flatten(1), 3 * expected.flatten(1)[:, order])
+    eager.turn(found, turns(cos, sin), 1 / 3, back, back=True)
+    close(back, paired)
 
 
 def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np.int64] | None) -> Kept:
@@ -82,10 +83,10 @@ def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np
     expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
     expected.backward(grad)
 
-    seen = batches(segments, attending, torch.float64)
-    found, kept = attend(query.detach(), key.detach(), value.detach(), seen)
+    seen = batches(segments, attending)
+    found, kept = attend(query.detach(), key.detach(), value.detach(), seen, eager)
     close(found, expected.detach())
-    grad_query, grad_keyed = attend_backward(grad, seen, kept)
+    grad_query, grad_keyed = attend_backward(grad, seen, kept, eager)
     for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
         close(one, other.grad)
     return kept
@@ -144,7 +145,7 @@ def test_the_head_with_weighted_positions(monkeypatch: pytest.MonkeyPatch) -> No
     targets = torch.arange(10) % 9
     expected = (functional.cross_entropy(hidden @ head.T, targets, reduction="none") * weights).sum()
     expected.backward()
-    loss, grad = scored(hidden.detach(), head, targets, weights)
+    loss, grad = scored(hidden.detach(), head, targets, weights, eager)
     assert loss == pytest.approx(expected.item(), rel=1e-12)
     close(grad, hidden.grad)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from peft.tuners.lora import LoraLayer
 
 from lathe.engine import model, step
-from lathe.engine.fused import choice
-from lathe.engine.fused.stack import FusedStep
+from lathe.engine.devices import Precision
+from lathe.engine.fused import choice, compiled, eager, elementwise
+from lathe.engine.fused.stack import FusedStep, narrow
 from lathe.engine.packs import Pack, build_pack
 from lathe.records import Method
 from lathe.schedule.packing import pack
@@ -31,6 +33,22 @@ BASES: dict[str, dict[str, Any]] = {
     "qwen3": {"tie_word_embeddings": False},
     "mistral": {"sliding_window": None},
 }
+
+
+Fused = Callable[..., FusedStep]
+
+
+@pytest.fixture(params=["eager", "compiled"])
+def fused_step(request: pytest.FixtureRequest) -> Fused:
+    """A fused step on a model, its element-wise parts of each kind; skipped where there is no compiler."""
+
+    def built(net: torch.nn.Module, precision: Precision = "fp32") -> FusedStep:
+        dtype = narrow(net, precision)
+        if request.param == "compiled" and isinstance(reason := compiled.load(dtype), str):
+            pytest.skip(reason)
+        return FusedStep(net, precision, elementwise.named(request.param, dtype))
+
+    return built
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +91,16 @@ def error(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_loss_and_every_gradient_are_the_reference_s(tmp_path: Path, tokens: TokenSet, name: str) -> None:
+def test_loss_and_every_gradient_are_the_reference_s(
+    fused_step: Fused, tmp_path: Path, tokens: TokenSet, name: str
+) -> None:
     net = adapted(write_base(tmp_path / "base", name.split(",")[0], **BASES[name]))
     packs, supervised = built(tokens)
     assert len(packs) > 1
     assert choice.unfit(net) is None
     expected_loss = step.gradients(net, packs, supervised)
     expected = taken(net)
-    loss = FusedStep(net).gradients(packs, supervised)
+    loss = fused_step(net).gradients(packs, supervised)
     found = taken(net)
     assert loss == pytest.approx(expected_loss, rel=1e-6)
     for tensor, gradient in expected.items():
@@ -88,11 +108,13 @@ def test_loss_and_every_gradient_are_the_reference_s(tmp_path: Path, tokens: Tok
 
 
 @pytest.mark.parametrize("name", ["llama, own head, biases", "qwen3"])
-def test_with_dropout_both_steps_drop_the_same_numbers(tmp_path: Path, tokens: TokenSet, name: str) -> None:
+def test_with_dropout_both_steps_drop_the_same_numbers(
+    fused_step: Fused, tmp_path: Path, tokens: TokenSet, name: str
+) -> None:
     net = adapted(write_base(tmp_path / "base", name.split(",")[0], **BASES[name]), dropout=0.3)
     packs, supervised = built(tokens)
     assert choice.unfit(net) is None
-    fused = FusedStep(net)
+    fused = fused_step(net)
     losses = {}
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -104,12 +126,14 @@ def test_with_dropout_both_steps_drop_the_same_numbers(tmp_path: Path, tokens: T
         for tensor, gradient in expected.items():
             assert float((found[tensor] - gradient).norm() / gradient.norm()) < 1e-5, tensor
     assert losses[1] != pytest.approx(losses[2], rel=1e-4)
-    assert choice.choose(net, sample(tokens), "fp32")[1] == "fused"
+    assert choice.is_fused(choice.choose(net, sample(tokens), "fp32")[1])
 
 
-def test_a_row_is_dropped_alike_in_every_split_of_the_step(tiny_base: Path, tokens: TokenSet) -> None:
+def test_a_row_is_dropped_alike_in_every_split_of_the_step(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet
+) -> None:
     net = adapted(tiny_base, dropout=0.2)
-    for take in (FusedStep(net).gradients, lambda *step_: step.gradients(net, *step_)):
+    for take in (fused_step(net).gradients, lambda *step_: step.gradients(net, *step_)):
         found = []
         for budget in (80, 150, 1000):
             torch.manual_seed(5)
@@ -119,7 +143,9 @@ def test_a_row_is_dropped_alike_in_every_split_of_the_step(tiny_base: Path, toke
             assert error(gradients, found[0][1]) < 1e-5
 
 
-def test_bf16_with_dropout_is_as_near_to_fp32_as_autocast_is(tiny_base: Path, tokens: TokenSet) -> None:
+def test_bf16_with_dropout_is_as_near_to_fp32_as_autocast_is(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet
+) -> None:
     packs, supervised = built(tokens)
     wide, narrow = (adapted(tiny_base, dtype, dropout=0.2) for dtype in (torch.float32, torch.bfloat16))
     with torch.no_grad():
@@ -130,7 +156,7 @@ def test_bf16_with_dropout_is_as_near_to_fp32_as_autocast_is(tiny_base: Path, to
     exact = taken(wide)
     step.gradients(narrow, packs, supervised, "bf16")
     autocast = error(taken(narrow), exact)
-    FusedStep(narrow, "bf16").gradients(packs, supervised)
+    fused_step(narrow, "bf16").gradients(packs, supervised)
     assert error(taken(narrow), exact) <= 1.5 * autocast
 
 
@@ -143,20 +169,24 @@ def test_a_dropout_of_torch_s_own_takes_the_reference(tiny_base: Path, tokens: T
 
 
 @pytest.mark.parametrize("targets", [("q_proj",), ("v_proj", "down_proj"), ("up_proj",), ("o_proj", "k_proj")])
-def test_any_targets_may_have_the_adapters(tiny_base: Path, tokens: TokenSet, targets: tuple[str, ...]) -> None:
+def test_any_targets_may_have_the_adapters(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet, targets: tuple[str, ...]
+) -> None:
     net = adapted(tiny_base, targets=targets, rank=3, alpha=7.0)
     packs, supervised = built(tokens)
     assert choice.unfit(net) is None
     step.gradients(net, packs, supervised)
     expected = taken(net)
-    FusedStep(net).gradients(packs, supervised)
+    fused_step(net).gradients(packs, supervised)
     assert error(taken(net), expected) < 1e-5
 
 
-def test_the_adapters_are_read_anew_at_every_step_and_gradients_add_up(tiny_base: Path, tokens: TokenSet) -> None:
+def test_the_adapters_are_read_anew_at_every_step_and_gradients_add_up(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet
+) -> None:
     net = adapted(tiny_base)
     packs, supervised = built(tokens)
-    fused = FusedStep(net)
+    fused = fused_step(net)
     fused.gradients(packs, supervised)
     taken(net)
     with torch.no_grad():
@@ -170,7 +200,7 @@ def test_the_adapters_are_read_anew_at_every_step_and_gradients_add_up(tiny_base
     assert error(taken(net), expected) < 1e-5
 
 
-def test_bf16_is_as_near_to_fp32_as_autocast_is(tiny_base: Path, tokens: TokenSet) -> None:
+def test_bf16_is_as_near_to_fp32_as_autocast_is(fused_step: Fused, tiny_base: Path, tokens: TokenSet) -> None:
     packs, supervised = built(tokens)
     net = adapted(tiny_base)
     with torch.no_grad():
@@ -183,18 +213,20 @@ def test_bf16_is_as_near_to_fp32_as_autocast_is(tiny_base: Path, tokens: TokenSe
     narrow = adapted(tiny_base, torch.bfloat16)
     autocast_loss = step.gradients(narrow, packs, supervised, "bf16")
     autocast = taken(narrow)
-    loss = FusedStep(narrow, "bf16").gradients(packs, supervised)
+    loss = fused_step(narrow, "bf16").gradients(packs, supervised)
     assert error(taken(narrow), exact) <= 1.5 * error(autocast, exact)
     assert abs(loss - exact_loss) <= 1.5 * max(abs(autocast_loss - exact_loss), 1e-3)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_same_step_gives_the_same_bytes(tiny_base: Path, tokens: TokenSet, precision: Any) -> None:
+def test_the_same_step_gives_the_same_bytes(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet, precision: Any
+) -> None:
     packs, supervised = built(tokens)
     results = []
     for _ in range(2):
         net = adapted(tiny_base, torch.bfloat16 if precision == "bf16" else torch.float32)
-        results.append((FusedStep(net, precision).gradients(packs, supervised), taken(net)))
+        results.append((fused_step(net, precision).gradients(packs, supervised), taken(net)))
     assert results[0][0] == results[1][0]
     assert all(torch.equal(part, results[1][1][name]) for name, part in results[0][1].items())
 
@@ -203,7 +235,7 @@ def test_the_choice_leaves_the_model_as_it_was(tiny_base: Path, tokens: TokenSet
     net = adapted(tiny_base)
     before = {name: part.detach().clone() for name, part in model.trainable(net).items()}
     take, kind = choice.choose(net, sample(tokens), "fp32")
-    assert kind == "fused"
+    assert choice.is_fused(kind)
     assert take.__self__.__class__ is FusedStep
     assert all(torch.equal(part, before[name]) for name, part in model.trainable(net).items())
     assert all(part.grad is None for part in net.parameters())
@@ -213,10 +245,11 @@ def test_a_fused_step_that_is_wrong_is_not_taken(
     tiny_base: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = adapted(tiny_base)
-    monkeypatch.setattr("lathe.engine.fused.stack.gated_backward", lambda grad, both, opened: torch.zeros_like(both))
+    monkeypatch.setattr(choice, "best", lambda dtype: (eager, "eager"))
+    monkeypatch.setattr(eager, "gated_backward", lambda grad, both: torch.zeros_like(both))
     assert "gradient is" in choice.choose(net, sample(tokens), "fp32")[1]
     monkeypatch.setattr(
-        "lathe.engine.fused.stack.normalise", lambda hidden, _: (hidden, torch.ones_like(hidden[..., :1]))
+        eager, "normalise", lambda hidden, _, narrow: (hidden.to(narrow), torch.ones_like(hidden[..., :1]))
     )
     assert choice.choose(net, sample(tokens), "bf16")[1].startswith("reference: the fused step's loss is")
 

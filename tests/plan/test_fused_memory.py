@@ -62,9 +62,11 @@ def test_weights_of_blocks_that_see_many_keys_are_not_kept_but_their_queries_are
 
 
 def test_keys_are_filled_up_as_the_engine_does() -> None:
-    attention = pytest.importorskip("lathe.engine.fused.attention")
-    assert [filled(count) for count in range(1, 9000)] == [attention._filled(count) for count in range(1, 9000)]
-    assert (attention._QUERIES, attention._KEPT_KEYS) == (QUERIES, KEPT_KEYS)
+    engine = pytest.importorskip("lathe.engine.fused.batches")
+    from lathe.engine.fused import attention
+
+    assert [filled(count) for count in range(1, 9000)] == [engine._filled(count) for count in range(1, 9000)]
+    assert (engine.QUERIES, attention._KEPT_KEYS) == (QUERIES, KEPT_KEYS)
 
 
 def test_of_each_size_of_a_batch_one_hole_is_counted() -> None:
@@ -82,12 +84,11 @@ def test_no_pack_has_batches_beyond_those_that_its_tokens_allow(lengths: list[in
 
 
 def test_batches_are_those_that_the_engine_forms() -> None:
-    attention = pytest.importorskip("lathe.engine.fused.attention")
+    engine = pytest.importorskip("lathe.engine.fused.batches")
     packs = pytest.importorskip("lathe.engine.packs")
-    import torch
 
     pack = packs.build_pack(rows_of([300, 1900, 64, 65, 1000, 299]))
-    formed = attention.batches(pack.segments, None, torch.float32)
+    formed = engine.batches(pack.segments, None)
     ends = [(one.before, one.before + one.end - one.start) for one in pack.segments]
     assert batches(ends) == [(batch.num_keys, len(batch.written)) for batch in formed]
 
@@ -154,11 +155,15 @@ def test_the_engine_takes_the_step_that_was_planned(settings: dict, tmp_path: Pa
     assert (choice.unfit(net) is None) == (unfit(config, recipe()) is None)
 
 
-def trained(folder: Path, architecture: str, precision: str, dropout: float, **shape: int) -> FusedStep:
-    """A fused step on a small base that it writes to `folder`."""
+def trained(
+    folder: Path, architecture: str, precision: str, dropout: float, compiled: bool = False, **shape: int
+) -> FusedStep:
+    """A fused step on a small base that it writes to `folder`. Skips where what is to be compiled cannot be."""
     torch = pytest.importorskip("torch")
 
     from lathe.engine import model, step
+    from lathe.engine.fused import compiled as code
+    from lathe.engine.fused import eager
     from lathe.engine.fused.stack import FusedStep
     from lathe.records import Method
     from tiny_base import write_base
@@ -168,7 +173,10 @@ def trained(folder: Path, architecture: str, precision: str, dropout: float, **s
     step.register_attention()
     storage = torch.bfloat16 if precision == "bf16" else torch.float32
     net = model.load_base(base, dtype=storage, attention=step.ATTENTION)
-    return FusedStep(model.attach(net, Method(rank=8, dropout=dropout), 0), precision)
+    ops = code.load(storage) if compiled else eager
+    if isinstance(ops, str):
+        pytest.skip(ops)
+    return FusedStep(model.attach(net, Method(rank=8, dropout=dropout), 0), precision, ops)
 
 
 def rows_of(lengths: list[int], begin: list[int] | None = None) -> list[Encoded]:
@@ -202,7 +210,7 @@ def peak_of(fused: FusedStep, pack: EnginePack, folder: Path) -> int:
     return int(np.cumsum(changes).max())
 
 
-def planned(model: Shapes, pack: EnginePack, rows: list[Encoded]) -> Pack:
+def planned(model: Shapes, pack: EnginePack, rows: list[Encoded], compiled: bool) -> Pack:
     """The same pack as the plan knows it."""
     layers, width = model.num_layers, model.queries // model.heads
     ends = [(one.before, one.before + one.end - one.start) for one in pack.segments]
@@ -210,41 +218,45 @@ def planned(model: Shapes, pack: EnginePack, rows: list[Encoded]) -> Pack:
     of_last = [(row.num_prompt - 1, len(row.ids) - 1) for row in rows]
     last = sum(kept_by_head(*of_one, width) for of_one in of_last)
     tokens, scored = pack.bounds[-1], int(pack.targets_S.numel())
-    batch = max(alive_in_batches(model, batches(some)) for some in (ends, of_last))
+    batch = max(alive_in_batches(model, batches(some), compiled=compiled) for some in (ends, of_last))
     return Pack(tokens, scored, (layers - 1) * kept + last, batch)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(("dropout", "shared"), [(0.0, False), (0.1, False), (0.0, True)])
 def test_torch_counts_the_same_bytes(
-    architecture: str, precision: str, dropout: float, shared: bool, tmp_path: Path
+    architecture: str, precision: str, dropout: float, shared: bool, compiled: bool, tmp_path: Path
 ) -> None:
     packs = pytest.importorskip("lathe.engine.packs")
     shape = {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 5, "head_dim": 32, "vocab_size": 2000}
-    fused = trained(tmp_path / "base", architecture, precision, dropout, **shape)
+    fused = trained(tmp_path / "base", architecture, precision, dropout, compiled, **shape)
     rows = rows_of([300, 200, 150, 120, 270, 250], [7] * 100) if shared else rows_of([300, 200, 150, 90])
     pack = packs.build_pack(rows, shared=shared)
     assert any(segment.front for segment in pack.segments) == shared
-    form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0)
+    form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0, compiled)
     model = shapes(json.loads((tmp_path / "base" / "config.json").read_text()))
-    expected = held(model, form, planned(model, pack, rows))
+    expected = held(model, form, planned(model, pack, rows, compiled))
     assert expected.peak == pytest.approx(peak_of(fused, pack, tmp_path), rel=0.04)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("lengths", [[1600, 1200], [1000, 900]], ids=["computed again", "kept"])
-def test_attention_going_backward_can_be_the_peak(precision: str, lengths: list[int], tmp_path: Path) -> None:
+def test_attention_going_backward_can_be_the_peak(
+    precision: str, lengths: list[int], compiled: bool, tmp_path: Path
+) -> None:
     """Many heads in a narrow model: what has the size of a batch's scores outweighs the gradients of a layer."""
     packs = pytest.importorskip("lathe.engine.packs")
     shape = {"num_attention_heads": 16, "head_dim": 8, "num_hidden_layers": 3, "max_position_embeddings": 2048}
-    fused = trained(tmp_path / "base", "llama", precision, 0.0, **shape)
+    fused = trained(tmp_path / "base", "llama", precision, 0.0, compiled, **shape)
     rows = rows_of(lengths)
     pack = packs.build_pack(rows)
-    form = Form(2 if precision == "bf16" else 4, 8, EVERY)
+    form = Form(2 if precision == "bf16" else 4, 8, EVERY, compiled=compiled)
     model = shapes(json.loads((tmp_path / "base" / "config.json").read_text()))
-    expected = held(model, form, planned(model, pack, rows))
-    without = held(model, form, replace(planned(model, pack, rows), batch=0))
+    expected = held(model, form, planned(model, pack, rows, compiled))
+    without = held(model, form, replace(planned(model, pack, rows, compiled), batch=0))
     assert expected.peak > 1.05 * without.peak
     assert expected.peak == pytest.approx(peak_of(fused, pack, tmp_path), rel=0.04)
 

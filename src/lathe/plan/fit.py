@@ -74,6 +74,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         dropout=recipe.method.dropout > 0,
         device=device,
         step="reference" if on_gpu else plan.step_kind,
+        compiled=plan.compiled and not on_gpu,
         pack_weights=plan.pack_weights,
         pack_batch=plan.pack_batch,
         kernels=plan.kernels,
@@ -112,7 +113,7 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
         planned_each = -(-plan.pack_weights // (model.num_layers * max(1, plan.pack_tokens)))
         attention = tokens * max(planned_each, min(fused_step.filled(longest), fused_step.KEPT_KEYS) + width)
     batches = fused_step.batches_at_most(longest, tokens, shared=shares(plan))
-    most_in_batches = max(fused_step.alive_in_batches(model, [one, one]) for one in batches)
+    most_in_batches = max(fused_step.alive_in_batches(model, [one, one], compiled=setting.compiled) for one in batches)
     same_products = known and setting.precision == plan.precision
     # Of the packs of a process in a step all but one are at least half full.
     packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * plan.processes

@@ -62,12 +62,15 @@ OF_A_PACK = ("activations", "heap", "working set")
 
 @dataclass(frozen=True)
 class Form:
-    """How the model is trained. narrow: bytes of a number that goes into a product; targets: last names of adapted layers."""
+    """How the model is trained. narrow: bytes of a number that goes into a product; targets: last names of adapted layers;
+    compiled: whether what lies between products is (`engine.fused.compiled`), which then holds nothing between one number and the
+    next."""
 
     narrow: int
     rank: int
     targets: frozenset[str]
     dropout: bool = False
+    compiled: bool = False
 
     def ranks(self, *layers: str) -> int:
         """R of the layers that one projection joins."""
@@ -206,21 +209,19 @@ def scores_of(found: Iterable[tuple[int, int]]) -> int:
     return QUERIES * sum(keys * blocks for keys, blocks in found if keys <= KEPT_KEYS)
 
 
-def alive_in_batches(model: Shapes, batches: Iterable[tuple[int, int]]) -> int:
+def alive_in_batches(model: Shapes, batches: Iterable[tuple[int, int]], *, compiled: bool) -> int:
     """Numbers that attention holds at most while these batches go backward one after the other, P that was kept aside.
 
     A batch has the gradients of its weights and its scores, and where P is computed again P as well, with the scores before it;
-    those of the batch before go one by one as they are formed. Beside them keys and values as gathered, and their gradients; the
-    output's gradient as gathered, and that of the queries.
+    compiled, P takes the place of the scores, and their gradient that of the weights'. What the batch before has of both goes when
+    it is formed anew. Beside them keys and values as gathered, and their gradients; the output's gradient as gathered, and that of
+    the queries.
     """
     most = before = before_again = 0
+    each = 1 if compiled else 2
     for keys, count in batches:
         size, again = QUERIES * model.heads * keys * count, keys > KEPT_KEYS
-        alive = max(
-            (2 * before + before_again + 2 * size) * again,
-            2 * before + size * (1 + again),
-            before + size * (2 + again),
-        )
+        alive = max((before + before_again + each * size) * again, before + (each + again) * size)
         most = max(most, alive + count * (4 * keys * model.keys + 2 * QUERIES * model.queries))
         before, before_again = size, size * again
     return most
@@ -253,8 +254,6 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
     layers = model.num_layers - 1
     # The stream behind the last layer, normalised in both formats, and its gradient.
     head = scored * model.hidden * (3 * WIDE + form.narrow)
-    rows = min(LOGIT_ROWS, scored)
-    copies = 3 if scored > LOGIT_ROWS else 2
     attending, at_end = _backward(model, form)
     positions = tokens if layers else scored
     return Held(
@@ -263,9 +262,16 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
         + form.narrow * model.heads * pack.attention,
         attention=head + positions * attending + form.narrow * pack.batch,
         backward=head + positions * at_end,
-        logits=head + WIDE * rows * model.vocab * copies,
+        logits=head + min(LOGIT_ROWS, scored) * model.vocab * _logit(form, scored),
         each=at_keys + at_rows,
     )
+
+
+def _logit(form: Form, scored: int) -> int:
+    """Bytes of one logit: as the product gave it, in which its gradient takes its place or else stands beside it and, in bf16, its
+    wide form; and, where there are more than exist at once, the gradient of those before."""
+    own = 0 if form.compiled else WIDE if form.narrow == WIDE else 2 * WIDE
+    return form.narrow + own + form.narrow * (scored > LOGIT_ROWS)
 
 
 def _kept(model: Shapes, form: Form) -> tuple[int, int]:
@@ -278,9 +284,9 @@ def _kept(model: Shapes, form: Form) -> tuple[int, int]:
     # Normed input, 1 / rms and inner values; keys and values as the product gave them, for the values; the turned keys.
     narrow_keys = hidden + form.ranks("k_proj", "v_proj") + 2 * keys + beside_keys + keys
     wide_keys = 1
-    # Inner values of all, what attention gives, the MLP's normed input and 1 / rms, gate and up, the opened gate and the product.
+    # Inner values of all, what attention gives, the MLP's normed input and 1 / rms, gate and up, and their product.
     narrow_rows = form.ranks("q_proj") + queries + form.ranks("o_proj") + hidden
-    narrow_rows += 4 * inner + beside_gate + form.ranks("gate_proj", "up_proj") + form.ranks("down_proj")
+    narrow_rows += 3 * inner + beside_gate + form.ranks("gate_proj", "up_proj") + form.ranks("down_proj")
     wide_rows = 1
     if model.architecture == "qwen3":
         wide_keys += keys + model.kv_heads
@@ -297,14 +303,16 @@ def _backward(model: Shapes, form: Form) -> tuple[int, int]:
     narrow += queries + form.ranks("o_proj") + queries
     # Of the stream, and of keys and values.
     attending = form.narrow * narrow + WIDE * (hidden + 2 * keys)
-    narrow += (queries + 2 * keys if bf16 else 0) + hidden + form.ranks("q_proj") + hidden
+    # Turned back, or as wide ones in front of norms of their own; what their projections give, and the sum of both.
+    narrow += queries + 2 * keys + hidden + form.ranks("q_proj") + hidden
     # A mask, and the gradient that goes through it.
     narrow += 2 * hidden if form.dropout else 0
-    # Of the stream, and of turned queries, keys and values.
-    wide = hidden + queries + 2 * keys
+    # Of the stream, and of keys and values.
+    wide = hidden + 2 * keys
     # A sum and its first part, or the norm's product with, in bf16, both of its factors widened.
     summed = form.narrow * (hidden + form.ranks("k_proj", "v_proj"))
-    return attending, form.narrow * narrow + WIDE * wide + max(summed, WIDE * hidden * (3 if bf16 else 1))
+    within = 0 if form.compiled else WIDE * hidden * (3 if bf16 else 1)
+    return attending, form.narrow * narrow + WIDE * wide + max(summed, within)
 
 
 def _up(count: int, step: int) -> int:
@@ -336,7 +344,7 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
 def form_of(model: Shapes, setting: Setting) -> Form:
     """A setting in the fused step's own terms."""
     names = frozenset(linear.name.rpartition(".")[2] for linear in adapted(model, setting.targets))
-    return Form(BYTES[setting.precision], setting.rank, names, setting.dropout)
+    return Form(BYTES[setting.precision], setting.rank, names, setting.dropout, setting.compiled)
 
 
 def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
@@ -353,7 +361,7 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         found.attention: f"gradients of one layer while its attention goes backward, of which {setting.pack_batch:,} numbers x "
         f"{form.narrow} bytes in batches",
         found.backward: "gradients of one layer at the end of its way backward",
-        found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x 4 bytes x 3 copies",
+        found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x {_logit(form, setting.pack_supervised)} bytes",
     }[found.beside]
     kernels = min(MOST_KERNELS, setting.kernels)
     libraries = (
@@ -374,12 +382,16 @@ def _holes(model: Shapes, form: Form, setting: Setting) -> MemoryTerm:
 
     An aligned block is asked of glibc 2.36 with 96 bytes to spare, so the hole that one leaves between two that stay takes none of
     its own size. The scores of a batch of attention lie between the P of the batches around it, where those stay: of each size
-    that such batches have one hole is left. The logits are the largest of all and lie behind what a pack keeps: where there are
-    more than LOGIT_ROWS scored positions, those of the next find no room in the hole of the first. A kernel of oneDNN's that is
-    given up for another leaves its place among what has come since.
+    that such batches have one hole is left, unless P takes the scores' own place. The logits are the largest of all and lie behind
+    what a pack keeps: where there are more than LOGIT_ROWS scored positions, those of the next find no room in the hole of the
+    first. A kernel of oneDNN's that is given up for another leaves its place among what has come since.
     """
-    scores = form.narrow * model.heads * setting.scores
-    logits = WIDE * LOGIT_ROWS * model.vocab if setting.pack_supervised > LOGIT_ROWS else 0
+    scores = 0 if form.compiled else form.narrow * model.heads * setting.scores
+    logits = (
+        (form.narrow if form.compiled else WIDE) * LOGIT_ROWS * model.vocab
+        if setting.pack_supervised > LOGIT_ROWS
+        else 0
+    )
     kernels = KERNEL_BYTES * min(GIVEN_UP, max(0, setting.kernels - MOST_KERNELS))
     formula = (
         f"holes of freed memory that nothing fits into: {scores:,} bytes of attention's scores, one of each size, "

@@ -25,7 +25,7 @@ from lathe.plan import cost, findings, fused_step, memory, pack_work, rates
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting, StepKind
-from lathe.processes import Rank, rank
+from lathe.processes import Rank, compiler, rank
 from lathe.records import (
     Example,
     LockedRecipe,
@@ -64,6 +64,8 @@ class Machine:
     rates: Mapping[str, Sequence[float]]
     computes_bf16: bool = False
     """Whether the processor multiplies bf16 matrices in hardware."""
+    compiles: bool = False
+    """Whether there is a C++ compiler."""
     has_bitsandbytes: bool = False
     """Whether the package is installed."""
     probe: MachineProbe | None = None
@@ -117,6 +119,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         free_bytes=psutil.virtual_memory().available,
         rates=rates.known(),
         computes_bf16=rates.computes_bf16(),
+        compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=rates.probed(),
         answer_rates=rates.known("answers"),
@@ -205,6 +208,7 @@ def forecast(
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
         step=step_kind,
+        compiled=step_kind == "fused" and machine.compiles,
         processes=machine.processes or recipe.train.processes,
         shards=recipe.train.processes if recipe.train.shard else 1,
     )
@@ -253,6 +257,7 @@ def forecast(
         sample_tokens=setting.sample_tokens,
         sample_supervised=setting.sample_supervised,
         step_kind=step_kind,
+        compiled=setting.compiled,
         precision=setting.precision,
         cache_tokens=cache_tokens,
         stored_bytes=stored_bytes,
@@ -353,7 +358,9 @@ def _fused_pack(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Sett
     lengths, supervised = tokens.lengths[rows], tokens.supervised_lengths[rows]
     last = sum(fused_step.kept_by_head(*ends, width) for ends in fused_step.scored_ends(lengths, supervised))
     in_layers = ([(one.start, one.end) for one in stretches], fused_step.scored_ends(lengths, supervised))
-    batch = max(fused_step.alive_in_batches(model, fused_step.batches(ends)) for ends in in_layers)
+    batch = max(
+        fused_step.alive_in_batches(model, fused_step.batches(ends), compiled=setting.compiled) for ends in in_layers
+    )
     return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last, batch)
 
 

@@ -157,6 +157,7 @@ class Plan(StageRecord):
     sample_tokens: int = Field(0, description="tokens on which the fused step is tried before the first step")
     sample_supervised: int = Field(0, description="those of them that carry loss")
     step_kind: Literal["fused", "reference"] = Field("reference", description="which step of the engine will run")
+    compiled: bool = Field(False, description="whether a C++ compiler makes the fused step's element-wise parts")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="number format that `auto` stands for on this machine"
     )

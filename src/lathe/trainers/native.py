@@ -45,6 +45,7 @@ class Native(Trainer, Validates):
     def _train(self, job: TrainJob, measure: Measure | None, progress: Progress) -> TrainResult:
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
         from lathe.engine import devices, loop, ranks
+        from lathe.engine.fused import choice
         from lathe.records import TrainResult, TrainSpec
         from lathe.schedule import validating
         from lathe.schedule.steps import course_of
@@ -67,7 +68,7 @@ class Native(Trainer, Validates):
                 "precision": held.precision, "step": held.kind, "processes": count, "products": held.products
             }  # fmt: skip
             measured = None if measure is None else partial(_measured, measure, held.trained, base_folder, out)
-            if held.kind == "fused":  # the only one that computes once what rows begin with alike
+            if choice.is_fused(held.kind):  # the only one that computes once what rows begin with alike
                 plan = course_of(tokens, plan.train, job.seed, shared=True)
             work = loop.Fit(
                 held.trained, tokens, plan, out, job.job_hash, computed, device, measured, asked_elsewhere=held.signal
@@ -141,7 +142,7 @@ def _whole(job: TrainJob, sample: Sequence[Encoded], device: torch.device, count
         precision = devices.pick_precision(train.precision, device)
         in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
         net, take, kind = chosen("bf16" if in_bf16 else precision)
-        if kind == "fused" and in_bf16:
+        if choice.is_fused(kind) and in_bf16:
             precision = "bf16"
         elif in_bf16 and precision != "bf16":
             del net, take  # before the next one is loaded: the memory of one model is enough
@@ -152,7 +153,7 @@ def _whole(job: TrainJob, sample: Sequence[Encoded], device: torch.device, count
             Whole(net, shared, train),
             precision,
             kind,
-            "oneDNN" if kind == "fused" and devices.multiplies_by_onednn() else "default",
+            "oneDNN" if choice.is_fused(kind) and devices.multiplies_by_onednn() else "default",
             sum(part.numel() for part in model.trainable(net).values()),
             shared.signal,
             lambda: shared.helpers_peak_bytes,

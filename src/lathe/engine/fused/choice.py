@@ -1,7 +1,8 @@
 """Which step trains a model: the fused one where it applies and agrees with the reference here and now, else the reference.
 
     step, kind = choose(net, rows, precision)
-    loss = step(packs, supervised)              # .grad now holds the step's gradient; kind: "fused" or "reference: why"
+    loss = step(packs, supervised)              # .grad now holds the step's gradient
+    is_fused(kind)                              # kind: "fused, compiled", "fused, eager: why", or "reference: why"
 
 Only the fused step takes packs whose rows share what they begin with; the check holds such a pack against the reference on whole
 rows. It costs two small steps. Adapters start with B = 0, which would hide mistakes in A's gradients, so during the check B holds
@@ -22,14 +23,16 @@ from lathe.engine.adapters import LoraLinear, PeftModel
 from lathe.engine.decoder import can_decode
 from lathe.engine.devices import Precision, keep_freed_memory
 from lathe.engine.dropout import RowDropout
+from lathe.engine.fused.elementwise import best, named
 from lathe.engine.fused.projection import ADAPTER
-from lathe.engine.fused.stack import FusedStep
+from lathe.engine.fused.stack import FusedStep, narrow
 from lathe.engine.model import causal, trainable
 from lathe.engine.packs import build_pack
 from lathe.engine.quantised import is_quantised
 from lathe.engine.step import Step, gradients
 from lathe.text.render import Encoded
 
+_FUSED = "fused"
 LOSS_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 GRADIENT_TOLERANCE = {"fp32": 1e-4, "bf16": 6e-2}
 """Largest relative difference from the reference, over all gradients together. In bf16 the reference is about 0.01 off itself."""
@@ -40,20 +43,29 @@ def choose(net: nn.Module, sample: Sequence[Encoded], precision: Precision) -> t
     reference = partial(gradients, net, precision=precision)
     reason = unfit(net)
     if reason is None:
-        fused = FusedStep(net, precision)
+        ops, how = best(narrow(net, precision))
+        fused = FusedStep(net, precision, ops)
         reason = disagreement(net, fused.gradients, reference, sample, precision)
         if reason is None:
             keep_freed_memory()
-            return fused.gradients, "fused"
+            return fused.gradients, f"{_FUSED}, {how}"
     return reference, f"reference: {reason}"
 
 
 def step_of(net: nn.Module, kind: str, precision: Precision) -> Step:
-    """The step of a kind that was chosen before."""
-    if kind != "fused":
+    """The step of a kind that was chosen before; of "fused" alone, the fused one that is best here."""
+    if not is_fused(kind):
         return partial(gradients, net, precision=precision)
+    _, _, how = kind.partition(", ")
+    dtype = narrow(net, precision)
+    ops = named(how, dtype) if how else best(dtype)[0]
     keep_freed_memory()
-    return FusedStep(net, precision).gradients
+    return FusedStep(net, precision, ops).gradients
+
+
+def is_fused(kind: str) -> bool:
+    """Whether a kind that was chosen is the fused step."""
+    return kind.startswith(_FUSED)
 
 
 def unfit(net: nn.Module) -> str | None:

@@ -4,7 +4,7 @@ transformers pairs element j of a head with element j + W/2. `paired_order` puts
 a head is then W/2 complex numbers, turned by exp(i angle), and the gradient is turned back by exp(-i angle). Scores do not change,
 for queries and keys are reordered alike.
 
-Shapes: T tokens, H heads, W head width.
+Shapes: T tokens, W head width.
 """
 
 from __future__ import annotations
@@ -23,10 +23,3 @@ def turns(cos_TW: Tensor, sin_TW: Tensor) -> Tensor:
     """exp(i angle), shape (T, W/2) complex, from the cosines and sines of transformers."""
     half = cos_TW.shape[1] // 2
     return torch.complex(cos_TW[:, :half].contiguous(), sin_TW[:, :half].contiguous())
-
-
-def turn(heads_THW: Tensor, turns_TC: Tensor) -> Tensor:
-    """The turned heads, shaped as they are. H may be several dimensions."""
-    between = (1,) * (heads_THW.dim() - 2)
-    turned = torch.view_as_complex(heads_THW.unflatten(-1, (-1, 2))) * turns_TC.view(len(turns_TC), *between, -1)
-    return torch.view_as_real(turned).flatten(-2)

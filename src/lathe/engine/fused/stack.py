@@ -4,7 +4,8 @@
     loss = fused.gradients(packs, supervised)          # as `step.gradients`: .grad now holds the step's gradient
 
 A layer is   x += o(attend(q(n), k(n), v(n))),  n = x / rms(x);   x += down(silu(gate(m)) up(m)),  m = x / rms(x)
-and each of its blocks stands in a module of this folder with its backward pass. What is gained beside the blocks:
+and each of its blocks stands in this folder with its backward pass: products in `projection`, `attention` and `head`, all between
+them in `elementwise`. What is gained beside the blocks:
 
 - The last layer computes queries, output projection and MLP at the scored positions only, for nothing else reads them.
 - The first layer passes no gradient on to the frozen embedding.
@@ -29,17 +30,23 @@ from torch.nn import functional
 
 from lathe.engine.devices import Precision
 from lathe.engine.dropout import Rows, rows_of
-from lathe.engine.fused.attention import Batch, Kept, attend, attend_backward, batches
+from lathe.engine.fused import eager
+from lathe.engine.fused.attention import Kept, attend, attend_backward
+from lathe.engine.fused.batches import Batch, batches
+from lathe.engine.fused.elementwise import Elementwise
 from lathe.engine.fused.head import scored
-from lathe.engine.fused.mlp import gated, gated_backward
-from lathe.engine.fused.norm import add_normalise_backward, normalise
 from lathe.engine.fused.projection import Projection
-from lathe.engine.fused.rotary import paired_order, turn, turns
+from lathe.engine.fused.rotary import paired_order, turns
 from lathe.engine.model import causal, head
 from lathe.engine.packs import Pack, Segment
 
 _TOKENS_STEP, _SCORED_STEP = 256, 128
 """Multiples to which the tokens and the scored positions of a pack are rounded up."""
+
+
+def narrow(net: nn.Module, precision: Precision) -> torch.dtype:
+    """Format of the numbers that go into products."""
+    return torch.bfloat16 if precision == "bf16" else causal(net).get_decoder().embed_tokens.weight.dtype
 
 
 @dataclass(frozen=True)
@@ -71,17 +78,19 @@ class _Places:
 class FusedStep:
     """A peft model with LoRA, its weights laid out for the step. The model must pass `choice.unfit`."""
 
-    def __init__(self, net: nn.Module, precision: Precision = "fp32") -> None:
+    def __init__(self, net: nn.Module, precision: Precision = "fp32", ops: Elementwise = eager) -> None:
+        """ops: what computes all between the products."""
         model = causal(net)
         body, config = model.get_decoder(), model.config
         self._embedding, self._head, self._gain = body.embed_tokens.weight, head(net), body.norm.weight
-        self._narrow = torch.bfloat16 if precision == "bf16" else self._embedding.dtype
+        self._narrow = narrow(net, precision)
         self._wide = torch.promote_types(self._narrow, torch.float32)
         self._head = self._head.to(self._narrow)
         self._gain = self._gain.to(self._wide)
         self._epsilon = config.rms_norm_eps
         self._rotary = body.rotary_emb
-        self._layers = [_Layer(layer, config, self._narrow) for layer in body.layers]
+        self._ops = ops
+        self._layers = [_Layer(layer, config, self._narrow, ops) for layer in body.layers]
 
     def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
         """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
@@ -123,10 +132,10 @@ class FusedStep:
         attending = piece.scored_S[: int((piece.weights_S > 0).sum())].numpy()
         return _Places(
             turned,
-            batches(piece.segments, None, self._narrow),
+            batches(piece.segments, None),
             piece.rows,
             turned[piece.scored_S],
-            batches(piece.segments, attending, self._narrow),
+            batches(piece.segments, attending),
             piece.rows.at(piece.scored_S),
         )
 
@@ -139,10 +148,10 @@ class FusedStep:
             attending = piece.scored_S if layer is last else None
             stream, saved = layer.forward(stream, places, attending, self._epsilon)
             kept.append(saved)
-        normed_SD, inverse = normalise(stream, self._epsilon)
+        normed_SD, inverse = eager.normalise(stream, self._epsilon, self._wide)
         hidden_SD = (normed_SD * self._gain).to(self._narrow)
-        loss, grad_SD = scored(hidden_SD, self._head, piece.targets_S, piece.weights_S)
-        grad = add_normalise_backward(torch.zeros_like(stream), grad_SD.mul_(self._gain), normed_SD, inverse)
+        loss, grad_SD = scored(hidden_SD, self._head, piece.targets_S, piece.weights_S, self._ops)
+        grad = eager.add_normalise_backward(torch.zeros_like(stream), grad_SD.mul_(self._gain), normed_SD, inverse)
         for layer in reversed(self._layers):
             attending = piece.scored_S if layer is last else None
             needs_input = layer is not self._layers[0]
@@ -167,7 +176,6 @@ class _Saved:
     mlp_inverse_R1: Tensor
     gate_up_R2F: Tensor
     gate_up_inner: Tensor
-    opened_RF: Tensor
     gated_RF: Tensor
     gated_inner: Tensor
 
@@ -175,13 +183,13 @@ class _Saved:
 class _Layer:
     """One layer: forward and backward on a pack."""
 
-    def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype) -> None:
+    def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype, ops: Elementwise) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._width = attention.head_dim
         self._scale = attention.scaling
         heads, self._key_heads = config.num_attention_heads, config.num_key_value_heads  # type: ignore[attr-defined]
         self._groups = heads // self._key_heads
-        self._narrow, self._wide = narrow, torch.promote_types(narrow, torch.float32)
+        self._narrow, self._wide, self._ops = narrow, torch.promote_types(narrow, torch.float32), ops
         query_order, key_order = paired_order(heads, self._width), paired_order(self._key_heads, self._width)
         gain, mlp_gain = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
         self._query = Projection([attention.q_proj], narrow, gain, [query_order])
@@ -204,9 +212,9 @@ class _Layer:
     def forward(
         self, stream_TD: Tensor, places: _Places, attending_R: Tensor | None, epsilon: float
     ) -> tuple[Tensor, _Saved]:
-        """The stream behind the layer, shape (R, D). attending_R: rows that are kept; None = all."""
-        normed, inverse = normalise(stream_TD, epsilon)
-        normed = normed.to(self._narrow)
+        """The stream behind the layer, shape (R, D). attending_R: rows that are kept; None = all. Overwrites that in front."""
+        ops = self._ops
+        normed, inverse = ops.normalise(stream_TD, epsilon, self._narrow)
         dropped = places.rows if attending_R is None else places.scored_rows
         key_value, key_value_inner = self._key_value.forward(normed, places.rows)
         rows, stream = normed, stream_TD
@@ -214,59 +222,67 @@ class _Layer:
             rows, stream = normed[attending_R], stream_TD[attending_R]
         query, query_inner = self._query.forward(rows, dropped)
         middle = self._key_heads * self._width
-        query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width)).to(self._wide)
-        key_TKW = key_value[:, :middle].unflatten(1, (self._key_heads, self._width)).to(self._wide)
+        query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width))
+        key_TKW = key_value[:, :middle].unflatten(1, (self._key_heads, self._width))
         value_TKW = key_value[:, middle:].unflatten(1, (self._key_heads, self._width))
         head_norms: tuple[tuple[Tensor, Tensor], ...] = ()
         if self._head_gains:
-            head_norms = (normalise(query_RKGW, epsilon), normalise(key_TKW, epsilon))
+            head_norms = tuple(
+                eager.normalise(heads.to(self._wide), epsilon, self._wide) for heads in (query_RKGW, key_TKW)
+            )
             query_RKGW, key_TKW = (norm[0] * gain for norm, gain in zip(head_norms, self._head_gains, strict=True))
+        turned_query, turned_key = (torch.empty(heads.shape, dtype=self._narrow) for heads in (query_RKGW, key_TKW))
         turned = places.turns if attending_R is None else places.scored_turns
-        query_RKGW = turn(query_RKGW, turned * self._scale).to(self._narrow)
-        key_TKW = turn(key_TKW, places.turns).to(self._narrow)
+        ops.turn(query_RKGW, turned, self._scale, turned_query)
+        ops.turn(key_TKW, places.turns, 1.0, turned_key)
         seen = places.batches if attending_R is None else places.scored_batches
-        output_RKGW, attention = attend(query_RKGW, key_TKW, value_TKW, seen)
+        output_RKGW, attention = attend(turned_query, turned_key, value_TKW, seen, ops)
         attended = output_RKGW.flatten(1)
         change, attended_inner = self._out.forward(attended, dropped)
-        stream = stream + change
+        ops.add(stream, change)
 
-        mlp_normed, mlp_inverse = normalise(stream, epsilon)
-        mlp_normed = mlp_normed.to(self._narrow)
+        mlp_normed, mlp_inverse = ops.normalise(stream, epsilon, self._narrow)
         gate_up, gate_up_inner = self._gate_up.forward(mlp_normed, dropped)
-        gated_RF, opened = gated(gate_up)
+        gated_RF = ops.gated(gate_up)
         change, gated_inner = self._down.forward(gated_RF, dropped)
-        stream += change
+        ops.add(stream, change)
         return stream, _Saved(
             normed, inverse, rows, query_inner, key_value_inner, head_norms, attention, attended, attended_inner,
-            mlp_normed, mlp_inverse, gate_up, gate_up_inner, opened, gated_RF, gated_inner,
+            mlp_normed, mlp_inverse, gate_up, gate_up_inner, gated_RF, gated_inner,
         )  # fmt: skip
 
     def backward(
         self, grad_RD: Tensor, saved: _Saved, places: _Places, attending_R: Tensor | None, *, needs_input: bool
     ) -> Tensor:
         """Gradient of the stream in front of the layer, shape (T, D); meaningless where it is not needed. Overwrites grad_RD."""
+        ops = self._ops
         dropped = places.rows if attending_R is None else places.scored_rows
         grad_gated = self._down.backward(grad_RD.to(self._narrow), saved.gated_RF, saved.gated_inner, dropped)
-        grad_gate_up = gated_backward(grad_gated, saved.gate_up_R2F, saved.opened_RF)
+        grad_gate_up = ops.gated_backward(grad_gated, saved.gate_up_R2F)
         grad_normed = self._gate_up.backward(grad_gate_up, saved.mlp_normed_RD, saved.gate_up_inner, dropped)
-        add_normalise_backward(
-            grad_RD, grad_normed.to(self._wide), saved.mlp_normed_RD.to(self._wide), saved.mlp_inverse_R1
-        )
+        ops.add_normalise_backward(grad_RD, grad_normed, saved.mlp_normed_RD, saved.mlp_inverse_R1)
 
         grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner, dropped)
         seen = places.batches if attending_R is None else places.scored_batches
         grad_attended = grad_attended.unflatten(1, (self._key_heads, self._groups, self._width))
-        grad_query, before = attend_backward(grad_attended, seen, saved.attention)
+        grad_query, grad_keyed = attend_backward(grad_attended, seen, saved.attention, ops)
         turned = places.turns if attending_R is None else places.scored_turns
-        before_query = turn(grad_query.to(self._wide), (turned * self._scale).conj().resolve_conj())
-        before_key = before[:, 0].copy_(turn(before[:, 0], places.turns.conj().resolve_conj()))
         if saved.head_norms:
-            for grad, (normed, inverse), gain in zip(
-                (before_query, before_key), saved.head_norms, self._head_gains, strict=True
-            ):
-                grad.copy_(add_normalise_backward(torch.zeros_like(normed), grad * gain, normed, inverse))
-        to_query = before_query.flatten(1).to(self._narrow), saved.rows_RD, saved.query_inner, dropped
-        to_key_value = before.flatten(1).to(self._narrow), saved.normed_TD, saved.key_value_inner, places.rows
+            for grad, factors, scale, (normed, inverse), gain in zip(
+                (grad_query, grad_keyed[:, 0]), (turned, places.turns), (self._scale, 1.0), saved.head_norms,
+                self._head_gains, strict=True,
+            ):  # fmt: skip
+                before = torch.empty(grad.shape, dtype=self._wide)
+                eager.turn(grad, factors, scale, before, back=True)
+                grad.copy_(eager.add_normalise_backward(torch.zeros_like(normed), before * gain, normed, inverse))
+            before_query, before_keyed = grad_query, grad_keyed.to(self._narrow)
+        else:
+            before_query, before_keyed = torch.empty_like(grad_query), torch.empty_like(grad_keyed, dtype=self._narrow)
+            ops.turn(grad_query, turned, self._scale, before_query, back=True)
+            ops.turn(grad_keyed[:, 0], places.turns, 1.0, before_keyed[:, 0], back=True)
+            before_keyed[:, 1] = grad_keyed[:, 1]
+        to_query = before_query.flatten(1), saved.rows_RD, saved.query_inner, dropped
+        to_key_value = before_keyed.flatten(1), saved.normed_TD, saved.key_value_inner, places.rows
         if not needs_input:
             self._query.learn(*to_query)
             self._key_value.learn(*to_key_value)
@@ -277,4 +293,4 @@ class _Layer:
         else:
             grad = grad_RD.new_zeros(saved.normed_TD.shape).index_add_(0, attending_R, grad_RD)
             grad_all = grad_all.index_add(0, attending_R, grad_rows)
-        return add_normalise_backward(grad, grad_all.to(self._wide), saved.normed_TD.to(self._wide), saved.inverse_T1)
+        return ops.add_normalise_backward(grad, grad_all, saved.normed_TD, saved.inverse_T1)
