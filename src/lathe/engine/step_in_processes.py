@@ -146,7 +146,12 @@ def sendable(answer: Answer | Exception, who: str) -> Answer | Exception:
 def piped(count: int) -> Iterator[Helpers]:
     """`count` processes beside this one, on the CPU, ended with the block."""
     with contextlib.ExitStack() as ends:
-        yield _Piped([ends.enter_context(beside(_serve)) for _ in range(count)])
+        yield at_lines([ends.enter_context(beside(serve)) for _ in range(count)])
+
+
+def at_lines(lines: Sequence[Connection]) -> Helpers:
+    """Processes that were started already, each to `serve` at the other end of its line."""
+    return _Piped(lines)
 
 
 @dataclass(frozen=True)
@@ -209,7 +214,7 @@ class _Piped:
         return told
 
 
-def _serve(line: Connection) -> None:
+def serve(line: Connection) -> None:
     """A helper's life: what to build, then steps of it, until something else is to be built or the line is closed."""
     while True:
         told = line.recv()

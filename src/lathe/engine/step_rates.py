@@ -1,6 +1,6 @@
-"""How fast this machine trains: what `lathe doctor --probe` asks in a child process, some 25 s.
+"""How fast this machine trains: what `lathe doctor --probe` asks in a child process (`lathe.engine.probe`).
 
-    python -m lathe.engine.step_rates
+    measured(lines)
     {"device": "cpu", "threads": 2, "rank": 16, "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
      "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2,
                 "seconds": {"empty": 0.001, "mixed": 0.08, ...}}, ...]}
@@ -10,16 +10,18 @@ would say little of a small model, which spends much of its time between them. E
 differ in what they have most of, so that it can be told apart what products, attention and a pack cost (`plan.pack_work`). The
 median of some rounds counts: training meets what slows a round too. A step of one thread is timed as it is used: shared by as many
 processes as there are cores, each with a pack of that kind, so that the weights and gradients that they exchange are timed too.
+
+Time goes where it tells something. The reference step, the dearest, compiles nothing: its first round took as long as its third
+(1.14 and 1.09 s; the fused step's 0.45 and 0.36 s), so all its rounds count. At a middle width it is not taken at all.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -28,10 +30,10 @@ from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lathe.engine import model, step
-from lathe.engine.devices import Precision, pick_device, threads
+from lathe.engine.devices import Precision, threads
 from lathe.engine.fused.choice import step_of
 from lathe.engine.packs import Pack, build_pack
-from lathe.engine.step_in_processes import Helpers, StepInProcesses, forget, piped
+from lathe.engine.step_in_processes import Helpers, StepInProcesses, at_lines, forget
 from lathe.processes import usable_cores
 from lathe.records import Method
 from lathe.text.render import Encoded
@@ -41,8 +43,9 @@ WIDTHS = {"cpu": {256: (2, 3), 576: (3, 3), 960: (5, 2)}, "cuda": {960: (5, 2), 
 The last layer does less than the others, and of narrow models the head would be much of two layers."""
 ALONE = 576
 """Widest model that is also tried with one thread: processes that share a step, each with a thread, are for small models."""
-MOST_PROCESSES = 8
-"""Processes that share a step of one thread; more cores than that share no more."""
+BETWEEN = 576
+"""Width at which the reference step is not taken: what was measured there was 3 and 4 % below what its neighbours foretell. The
+fused step's kinds were 10 and 18 % below."""
 HEAD, VOCABULARY, RANK = 64, 4096, 16
 LENGTHS: Mapping[str, tuple[int, ...]] = {
     "mixed": (89, 149, 211, 271, 300),
@@ -57,6 +60,8 @@ STEPS: tuple[tuple[str, Precision], ...] = (("fused", "bf16"), ("fused", "fp32")
 """Kinds of step and their number formats."""
 ROUNDS, SECONDS = 1, 0.1
 """Rounds that count at least, and the time in which more are made."""
+EMPTY_SECONDS = 0.02
+"""The same time for steps without a pack, of a millisecond or less."""
 
 
 def configuration(width: int, key_heads: int, layers: int) -> LlamaConfig:
@@ -67,9 +72,10 @@ def configuration(width: int, key_heads: int, layers: int) -> LlamaConfig:
     )  # fmt: skip
 
 
-def typical(work: Callable[[], object], device: torch.device, seconds: float = SECONDS) -> float:
-    """Median seconds of a round, after one that is not counted."""
-    work()
+def typical(work: Callable[[], object], device: torch.device, seconds: float, *, warm_up: bool = True) -> float:
+    """Median seconds of a round. warm_up: whether the first one does not count."""
+    if warm_up:
+        work()
     taken: list[float] = []
     end = time.perf_counter() + seconds
     while len(taken) < ROUNDS or time.perf_counter() < end:
@@ -87,16 +93,21 @@ def timed(
     """Seconds of each kind of step at a width: with all threads, and of the fused ones of small models with one as well, which the
     helpers share."""
     config = configuration(width, key_heads, layers)
-    packs = {"empty": None} | {name: build_pack(_rows(lengths), device) for name, lengths in LENGTHS.items()}
+    packs = {name: build_pack(_rows(lengths), device) for name, lengths in LENGTHS.items()}
     for kind, precision in STEPS:
-        if kind == "fused" and device.type != "cpu":
+        if (kind == "fused" and device.type != "cpu") or (kind, width) == ("reference", BETWEEN):
             continue
         take, named = _built(config, kind, precision, device)
 
-        def took(take: step.Step, count: int, named: Mapping[str, nn.Parameter] = named) -> dict[str, float]:
+        warm_up = kind == "fused" or device.type != "cpu"
+
+        def took(
+            take: step.Step, count: int, named: Mapping[str, nn.Parameter] = named, warm_up: bool = warm_up
+        ) -> dict[str, float]:
             """Seconds of a step with each pack, for each of so many processes."""
-            return {
-                name: typical(partial(_whole, take, [] if pack is None else [pack] * count, named), device, seconds)
+            none = typical(partial(_whole, take, [], named), device, min(seconds, EMPTY_SECONDS))
+            return {"empty": none} | {
+                name: typical(partial(_whole, take, [pack] * count, named), device, seconds, warm_up=warm_up)
                 for name, pack in packs.items()
             }
 
@@ -144,23 +155,17 @@ def _alone(config: LlamaConfig, kind: str, precision: Precision) -> tuple[step.S
     return _built(config, kind, precision, torch.device("cpu"))
 
 
-def main() -> int:
-    """Measures and prints."""
-    device = pick_device()
-    name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
-    with piped(min(usable_cores(), MOST_PROCESSES) - 1 if device.type == "cpu" else 0) as helpers:
-        found = [
-            step
-            for width, (heads, layers) in WIDTHS[device.type].items()
-            for step in timed(width, heads, layers, device, helpers)
-        ]
+def measured(device: torch.device, lines: Sequence[Connection]) -> dict[str, Any]:
+    """Everything, as JSON. lines: to processes that serve as helpers; none beside a GPU."""
+    helpers = at_lines(lines)
+    found = [
+        step
+        for width, (heads, layers) in WIDTHS[device.type].items()
+        for step in timed(width, heads, layers, device, helpers)
+    ]
     packs = {
         name: {"lengths": lengths, "supervised": [length // SCORED for length in lengths]}
         for name, lengths in LENGTHS.items()
     }
-    json.dump({"device": name, "threads": usable_cores(), "rank": RANK, "packs": packs, "steps": found}, sys.stdout)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
+    return {"device": name, "threads": usable_cores(), "rank": RANK, "packs": packs, "steps": found}

@@ -95,7 +95,7 @@ def probed() -> MachineProbe | None:
 
 
 def probe() -> MachineProbe:
-    """Measures this machine's training steps in a child process, some 25 s, and remembers them.
+    """Measures this machine's training steps in a child process, some 20 s, and remembers them.
 
     Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
     """
@@ -103,7 +103,7 @@ def probe() -> MachineProbe:
         hint = "pip install 'lathe-slm[train]'"
         raise Unavailable("the probe takes steps of training with torch, which is not installed", hint=hint)
     try:
-        command = [sys.executable, "-m", "lathe.engine.step_rates"]
+        command = [sys.executable, "-m", "lathe.engine.probe"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
         said: dict[str, Any] = json.loads(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:

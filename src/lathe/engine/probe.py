@@ -1,0 +1,41 @@
+"""The child process of `lathe doctor --probe`: `python -m lathe.engine.probe` prints what `step_rates` measured, as JSON.
+
+Its helpers load torch while it does, which takes each of them some seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from multiprocessing.connection import Connection
+
+from lathe.processes import beside, usable_cores
+
+MOST_PROCESSES = 8
+"""Processes that share a step of one thread; more cores than that share no more."""
+
+
+def main() -> None:
+    """Measures and prints."""
+    with contextlib.ExitStack() as ends:
+        lines = [ends.enter_context(beside(serve)) for _ in range(min(usable_cores(), MOST_PROCESSES) - 1)]
+        from lathe.engine import step_rates
+        from lathe.engine.devices import pick_device
+
+        device = pick_device()
+        if device.type != "cpu":
+            ends.close()
+            lines = []
+        json.dump(step_rates.measured(device, lines), sys.stdout)
+
+
+def serve(line: Connection) -> None:
+    """A helper's life."""
+    from lathe.engine import step_in_processes, step_rates  # noqa: F401 - what it is asked to build stands there
+
+    step_in_processes.serve(line)
+
+
+if __name__ == "__main__":
+    main()
