@@ -134,8 +134,11 @@ class Projection:
             both = functional.linear(input_TI, self._matrix[:, : self.inner], self._bias)
             # A copy, since the view would keep the whole product alive until the backward pass.
             output, inner = both[:, : self.out], both[:, self.out :].clone()
-        if self._adapted and not self._merged:
-            output.addmm_(inner, self._matrix[: self.out, self.inner :].T)
+        for part in self._parts:
+            if part.down is not None and not self._merged:
+                # Each by itself: of all together, as many products would be with zeros as there are layers.
+                scaled_up = self._matrix[part.rows, self.inner + part.ranks.start : self.inner + part.ranks.stop]
+                output[:, part.rows].addmm_(inner[:, part.ranks], scaled_up.T)
         return output, inner
 
     @fast_products()
