@@ -114,7 +114,19 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         each = sum(term.num_bytes for term in terms if term.name not in (alone, "trial"))
         formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but {alone} and trial"
         terms.append(MemoryTerm(name="helpers", num_bytes=(setting.processes - 1) * each, formula=formula))
+        if setting.shards == 1 and setting.device == "cpu":
+            terms.append(_exchanged(trained, setting.processes))
     return (*terms, *_validation(terms, setting))
+
+
+def _exchanged(trained: int, processes: int) -> MemoryTerm:
+    """Memory that all processes see: the trained weights, and each helper's gradient. It counts in each process that looks at it:
+    the first sees all of it, a helper the weights and its own gradient. Ranks that torchrun started need less, some at a time."""
+    rows = processes + 2 * (processes - 1)
+    formula = (
+        f"{trained:,} trained parameters x 4 bytes x {rows}: weights and helpers' gradients in memory that each sees"
+    )
+    return MemoryTerm(name="exchange", num_bytes=trained * 4 * rows, formula=formula)
 
 
 def _moments(model: Shapes, trained: int, setting: Setting) -> MemoryTerm:
