@@ -10,6 +10,7 @@ Shapes: T tokens of the largest pack, H hidden, Q all query heads, I inner width
 
 from __future__ import annotations
 
+from lathe.plan import fused_step
 from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
@@ -31,18 +32,18 @@ Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (lla
 """
 KEPT_BYTES = 256_000_000
 """Growth after which the engine gives back what was freed between layers that are computed again (engine/recompute.py)."""
-FREED_BYTES_A_PACK, FREED_SHARE = 25_000_000, 1.5
-"""In fp32 such layers free so much for each pack, at most so much times what all layers of a pack keep: 63 to 126 MB after 5 packs,
-237 after 9, and 0.8 to 1.7 times after 20 to 40, measured."""
+FREED_BYTES_A_PACK, FREED_SHARE = 40_000_000, 1.2
+"""In fp32 such layers free so much for each pack, at most so much times what all layers of a pack keep: 63 to 169 MB after 4 and 5
+packs, and 0.5 to 1.9 times after 9 to 60, measured."""
 FREED_BYTES_A_LAYER, MOST_FREED_BYTES = 8_000_000, 170_000_000
 """In bf16, where oneDNN's own temporaries lie among the tensors, so much for each layer of each pack: 13 MB measured after 2 layers
 of 4 packs, 117 to 195 after 5 layers of 5 packs and more."""
 LIBRARY_BYTES = {"fp32": 30_000_000, "bf16": 55_000_000}
 """What torch's libraries take with their first products, kernels aside: 20 MB of code in fp32 and 42 to 49 in bf16, and 7 to 15 MB
 of buffers. Measured with torch 2.13 on Linux."""
-KERNELS, KERNELS_A_PACK, KERNEL_BYTES = 256, 20, 900_000
-"""Compiled products that oneDNN keeps at most, by the command line's setting; new ones that a pack of another length needs, at
-least; bytes of one: 0.6 to 0.9 MB measured."""
+KERNELS_A_PACK, KERNEL_BYTES = {"lora": 20, "full": 15}, 900_000
+"""Compiled products that a pack of another length needs of oneDNN: each weight's width forward, and for the gradients of input and
+weight; with adapters at least so many. Bytes of one: 0.6 to 0.9 MB measured."""
 
 
 def of_a_pack(model: Shapes, setting: Setting) -> tuple[MemoryTerm, MemoryTerm]:
@@ -133,10 +134,14 @@ def libraries(setting: Setting) -> MemoryTerm:
 
 
 def kernels(setting: Setting) -> MemoryTerm:
-    """Products in bf16 that oneDNN compiled for lengths of packs that it met."""
-    count = min(KERNELS, KERNELS_A_PACK * setting.num_packs)
-    formula = f"{count} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
-    return MemoryTerm(name="kernels", num_bytes=count * KERNEL_BYTES, formula=formula)
+    """Products in bf16 that oneDNN compiled for lengths of packs that it met, and the holes of those that it gave up for others."""
+    met = KERNELS_A_PACK["full" if setting.full else "lora"] * setting.num_packs
+    kept = min(fused_step.MOST_KERNELS, met)
+    holes = fused_step.KERNEL_BYTES * min(fused_step.GIVEN_UP, met - kept)
+    formula = (
+        f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, and {holes:,} bytes of holes of others, measured"
+    )
+    return MemoryTerm(name="kernels", num_bytes=kept * KERNEL_BYTES + holes, formula=formula)
 
 
 def casts(counted: Parameters) -> MemoryTerm:
