@@ -177,7 +177,7 @@ def _reference(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Me
 
 
 def _in_bf16(counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
-    """What bf16 needs on a CPU beside what autograd keeps of a pack. With adapters `HEAP_SHARE` has the kernels in it where layers
+    """What bf16 needs on a CPU beside what autograd keeps of a pack. With adapters the heap has the kernels in it where layers
     are not computed again; with checkpointing the copies of weights that are trained go with each layer."""
     if setting.precision != "bf16" or not (setting.full or setting.recompute):
         return ()
