@@ -35,16 +35,23 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
 
     `set_paths`: paths given by --set, with their text; a fault in one names the option instead of a line.
     """
+    record: W | None = None
+    details: list[dict[str, Any]] = []
+    try:
+        # JSON mode takes lists for tuples and, being strict, no text for a number and no `no` for false.
+        record = kind.model_validate_json(json.dumps(tree.value), strict=True)
+    except ValidationError as error:
+        details = [dict(detail) for detail in error.errors(include_url=False)]
+    # Keys by which only our code calls a value (`from_`); the model would take them.
+    private = [path for path in tree.lines if str(path[-1]).endswith("_")]
+    if not details and not private:
+        return record, []  # without the schema, which takes longer to make than all else here
     schema = kind.model_json_schema(by_alias=True)
     faults = {
         path: placed(path, "unknown key", nearest_key(path, schema), tree, set_paths)
-        for path in private_names(tree, schema)
+        for path in private
+        if path[-1] not in keys_at(path[:-1], schema)
     }
-    try:
-        # JSON mode takes lists for tuples and, being strict, no text for a number and no `no` for false.
-        return kind.model_validate_json(json.dumps(tree.value), strict=True), list(faults.values())
-    except ValidationError as error:
-        details: list[dict[str, Any]] = [dict(detail) for detail in error.errors(include_url=False)]
     expected: dict[Path, list[str]] = {}
     for detail in details:
         path = real_path(detail["loc"], tree.value, schema)
@@ -64,17 +71,12 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
             expected[path] = [words]
         message, hint = said(detail, path, words, schema)
         faults.setdefault(path, placed(path, message, hint, tree, set_paths))
-    return None, [fault for path, fault in faults.items() if not any(inside(other, path) for other in faults)]
+    return record, [fault for path, fault in faults.items() if not any(inside(other, path) for other in faults)]
 
 
 def inside(path: Path, outer: Path) -> bool:
     """Whether a path lies below another: its fault then says more than one of the whole."""
     return len(path) > len(outer) and path[: len(outer)] == outer
-
-
-def private_names(tree: Tree, schema: Json) -> list[Path]:
-    """Keys by which only our code calls a value (`from_`); the model would take them."""
-    return [path for path in tree.lines if str(path[-1]).endswith("_") and path[-1] not in keys_at(path[:-1], schema)]
 
 
 def keys_at(path: Path, schema: Json) -> list[str]:
