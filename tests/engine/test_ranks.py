@@ -261,9 +261,6 @@ class Copies:
     def build(self, build: Build) -> None:
         raise AssertionError("built already")
 
-    def loaded(self, *, wait: bool = False) -> bool:
-        return True
-
     def share(self, shares: Sequence[Share], parameters: Sequence[torch.nn.Parameter]) -> None:
         self._shares = shares
 

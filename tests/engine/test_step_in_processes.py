@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -39,42 +38,6 @@ def packs(*lengths: int) -> list[Pack]:
     return [
         build_pack([Encoded(np.arange(length, dtype=np.int32), np.ones(length, dtype=bool), 1)]) for length in lengths
     ]
-
-
-def late(numbers: int, seconds: float) -> tuple[Step, Mapping[str, nn.Parameter]]:
-    time.sleep(seconds)
-    return built(numbers)
-
-
-def failing() -> tuple[Step, Mapping[str, nn.Parameter]]:
-    raise InputError("there is no base")
-
-
-def test_until_helpers_have_loaded_their_shares_are_done_here_to_the_same_bytes() -> None:
-    found: list[list[torch.Tensor]] = []
-    for seconds in (0.0, 0.5):
-        with piped(2) as helpers:
-            take, named = built(50_000)
-            helpers.build(partial(late, 50_000, seconds))
-            step = StepInProcesses(take, named, helpers)
-            assert helpers.loaded(wait=not seconds) == (not seconds)
-            losses = [step(packs(3, 4, 5, 7), 10)]
-            assert helpers.loaded(wait=True)
-            losses.append(step(packs(3, 4, 5, 7), 10))
-            found.append(
-                [torch.tensor(losses), *(part.grad.clone() for part in named.values() if part.grad is not None)]
-            )
-    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
-    assert found[0][0][0] == found[0][0][1]
-
-
-def test_a_helper_that_cannot_load_says_why() -> None:
-    with piped(1) as helpers:
-        take, named = built(5)
-        helpers.build(failing)
-        with pytest.raises(InputError, match="there is no base"):
-            helpers.loaded(wait=True)
-            StepInProcesses(take, named, helpers)(packs(3), 10)
 
 
 def test_two_helpers_share_steps_of_one_model_and_then_of_another() -> None:

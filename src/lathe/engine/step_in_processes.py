@@ -7,8 +7,7 @@
 
 Each helper has the frozen weights of its own; before a step it gets the trained ones and after it gives their gradients back. A
 step's loss and gradient are sums over its rows, so they are the same for any number of processes, apart from rounding. Only the
-first process has an optimiser, takes the step and writes anything. Until the others have loaded, it does their shares too, to the
-same bytes.
+first process has an optimiser, takes the step and writes anything.
 
 Helpers are processes beside this one (`piped`), spoken to over pipes and with their numbers in memory that all see, or the ranks
 that torchrun started (`lathe.engine.ranks`). Several processes of one thread beat one process of several threads on small models:
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from functools import reduce
 from mmap import mmap
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -68,9 +67,6 @@ class Helpers(Protocol):
     def build(self, build: Build) -> None:
         """Has each load what it trains with from now on."""
 
-    def loaded(self, *, wait: bool = False) -> bool:
-        """Whether all have loaded it. wait: until they have. Raises what kept one from it."""
-
     def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
         """Gives each its share of a step, and the trained weights as they are."""
 
@@ -102,13 +98,10 @@ class StepInProcesses:
             return self._take(packs, supervised)
         packs = list(packs)
         # The same seed for all: what is dropped depends on the row, not on the process that computes it.
-        shares = [
+        mine, *others = (
             Share([packs[index] for index in share], supervised, torch.initial_seed())
             for share in deal([pack.bounds[-1] for pack in packs], 1 + self._helpers.count)
-        ]
-        if not self._helpers.loaded():
-            return self._alone(shares)
-        mine, *others = shares
+        )
         self._helpers.share(others, self._parameters)
         # Whatever happens here, every helper's answer to this step is taken, so that the next one is not mistaken for it.
         own = done(self._take, mine)
@@ -121,22 +114,6 @@ class StepInProcesses:
             self._signal = self._signal or answer.signal
         peaks = [answer.peak_bytes for answer in told if isinstance(answer, Answer)]
         self.helpers_peak_bytes = [max(pair) for pair in zip(self.helpers_peak_bytes, peaks, strict=True)]
-        return loss
-
-    def _alone(self, shares: Sequence[Share]) -> float:
-        """All shares by this process, their gradients added up in the order in which helpers' are."""
-        loss, gradients, before = 0.0, [], [parameter.grad for parameter in self._parameters]
-        for share in shares:
-            forget(self._parameters)
-            answer = done(self._take, share)
-            if isinstance(answer, Exception):
-                raise answer
-            loss += answer.loss
-            gradients.append(joined([gradient(parameter) for parameter in self._parameters]))
-        for parameter, held in zip(self._parameters, before, strict=True):
-            parameter.grad = held
-        for gradient_P in gradients:
-            _add(self._parameters, gradient_P)
         return loss
 
 
@@ -199,7 +176,6 @@ class _Piped:
 
     def __init__(self, lines: Sequence[Connection]) -> None:
         self._lines = lines
-        self._loading: list[Connection] = []
         self._table_NP: Tensor | None = None
 
     @property
@@ -207,18 +183,9 @@ class _Piped:
         return len(self._lines)
 
     def build(self, build: Build) -> None:
-        self.loaded(wait=True)
         self._table_NP = None
         for line in self._lines:
             line.send(build)
-        self._loading = list(self._lines)
-
-    def loaded(self, *, wait: bool = False) -> bool:
-        while self._loading and (wait or self._loading[0].poll()):
-            told = _told(self._loading.pop(0))
-            if told is not None:
-                raise told
-        return not self._loading
 
     def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
         if self._table_NP is None:
@@ -238,18 +205,13 @@ class _Piped:
         assert self._table_NP is not None, "a share is given before its answer is asked for"
         told: list[Answer | Exception] = []
         for line, gradient_P in zip(self._lines, self._table_NP[1:], strict=True):
-            told.append(_told(line))
+            try:
+                told.append(line.recv())
+            except (EOFError, ConnectionError):
+                told.append(LatheError("a helper process of the training ended; its message stands above"))
             if isinstance(told[-1], Answer):
                 _add(parameters, gradient_P)
         return told
-
-
-def _told(line: Connection) -> Any:
-    """What a helper says next; what a failed answer says where it ended."""
-    try:
-        return line.recv()
-    except (EOFError, ConnectionError):
-        return LatheError("a helper process of the training ended; its message stands above")
 
 
 def serve(line: Connection) -> None:
@@ -267,7 +229,6 @@ def serve(line: Connection) -> None:
                 line.send(error)
                 return
             parameters = list(named.values())
-            line.send(None)
             continue
         put(parameters, table_NP[0])
         answer = done(take, told, torch.device("cpu"))

@@ -115,7 +115,6 @@ def timed(
         # First, for helpers that still load their libraries would disturb what all threads take.
         if kind == "fused" and width <= ALONE and helpers.count:
             helpers.build(partial(_alone, config, kind, precision))
-            helpers.loaded(wait=True)
             with threads(1):
                 yield {**said, "threads": 1, "seconds": took(StepInProcesses(take, named, helpers), 1 + helpers.count)}
         with threads(None) as all_threads:

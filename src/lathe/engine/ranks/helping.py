@@ -35,9 +35,6 @@ class Ranks:
             if isinstance(answer, Exception):
                 raise answer
 
-    def loaded(self, *, wait: bool = False) -> bool:
-        return True
-
     def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
         self._in_step = True
         cpu = torch.device("cpu")
