@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_parts import CONFIG, locked_recipe
+from plan_parts import CONFIG, locked_recipe, peak_of
 from test_parameters import SMOLLM2_135M
 
 from lathe.plan.architecture import Shapes, shapes
@@ -192,22 +194,8 @@ def rows_of(lengths: list[int], begin: list[int] | None = None) -> list[Encoded]
     ]
 
 
-def peak_of(fused: FusedStep, pack: EnginePack, folder: Path) -> int:
-    """Bytes of tensors that torch's profiler sees at once in a step."""
-    from torch.profiler import ProfilerActivity, profile
-
-    scored = int(pack.targets_S.numel())
-    fused.gradients([pack], scored)  # gradients and tables that stay are there from now on
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        fused.gradients([pack], scored)
-    seen.export_chrome_trace(str(folder / "trace.json"))
-    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
-    changes = [
-        event["args"]["Bytes"]
-        for event in sorted(events, key=lambda event: event.get("ts", 0))
-        if event.get("name") == "[memory]"
-    ]
-    return int(np.cumsum(changes).max())
+def gradients_of(fused: FusedStep, pack: EnginePack) -> Callable[[], object]:
+    return partial(fused.gradients, [pack], int(pack.targets_S.numel()))
 
 
 def planned(model: Shapes, pack: EnginePack, rows: list[Encoded], compiled: bool) -> Pack:
@@ -238,7 +226,7 @@ def test_torch_counts_the_same_bytes(
     form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0, compiled)
     model = shapes(json.loads((tmp_path / "base" / "config.json").read_text()))
     expected = held(model, form, planned(model, pack, rows, compiled))
-    assert expected.peak == pytest.approx(peak_of(fused, pack, tmp_path), rel=0.04)
+    assert expected.peak == pytest.approx(peak_of(gradients_of(fused, pack), tmp_path), rel=0.04)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
@@ -258,7 +246,7 @@ def test_attention_going_backward_can_be_the_peak(
     expected = held(model, form, planned(model, pack, rows, compiled))
     without = held(model, form, replace(planned(model, pack, rows, compiled), batch=0))
     assert expected.peak > 1.05 * without.peak
-    assert expected.peak == pytest.approx(peak_of(fused, pack, tmp_path), rel=0.04)
+    assert expected.peak == pytest.approx(peak_of(gradients_of(fused, pack), tmp_path), rel=0.04)
 
 
 def test_holes_of_scores_and_logits_are_counted_where_attention_weighs_much() -> None:
