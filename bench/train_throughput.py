@@ -9,7 +9,8 @@ SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers, rows of 
 of its own: two steps of the same examples, the optimiser included, of which the second is timed (the plain Trainer takes one).
 They take turns, and what is measured already is not measured again, so an interrupted run goes on. The rate of matrix products is
 measured in the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no padding, head at scored positions
-alone) at that rate. The fused step computes once what rows of a pack begin with alike, and its ceiling counts it once; "whole" is
+alone) at that rate. What lies between the fused step's products is compiled where there is a compiler; "eager" is the same step in
+torch's operations. The fused step computes once what rows of a pack begin with alike, and its ceiling counts it once; "whole" is
 the same step without that. All start from the same adapters and see the same labels, so their first losses say whether they do
 the same; the plain Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
 
@@ -327,6 +328,7 @@ VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
     "products": products,
     "fused bf16": ours("fused", "bf16", shared=True),
     "fused bf16 whole": ours("fused", "bf16"),
+    "fused bf16 eager": ours("fused, eager", "bf16", shared=True),
     "fused fp32": ours("fused", "fp32", shared=True),
     "fused fp32 whole": ours("fused", "fp32"),
     "reference bf16": ours("reference", "bf16"),
@@ -337,7 +339,7 @@ VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
     "trainer padded": plain,
 }
 ONCE = ("trainer padded",)
-SHARING = ("fused bf16", "fused fp32")
+SHARING = ("fused bf16", "fused bf16 eager", "fused fp32")
 STOCK = ("trl packed 1024", "trl packed 2048")
 
 

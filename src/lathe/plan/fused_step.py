@@ -49,7 +49,7 @@ KERNEL_BYTES, MOST_KERNELS = 400_000, 256
 GIVEN_UP = MOST_KERNELS
 """Of kernels that are given up for others so many leave holes at most: the place of one takes another after that. Five trainings of
 20 to 1,400 packs, with 359 to 551 shapes, took 40 to 140 MB more in each process than those that have fewer."""
-MOST_BLOCKS = 8
+MOST_BLOCKS = 16
 """Blocks of queries that attention computes at once; their numbers are powers of two."""
 PROJECTIONS = (
     frozenset({"q_proj"}), frozenset({"k_proj", "v_proj"}), frozenset({"o_proj"}), frozenset({"gate_proj", "up_proj"}),
@@ -168,7 +168,7 @@ def batches(ends: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return [
         (keys, size)
         for keys, count in counts.items()
-        for size in (*[MOST_BLOCKS] * (count // MOST_BLOCKS), *(count % MOST_BLOCKS & part for part in (4, 2, 1)))
+        for size in (*[MOST_BLOCKS] * (count // MOST_BLOCKS), *(count % MOST_BLOCKS & part for part in (8, 4, 2, 1)))
         if size
     ]
 

@@ -27,7 +27,7 @@ from lathe.engine.packs import Segment, joined
 
 QUERIES = 64
 """Queries of a block: large enough for the matrix units, small enough that little of the square above the diagonal is computed."""
-_MOST_BLOCKS = 8
+_MOST_BLOCKS = 16
 """Blocks of a batch."""
 
 

@@ -67,7 +67,8 @@ def load(narrow: torch.dtype) -> Compiled | str:
     try:
         return Compiled(ctypes.CDLL(str(_library(name, _NUMBERS[narrow]))))
     except subprocess.CalledProcessError as error:
-        return f"{name} did not compile: {error.stderr.strip().splitlines()[0] if error.stderr else error.returncode}"
+        said = error.stderr.strip().partition("\n")[0]
+        return f"{name} did not compile: {said or f'exit code {error.returncode}'}"
     except (OSError, subprocess.TimeoutExpired, AttributeError) as error:
         return f"{name} gave nothing that could be loaded: {error}"
 
