@@ -15,6 +15,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ import numpy as np
 from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan.rates import computes_bf16, probed
 from lathe.plan.stage import Answers, Machine, forecast
+from lathe.processes import compiler
 from lathe.records import LockedRecipe, Plan, Recipe, TrainJob, TrainResult
 from lathe.text.tokens import TokenSet
 
@@ -139,6 +141,7 @@ def planned(case: Case, stored_bytes: int) -> Plan:
         free_bytes=10**12,
         rates={},
         computes_bf16=computes_bf16(),
+        compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=probed(),
     )
@@ -224,7 +227,7 @@ def main() -> None:
     print(f"{'case':40} {'step':>14} {'planned':>9} {'measured':>9} {'error':>7}   largest term")
     for case in every:
         plan, result = measured(case)
-        peak, step, precision = result.peak_bytes, result.step_kind.partition(":")[0], result.precision
+        peak, step, precision = result.peak_bytes, re.split("[,:]", result.step_kind)[0], result.precision
         error = plan.peak_bytes.value / peak - 1
         errors.append(abs(error))
         wrong += peak > plan.peak_bytes.high

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from multiprocessing.connection import Connection
 
 from lathe.processes import beside, usable_cores
@@ -18,16 +19,18 @@ MOST_PROCESSES = 8
 
 def main() -> None:
     """Measures and prints."""
+    begun = time.perf_counter()
     with contextlib.ExitStack() as ends:
         lines = [ends.enter_context(beside(serve)) for _ in range(min(usable_cores(), MOST_PROCESSES) - 1)]
         from lathe.engine import step_rates
         from lathe.engine.devices import pick_device
 
+        loaded = time.perf_counter() - begun
         device = pick_device()
         if device.type != "cpu":
             ends.close()
             lines = []
-        json.dump(step_rates.measured(device, lines), sys.stdout)
+        json.dump(step_rates.measured(device, lines) | {"load_seconds": loaded}, sys.stdout)
 
 
 def serve(line: Connection) -> None:

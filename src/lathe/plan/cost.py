@@ -160,7 +160,7 @@ class Load:
 def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: Load) -> float | None:
     """Seconds of training, from the probe: a step takes as long as that of its processes which has most to do.
 
-    Between its widths costs are interpolated by the logarithm of the width, beyond them as at the nearest. None where no such step
+    Before the first one helpers load their libraries, which is all that this one then waits for. Between its widths costs are interpolated by the logarithm of the width, beyond them as at the nearest. None where no such step
     was probed. Processes of one thread take what one took beside its like. Others, and kinds of step that were not tried with one
     thread, take as much longer than all threads took as they have fewer.
     """
@@ -185,7 +185,8 @@ def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: 
     of_processes = np.zeros((load.steps, 1 + int(load.dealt[:, 1].max(initial=0))))
     np.add.at(of_processes, (load.dealt[:, 0], load.dealt[:, 1]), of_packs)
     of_steps = load.steps * load.layers * at_width([one.step_seconds for one in alike])
-    return float(of_processes.max(axis=1).sum() + of_steps) * threads / each
+    loading = probe.load_seconds if load.processes_here > 1 else 0.0
+    return float(of_processes.max(axis=1).sum() + of_steps) * threads / each + loading
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

@@ -110,7 +110,13 @@ def probe() -> MachineProbe:
         raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
     steps = tuple(_step_rate(said, step) for step in said["steps"])
-    found = MachineProbe(device=said["device"], threads=said["threads"], busy=round(busy, 2), steps=steps)
+    found = MachineProbe(
+        device=said["device"],
+        threads=said["threads"],
+        load_seconds=said["load_seconds"],
+        busy=round(busy, 2),
+        steps=steps,
+    )
     commit_text(probe_file(), found.to_json())
     return found
 

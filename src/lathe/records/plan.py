@@ -77,9 +77,10 @@ class StepRate(Record):
 class MachineProbe(Record):
     """What `lathe doctor --probe` measured."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     device: str
     threads: int = Field(description="threads that the processor has for us")
+    load_seconds: float = Field(0.0, description="that a process takes until it has loaded torch and its like")
     busy: float = Field(0.0, description="processes that wanted a core, over the cores, in the minute of the probe")
     steps: tuple[StepRate, ...]
 
