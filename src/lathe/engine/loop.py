@@ -261,3 +261,111 @@ def remaining_seconds(early: Sequence[tuple[int, float]], plan: StepPlan, step: 
     rate = sum(tokens for tokens, _ in later) / sum(seconds for _, seconds in later)
     left = sum(int(plan.lengths_N[plan.examples(coming)].sum()) for coming in range(step, plan.num_steps))
     return left / rate
+
+
+def _step_gradients(work: Fit, course: Course, supervised: int) -> tuple[float, int]:
+    """The gradient of step `course.step` in `.grad`; its loss, and how many tokens were computed.
+
+    Halves `course.token_budget` for as long as memory runs out.
+    """
+    while True:
+        packs = work.plan.packs(course.step, course.token_budget)
+        torch.manual_seed((work.plan.seed * 2**32 + course.step) % 2**63)
+        try:
+            sizes: list[int] = []
+            return work.trained.gradients(_built(work, packs, sizes), supervised), sum(sizes)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            work.trained.forget()
+            if all(len(pack) == 1 for pack in packs):
+                longest = int(work.plan.lengths_N[work.plan.examples(course.step)].max())
+                raise InputError(
+                    f"memory ran out in step {course.step + 1} with one row at a time; its longest row has {longest} tokens",
+                    hint="Set train.max_tokens below that with train.truncate: true, or use a smaller base.",
+                ) from error
+            course.notes.append(
+                f"step {course.step + 1}: memory ran out, token budget halved to {course.token_budget // 2}"
+            )
+        # Outside the except block, so that the traceback no longer holds the failed step's activations.
+        course.token_budget //= 2
+        if work.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _built(work: Fit, packs: Sequence[Sequence[int]], sizes: list[int]) -> Iterator[Pack]:
+    """Packs of these rows, one after the other. sizes: gets the tokens of each."""
+    for rows in packs:
+        pack = build_pack([work.tokens.row(row) for row in rows], work.device, shared=work.plan.shared)
+        sizes.append(pack.bounds[-1])
+        yield pack
+
+
+def _resume(work: Fit, checkpoints: Path) -> Course:
+    """The course of the newest intact checkpoint, its tensors put in place; a fresh one where there is none."""
+    search = checkpoint.newest(checkpoints, work.job_hash)
+    here = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        **work.computed,
+    }
+    if search.checkpoint is None:
+        course = Course(token_budget=work.plan.train.token_budget, environment=here)
+    else:
+        work.trained.put(search.checkpoint.tensors)
+        course = Course.of(search.checkpoint.state)
+        course.resumed += 1
+        for key, value in here.items():
+            if course.environment.get(key) != value:
+                course.notes.append(
+                    f"continued at step {course.step} with {key} {value} instead of {course.environment.get(key)}: "
+                    "the result is as good, but not bit-identical"
+                )
+        course.environment = here
+    course.notes.extend(f"checkpoint passed over: {reason}" for reason in search.skipped)
+    return course
+
+
+# ------------------------------------------------------------------------------------------ metrics
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, oldest first: steps, and validations between them; a torn last line is left out."""
+    lines = []
+    for text in path.read_bytes().split(b"\n") if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def first_and_last(lines: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:
+    """The loss of the first step, and the mean of the last tenth of the steps; None where there are none."""
+    losses = [line["loss"] for line in lines if "loss" in line]
+    tail = losses[-max(1, len(losses) // 10) :]
+    return (losses[0], sum(tail) / len(tail)) if losses else (None, None)
+
+
+@contextlib.contextmanager
+def open_metrics(path: Path, done: int) -> Iterator[IO[bytes]]:
+    """metrics.jsonl open for appending, without the lines of steps after `done`, which will be taken again. Raises StorageError."""
+    kept = [line for line in read_metrics(path) if line["step"] <= done]
+    with committed(path) as file:
+        for line in kept:
+            file.write(json.dumps(line).encode() + b"\n")
+    with writing(path):
+        file = open(path, "ab")  # noqa: SIM115 - writing() must not re-word errors of the caller's block
+    try:
+        yield file
+    finally:
+        with writing(path):  # closing writes what could not be written before
+            file.close()
+
+
+def write_metrics(file: IO[bytes], line: Mapping[str, Any]) -> None:
+    """Appends one step's line, visible to readers at once."""
+    with writing(Path(file.name)):
+        file.write(json.dumps(line).encode() + b"\n")
+        file.flush()
