@@ -160,9 +160,10 @@ class Load:
 def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: Load) -> float | None:
     """Seconds of training, from the probe: a step takes as long as that of its processes which has most to do.
 
-    The first step waits until helpers have loaded their libraries. Between its widths costs are interpolated by the logarithm of the
-    width, beyond them as at the nearest. None where no such step was probed. Processes of one thread take what one took beside its
-    like. Others, and kinds of step that were not tried with one thread, take as much longer than all threads took as they have fewer.
+    The first step waits until helpers have loaded their libraries. Between its widths costs are interpolated by the logarithm of
+    the width, beyond them as at the nearest. None where no such step was probed. Processes of one thread take what one took beside
+    its like. Others, and kinds of step that were not tried with one thread, take as much longer than all threads took as they have
+    fewer.
     """
     if probe is None:
         return None
