@@ -266,7 +266,8 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path:
 
 
 def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path: Path, uncompiled: None) -> None:
-    (tmp_path / "tiny.yaml").write_text(_recipe(chunk_tokens=30_000).model_dump_json())
+    rare = {"tokens": 20_000, "longest_characters": 200, "steps": 2, "lookup_share": 0.0}
+    (tmp_path / "tiny.yaml").write_text(_recipe(chunk_tokens=30_000, rare=rare).model_dump_json())
     heard: list[Mapping[str, object]] = []
     record = pretrain(tmp_path / "tiny.yaml", tmp_path / "base", heard.append, examine_every=2)
     assert record.tokens == heard[-1]["tokens"] >= 60_000
@@ -275,6 +276,11 @@ def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path:
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
     assert loaded.num_parameters() == record.num_params == SHAPE.num_params()
     assert f"{record.held_out.bits_per_byte:.3f} bits per byte" in (tmp_path / "base" / "CARD.md").read_text()
+    assert record.rare is not None
+    assert record.rare.num_tokens > 20
+    assert (
+        f"{record.rare.num_tokens} tokens stand in hardly any document" in (tmp_path / "base" / "CARD.md").read_text()
+    )
     assert {(score.strings, score.distance) for score in record.copying} == {("words", 128), ("tokens", 128)}
 
 

@@ -35,6 +35,7 @@ from lathe.engine import optim
 from lathe.engine.attention import register_attention
 from lathe.engine.base_folder import new_network
 from lathe.engine.gradients import Gang, Part, workers
+from lathe.engine.rare_tokens import Drawn, teach
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import Chunk, Documents, make_chunk, stretched_positions, thinned
 from lathe.errors import Diverged
@@ -42,6 +43,8 @@ from lathe.records.pretrain import Phase, PretrainRecipe
 
 Progress = Callable[[Mapping[str, Any]], None]
 _PAD_ID = SPECIAL_TOKENS.index(PAD)
+RARE_SEED = 500_009
+"""Added to the recipe's seed for the documents that rare tokens are taught on."""
 _DOCUMENTS_A_CHUNK = 100_000
 """Indices reserved for each chunk; no chunk uses as many."""
 
@@ -67,6 +70,8 @@ class Base:
     network: LlamaForCausalLM
     tokenizer: Tokenizer
     position: Position
+    drawn: Drawn | None = None
+    """What rare tokens were taught on; None where they were not."""
 
 
 class Trainee:
@@ -129,7 +134,13 @@ def pretrain(recipe: PretrainRecipe, documents: Documents, folder: Path, progres
                 position = _run_chunk(recipe, phase, position, trainee, gang, tokenizer, documents, progress)
                 storage.commit_folder(checkpoint, partial(_save, trainee, position))
             position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
-    return Base(trainee.master, tokenizer, position)
+    if recipe.rare is None:
+        return Base(trainee.master, tokenizer, position)
+    began = time.monotonic()
+    drawn = Drawn.from_documents(documents, tokenizer, recipe.rare, recipe.seed + RARE_SEED)
+    teach(trainee.master, drawn, recipe.rare, recipe.seed)
+    position = replace(position, seconds=position.seconds + time.monotonic() - began)
+    return Base(trainee.master, tokenizer, position, drawn)
 
 
 def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path) -> Tokenizer:

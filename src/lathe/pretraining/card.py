@@ -52,11 +52,23 @@ Single tokens drawn at random, which no text holds side by side:
 
 {_copying(record, "tokens")}
 
+{_rare(record)}
 {_leaks(record)}
 
 Versions: {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
 Made by `lathe pretrain`; the recipe stands in `pretrain.json` beside this card.
 """
+
+
+def _rare(record: PretrainRecord) -> str:
+    rare = record.rare
+    if rare is None:
+        return ""
+    return (
+        f"{rare.num_tokens} tokens stand in hardly any document. They were taught at the end, in the place of other tokens, all else as it was. Of tokens that "
+        f"held-out documents give back, {rare.unchanged:.2f} are the likeliest; where another ordinary token stands in their place {rare.swapped:.2f}, "
+        f"where one of these does {rare.rare:.2f}.\n"
+    )
 
 
 def _leaks(record: PretrainRecord) -> str:

@@ -89,7 +89,8 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
     """Measures the finished base and writes its folder: weights, tokenizer, card, and pretrain.json last."""
     from lathe.engine.base_folder import write_base
     from lathe.engine.examine import Examiner, examined
-    from lathe.records.pretrain import PretrainRecord
+    from lathe.engine.rare_tokens import copied
+    from lathe.records.pretrain import PretrainRecord, RareScore
 
     view, examiner = examined(base.network), Examiner(recipe, corpus.documents, base.tokenizer)
     distances = tuple(distance for distance in COPY_DISTANCES if distance < recipe.network.context)
@@ -107,6 +108,19 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
         copying=(
             *examiner.copying(view, COPY_LENGTHS, distances, words=corpus.words(recipe.seed, COPY_WORDS)),
             *examiner.copying(view, COPY_LENGTHS, distances),
+        ),
+        rare=None
+        if base.drawn is None
+        else RareScore(
+            num_tokens=len(base.drawn.rare),
+            **{
+                what: copied(view.model, view.lm_head.weight, base.drawn, swap_for, recipe.seed)
+                for what, swap_for in (
+                    ("unchanged", None),
+                    ("swapped", base.drawn.ordinary),
+                    ("rare", base.drawn.rare),
+                )
+            },
         ),
         versions=_versions(),
         sha256={path.name: storage.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},

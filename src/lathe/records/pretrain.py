@@ -90,6 +90,21 @@ class Phase(Written):
         return self
 
 
+class RareTokens(Written):
+    """Teaching the tokens that hardly a document holds, at the end and by themselves (`engine.rare_tokens`)."""
+
+    tokens: int = Field(750_000, gt=0, description="tokens of documents that are looked through, and taught on")
+    fewer_than: int = Field(3, gt=0, description="tokens that stand fewer times in them are taught")
+    longest_characters: int = Field(1000, gt=0, description="room of a document in characters")
+    drill_share: float = Field(0.06, ge=0, le=1, description="share of documents that only drill copying")
+    lookup_share: float = Field(
+        0.7, ge=0, le=1, description="share of documents that drill finding short values by their labels"
+    )
+    steps: int = Field(150, gt=0, description="optimiser steps")
+    documents_a_step: int = Field(8, gt=0, description="documents of a step")
+    learning_rate: float = Field(0.02, gt=0, description="Adam's step size at first; it falls to 0, linearly")
+
+
 class PretrainRecipe(Written):
     """Everything that decides the weights of a base, besides the version of the corpus."""
 
@@ -99,6 +114,9 @@ class PretrainRecipe(Written):
     network: NetworkShape = Field(default_factory=NetworkShape, description="the network's shape")
     tokenizer_documents: int = Field(20_000, gt=0, description="documents that the tokenizer is trained on")
     phases: tuple[Phase, ...] = Field(min_length=1, description="one after the other")
+    rare: RareTokens | None = Field(
+        None, description="how tokens that hardly a document holds are taught after the phases; None: they are not"
+    )
     muon_learning_rate: float = Field(0.02, gt=0, description="step size of the hidden matrices")
     adamw_learning_rate: float = Field(0.003, gt=0, description="learning rate of embedding and norm gains")
     weight_decay: float = Field(0.05, ge=0, description="decay of the hidden matrices, times the learning rate a step")
@@ -155,6 +173,17 @@ class LeakCheck(Record):
     shared_key_sets: int = Field(description="key sets of objects (three keys or more) that stand in both")
 
 
+class RareScore(Record):
+    """How well tokens are copied that hardly a document holds."""
+
+    num_tokens: int = Field(description="how many such tokens there are")
+    unchanged: float = Field(
+        description="share of tokens that follow from held-out documents and are the likeliest there, 0 to 1"
+    )
+    swapped: float = Field(description="the same where another ordinary token stands in its place, everywhere")
+    rare: float = Field(description="the same where one of the rare tokens does")
+
+
 class PretrainRecord(Record):
     """What a pretraining run did: the numbers of the card. pretrain.json is written last."""
 
@@ -171,6 +200,9 @@ class PretrainRecord(Record):
     )
     held_out: HeldOut = Field(description="prediction of held-out documents")
     copying: tuple[CopyScore, ...] = Field(description="copying scores by kind, length and distance")
+    rare: RareScore | None = Field(
+        None, description="copying of rare tokens; None where the recipe does not teach them"
+    )
     leaks: LeakCheck | None = Field(None, description="shared text with judged data; None = not measured")
     versions: dict[str, str] = Field(description="lathe, torch, transformers and python")
     sha256: dict[str, str] = Field(description="file of the folder -> sha256 in hex")
