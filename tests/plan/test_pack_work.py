@@ -40,8 +40,9 @@ def test_layers_that_are_computed_again_take_one_forward_more() -> None:
     "lengths", [[89, 149, 157, 211, 271, 331, 389, 449], [1023, 1023], [64] * 32, [1], [1400, 650]]
 )
 def test_blocks_and_groups_of_attention_are_those_that_the_engine_forms(lengths: list[int]) -> None:
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     from lathe.engine.fused import attention
+    from lathe.engine.fused import batches as engine
     from lathe.engine.packs import build_pack
     from lathe.text.render import Encoded
 
@@ -51,15 +52,15 @@ def test_blocks_and_groups_of_attention_are_those_that_the_engine_forms(lengths:
         for length, scored in zip(lengths, supervised, strict=True)
     ]
     pack = build_pack(rows)
-    everywhere = attention.batches(pack.segments, None, torch.float32)
-    scored = attention.batches(pack.segments, pack.scored_S.numpy(), torch.float32)
+    everywhere = engine.batches(pack.segments, None)
+    scored = engine.batches(pack.segments, pack.scored_S.numpy())
     found = work(lengths, supervised)
     assert found[GROUPS] == 2 * len(everywhere) + len(scored)
     products = [
         [(6 if batch.num_keys <= attention._KEPT_KEYS else 7) * len(batch.keys_BC) for batch in several]
         for several in (everywhere, scored)
     ]
-    assert found[ATTENTION] == 2 * attention._QUERIES * MODEL.queries * (2 * sum(products[0]) + sum(products[1]))
+    assert found[ATTENTION] == 2 * engine.QUERIES * MODEL.queries * (2 * sum(products[0]) + sum(products[1]))
 
 
 def test_what_rows_share_is_attended_to_by_its_own_blocks_once() -> None:
