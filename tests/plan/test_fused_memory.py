@@ -210,7 +210,8 @@ def planned(model: Shapes, pack: EnginePack, rows: list[Encoded], compiled: bool
     return Pack(tokens, scored, (layers - 1) * kept + last, batch)
 
 
-@pytest.mark.parametrize(("architecture", "compiled"), [("llama", False), ("llama", True), ("qwen3", True)])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(("dropout", "shared"), [(0.0, False), (0.1, False), (0.0, True)])
 def test_torch_counts_the_same_bytes(

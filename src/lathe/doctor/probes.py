@@ -74,11 +74,11 @@ def tokenizers(_: Path) -> Capability:
 
 
 def compiler(_: Path) -> Capability:
-    """A C++ program, compiled with OpenMP and run: what makes training on a CPU a sixth faster."""
+    """A C++ program, compiled with OpenMP and run: what makes LoRA on a CPU 8 to 20 % faster."""
     name = processes.compiler()
     remedy = "Install a C++ compiler: apt install g++ (Debian, Ubuntu), xcode-select --install (macOS)"
     if name is None:
-        detail = "no C++ compiler found: what lies between matrix products runs as torch's operations, a sixth slower"
+        detail = "no C++ compiler found: what lies between matrix products runs as torch's operations"
         return Capability(name="compiler", ok=False, detail=detail, remedy=remedy)
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "probe.cpp"), Path(folder, "probe")

@@ -7,7 +7,7 @@ their rows are learned from that, all else of the network staying as it is. The 
 
     drawn = Drawn.from_documents(documents, tokenizer, spec, seed)
     teach(network, drawn, spec, seed)
-    copied(network, drawn.held_out, drawn.ordinary, drawn.rare, seed)    # share of swapped tokens that are the likeliest
+    copied(network.model, network.lm_head.weight, drawn, drawn.rare, seed)    # share of swapped tokens that are the likeliest
 
 Shapes: B documents of a step, T tokens of the longest, D hidden width, V vocabulary, R rare tokens.
 """

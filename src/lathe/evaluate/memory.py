@@ -52,9 +52,8 @@ class PeakMemory:
     def _look(self, family: list[psutil.Process]) -> None:
         held = 0
         for process in family:
-            with contextlib.suppress(
-                psutil.Error
-            ):  # a child may be gone by now; elsewhere than on Linux there is no mark
+            # A child may be gone by now; elsewhere than on Linux there is no mark.
+            with contextlib.suppress(psutil.Error):
                 held += peak_resident(process.pid) or process.memory_info().rss
         self.num_bytes = max(self.num_bytes, held)
 

@@ -126,11 +126,8 @@ def _holes(model: Shapes, setting: Setting) -> int:
 
 def libraries(setting: Setting) -> MemoryTerm:
     """What the products' libraries take in this process."""
-    size, formula = (
-        LIBRARY_BYTES[setting.precision],
-        "torch's libraries after their first products, kernels aside, measured",
-    )
-    return MemoryTerm(name="libraries", num_bytes=size, formula=formula)
+    formula = "torch's libraries after their first products, kernels aside, measured"
+    return MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES[setting.precision], formula=formula)
 
 
 def kernels(setting: Setting) -> MemoryTerm:

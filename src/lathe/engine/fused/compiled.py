@@ -133,9 +133,7 @@ class Compiled:
     ) -> None:
         tokens, *heads, width = heads_TKGW.shape
         turn = self._do.turn if heads_TKGW.dtype == into_TKGW.dtype else self._do.turn_wide
-        turn(
-            tokens, math.prod(heads), width, *_rows(heads_TKGW), _at(turns_TC), scale, back, *_rows(into_TKGW)
-        )  # fmt: skip
+        turn(tokens, math.prod(heads), width, *_rows(heads_TKGW), _at(turns_TC), scale, back, *_rows(into_TKGW))
 
     def gather(self, rows: Tensor, places: Tensor, batch: Batch, *, real_only: bool = False) -> Tensor:
         blocks, heads, width = len(batch.written), rows.shape[1], rows.shape[-1]

@@ -3,10 +3,10 @@
     ops, name = best(torch.bfloat16)          # name: "compiled", or "eager: why"
     named("compiled", torch.bfloat16)         # what `best` chose elsewhere
 
-Two modules do this, to the same rounding: `eager` with torch's operations, `compiled` with a C++ function for each, one pass over
-memory, where a compiler is at hand. Formulas stand here.
+Two modules do this, each within the rounding of its numbers: `eager` with torch's operations, `compiled` with a C++ function for
+each, one pass over memory, where a compiler is at hand. Formulas stand here.
 
-Shapes: ... any, D normalised width, T tokens, F inner width of the MLP, K key-value heads, G query heads to each, W head width,
+Shapes: D normalised width, T tokens, F inner width of the MLP, K key-value heads, G query heads to each, W head width,
 B blocks of a batch of attention, Q queries of a block, C its keys, V vocabulary. Narrow numbers are those that go into products,
 wide ones are float32 at least; of matrices, rows may lie further apart than they are long.
 """
