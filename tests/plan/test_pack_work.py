@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from plan_parts import CONFIG
 
-from lathe.plan import pack_work
+from lathe.plan import fused_step, pack_work
 from lathe.plan.architecture import shapes
 from lathe.plan.parameters import count
 from lathe.schedule.prefixes import Alike, Stretch, stretches
@@ -18,9 +18,16 @@ PRODUCTS, ATTENTION, GROUPS, LAYERS = range(4)
 
 
 def work(lengths: list[int], supervised: list[int], step: str = "fused", again: bool = False) -> NDArray[np.float64]:
-    laid = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(lengths)]
-    rows = np.array(lengths), np.array(supervised)
-    return pack_work.of_packs(MODEL, COUNTED, step, [(range(len(laid)), laid)], *rows, recompute=again)[0]  # type: ignore[arg-type]
+    stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(lengths)]
+    return work_of([(range(len(lengths)), stretches)], lengths, supervised, step, again)
+
+
+def work_of(
+    laid: fused_step.Laid, lengths: list[int], supervised: list[int], step: str = "fused", again: bool = False
+) -> NDArray[np.float64]:
+    scored = np.array(supervised)
+    attended = fused_step.attended(laid, np.array(lengths), scored) if step == "fused" else None
+    return pack_work.of_packs(MODEL, COUNTED, laid, scored, attended, recompute=again)[0]
 
 
 def test_a_pack_of_the_fused_step_takes_the_time_of_its_rounded_tokens_and_scored_positions() -> None:
@@ -65,8 +72,7 @@ def test_blocks_and_groups_of_attention_are_those_that_the_engine_forms(lengths:
 
 def test_what_rows_share_is_attended_to_by_its_own_blocks_once() -> None:
     alike = Alike([0, 1], [300, 330], [128])
-    rows = np.array([300, 330]), np.array([50, 50])
-    shared = pack_work.of_packs(MODEL, COUNTED, "fused", [([0, 1], stretches(alike))], *rows)[0]
+    shared = work_of([([0, 1], stretches(alike))], [300, 330], [50, 50])
     apart = work([300, 330], [50, 50])
     assert shared[PRODUCTS] < apart[PRODUCTS]
     # Of 128 tokens: blocks that see 64 and 128 keys, in both layers that compute all positions.

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,17 @@ PROJECTIONS = (
 """Layers that read the same input and are one product."""
 OF_A_PACK = ("activations", "heap", "working set")
 """Terms that a trial before training has back."""
+Laid = Sequence[tuple[Sequence[int], Sequence[Stretch]]]
+"""Rows of each pack, and what is computed of them."""
+Batches = Sequence[tuple[int, int]]
+"""Keys and blocks of each batch of attention."""
+
+
+class Attended(NamedTuple):
+    """A pack's batches of attention: in all layers but the last, and in the last one, where the scored positions alone attend."""
+
+    everywhere: Batches
+    scored: Batches
 
 
 @dataclass(frozen=True)
@@ -161,31 +172,38 @@ def kept_by_head(start: int, end: int, width: int) -> int:
     return QUERIES * (len(keys) * width + sum(count for count in keys if count <= KEPT_KEYS))
 
 
-def batches(ends: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def batches(ends: Iterable[tuple[int, int]]) -> Batches:
     """Keys and blocks of the batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys go
     together by powers of two."""
     counts = Counter(chain.from_iterable(blocks(start, end) for start, end in ends))
+    return [(keys, size) for keys, count in counts.items() for size in _powers(count)]
+
+
+@cache
+def _powers(count: int) -> tuple[int, ...]:
+    """The powers of two, MOST_BLOCKS at most, that so many blocks go together by, the largest first."""
+    rest = count % MOST_BLOCKS
+    return (*[MOST_BLOCKS] * (count // MOST_BLOCKS), *(part for part in (8, 4, 2, 1) if rest & part))
+
+
+def attended(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64]) -> list[Attended]:
+    """The batches of attention of each pack."""
     return [
-        (keys, size)
-        for keys, count in counts.items()
-        for size in (*[MOST_BLOCKS] * (count // MOST_BLOCKS), *(count % MOST_BLOCKS & part for part in (8, 4, 2, 1)))
-        if size
+        Attended(
+            batches((one.start, one.end) for one in stretches),
+            batches(scored_ends(lengths_N[rows], supervised_N[rows])),
+        )
+        for rows, stretches in laid
     ]
 
 
-def met(
-    laid: Sequence[tuple[Sequence[int], Sequence[Stretch]]],
-    lengths_N: NDArray[np.int64],
-    supervised_N: NDArray[np.int64],
-) -> Met:
-    """What the packs of a run have. laid: rows of each, and what is computed of them."""
-    tokens, scored, found = set(), set(), set[tuple[int, int]]()
-    for rows, stretches in laid:
-        tokens.add(_up(computed(stretches), TOKENS_STEP))
-        scored.add(_up(int(supervised_N[rows].sum()), SCORED_STEP))
-        found.update(batches((one.start, one.end) for one in stretches))
-        found.update(batches(scored_ends(lengths_N[rows], supervised_N[rows])))
-    return Met(len(tokens), len(scored), frozenset(found))
+def met(laid: Laid, in_packs: Sequence[Attended], supervised_N: NDArray[np.int64]) -> Met:
+    """What the packs of a run have. in_packs: the batches of each, as `attended` has them."""
+    return Met(
+        tokens=len({_up(computed(stretches), TOKENS_STEP) for _, stretches in laid}),
+        scored=len({_up(int(supervised_N[rows].sum()), SCORED_STEP) for rows, _ in laid}),
+        batches=frozenset(chain.from_iterable(chain.from_iterable(in_packs))),
+    )
 
 
 def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """What the engine does with each pack, as it really lays it out, and how long that takes at what a machine was seen to reach.
 
-    work = of_packs(model, counted, "fused", laid, supervised_N)        # one row of KINDS for each pack
+    work = of_packs(model, counted, laid, supervised_N, attended)       # one row of KINDS for each pack
     least(seen, seconds)                                                # what each kind costs, from packs that were timed
 
 The fused step rounds tokens and scored positions of a pack up and fills blocks of attention up; computing what was filled up takes
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from lathe.plan import fused_step
 from lathe.plan.architecture import Shapes
 from lathe.plan.cost import attention, products
-from lathe.plan.setting import StepKind
 from lathe.records import Parameters
-from lathe.schedule.prefixes import Stretch, computed
+from lathe.schedule.prefixes import computed
 
 KINDS = ("operations of products", "operations of attention", "groups of attention", "layers")
 """What a pack has so many of."""
@@ -32,38 +31,37 @@ PRODUCTS, AGAIN = 6, 7
 def of_packs(
     model: Shapes,
     counted: Parameters,
-    step: StepKind,
-    laid: Sequence[tuple[Sequence[int], Sequence[Stretch]]],
-    lengths_N: NDArray[np.int64],
+    laid: fused_step.Laid,
     supervised_N: NDArray[np.int64],
+    attended: Sequence[fused_step.Attended] | None,
     *,
     full: bool = False,
     recompute: bool = False,
 ) -> NDArray[np.float64]:
-    """The work of each pack, its rows and what is computed of them. Shape: (packs, KINDS)."""
-    fused = step == "fused"
+    """The work of each pack. Shape: (packs, KINDS).
+
+    attended: batches of the fused step's attention, of each pack; None = the reference step.
+    """
+    fused = attended is not None
     a_token, a_scored_one = products(model, counted, full, recompute, fused)
     found = np.empty((len(laid), len(KINDS)))
     for place, (rows, stretches) in enumerate(laid):
         tokens, scored = computed(stretches), int(supervised_N[rows].sum())
-        if fused:
+        if attended is not None:
             tokens = _up(tokens, fused_step.TOKENS_STEP)
             scored = _up(scored, fused_step.SCORED_STEP)
-            attended, groups = _in_blocks(model, stretches, lengths_N[rows], supervised_N[rows])
+            by_attention, groups = _in_blocks(model, attended[place])
         else:
             squares = sum(one.end**2 - one.start**2 for one in stretches)
-            attended, groups = attention(model, model.num_layers * squares, recompute), model.num_layers * len(rows)
-        found[place] = tokens * a_token + scored * a_scored_one, attended, groups, model.num_layers
+            by_attention = attention(model, model.num_layers * squares, recompute)
+            groups = model.num_layers * len(rows)
+        found[place] = tokens * a_token + scored * a_scored_one, by_attention, groups, model.num_layers
     return found
 
 
-def _in_blocks(
-    model: Shapes, stretches: Sequence[Stretch], lengths: NDArray[np.int64], supervised: NDArray[np.int64]
-) -> tuple[int, int]:
-    """Operations and groups of the fused step's attention. In the last layer the scored positions alone attend, each one before its
-    target; they are taken to be a row's last."""
-    everywhere = fused_step.batches((one.start, one.end) for one in stretches)
-    scored = fused_step.batches(fused_step.scored_ends(lengths, supervised))
+def _in_blocks(model: Shapes, attended: fused_step.Attended) -> tuple[int, int]:
+    """Operations and groups of the fused step's attention in a pack."""
+    everywhere, scored = attended
     layers = model.num_layers - 1
     a_key = 2 * fused_step.QUERIES * model.queries
     return (
@@ -72,7 +70,7 @@ def _in_blocks(
     )
 
 
-def _products(batches: Sequence[tuple[int, int]]) -> int:
+def _products(batches: fused_step.Batches) -> int:
     """Keys of all blocks, times the products that they take part in."""
     return sum(keys * count * (PRODUCTS if keys <= fused_step.KEPT_KEYS else AGAIN) for keys, count in batches)
 

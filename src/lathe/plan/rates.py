@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lathe.errors import Unavailable
-from lathe.plan import pack_work
+from lathe.plan import fused_step, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import StepKind
@@ -145,5 +145,7 @@ def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
 def _work(model: Shapes, counted: Parameters, step: StepKind, pack: Mapping[str, Sequence[int]]) -> NDArray[np.float64]:
     """The work of a pack whose rows share nothing."""
     lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
-    laid = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
-    return pack_work.of_packs(model, counted, step, [(range(len(laid)), laid)], lengths, supervised)
+    stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
+    laid = [(range(len(stretches)), stretches)]
+    attended = fused_step.attended(laid, lengths, supervised) if step == "fused" else None
+    return pack_work.of_packs(model, counted, laid, supervised, attended)

@@ -212,13 +212,16 @@ def forecast(
         processes=machine.processes or recipe.train.processes,
         shards=recipe.train.processes if recipe.train.shard else 1,
     )
-    schedule, setting = _schedule(course, tokens, model, setting)
+    # What the engine computes together in each pack of the fused step: its memory and its time follow from that.
+    attended = (
+        fused_step.attended(course.laid, tokens.lengths, tokens.supervised_lengths) if step_kind == "fused" else None
+    )
+    schedule, setting = _schedule(course, tokens, model, setting, attended)
     kind = cost.job_kind(model, cost.speed_parts(locked))
     work = _work(locked, model, tokens, course)
     load = cost.Load(
         work=pack_work.of_packs(
-            model, counted, step_kind, course.laid, tokens.lengths, tokens.supervised_lengths, full=full,
-            recompute=recipe.train.recompute,
+            model, counted, course.laid, tokens.supervised_lengths, attended, full=full, recompute=recipe.train.recompute,
         ),
         dealt=course.dealt,
         steps=schedule.num_steps,
@@ -298,8 +301,17 @@ def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal
     return "bf16" if step_kind == "fused" and machine.computes_bf16 else "fp32"
 
 
-def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Setting) -> tuple[Schedule, Setting]:
-    """Everything about steps, and the setting with the pack that needs most memory. Packs every step once."""
+def _schedule(
+    course: StepPlan,
+    tokens: TokenSet,
+    model: Shapes,
+    setting: Setting,
+    attended: Sequence[fused_step.Attended] | None,
+) -> tuple[Schedule, Setting]:
+    """Everything about steps, and the setting with the pack that needs most memory. Packs every step once.
+
+    attended: of the fused step.
+    """
     lengths, supervised = tokens.lengths, tokens.supervised_lengths
     laid = course.laid
     schedule = Schedule(
@@ -318,9 +330,9 @@ def _schedule(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Settin
     if not laid:
         return schedule, setting
     setting = replace(setting, num_packs=len(laid), longest_row=schedule.longest_row)
-    if setting.step == "fused":
-        most = _fused_pack(course, tokens, model, setting)
-        met, form = fused_step.met(laid, lengths, supervised), fused_step.form_of(model, setting)
+    if attended is not None:
+        most = _fused_pack(course, tokens, model, setting, attended)
+        met, form = fused_step.met(laid, attended, supervised), fused_step.form_of(model, setting)
         setting = replace(setting, kernels=met.kernels(form), scores=fused_step.scores_of(met.batches))
     else:
         most = _largest(course, tokens)
@@ -346,7 +358,13 @@ def _largest(course: StepPlan, tokens: TokenSet) -> fused_step.Pack:
     )
 
 
-def _fused_pack(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Setting) -> fused_step.Pack:
+def _fused_pack(
+    course: StepPlan,
+    tokens: TokenSet,
+    model: Shapes,
+    setting: Setting,
+    attended: Sequence[fused_step.Attended],
+) -> fused_step.Pack:
     """The pack of which the fused step holds most."""
     width, layers = model.queries // model.heads, model.num_layers - 1
     each = [
@@ -354,13 +372,10 @@ def _fused_pack(course: StepPlan, tokens: TokenSet, model: Shapes, setting: Sett
     ]
     counts = [computed(stretches) for _, stretches in course.laid]
     place = fused_step.heaviest(model, fused_step.form_of(model, setting), np.array(counts), np.array(each))
-    rows, stretches = course.laid[place]
+    rows, _ = course.laid[place]
     lengths, supervised = tokens.lengths[rows], tokens.supervised_lengths[rows]
     last = sum(fused_step.kept_by_head(*ends, width) for ends in fused_step.scored_ends(lengths, supervised))
-    in_layers = ([(one.start, one.end) for one in stretches], fused_step.scored_ends(lengths, supervised))
-    batch = max(
-        fused_step.alive_in_batches(model, fused_step.batches(ends), compiled=setting.compiled) for ends in in_layers
-    )
+    batch = max(fused_step.alive_in_batches(model, batches, compiled=setting.compiled) for batches in attended[place])
     return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last, batch)
 
 
