@@ -15,8 +15,9 @@ stands in front where the template writes it or, without a template, where the t
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from lathe.errors import InputError
 from lathe.records import Example, Message
+from lathe.text.encoding_beside import beside
 from lathe.text.template import Chat
 from lathe.text.tokenizer import Tokenizer
 from lathe.text.words import Ids
@@ -75,11 +77,31 @@ def encode(tok: Tokenizer, example: Example) -> Encoded:
 
 def encode_all(tok: Tokenizer, examples: Iterable[Example]) -> list[Encoded]:
     """`encode` of many examples at once."""
-    return _from_texts(tok, _texts(tok, examples))
+    texts = _texts(tok, examples)
+    return _from_ids(tok, texts, tok.encode_marked_batch(texts.all()))
 
 
 def encode_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[list[Encoded]]:
-    """`encode_all`, BATCH examples after the other: the template renders the next ones while these are encoded."""
+    """`encode_all`, BATCH examples after the other: the template renders the next ones while these are encoded, some of them by a
+    process beside this one."""
+    with beside(tok, len(examples)) as encoded:
+        ahead: deque[tuple[_Texts, Future[list[Ids]]]] = deque()
+        for texts in _texts_ahead(tok, examples):
+            ahead.append((texts, encoded(texts.all())))
+            while ahead and ahead[0][1].done():
+                yield _of_first(tok, ahead)
+        while ahead:
+            yield _of_first(tok, ahead)
+
+
+def _of_first(tok: Tokenizer, ahead: deque[tuple[_Texts, Future[list[Ids]]]]) -> list[Encoded]:
+    """Takes the first examples out, once they are encoded."""
+    texts, ids = ahead.popleft()
+    return _from_ids(tok, texts, ids.result())
+
+
+def _texts_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[_Texts]:
+    """The texts of BATCH examples after the other, rendered while those before are used."""
     batches = [examples[start : start + BATCH] for start in range(0, len(examples), BATCH)]
     with ThreadPoolExecutor(max_workers=1) as renderer:
         ahead = renderer.submit(_texts, tok, batches[0]) if batches else None
@@ -88,7 +110,7 @@ def encode_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[list[E
                 return
             texts = ahead.result()
             ahead = None if following is None else renderer.submit(_texts, tok, following)
-            yield _from_texts(tok, texts)
+            yield texts
 
 
 def longest(tok: Tokenizer, examples: Iterable[Example]) -> tuple[int, int]:
@@ -118,6 +140,10 @@ class _Texts:
     after: list[str]
     counts: list[int]
 
+    def all(self) -> list[str]:
+        """Those of all examples, then what is to be written after each."""
+        return [*self.before, *self.after]
+
 
 def _texts(tok: Tokenizer, examples: Iterable[Example]) -> _Texts:
     marked = [_mark(tok, example) for example in examples]
@@ -132,9 +158,9 @@ def _texts(tok: Tokenizer, examples: Iterable[Example]) -> _Texts:
     return _Texts([text for text, _ in rendered], after, counts)
 
 
-def _from_texts(tok: Tokenizer, texts: _Texts) -> list[Encoded]:
-    prompt = _with_bos(tok, tok.encode_marked_batch(texts.before))
-    written = tok.encode_marked_batch(texts.after)
+def _from_ids(tok: Tokenizer, texts: _Texts, ids: Sequence[Ids]) -> list[Encoded]:
+    """The examples of these texts. ids: of `texts.all()`."""
+    prompt, written = _with_bos(tok, ids[: len(texts.before)]), ids[len(texts.before) :]
     return [_encoded(*parts) for parts in zip(prompt, written, texts.counts, strict=True)]
 
 
@@ -189,7 +215,7 @@ def _written(completion: str, rest: str | None, end: re.Pattern[str], turn_end: 
     return rest[: found.end()] if found else rest.rstrip() + turn_end
 
 
-def _with_bos(tok: Tokenizer, prompts: list[Ids]) -> list[Ids]:
+def _with_bos(tok: Tokenizer, prompts: Sequence[Ids]) -> Sequence[Ids]:
     front = _front(tok)
     return [np.concatenate((front, ids)) for ids in prompts] if len(front) else prompts
 

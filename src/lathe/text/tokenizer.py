@@ -148,6 +148,11 @@ class Tokenizer:
     def _words(self) -> Words | None:
         return Words.of(self.backend)
 
+    @property
+    def has_words(self) -> bool:
+        """Whether texts are encoded by their words (lathe.text.words)."""
+        return self._words is not None
+
     def encode_marked_batch(self, texts: Iterable[str]) -> list[Ids]:
         """Ids of texts in which names of special tokens stand open or are marked (`special.mark`); those of plain ones may not be
         written to."""
