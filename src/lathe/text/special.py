@@ -49,6 +49,8 @@ class SpecialText:
 
     def unmark(self, text: str) -> str:
         """The text as it was before `mark`."""
+        if OPEN not in text:
+            return text
         return re.sub(f"{OPEN}([0-9]+){CLOSE}", lambda found: str(self._backend.id_to_token(int(found.group(1)))), text)
 
     def encode(self, text: str) -> list[int]:

@@ -6,6 +6,7 @@ At a million rows of 700 bytes about 150 MB of memory; the files have no name an
 from __future__ import annotations
 
 import hashlib
+import itertools
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -51,7 +52,6 @@ class Spool:
         self._keys = tuple(keys)
         self._values: dict[tuple[str | None, ...], int] = {}
         self._slices = array("i")
-        self._lengths = array("q")
         self._sides, self._files, self._lines = array("b"), array("i"), array("i")
         self._inputs, self._targets = array("Q"), array("Q")
         self._sets = Sets(folder)
@@ -70,16 +70,14 @@ class Spool:
         self._sets.close()
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._sides)
 
     def add(self, example: Example, side: Side, text: str, file: int, line: int) -> None:
         """Takes one example. text: its normalised input. An id that stood before gets a number behind it."""
         identity = self._unique(example.id)
         if identity != example.id:
             example = example.model_copy(update={"id": identity})
-        written = example.model_dump_json(by_alias=True).encode() + b"\n"
-        self._file.write(written)
-        self._lengths.append(len(written))
+        self._file.write(example.model_dump_json(by_alias=True).encode() + b"\n")
         self._sides.append(SIDES.index(side))
         self._inputs.append(hash64(text))
         self._targets.append(hash64(example.completion))
@@ -89,15 +87,16 @@ class Spool:
         self._sets.add(text)
 
     def _unique(self, identity: str) -> str:
-        if hash64(identity) in self._ids:
+        hashed = hash64(identity)
+        if hashed in self._ids:
             self.num_repeated_ids += 1
             if len(self.repeated_ids) < SHOWN_IDS and identity not in self.repeated_ids:
                 self.repeated_ids.append(identity)
             number = 2
-            while hash64(f"{identity}~{number}") in self._ids:
+            while (hashed := hash64(f"{identity}~{number}")) in self._ids:
                 number += 1
             identity = f"{identity}~{number}"
-        self._ids.add(hash64(identity))
+        self._ids.add(hashed)
         return identity
 
     def columns(self) -> Columns:
@@ -123,11 +122,9 @@ class Spool:
 
     def lines(self, kept: NDArray[np.bool_]) -> Iterator[bytes]:
         """The kept examples as JSON lines, in order."""
-        self._file.seek(0)
-        for row, length in enumerate(self._lengths):
-            line = self._file.read(length)
-            if kept[row]:
-                yield line
+        if kept.any():
+            self._file.seek(0)
+            yield from itertools.compress(self._file, kept.tolist())
 
 
 def hash64(text: str) -> int:
