@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,6 +130,39 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
         assert one["config"]["hidden_size"] == 64
         assert one["seconds"].keys() == {"empty", *step_rates.LENGTHS}
         assert min(one["seconds"].values()) > 0
+
+
+def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_this_process_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    from lathe.engine import step_rates
+
+    built: list[str] = []
+    rounds: Counter[tuple[str, int]] = Counter()
+
+    class Helper:
+        count = 1
+
+        def build(self, build: object) -> None:
+            built.append("helper")
+
+    def take(config: Any, kind: str, precision: str, device: Any) -> tuple[str, dict[str, Any]]:
+        built.append(f"{kind} {precision}")
+        return built[-1], {}
+
+    def whole(step: Any, packs: list[Any], parameters: Any) -> None:
+        if isinstance(step, str) and packs:
+            rounds[step, packs[0].bounds[-1]] += 1
+
+    monkeypatch.setattr(step_rates, "_built", take)
+    monkeypatch.setattr(step_rates, "_whole", whole)
+    list(step_rates.timed(64, 1, 2, torch.device("cpu"), Helper(), seconds=0.0))  # type: ignore[arg-type]
+
+    assert built == ["helper", "fused bf16", "helper", "fused fp32", "reference fp32"]
+    tokens = [sum(lengths) for lengths in step_rates.LENGTHS.values()]
+    taken = {step: [rounds[step, count] for count in tokens] for step in built if step != "helper"}
+    assert taken == {"fused bf16": [2, 2, 2, 2], "fused fp32": [2, 1, 1, 1], "reference fp32": [1, 1, 1, 1]}
 
 
 def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
