@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,7 +175,7 @@ def kept_by_head(start: int, end: int, width: int) -> int:
 def batches(ends: Iterable[tuple[int, int]]) -> Batches:
     """Keys and blocks of the batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys go
     together by powers of two."""
-    counts = Counter(chain.from_iterable(blocks(start, end) for start, end in ends))
+    counts = Counter(chain.from_iterable(starmap(blocks, ends)))
     return [(keys, size) for keys, count in counts.items() for size in _powers(count)]
 
 
