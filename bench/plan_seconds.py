@@ -2,9 +2,9 @@
 
     python bench/plan_seconds.py                # three new runs of each set of rows, and one that repeats the last
 
-Each is the command in a process of its own, from nothing: rows made, judged, encoded with the bundled base's tokenizer, and planned
-for the shape of Qwen2.5-7B. Children (the chat template's process) count; compiling Lathe's modules does not, which an installation
-has done: a first run with few rows does it here.
+Each is the command in a process of its own, from nothing: rows read from a file of them, or made by the corpus, judged, encoded
+with the bundled base's tokenizer, and planned for the shape of Qwen2.5-7B. Children (the chat template's process) count; compiling
+Lathe's modules does not, which an installation has done: a run that is not counted does it here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from lathe import plugins
 from lathe.resolve.base import bundled
 
 CONFIG = {
@@ -57,6 +58,40 @@ def measured(folder: Path, recipe: str, *sets: str) -> tuple[float, float, str]:
     return wall, float(cpu), torch
 
 
+def write_base(folder: Path) -> None:
+    """A base without weights: that shape, and the bundled base's tokenizer."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(bundled("lathe:nano") / file, folder / file)
+
+
+def write_rows(corpus: str, count: int, folder: Path) -> tuple[str, str]:
+    """Rows of a corpus in a file, with its schemas; the parts of a recipe that read them."""
+    made = plugins.load("corpora", corpus)
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made.rows(0, count)))
+    (folder / "schemas").mkdir()
+    for name, schema in made.schemas().items():
+        (folder / "schemas" / f"{name}.json").write_text(json.dumps(schema))
+    return "data: {source: rows.jsonl}\n", "schema: {from: schemas}\n"
+
+
+def timed(folder: Path, task: str, parts: str, repetitions: int) -> str:
+    """Median and range of new runs, and a run that repeats the last of them."""
+
+    def recipe(name: str) -> str:
+        (folder / f"{name}.yaml").write_text(f"name: {name}\nbase: ./base\ntask: {task}\n{parts}")
+        return f"{name}.yaml"
+
+    measured(folder, recipe("first"))
+    found = [measured(folder, recipe(f"turn-{turn}")) for turn in range(repetitions)]
+    again = measured(folder, f"turn-{repetitions - 1}.yaml")
+    wall, cpu = (statistics.median(one[place] for one in found) for place in (0, 1))
+    fastest, slowest = min(one[0] for one in found), max(one[0] for one in found)
+    loaded = found[0][2]
+    return f"{wall:.1f} s ({fastest:.1f} to {slowest:.1f}), {cpu:.1f} CPU s; again {again[0]:.1f} s; torch loaded: {loaded}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=10_000)
@@ -65,24 +100,11 @@ def main() -> int:
     for corpus, task in SETS.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / "base").mkdir()
-            (folder / "base" / "config.json").write_text(json.dumps(CONFIG))
-            for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-                shutil.copyfile(bundled("lathe:nano") / file, folder / "base" / file)
-            data = f"{{source: 'lathe:{corpus}', rows: {asked.rows}}}"
-            (folder / "first.yaml").write_text(f"name: first\nbase: ./base\ntask: {task}\ndata: {data}\n")
-            measured(folder, "first.yaml", "data.rows=100")
-            found = []
-            for turn in range(asked.repetitions):
-                recipe = f"turn-{turn}.yaml"
-                (folder / recipe).write_text(f"name: turn-{turn}\nbase: ./base\ntask: {task}\ndata: {data}\n")
-                found.append(measured(folder, recipe))
-            again = measured(folder, recipe)
-        wall, cpu = (statistics.median(one[place] for one in found) for place in (0, 1))
-        print(
-            f"{corpus}, {asked.rows:,} rows: {wall:.1f} s ({min(one[0] for one in found):.1f} to "
-            f"{max(one[0] for one in found):.1f}), {cpu:.1f} CPU s; again {again[0]:.1f} s; torch loaded: {found[0][2]}"
-        )
+            write_base(folder / "base")
+            data, schema = write_rows(corpus, asked.rows, folder)
+            generated = f"data: {{source: 'lathe:{corpus}', rows: {asked.rows}}}\n"
+            for source, parts in ((f"file of {corpus}", data + schema), (f"generated {corpus}", generated)):
+                print(f"{source}, {asked.rows:,} rows: {timed(folder, task, parts, asked.repetitions)}", flush=True)
     return 0
 
 

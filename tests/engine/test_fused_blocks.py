@@ -121,6 +121,14 @@ def test_attention_to_what_lies_in_front_of_a_segment(
     attention_is_that_of_autograd(segments, np.array([95, 111, 120, 200, 265, 300, 399]) if some else None)
 
 
+@pytest.mark.parametrize("some", [None, np.arange(900, 1250)], ids=["all positions", "the last"])
+def test_attention_of_rows_so_long_that_blocks_have_more_queries(some: NDArray[np.int64] | None) -> None:
+    """A row, and one that goes on from 600 tokens of it; blocks of 64 and 128 queries."""
+    segments = [Segment(0, 700), Segment(700, 1250, ((0, 600),), 600)]
+    assert {batch.num_queries for batch in batches(segments, some)} == {64, 128}
+    attention_is_that_of_autograd(segments, some)
+
+
 @st.composite
 def rows_and_some_positions(draw: st.DrawFn) -> tuple[list[int], set[int]]:
     lengths = draw(st.lists(st.sampled_from([1, 2, 63, 64, 65, 128, 130, 200]), min_size=1, max_size=4))

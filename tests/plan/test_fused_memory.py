@@ -19,7 +19,10 @@ from test_parameters import SMOLLM2_135M
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.fused_step import (
     KEPT_KEYS,
+    MOST_QUERIES,
     QUERIES,
+    TOGETHER,
+    Batch,
     Form,
     Met,
     Pack,
@@ -60,7 +63,7 @@ def test_attention_keeps_queries_and_weights_of_blocks_that_are_filled_up() -> N
 
 
 def test_weights_of_blocks_that_see_many_keys_are_not_kept_but_their_queries_are() -> None:
-    assert kept_by_head(0, 4096, 64) - kept_by_head(0, 1024, 64) == QUERIES * 64 * (3072 // QUERIES)
+    assert kept_by_head(0, 4096, 64) - kept_by_head(0, 1024, 64) == 3072 * 64
 
 
 def test_keys_are_filled_up_as_the_engine_does() -> None:
@@ -68,19 +71,23 @@ def test_keys_are_filled_up_as_the_engine_does() -> None:
     from lathe.engine.fused import attention
 
     assert [filled(count) for count in range(1, 9000)] == [engine._filled(count) for count in range(1, 9000)]
-    assert (engine.QUERIES, attention._KEPT_KEYS) == (QUERIES, KEPT_KEYS)
+    assert (engine.QUERIES, engine.MOST_QUERIES, engine._TOGETHER) == (QUERIES, MOST_QUERIES, TOGETHER)
+    assert attention._KEPT_KEYS == KEPT_KEYS
 
 
 def test_of_each_size_of_a_batch_one_hole_is_counted() -> None:
     """Eleven blocks that see 64 keys make batches of eight, two and one."""
     found = batches([(0, 64)] * 11 + [(0, 128)])
-    assert found == [(64, 8), (64, 4), (128, 1)], "the first block of the row of 128 is a twelfth"
+    assert found == [Batch(64, 64, 8), Batch(64, 64, 4), Batch(128, 64, 1)], (
+        "the first block of the row of 128 is a twelfth"
+    )
     assert scores_of(found) == QUERIES * (64 * 8 + 64 * 4 + 128)
 
 
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=30))
 def test_no_pack_has_batches_beyond_those_that_its_tokens_allow(lengths: list[int]) -> None:
     found = set(batches((0, length) for length in lengths))
+    found |= set(batches((length // 3, length) for length in lengths))
     for shared in (False, True):
         assert found <= batches_at_most(max(lengths), sum(lengths), shared=shared)
 
@@ -92,7 +99,15 @@ def test_batches_are_those_that_the_engine_forms() -> None:
     pack = packs.build_pack(rows_of([300, 1900, 64, 65, 1000, 299]))
     formed = engine.batches(pack.segments, None)
     ends = [(one.before, one.before + one.end - one.start) for one in pack.segments]
-    assert batches(ends) == [(batch.num_keys, len(batch.written)) for batch in formed]
+    assert batches(ends) == [(batch.num_keys, batch.num_queries, len(batch.written)) for batch in formed]
+
+
+def test_a_block_has_as_many_queries_as_its_keys_are_filled_up_by_and_what_is_left_of_a_row_goes_by_64() -> None:
+    short, long = (
+        [Batch(keys, 64, 1) for keys in range(64, 513, 64)],
+        [Batch(keys, 128, 1) for keys in range(640, 1025, 128)],
+    )
+    assert batches([(0, 1380)]) == [*short, *long, Batch(1280, 256, 1), Batch(1536, 64, 2)]
 
 
 @given(st.lists(st.tuples(st.integers(512, 5000), st.integers(0, 10**6)), min_size=1, max_size=20))

@@ -44,7 +44,7 @@ def test_layers_that_are_computed_again_take_one_forward_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "lengths", [[89, 149, 157, 211, 271, 331, 389, 449], [1023, 1023], [64] * 32, [1], [1400, 650]]
+    "lengths", [[89, 149, 157, 211, 271, 331, 389, 449], [1023, 1023], [64] * 32, [1], [1400, 650], [5000]]
 )
 def test_blocks_and_groups_of_attention_are_those_that_the_engine_forms(lengths: list[int]) -> None:
     pytest.importorskip("torch")
@@ -64,10 +64,13 @@ def test_blocks_and_groups_of_attention_are_those_that_the_engine_forms(lengths:
     found = work(lengths, supervised)
     assert found[GROUPS] == 2 * len(everywhere) + len(scored)
     products = [
-        [(6 if batch.num_keys <= attention._KEPT_KEYS else 7) * len(batch.keys_BC) for batch in several]
+        [
+            (6 if batch.num_keys <= attention._KEPT_KEYS else 7) * batch.num_queries * len(batch.keys_BC)
+            for batch in several
+        ]
         for several in (everywhere, scored)
     ]
-    assert found[ATTENTION] == 2 * engine.QUERIES * MODEL.queries * (2 * sum(products[0]) + sum(products[1]))
+    assert found[ATTENTION] == 2 * MODEL.queries * (2 * sum(products[0]) + sum(products[1]))
 
 
 def test_what_rows_share_is_attended_to_by_its_own_blocks_once() -> None:

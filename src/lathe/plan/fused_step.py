@@ -34,8 +34,11 @@ LAYERS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pro
 WIDE = 4
 TOKENS_STEP, SCORED_STEP, RANKS_STEP = 256, 128, 16
 """Multiples to which tokens, scored positions and ranks are rounded up."""
-QUERIES, KEPT_KEYS = 64, 1024
-"""Attention goes in blocks of so many queries, filled up, and keeps the weights of those that see at most so many keys."""
+QUERIES, MOST_QUERIES, TOGETHER = 64, 512, 1024
+"""Queries of a block of attention, filled up; at most, where keys are filled up by more; and of blocks that are computed at once,
+whose numbers are powers of two."""
+KEPT_KEYS = 1024
+"""Attention keeps the weights of blocks that see at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
 HOLES_BYTES = 40_000_000
@@ -49,8 +52,6 @@ KERNEL_BYTES, MOST_KERNELS = 400_000, 256
 GIVEN_UP = MOST_KERNELS
 """Of kernels that are given up for others so many leave holes at most: the place of one takes another after that. Five trainings of
 20 to 1,400 packs, with 359 to 551 shapes, took 40 to 140 MB more in each process than those that have fewer."""
-MOST_BLOCKS = 16
-"""Blocks of queries that attention computes at once; their numbers are powers of two."""
 PROJECTIONS = (
     frozenset({"q_proj"}), frozenset({"k_proj", "v_proj"}), frozenset({"o_proj"}), frozenset({"gate_proj", "up_proj"}),
     frozenset({"down_proj"}),
@@ -60,8 +61,22 @@ OF_A_PACK = ("activations", "heap", "working set")
 """Terms that a trial before training has back."""
 Laid = Sequence[tuple[Sequence[int], Sequence[Stretch]]]
 """Rows of each pack, and what is computed of them."""
-Batches = Sequence[tuple[int, int]]
-"""Keys and blocks of each batch of attention."""
+
+
+class Batch(NamedTuple):
+    """Blocks of attention that are computed together: keys and queries of each, filled up, and how many they are."""
+
+    keys: int
+    queries: int
+    blocks: int
+
+    @property
+    def scores(self) -> int:
+        """Numbers of one head."""
+        return self.keys * self.queries * self.blocks
+
+
+Batches = Sequence[Batch]
 
 
 class Attended(NamedTuple):
@@ -101,12 +116,12 @@ class Pack:
 
 @dataclass(frozen=True)
 class Met:
-    """What differs between the packs of a run. tokens, scored: how many numbers of them there are, rounded up; batches: keys and
-    blocks of attention's."""
+    """What differs between the packs of a run. tokens, scored: how many numbers of them there are, rounded up; batches: those of
+    attention."""
 
     tokens: int
     scored: int
-    batches: frozenset[tuple[int, int]]
+    batches: frozenset[Batch]
 
     def kernels(self, form: Form) -> int:
         """Shapes of products: of every projection forward and backward, of the gradients of its adapters, in bf16 of the adapters
@@ -159,31 +174,41 @@ def _keys_step(num_keys: int) -> int:
 
 
 @cache
-def blocks(start: int, end: int) -> tuple[int, ...]:
-    """Keys of each block of queries of tokens start .. end - 1 of a row, filled up."""
-    return tuple(filled(min(first + QUERIES, end)) for first in range(start, end, QUERIES))
+def blocks(start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """Keys and queries of each block of tokens start .. end - 1 of a row, filled up: as many queries as keys are filled up by,
+    where so many are left."""
+    found, first = [], start
+    while first < end:
+        many = min(_keys_step(first + 1), MOST_QUERIES)
+        queries = many if many <= end - first else QUERIES
+        found.append((filled(min(first + queries, end)), queries))
+        first += queries
+    return tuple(found)
 
 
 @cache
 def kept_by_head(start: int, end: int, width: int) -> int:
     """Numbers that attention keeps of one head, `width` wide, for tokens start .. end - 1 of a row: of each block its queries and,
     unless it sees too many keys, their weights."""
-    keys = blocks(start, end)
-    return QUERIES * (len(keys) * width + sum(count for count in keys if count <= KEPT_KEYS))
+    return sum(queries * (width + keys * (keys <= KEPT_KEYS)) for keys, queries in blocks(start, end))
 
 
 def batches(ends: Iterable[tuple[int, int]]) -> Batches:
-    """Keys and blocks of the batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys go
+    """The batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys and queries go
     together by powers of two."""
     counts = Counter(chain.from_iterable(starmap(blocks, ends)))
-    return [(keys, size) for keys, count in counts.items() for size in _powers(count)]
+    return [
+        Batch(keys, queries, size)
+        for (keys, queries), count in counts.items()
+        for size in _powers(count, TOGETHER // queries)
+    ]
 
 
 @cache
-def _powers(count: int) -> tuple[int, ...]:
-    """The powers of two, MOST_BLOCKS at most, that so many blocks go together by, the largest first."""
-    rest = count % MOST_BLOCKS
-    return (*[MOST_BLOCKS] * (count // MOST_BLOCKS), *(part for part in (8, 4, 2, 1) if rest & part))
+def _powers(count: int, most: int) -> tuple[int, ...]:
+    """The powers of two, `most` at most, that so many blocks go together by, the largest first."""
+    rest = count % most
+    return (*[most] * (count // most), *(part for part in (8, 4, 2, 1) if rest & part))
 
 
 def attended(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64]) -> list[Attended]:
@@ -211,23 +236,27 @@ def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> It
     return zip(np.maximum(lengths - supervised - 1, 0).tolist(), (lengths - 1).tolist(), strict=True)
 
 
-def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset[tuple[int, int]]:
-    """Keys and blocks of all batches that a pack of so many tokens can have. shared: where a row's first tokens may lie elsewhere,
-    and short ends of many rows see many keys."""
+def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset[Batch]:
+    """All batches that a pack of so many tokens can have. shared: where a row's first tokens may lie elsewhere, and short ends of
+    many rows see many keys."""
     found = set()
     for keys in {filled(seen) for seen in range(1, longest_row + 1, QUERIES)}:
         step = _keys_step(keys)
-        most = MOST_BLOCKS if shared else min(MOST_BLOCKS, tokens // (keys - step + 1) * (step // QUERIES + 1))
-        found |= {(keys, 2**power) for power in range(most.bit_length())}
+        # Blocks of scored positions begin anywhere: the first query of one may see fewer keys, filled up by half as many.
+        for queries in {QUERIES, max(QUERIES, min(step // 2, MOST_QUERIES)), min(step, MOST_QUERIES)}:
+            most = TOGETHER // queries
+            if not shared:
+                most = min(most, tokens // (keys - step + 1) * (step // queries + 1))
+            found |= {Batch(keys, queries, 2**power) for power in range(most.bit_length())}
     return frozenset(found)
 
 
-def scores_of(found: Iterable[tuple[int, int]]) -> int:
+def scores_of(found: Iterable[Batch]) -> int:
     """Numbers of one head that the scores of one batch of each of these sizes have, of those whose P is kept."""
-    return QUERIES * sum(keys * blocks for keys, blocks in found if keys <= KEPT_KEYS)
+    return sum(batch.scores for batch in found if batch.keys <= KEPT_KEYS)
 
 
-def alive_in_batches(model: Shapes, batches: Iterable[tuple[int, int]], *, compiled: bool) -> int:
+def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool) -> int:
     """Numbers that attention holds at most while these batches go backward one after the other, P that was kept aside.
 
     A batch has the gradients of its weights and its scores, and where P is computed again P as well, with the scores before it;
@@ -237,10 +266,11 @@ def alive_in_batches(model: Shapes, batches: Iterable[tuple[int, int]], *, compi
     """
     most = before = before_again = 0
     each = 1 if compiled else 2
-    for keys, count in batches:
-        size, again = QUERIES * model.heads * keys * count, keys > KEPT_KEYS
+    for batch in batches:
+        size, again = model.heads * batch.scores, batch.keys > KEPT_KEYS
         alive = max((before + before_again + each * size) * again, before + (each + again) * size)
-        most = max(most, alive + count * (4 * keys * model.keys + 2 * QUERIES * model.queries))
+        gathered = batch.blocks * (4 * batch.keys * model.keys + 2 * batch.queries * model.queries)
+        most = max(most, alive + gathered)
         before, before_again = size, size * again
     return most
 

@@ -4,8 +4,8 @@
     least(seen, seconds)                                                # what each kind costs, from packs that were timed
 
 The fused step rounds tokens and scored positions of a pack up and fills blocks of attention up; computing what was filled up takes
-time like all else. Blocks that see as many keys are computed together: what is done once for such a group, however small the model,
-is counted apart, as is what is done once for a pack.
+time like all else. Blocks with as many queries and keys are computed together: what is done once for such a group, however small
+the model, is counted apart, as is what is done once for a pack.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ def _in_blocks(model: Shapes, attended: fused_step.Attended) -> tuple[int, int]:
     """Operations and groups of the fused step's attention in a pack."""
     everywhere, scored = attended
     layers = model.num_layers - 1
-    a_key = 2 * fused_step.QUERIES * model.queries
+    a_score = 2 * model.queries
     return (
-        a_key * (layers * _products(everywhere) + _products(scored)),
+        a_score * (layers * _products(everywhere) + _products(scored)),
         layers * len(everywhere) + len(scored),
     )
 
 
 def _products(batches: fused_step.Batches) -> int:
-    """Keys of all blocks, times the products that they take part in."""
-    return sum(keys * count * (PRODUCTS if keys <= fused_step.KEPT_KEYS else AGAIN) for keys, count in batches)
+    """Scores of all blocks, times the products that they take part in."""
+    return sum(batch.scores * (PRODUCTS if batch.keys <= fused_step.KEPT_KEYS else AGAIN) for batch in batches)
 
 
 def least(work: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lathe.engine.fused.batches import QUERIES, Batch
+from lathe.engine.fused.batches import Batch
 from lathe.processes import compiler
 
 _SOURCE = Path(__file__).with_name("compiled.cpp")
@@ -146,14 +146,14 @@ class Compiled:
     def put(self, found: Tensor, into_RKGW: Tensor, batch: Batch) -> None:
         _, heads, groups, width = into_RKGW.shape
         self._do.put(
-            len(batch.written), heads, QUERIES, groups * width, _at(found), _at(batch.rows_BQ), _at(batch.real_B),
+            len(batch.written), heads, batch.num_queries, groups * width, _at(found), _at(batch.rows_BQ), _at(batch.real_B),
             _at(into_RKGW),
         )  # fmt: skip
 
     def softmax(self, scores: Tensor, batch: Batch) -> Tensor:
         blocks = len(batch.written)
-        both, rows, keys = scores.shape
-        self._do.softmax(blocks, both // blocks, QUERIES, rows // QUERIES, keys, _at(batch.seen_BQ), _at(scores))
+        (both, rows, keys), queries = scores.shape, batch.num_queries
+        self._do.softmax(blocks, both // blocks, queries, rows // queries, keys, _at(batch.seen_BQ), _at(scores))
         return scores
 
     def softmax_backward(self, grad: Tensor, weights: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lathe.engine.fused.batches import QUERIES, Batch
+from lathe.engine.fused.batches import Batch
 
 
 def normalise(hidden_TD: Tensor, epsilon: float, narrow: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -57,13 +57,15 @@ def gather(rows: Tensor, places: Tensor, batch: Batch, *, real_only: bool = Fals
 
 def put(found: Tensor, into_RKGW: Tensor, batch: Batch) -> None:
     _, heads, groups, width = into_RKGW.shape
-    found_BQKGW = found.view(-1, heads, QUERIES, groups, width).transpose(1, 2)
+    found_BQKGW = found.view(-1, heads, batch.num_queries, groups, width).transpose(1, 2)
     for rows, written in zip(found_BQKGW, batch.written, strict=True):
         into_RKGW[written] = rows[: written.stop - written.start]
 
 
 def softmax(scores: Tensor, batch: Batch) -> Tensor:
-    scores_BKQGC = scores.view(len(batch.written), -1, QUERIES, scores.shape[1] // QUERIES, batch.num_keys)
+    scores_BKQGC = scores.view(
+        len(batch.written), -1, batch.num_queries, scores.shape[1] // batch.num_queries, batch.num_keys
+    )
     scores_BKQGC[..., batch.num_keys - batch.hidden_BQH.shape[-1] :].masked_fill_(batch.hidden_BQH, float("-inf"))
     return torch.softmax(scores, dim=-1)
 
