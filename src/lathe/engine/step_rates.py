@@ -104,25 +104,38 @@ def timed(
         if shared:  # while this process does the same
             helpers.build(partial(_alone, config, kind, precision))
         take, named = _built(config, kind, precision, device)
-        cold = _cold(kind, precision, device)
-
-        def took(
-            take: step.Step, count: int, named: Mapping[str, nn.Parameter] = named, cold: Set[str] = cold
-        ) -> dict[str, float]:
-            """Seconds of a step with each pack, for each of so many processes."""
-            none = typical(partial(_whole, take, [], named), device, min(seconds, EMPTY_SECONDS))
-            return {"empty": none} | {
-                name: typical(partial(_whole, take, [pack] * count, named), device, seconds, warm_up=name in cold)
-                for name, pack in packs.items()
-            }
-
+        of_packs = partial(
+            _of_packs, packs=packs, named=named, cold=_cold(kind, precision, device), device=device, seconds=seconds
+        )
         said = {"config": config.to_dict(), "step": kind, "precision": precision}
         # First, for helpers that still load their libraries would disturb what all threads take.
         if shared:
             with threads(1):
-                yield {**said, "threads": 1, "seconds": took(StepInProcesses(take, named, helpers), 1 + helpers.count)}
+                yield {
+                    **said,
+                    "threads": 1,
+                    "seconds": of_packs(StepInProcesses(take, named, helpers), 1 + helpers.count),
+                }
         with threads(None) as all_threads:
-            yield {**said, "threads": all_threads, "seconds": took(take, 1)}
+            yield {**said, "threads": all_threads, "seconds": of_packs(take, 1)}
+
+
+def _of_packs(
+    take: step.Step,
+    count: int,
+    *,
+    packs: Mapping[str, Pack],
+    named: Mapping[str, nn.Parameter],
+    cold: Set[str],
+    device: torch.device,
+    seconds: float,
+) -> dict[str, float]:
+    """Seconds of a step without a pack and with each of them, for each of `count` processes."""
+    none = typical(partial(_whole, take, [], named), device, min(seconds, EMPTY_SECONDS))
+    return {"empty": none} | {
+        name: typical(partial(_whole, take, [pack] * count, named), device, seconds, warm_up=name in cold)
+        for name, pack in packs.items()
+    }
 
 
 def _cold(kind: str, precision: Precision, device: torch.device) -> Set[str]:
