@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -26,6 +27,19 @@ def test_threads_hold_inside_the_block_only() -> None:
 def test_no_number_means_the_cores_that_this_process_may_use() -> None:
     with devices.threads(None) as count:
         assert count == usable_cores() >= 1
+
+
+def test_a_processor_that_is_held_to_narrower_instructions_is_another_one() -> None:
+    code = "from lathe.engine import devices; print(devices.processor())"
+    held = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ATEN_CPU_CAPABILITY": "default"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert held.stdout.strip() != devices.processor()
+    assert "DEFAULT" in held.stdout
 
 
 def test_precision_is_as_asked_and_automatic_is_exact_on_a_cpu() -> None:

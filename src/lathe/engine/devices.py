@@ -113,6 +113,14 @@ def computes_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def processor() -> str:
+    """What decides the last digits of a product on this machine: the processor, the widest instructions that torch may use, and
+    those for bf16, by which oneDNN chooses its code."""
+    able = torch.cpu.get_capabilities()
+    narrow = [name for name in ("amx_bf16", "avx512_bf16") if able.get(name)]
+    return " ".join([able.get("cpu_name", "unknown"), torch.backends.cpu.get_cpu_capability(), *narrow])
+
+
 def reset_peak(device: torch.device) -> None:
     """Forgets the peak of what ran before, so that `peak_bytes` tells of what follows; what was freed goes back to the system.
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from lathe.contracts import Progress, Told
 from lathe.engine import checkpoint
-from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes
+from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes, processor
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.signals import stop_requested
 from lathe.engine.trained import Trained
@@ -307,7 +307,7 @@ def _resume(work: Fit, checkpoints: Path) -> Course:
     here = {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "cpu": processor(),
         **work.computed,
     }
     if search.checkpoint is None:
