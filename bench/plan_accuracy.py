@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from lathe.cli.main import LIBRARY_SETTINGS
-from lathe.plan.rates import computes_bf16, probed
+from lathe.plan.rates import computes_bf16, has_tiles, probed
 from lathe.plan.stage import Answers, Machine, forecast
 from lathe.processes import compiler
 from lathe.records import LockedRecipe, Plan, Recipe, TrainJob, TrainResult
@@ -141,6 +141,7 @@ def planned(case: Case, stored_bytes: int) -> Plan:
         free_bytes=10**12,
         rates={},
         computes_bf16=computes_bf16(),
+        has_tiles=has_tiles(),
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=probed(),

@@ -69,16 +69,22 @@ def keep(kind: str, rate: float, what: Measured = "rates") -> None:
 
 
 def computes_bf16() -> bool:
-    """Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX), as the engine asks torch.
+    """Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX), as the engine asks torch."""
+    return not {"avx512_bf16", "amx_tile"}.isdisjoint(_processor_flags())
 
-    Linux says so in /proc/cpuinfo; elsewhere False.
-    """
+
+def has_tiles() -> bool:
+    """Whether it does so in tiles (AMX)."""
+    return "amx_tile" in _processor_flags()
+
+
+def _processor_flags() -> list[str]:
+    """As Linux has them in /proc/cpuinfo; elsewhere none."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            flags = next((line for line in file if line.startswith("flags")), "")
+            return next((line for line in file if line.startswith("flags")), "").split()
     except OSError:
-        return False
-    return not {"avx512_bf16", "amx_tile"}.isdisjoint(flags.split())
+        return []
 
 
 def probe_file() -> Path:

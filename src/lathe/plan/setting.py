@@ -39,6 +39,8 @@ class Setting:
     """Which of the engine's steps forms the gradients."""
     compiled: bool = False
     """Whether the fused step's element-wise parts are compiled."""
+    has_tiles: bool = False
+    """Whether the processor multiplies bf16 in tiles (AMX)."""
     pack_weights: int = 0
     """Numbers of one head that the fused step's attention keeps of that pack over all layers (`fused_step.kept_by_head`)."""
     pack_batch: int = 0

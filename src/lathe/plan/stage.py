@@ -64,6 +64,8 @@ class Machine:
     rates: Mapping[str, Sequence[float]]
     computes_bf16: bool = False
     """Whether the processor multiplies bf16 matrices in hardware."""
+    has_tiles: bool = False
+    """Whether it does so in tiles (AMX)."""
     compiles: bool = False
     """Whether there is a C++ compiler."""
     has_bitsandbytes: bool = False
@@ -119,6 +121,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         free_bytes=psutil.virtual_memory().available,
         rates=rates.known(),
         computes_bf16=rates.computes_bf16(),
+        has_tiles=rates.has_tiles(),
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=rates.probed(),
@@ -209,6 +212,7 @@ def forecast(
         dropout=recipe.method.dropout > 0,
         step=step_kind,
         compiled=step_kind == "fused" and machine.compiles,
+        has_tiles=machine.has_tiles,
         processes=machine.processes or recipe.train.processes,
         shards=recipe.train.processes if recipe.train.shard else 1,
     )
@@ -261,6 +265,7 @@ def forecast(
         sample_supervised=setting.sample_supervised,
         step_kind=step_kind,
         compiled=setting.compiled,
+        has_tiles=setting.has_tiles,
         precision=setting.precision,
         cache_tokens=cache_tokens,
         stored_bytes=stored_bytes,
