@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import tempfile
 import time
@@ -24,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lathe import plugins
+from lathe.doctor.machine import cpu_model
 from lathe.pipeline import Run
 from lathe.processes import usable_cores
 from rules import shown
@@ -83,7 +83,7 @@ def main() -> None:
         "metric": primary, "score": score.model_dump(mode="json"), "n": report.n,
         "steps": trained.num_steps, "tokens": trained.num_tokens, "peak_bytes": trained.peak_bytes,
         "seconds": seconds, "cpu_seconds": cpu, "joules": used,
-        "cores": usable_cores(), "machine": platform.processor() or platform.machine(),
+        "cores": usable_cores(), "machine": cpu_model(),
         "versions": {name: version(name) for name in ("lathe-slm", "torch", "transformers", "peft")},
     }  # fmt: skip
     RESULTS.parent.mkdir(exist_ok=True)

@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -361,6 +360,8 @@ def child(name: str, folder: Path, threads: int, budget: int) -> None:
 
 def key_of(asked: argparse.Namespace, batch: Told) -> Told:
     """What a measurement must share with another to stand in one table."""
+    from lathe.doctor.machine import cpu_model
+
     return {
         "threads": asked.threads,
         "schema": not asked.without_schema,
@@ -371,7 +372,7 @@ def key_of(asked: argparse.Namespace, batch: Told) -> Told:
         "budget": asked.token_budget,
         "caps": {name: os.environ[name] for name in CAPS if name in os.environ},
         "versions": {name: version(name) for name in PACKAGES},
-        "machine": platform.processor() or platform.machine(),
+        "machine": cpu_model(),
     }
 
 
