@@ -9,6 +9,7 @@ import signal
 import pytest
 from test_render import example
 
+from lathe import worker
 from lathe.errors import LatheError
 from lathe.records import Message
 from lathe.text import encoding_beside as module
@@ -52,15 +53,15 @@ def test_few_rows_or_a_single_core_start_no_process(
 ) -> None:
     monkeypatch.setattr(module, "FEW", few)
     monkeypatch.setattr(module, "usable_cores", lambda: cores)
-    monkeypatch.setattr(module, "start", lambda *_: pytest.fail("a process was started"))
+    monkeypatch.setattr(worker, "start", lambda *_: pytest.fail("a process was started"))
     with beside(tok, 10) as encoded:
         assert encoded(["a text"]).result()[0].tolist() == tok.encode("a text")
 
 
 def test_a_process_that_was_killed_is_named_with_its_code(tok: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    start = module.start
-    monkeypatch.setattr(module, "start", lambda *given: started.append(start(*given)) or started[-1])
+    start = worker.start
+    monkeypatch.setattr(worker, "start", lambda *given: started.append(start(*given)) or started[-1])
     with beside(tok, 10) as encoded:
         os.kill(started[0].pid, signal.SIGKILL)
         started[0].wait()

@@ -10,18 +10,16 @@ looked at here; its memory is about 120 MB, and half as much for its chat templa
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from lathe.data.conversations.conversation import Conversation
 from lathe.data.findings.single_rows import Seen, SingleRows, Terms
-from lathe.errors import LatheError
-from lathe.processes import end, start, usable_cores
+from lathe.processes import usable_cores
+from lathe.worker import Worker
 
 Mark = TypeVar("Mark")
 FEW = 16
@@ -30,6 +28,8 @@ AHEAD = 3
 """Chunks for each process that may be handed over and not yet be taken back."""
 MOST = 4
 """Processes; more would wait for this one, which reads."""
+NAME, HINT = "a process that looked at rows", "Most likely for want of memory: check fewer rows at once."
+"""What is said of one that ended too soon."""
 
 
 class Lookers(Generic[Mark]):
@@ -41,8 +41,8 @@ class Lookers(Generic[Mark]):
         self._terms = terms
         self._most = min(MOST, usable_cores()) if processes is None else processes
         self._handed = 0
-        self._beside: list[Process] = []
-        self._ahead: deque[tuple[Future[bytes], Mark]] = deque()
+        self._beside: list[Worker] = []
+        self._ahead: deque[tuple[Future[Seen | Exception], Mark]] = deque()
 
     def __enter__(self) -> Lookers[Mark]:
         return self
@@ -59,7 +59,7 @@ class Lookers(Generic[Mark]):
             yield self.own.seen(rows, show), mark
             return
         if not self._beside:
-            self._beside = [Process(self._terms) for _ in range(self._most)]
+            self._beside = [Worker("lathe.data.looker", self._terms, name=NAME, hint=HINT) for _ in range(self._most)]
         chosen = self._beside[self._handed % len(self._beside)]
         self._ahead.append((chosen.ask((rows, show)), mark))
         while len(self._ahead) > AHEAD * len(self._beside):
@@ -72,7 +72,7 @@ class Lookers(Generic[Mark]):
 
     def _oldest(self) -> tuple[Seen, Mark]:
         answer, mark = self._ahead.popleft()
-        seen = pickle.loads(answer.result())
+        seen = answer.result()
         if isinstance(seen, Exception):
             raise seen
         return seen, mark
@@ -82,44 +82,3 @@ class Lookers(Generic[Mark]):
         for process in self._beside:
             process.close()
         self._beside = []
-
-
-class Process:
-    """One process beside this one, and the thread that talks to it; see lathe.data.looker."""
-
-    def __init__(self, terms: Terms) -> None:
-        # One thread each: there are as many processes as cores.
-        threads = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self._child = start("lathe.data.looker", {**os.environ, **threads, "PYTHONUTF8": "1"})
-        self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._send, pickle.dumps(terms))
-
-    def ask(self, chunk: tuple[Sequence[Conversation], int]) -> Future[bytes]:
-        """Hands a chunk over; the future holds what was seen, or the error, as a pickle of our own."""
-        return self._thread.submit(self._exchange, pickle.dumps(chunk))
-
-    def _send(self, message: bytes) -> None:
-        assert self._child.stdin is not None
-        self._child.stdin.write(len(message).to_bytes(8, "little") + message)
-        self._child.stdin.flush()
-
-    def _exchange(self, message: bytes) -> bytes:
-        assert self._child.stdout is not None
-        try:
-            self._send(message)
-            size = int.from_bytes(self._child.stdout.read(8), "little")
-            answer = self._child.stdout.read(size)
-        except OSError:
-            size, answer = 0, b""
-        if not answer or len(answer) < size:
-            raise LatheError(
-                f"a process that looked at rows ended with code {self._child.wait()}",
-                hint="Most likely for want of memory: check fewer rows at once.",
-            )
-        return answer
-
-    def close(self) -> None:
-        """Ends it, whatever it does."""
-        self._child.kill()  # so that the thread comes to its end
-        self._thread.shutdown(cancel_futures=True)
-        end(self._child, self._child.stdin, self._child.stdout)

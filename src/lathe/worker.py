@@ -1,0 +1,89 @@
+"""A process of ours that answers what it is asked, one question after the other, and how both sides speak.
+
+    worker = Worker("lathe.data.looker", terms, name="a process that looked at rows", hint="Check fewer rows at once.")
+    worker.ask(chunk).result()
+    worker.close()
+
+The module's side:
+
+    stdin, stdout = streams()
+    terms = receive(stdin)
+    while (chunk := receive(stdin)) is not None:
+        send(stdout, answer_to(chunk))
+
+A message is its length in 8 bytes and a pickle, which parent and child write for each other alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any
+
+from lathe.errors import LatheError
+from lathe.processes import end, start
+
+ONE_THREAD = {"TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""The other cores have work."""
+
+
+class Worker:
+    """The process, and the threads that write to it and read from it, so that it has the next question when it has answered one."""
+
+    def __init__(self, module: str, terms: object, *, name: str, hint: str) -> None:
+        """terms: the first thing it is told. name, hint: of the error where it ends before it has answered."""
+        self._name, self._hint = name, hint
+        self._child = start(module, {**os.environ, **ONE_THREAD, "PYTHONUTF8": "1"})
+        self._writer, self._reader = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._writer.submit(self._write, pickle.dumps(terms))
+
+    def ask(self, question: object) -> Future[Any]:
+        """Hands a question over; the future holds the answer, or a LatheError where the process has ended."""
+        self._writer.submit(self._write, pickle.dumps(question))
+        return self._reader.submit(self._read)
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        self._child.kill()  # so that the threads come to their end
+        for thread in (self._writer, self._reader):
+            thread.shutdown(cancel_futures=True)
+        end(self._child, self._child.stdin, self._child.stdout)
+
+    def _write(self, message: bytes) -> None:
+        assert self._child.stdin is not None
+        with contextlib.suppress(OSError):  # where the process is gone, it is said where its answer is read
+            _write(self._child.stdin, message)
+
+    def _read(self) -> Any:
+        assert self._child.stdout is not None
+        answer = receive(self._child.stdout)
+        if answer is None:
+            raise LatheError(f"{self._name} ended with code {self._child.wait()}", hint=self._hint)
+        return answer
+
+
+def streams() -> tuple[IO[bytes], IO[bytes]]:
+    """What this process is asked through, and what it answers through."""
+    # Whatever a library prints must not stand between the messages.
+    stdin, stdout, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr
+    return stdin, stdout
+
+
+def send(stream: IO[bytes], said: object) -> None:
+    """Writes a message; None says nothing."""
+    _write(stream, pickle.dumps(said))
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """The next message; None at the end, or where it was cut off."""
+    size = int.from_bytes(stream.read(8), "little")
+    message = stream.read(size)
+    return pickle.loads(message) if message and len(message) == size else None
+
+
+def _write(stream: IO[bytes], message: bytes) -> None:
+    stream.write(len(message).to_bytes(8, "little") + message)
+    stream.flush()
