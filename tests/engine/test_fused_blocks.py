@@ -15,6 +15,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lathe.engine.arena import Arena
 from lathe.engine.dropout import RowDropout, Rows, Span
 from lathe.engine.fused import eager
 from lathe.engine.fused.attention import Kept, attend, attend_backward
@@ -38,7 +39,8 @@ def test_the_norm() -> None:
     hidden, grad = drawn(7, 16), drawn(7, 16, seed=1).detach()
     expected = functional.rms_norm(hidden, (16,), eps=1e-5)
     expected.backward(grad)
-    normed, inverse = eager.normalise(hidden.detach(), 1e-5, torch.float64)
+    normed, inverse = torch.empty(7, 16, dtype=torch.float64), torch.empty(7, 1, dtype=torch.float64)
+    eager.normalise(hidden.detach(), 1e-5, normed, inverse)
     close(normed, expected.detach())
     close(eager.add_normalise_backward(torch.zeros_like(normed), grad, normed, inverse), hidden.grad)
 
@@ -48,7 +50,9 @@ def test_the_gated_unit() -> None:
     gate, up = both.chunk(2, dim=1)
     expected = functional.silu(gate) * up
     expected.backward(grad)
-    close(eager.gated(both.detach()), expected.detach())
+    found = torch.empty_like(expected)
+    eager.gated(both.detach(), found)
+    close(found, expected.detach())
     close(eager.gated_backward(grad, both.detach()), both.grad)
 
 
@@ -84,7 +88,7 @@ def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np
     expected.backward(grad)
 
     seen = batches(segments, attending)
-    found, kept = attend(query.detach(), key.detach(), value.detach(), seen, eager)
+    found, kept = attend(query.detach(), key.detach(), value.detach(), seen, eager, Arena())
     close(found, expected.detach())
     grad_query, grad_keyed = attend_backward(grad, seen, kept, eager)
     for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
@@ -204,7 +208,7 @@ def test_a_projection_is_its_layers_with_their_adapters(
     with torch.no_grad():
         projection.refresh()
         inputs = normed.detach().to(dtype)
-        found, inner = projection.forward(inputs, rows)
+        found, inner = projection.forward(inputs, rows, Arena())
         back = projection.backward(grad.to(dtype), inputs, inner, rows)
         assert float((found.double() - expected).norm() / expected.norm()) < tolerance
         assert float((back.double() - normed.grad).norm() / normed.grad.norm()) < tolerance

@@ -248,9 +248,7 @@ def test_a_fused_step_that_is_wrong_is_not_taken(
     monkeypatch.setattr(choice, "best", lambda dtype: (eager, "eager"))
     monkeypatch.setattr(eager, "gated_backward", lambda grad, both: torch.zeros_like(both))
     assert "gradient is" in choice.choose(net, sample(tokens), "fp32")[1]
-    monkeypatch.setattr(
-        eager, "normalise", lambda hidden, _, narrow: (hidden.to(narrow), torch.ones_like(hidden[..., :1]))
-    )
+    monkeypatch.setattr(eager, "normalise", lambda hidden, _, normed, inverse: (normed.copy_(hidden), inverse.fill_(1)))
     assert choice.choose(net, sample(tokens), "bf16")[1].startswith("reference: the fused step's loss is")
 
 

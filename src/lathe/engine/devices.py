@@ -19,6 +19,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from lathe.engine import arena
 from lathe.processes import forget_peak, peak_resident, usable_cores
 
 Precision = Literal["fp32", "bf16"]
@@ -150,6 +151,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
 def give_back_memory() -> None:
     """What was freed and is still kept by an allocator goes back to the system or the driver, for other work to come."""
+    arena.give_back()
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)  # glibc's alone
     if torch.cuda.is_available():

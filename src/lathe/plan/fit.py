@@ -79,7 +79,6 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         pack_weights=plan.pack_weights,
         pack_batch=plan.pack_batch,
         kernels=plan.kernels,
-        scores=plan.scores,
         longest_row=plan.schedule.longest_row,
         num_packs=plan.schedule.num_packs,
         processes=1 if on_gpu else plan.processes_here,
@@ -125,7 +124,6 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
         pack_weights=model.num_layers * attention,
         pack_batch=setting.pack_batch if known else most_in_batches,
         kernels=setting.kernels if same_products else fused_step.MOST_KERNELS + fused_step.GIVEN_UP,
-        scores=setting.scores if known else fused_step.scores_of(batches),
         num_packs=setting.num_packs if known else packs,
     )
 

@@ -41,14 +41,12 @@ KEPT_KEYS = 1024
 """Attention keeps the weights of blocks that see at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
-HOLES_BYTES = 40_000_000
-"""Freed memory between what stays that nothing is put into, beside the holes of scores and logits: a mean of 34 MB, 11 to 59 in
-four of five of 42 small configurations over 4 to 63 packs; 9 MB more after 450 packs than after 63."""
-LIBRARY_BYTES = 56_000_000
-"""What torch's libraries keep after their first products, kernels aside; measured with torch 2.13 on Linux."""
-KERNEL_BYTES, MOST_KERNELS = 400_000, 256
-"""What oneDNN keeps of one shape of product, a mean: in those 42, with 97 to 256 shapes, 57 MB and 0.41 MB a shape came within
-16 MB (root mean square) of what stayed; and of how many it keeps it (`cli.main.LIBRARY_SETTINGS`)."""
+LIBRARY_BYTES = 55_000_000
+"""What torch's libraries keep after their first products, kernels aside, and small holes of freed memory."""
+KERNEL_BYTES, TILES_KERNEL_BYTES, MOST_KERNELS = 620_000, 720_000, 256
+"""What oneDNN keeps of one shape of product, a mean, and where it multiplies in tiles; and of how many it keeps it
+(`cli.main.LIBRARY_SETTINGS`). In 30 small configurations with 103 to 286 shapes, 14 of them without tiles, these came within 24 MB
+(root mean square) of what stayed; torch 2.13 on Linux."""
 GIVEN_UP = MOST_KERNELS
 """Of kernels that are given up for others so many leave holes at most: the place of one takes another after that. Five trainings of
 20 to 1,400 packs, with 359 to 551 shapes, took 40 to 140 MB more in each process than those that have fewer."""
@@ -251,24 +249,18 @@ def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset
     return frozenset(found)
 
 
-def scores_of(found: Iterable[Batch]) -> int:
-    """Numbers of one head that the scores of one batch of each of these sizes have, of those whose P is kept."""
-    return sum(batch.scores for batch in found if batch.keys <= KEPT_KEYS)
-
-
 def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool) -> int:
     """Numbers that attention holds at most while these batches go backward one after the other, P that was kept aside.
 
-    A batch has the gradients of its weights and its scores, and where P is computed again P as well, with the scores before it;
-    compiled, P takes the place of the scores, and their gradient that of the weights'. What the batch before has of both goes when
-    it is formed anew. Beside them keys and values as gathered, and their gradients; the output's gradient as gathered, and that of
-    the queries.
+    A batch has the gradients of its weights and its scores, compiled one in the place of the other, and where P is computed again P
+    as well, in the place of the scores. What the batch before has of both goes when it is formed anew. Beside them keys and values
+    as gathered, and their gradients; the output's gradient as gathered, and that of the queries.
     """
     most = before = before_again = 0
     each = 1 if compiled else 2
     for batch in batches:
         size, again = model.heads * batch.scores, batch.keys > KEPT_KEYS
-        alive = max((before + before_again + each * size) * again, before + (each + again) * size)
+        alive = max((before + before_again + size) * again, before + (each + again) * size)
         gathered = batch.blocks * (4 * batch.keys * model.keys + 2 * batch.queries * model.queries)
         most = max(most, alive + gathered)
         before, before_again = size, size * again
@@ -411,38 +403,29 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         found.backward: "gradients of one layer at the end of its way backward",
         found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x {_logit(form, setting.pack_supervised)} bytes",
     }[found.beside]
-    kernels = min(MOST_KERNELS, setting.kernels)
+    kernels, each = min(MOST_KERNELS, setting.kept_kernels), _kernel_bytes(setting)
     libraries = (
         f"{LIBRARY_BYTES:,} bytes that torch's libraries keep after their first products, and {kernels} compiled products of "
-        f"oneDNN x {KERNEL_BYTES:,} bytes, measured"
+        f"oneDNN x {each:,} bytes, measured"
     )
     return (
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
         MemoryTerm(name="working set", num_bytes=found.beside, formula=working),
-        _holes(model, form, setting),
-        MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES + kernels * KERNEL_BYTES, formula=libraries),
+        _holes(setting),
+        MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES + kernels * each, formula=libraries),
     )
 
 
-def _holes(model: Shapes, form: Form, setting: Setting) -> MemoryTerm:
-    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into.
-
-    An aligned block is asked of glibc 2.36 with 96 bytes to spare, so the hole that one leaves between two that stay takes none of
-    its own size. The scores of a batch of attention lie between the P of the batches around it, where those stay: of each size
-    that such batches have one hole is left, unless P takes the scores' own place. The logits are the largest of all and lie behind
-    what a pack keeps: where there are more than LOGIT_ROWS scored positions, those of the next find no room in the hole of the
-    first. A kernel of oneDNN's that is given up for another leaves its place among what has come since.
-    """
-    scores = 0 if form.compiled else form.narrow * model.heads * setting.scores
-    logits = (
-        (form.narrow if form.compiled else WIDE) * LOGIT_ROWS * model.vocab
-        if setting.pack_supervised > LOGIT_ROWS
-        else 0
-    )
-    kernels = KERNEL_BYTES * min(GIVEN_UP, max(0, setting.kernels - MOST_KERNELS))
+def _holes(setting: Setting) -> MemoryTerm:
+    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into: a kernel of
+    oneDNN's that is given up for another leaves its place among what has come since."""
+    given_up, each = min(GIVEN_UP, max(0, setting.kept_kernels - MOST_KERNELS)), _kernel_bytes(setting)
     formula = (
-        f"holes of freed memory that nothing fits into: {scores:,} bytes of attention's scores, one of each size, "
-        f"{logits:,} of logits, {kernels:,} of products given up, and {HOLES_BYTES:,} of others, measured"
+        f"holes of freed memory that nothing fits into, of {given_up} products given up x {each:,} bytes, measured"
     )
-    return MemoryTerm(name="heap", num_bytes=scores + logits + kernels + HOLES_BYTES, formula=formula)
+    return MemoryTerm(name="heap", num_bytes=given_up * each, formula=formula)
+
+
+def _kernel_bytes(setting: Setting) -> int:
+    return TILES_KERNEL_BYTES if setting.has_tiles else KERNEL_BYTES

@@ -40,8 +40,8 @@ measured, in 42 trainings of small shapes."""
 DOUBT = (0.9, 1.1)
 """Interval of the peak around its estimate; of 15 trainings of all weights one lay above it, at 1.102."""
 TILES_HIGH = 1.35
-"""Its upper end for bf16 where a processor multiplies in tiles (AMX): more freed memory lies there between what is kept.
-SmolLM2-135M's shape took 1.12 and 1.26 of the estimate, with checkpointing 1.13 and 1.16; in fp32 0.97 to 0.99."""
+"""Its upper end for the reference step in bf16 where a processor multiplies in tiles (AMX): more freed memory lies there between
+what is kept. SmolLM2-135M's shape with checkpointing took 1.13 and 1.16 of the estimate; in fp32 0.99."""
 
 
 def weight_bytes(model: Shapes, counted: Parameters, storage: Storage, rest: Literal["fp32", "bf16"] = "bf16") -> int:
@@ -211,7 +211,8 @@ def doubt(setting: Setting) -> tuple[float, float]:
     if setting.device == "cuda":
         return UNMEASURED_DOUBT
     low, high = AGAIN_DOUBT if setting.recompute else DOUBT
-    return low, TILES_HIGH if setting.has_tiles and setting.precision == "bf16" else high
+    tiles = setting.has_tiles and setting.precision == "bf16" and setting.step == "reference"
+    return low, TILES_HIGH if tiles else high
 
 
 def peak(terms: Sequence[MemoryTerm], setting: Setting) -> Interval:

@@ -41,9 +41,9 @@ of 4 packs, 117 to 195 after 5 layers of 5 packs and more."""
 LIBRARY_BYTES = {"fp32": 30_000_000, "bf16": 55_000_000}
 """What torch's libraries take with their first products, kernels aside: 20 MB of code in fp32 and 42 to 49 in bf16, and 7 to 15 MB
 of buffers. Measured with torch 2.13 on Linux."""
-KERNELS_A_PACK, KERNEL_BYTES = {"lora": 20, "full": 15}, 900_000
+KERNELS_A_PACK, KERNEL_BYTES, KERNEL_HOLE_BYTES = {"lora": 20, "full": 15}, 900_000, 400_000
 """Compiled products that a pack of another length needs of oneDNN: each weight's width forward, and for the gradients of input and
-weight; with adapters at least so many. Bytes of one: 0.6 to 0.9 MB measured."""
+weight; with adapters at least so many. Bytes of one: 0.6 to 0.9 MB measured; and of the hole that one leaves which is given up."""
 
 
 def of_a_pack(model: Shapes, setting: Setting) -> tuple[MemoryTerm, MemoryTerm]:
@@ -134,7 +134,7 @@ def kernels(setting: Setting) -> MemoryTerm:
     """Products in bf16 that oneDNN compiled for lengths of packs that it met, and the holes of those that it gave up for others."""
     met = KERNELS_A_PACK["full" if setting.full else "lora"] * setting.num_packs
     kept = min(fused_step.MOST_KERNELS, met)
-    holes = fused_step.KERNEL_BYTES * min(fused_step.GIVEN_UP, met - kept)
+    holes = KERNEL_HOLE_BYTES * min(fused_step.GIVEN_UP, met - kept)
     formula = (
         f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, and {holes:,} bytes of holes of others, measured"
     )

@@ -47,8 +47,6 @@ class Setting:
     """Numbers that its batches of attention hold at once on their way backward (`fused_step.alive_in_batches`)."""
     kernels: int = 0
     """Shapes of products that the fused step meets over the run."""
-    scores: int = 0
-    """Numbers of one head that the scores of one batch of each size have, over the sizes that the run meets and whose P is kept."""
     longest_row: int = 0
     """Tokens of the longest row."""
     num_packs: int = 16
@@ -69,6 +67,11 @@ class Setting:
     def loads_bitsandbytes(self) -> bool:
         """Whether the package takes memory."""
         return self.has_bitsandbytes or self.quantised or self.optimiser == "adamw8bit"
+
+    @property
+    def kept_kernels(self) -> int:
+        """Those of `kernels` that oneDNN makes code for: none in float32 where it would compute in bf16 (`engine.devices`)."""
+        return 0 if self.has_tiles and self.precision == "fp32" else self.kernels
 
     @property
     def storage(self) -> Storage:

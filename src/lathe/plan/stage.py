@@ -258,7 +258,6 @@ def forecast(
         pack_weights=setting.pack_weights,
         pack_batch=setting.pack_batch,
         kernels=setting.kernels,
-        scores=setting.scores,
         processes=recipe.train.processes,
         processes_here=setting.processes,
         sample_tokens=setting.sample_tokens,
@@ -338,7 +337,7 @@ def _schedule(
     if attended is not None:
         most = _fused_pack(course, tokens, model, setting, attended)
         met, form = fused_step.met(laid, attended, supervised), fused_step.form_of(model, setting)
-        setting = replace(setting, kernels=met.kernels(form), scores=fused_step.scores_of(met.batches))
+        setting = replace(setting, kernels=met.kernels(form))
     else:
         most = _largest(course, tokens)
     sample = replace(course, shared=False).packs(0, SAMPLE_TOKENS)[0]

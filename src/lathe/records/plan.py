@@ -149,10 +149,6 @@ class Plan(StageRecord):
     )
     pack_batch: int = Field(0, description="numbers that its batches of attention hold at once on their way backward")
     kernels: int = Field(0, description="shapes of products that the fused step meets over the run")
-    scores: int = Field(
-        0,
-        description="numbers of one head that the scores of attention have, one batch of each size that the run meets",
-    )
     processes: int = Field(1, description="processes that share a step, ranks on other machines among them")
     processes_here: int = Field(1, description="those of them that are on this machine")
     sample_tokens: int = Field(0, description="tokens on which the fused step is tried before the first step")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lathe.engine.arena import Arena, New
 from lathe.engine.devices import fast_products
 from lathe.engine.fused.batches import Batch
 from lathe.engine.fused.elementwise import Elementwise
@@ -37,17 +38,19 @@ class Kept:
 
 @fast_products()
 def attend(
-    query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, batches: Sequence[Batch], ops: Elementwise
+    query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, batches: Sequence[Batch], ops: Elementwise, arena: Arena
 ) -> tuple[Tensor, Kept]:
-    """O, shape (R, K, G, W), zero for queries in no batch, and what `attend_backward` needs."""
-    output = torch.zeros_like(query_RKGW)
+    """O, shape (R, K, G, W), zero for queries in no batch, and what `attend_backward` needs. arena: where both lie."""
+    output = arena.empty(query_RKGW.shape, dtype=query_RKGW.dtype).zero_()
     kept = Kept(key_TKW, value_TKW, [], [])
     for batch in batches:
-        queries = ops.gather(query_RKGW, batch.rows_BQ, batch)
-        weights = _weights(queries, ops.gather(key_TKW, batch.keys_BC, batch), batch, ops)
+        is_kept = batch.num_keys <= _KEPT_KEYS
+        queries = ops.gather(query_RKGW, batch.rows_BQ, batch, new=arena.empty)
+        keys = ops.gather(key_TKW, batch.keys_BC, batch)
+        weights = _weights(queries, keys, batch, ops, arena.empty if is_kept else torch.empty)
         ops.put(torch.bmm(weights, ops.gather(value_TKW, batch.keys_BC, batch)), output, batch)
         kept.queries.append(queries)
-        kept.weights.append(weights if batch.num_keys <= _KEPT_KEYS else None)
+        kept.weights.append(weights if is_kept else None)
     return output, kept
 
 
@@ -60,7 +63,7 @@ def attend_backward(grad_RKGW: Tensor, batches: Sequence[Batch], kept: Kept, ops
     grad_keyed = grad_RKGW.new_zeros(tokens, 2, heads, width, dtype=wide)
     for batch, queries, known in zip(batches, kept.queries, kept.weights, strict=True):
         keys = ops.gather(kept.key_TKW, batch.keys_BC, batch)
-        weights = _weights(queries, keys, batch, ops) if known is None else known
+        weights = _weights(queries, keys, batch, ops, torch.empty) if known is None else known
         grad = ops.gather(grad_RKGW, batch.rows_BQ, batch, real_only=True)
         values = ops.gather(kept.value_TKW, batch.keys_BC, batch)
         grad_scores = ops.softmax_backward(torch.bmm(grad, values.transpose(1, 2)), weights)
@@ -72,6 +75,7 @@ def attend_backward(grad_RKGW: Tensor, batches: Sequence[Batch], kept: Kept, ops
     return grad_query, grad_keyed
 
 
-def _weights(queries: Tensor, keys: Tensor, batch: Batch, ops: Elementwise) -> Tensor:
-    """P of a batch, shape (B x K, Q x G, C)."""
-    return ops.softmax(torch.bmm(queries, keys.transpose(1, 2)), batch)
+def _weights(queries: Tensor, keys: Tensor, batch: Batch, ops: Elementwise, new: New) -> Tensor:
+    """P of a batch, shape (B x K, Q x G, C). new: what gives it memory."""
+    scores = new((*queries.shape[:2], keys.shape[1]), dtype=queries.dtype)
+    return ops.softmax(torch.bmm(queries, keys.transpose(1, 2), out=scores), batch)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lathe.engine.adapters import LoraLinear, PeftModel
 from lathe.engine.decoder import can_decode
-from lathe.engine.devices import Precision, keep_freed_memory
+from lathe.engine.devices import Precision, give_back_memory, keep_freed_memory
 from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.elementwise import best, named
 from lathe.engine.fused.projection import ADAPTER
@@ -46,6 +46,7 @@ def choose(net: nn.Module, sample: Sequence[Encoded], precision: Precision) -> t
         ops, how = best(narrow(net, precision))
         fused = FusedStep(net, precision, ops)
         reason = disagreement(net, fused.gradients, reference, sample, precision)
+        give_back_memory()
         if reason is None:
             keep_freed_memory()
             return fused.gradients, f"{_FUSED}, {how}"
@@ -115,6 +116,7 @@ def disagreement(
             parameters[name].normal_(std=0.02, generator=generator)
     try:
         expected_loss, expected = reference([whole], supervised), _taken(parameters)
+        give_back_memory()  # autograd needs several times what the fused step does
         loss, found = fused([shared], supervised), _taken(parameters)
     finally:
         with torch.no_grad():

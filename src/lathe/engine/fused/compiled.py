@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lathe.engine.arena import New
 from lathe.engine.fused.batches import Batch
 from lathe.processes import compiler
 
@@ -103,12 +104,8 @@ class Compiled:
             function.argtypes, function.restype = signature, None
         self._do = library
 
-    def normalise(self, hidden_TD: Tensor, epsilon: float, narrow: torch.dtype) -> tuple[Tensor, Tensor]:
-        tokens, hidden = hidden_TD.shape
-        normed = hidden_TD.new_empty(tokens, hidden, dtype=narrow)
-        inverse = hidden_TD.new_empty(tokens, 1)
-        self._do.normalise(tokens, hidden, _at(hidden_TD), epsilon, _at(normed), _at(inverse))
-        return normed, inverse
+    def normalise(self, hidden_TD: Tensor, epsilon: float, normed_TD: Tensor, inverse_T1: Tensor) -> None:
+        self._do.normalise(*hidden_TD.shape, _at(hidden_TD), epsilon, _at(normed_TD), _at(inverse_T1))
 
     def add_normalise_backward(self, into_TD: Tensor, grad_TD: Tensor, normed_TD: Tensor, inverse_T1: Tensor) -> Tensor:
         self._do.add_normalise_backward(*into_TD.shape, _at(into_TD), *_rows(grad_TD), _at(normed_TD), _at(inverse_T1))
@@ -117,11 +114,8 @@ class Compiled:
     def add(self, into_TD: Tensor, change_TD: Tensor) -> None:
         self._do.add(*into_TD.shape, _at(into_TD), *_rows(change_TD))
 
-    def gated(self, gate_up_T2F: Tensor) -> Tensor:
-        tokens, both = gate_up_T2F.shape
-        product = gate_up_T2F.new_empty(tokens, both // 2)
-        self._do.gated(*product.shape, *_rows(gate_up_T2F), _at(product))
-        return product
+    def gated(self, gate_up_T2F: Tensor, into_TF: Tensor) -> None:
+        self._do.gated(*into_TF.shape, *_rows(gate_up_T2F), _at(into_TF))
 
     def gated_backward(self, grad_TF: Tensor, gate_up_T2F: Tensor) -> Tensor:
         grad = grad_TF.new_empty(gate_up_T2F.shape)
@@ -135,10 +129,12 @@ class Compiled:
         turn = self._do.turn if heads_TKGW.dtype == into_TKGW.dtype else self._do.turn_wide
         turn(tokens, math.prod(heads), width, *_rows(heads_TKGW), _at(turns_TC), scale, back, *_rows(into_TKGW))
 
-    def gather(self, rows: Tensor, places: Tensor, batch: Batch, *, real_only: bool = False) -> Tensor:
+    def gather(
+        self, rows: Tensor, places: Tensor, batch: Batch, *, new: New = torch.empty, real_only: bool = False
+    ) -> Tensor:
         blocks, heads, width = len(batch.written), rows.shape[1], rows.shape[-1]
         of_one, together = len(places) // blocks, math.prod(rows.shape[2:])
-        picked = rows.new_empty(blocks * heads, of_one * together // width, width)
+        picked = new((blocks * heads, of_one * together // width, width), dtype=rows.dtype)
         real = _at(batch.real_B) if real_only else None
         self._do.gather(blocks, heads, of_one, together, *_rows(rows), _at(places), real, _at(picked))
         return picked

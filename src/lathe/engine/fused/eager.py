@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lathe.engine.arena import New
 from lathe.engine.fused.batches import Batch
 
 
-def normalise(hidden_TD: Tensor, epsilon: float, narrow: torch.dtype) -> tuple[Tensor, Tensor]:
-    length = torch.linalg.vector_norm(hidden_TD, dim=-1, keepdim=True)
-    inverse = length.square_().div_(hidden_TD.shape[-1]).add_(epsilon).rsqrt_()
-    return (hidden_TD * inverse).to(narrow), inverse
+def normalise(hidden_TD: Tensor, epsilon: float, normed_TD: Tensor, inverse_T1: Tensor) -> None:
+    torch.linalg.vector_norm(hidden_TD, dim=-1, keepdim=True, out=inverse_T1)
+    inverse_T1.square_().div_(hidden_TD.shape[-1]).add_(epsilon).rsqrt_()
+    torch.mul(hidden_TD, inverse_T1, out=normed_TD)
 
 
 def add_normalise_backward(into_TD: Tensor, grad_TD: Tensor, normed_TD: Tensor, inverse_T1: Tensor) -> Tensor:
@@ -25,9 +26,9 @@ def add(into_TD: Tensor, change_TD: Tensor) -> None:
     into_TD += change_TD
 
 
-def gated(gate_up_T2F: Tensor) -> Tensor:
+def gated(gate_up_T2F: Tensor, into_TF: Tensor) -> None:
     gate, up = gate_up_T2F.chunk(2, dim=1)
-    return functional.silu(gate).mul_(up)
+    into_TF.copy_(functional.silu(gate)).mul_(up)
 
 
 def gated_backward(grad_TF: Tensor, gate_up_T2F: Tensor) -> Tensor:
@@ -47,12 +48,14 @@ def turn(heads_TKGW: Tensor, turns_TC: Tensor, scale: float, into_TKGW: Tensor, 
     into_TKGW.copy_(torch.view_as_real(turned).flatten(-2))
 
 
-def gather(rows: Tensor, places: Tensor, batch: Batch, *, real_only: bool = False) -> Tensor:
+def gather(rows: Tensor, places: Tensor, batch: Batch, *, new: New = torch.empty, real_only: bool = False) -> Tensor:
     picked = rows.index_select(0, places).unflatten(0, (len(batch.written), -1))
     if real_only and batch.filled_up is not None:
         picked.masked_fill_(batch.filled_up, 0)
     by_head = picked.transpose(1, 2)
-    return by_head.reshape(-1, by_head[0, 0].numel() // rows.shape[-1], rows.shape[-1])
+    return (
+        new(by_head.shape, dtype=rows.dtype).copy_(by_head).view(len(batch.written) * rows.shape[1], -1, rows.shape[-1])
+    )
 
 
 def put(found: Tensor, into_RKGW: Tensor, batch: Batch) -> None:
@@ -67,7 +70,7 @@ def softmax(scores: Tensor, batch: Batch) -> Tensor:
         len(batch.written), -1, batch.num_queries, scores.shape[1] // batch.num_queries, batch.num_keys
     )
     scores_BKQGC[..., batch.num_keys - batch.hidden_BQH.shape[-1] :].masked_fill_(batch.hidden_BQH, float("-inf"))
-    return torch.softmax(scores, dim=-1)
+    return torch.softmax(scores, dim=-1, out=scores)
 
 
 def softmax_backward(grad: Tensor, weights: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lathe.engine.arena import New
 from lathe.engine.fused import compiled, eager
 from lathe.engine.fused.batches import Batch
 from lathe.errors import LatheError
@@ -26,9 +27,9 @@ from lathe.errors import LatheError
 class Elementwise(Protocol):
     """All of it."""
 
-    def normalise(self, hidden_TD: Tensor, epsilon: float, narrow: torch.dtype) -> tuple[Tensor, Tensor]:
+    def normalise(self, hidden_TD: Tensor, epsilon: float, normed_TD: Tensor, inverse_T1: Tensor) -> None:
         """Root-mean-square normalisation without its gain (Zhang and Sennrich 2019, arXiv 1910.07467), which belongs to what
-        reads it (`Projection`):  n = x r,  r = 1 / sqrt(mean(x^2) + epsilon).  n is narrow, r wide, of shape (T, 1)."""
+        reads it (`Projection`):  n = x r,  r = 1 / sqrt(mean(x^2) + epsilon).  Writes n, narrow, and r, wide."""
 
     def add_normalise_backward(self, into_TD: Tensor, grad_TD: Tensor, normed_TD: Tensor, inverse_T1: Tensor) -> Tensor:
         """Adds  dx = r (dn - n mean(dn n))  to wide numbers in place and returns them. grad: dn, narrow as n is."""
@@ -36,8 +37,8 @@ class Elementwise(Protocol):
     def add(self, into_TD: Tensor, change_TD: Tensor) -> None:
         """Adds narrow numbers to wide ones in place."""
 
-    def gated(self, gate_up_T2F: Tensor) -> Tensor:
-        """SwiGLU (Shazeer 2020, arXiv 2002.05202), shape (T, F):  h = silu(g) u,  of g and u side by side."""
+    def gated(self, gate_up_T2F: Tensor, into_TF: Tensor) -> None:
+        """Writes SwiGLU (Shazeer 2020, arXiv 2002.05202):  h = silu(g) u,  of g and u side by side."""
 
     def gated_backward(self, grad_TF: Tensor, gate_up_T2F: Tensor) -> Tensor:
         """Gradient of g and u side by side:  du = dh silu(g),  dg = dh u sigmoid(g) (1 + g (1 - sigmoid(g)))."""
@@ -48,15 +49,17 @@ class Elementwise(Protocol):
         """Rotary position embedding (`rotary`): heads, narrow or wide, as complex numbers times exp(i angle) and a factor, written
         to narrow ones; back: times exp(-i angle). into: its heads lie one behind the other, its rows wherever."""
 
-    def gather(self, rows: Tensor, places: Tensor, batch: Batch, *, real_only: bool = False) -> Tensor:
-        """Rows at some places, of shape (K, W) or (K, G, W), as matrices: shape (B x K, rows of a block [x G], W). real_only: zeros
-        where a block is filled up, else what stands at the place."""
+    def gather(
+        self, rows: Tensor, places: Tensor, batch: Batch, *, new: New = torch.empty, real_only: bool = False
+    ) -> Tensor:
+        """Rows at some places, of shape (K, W) or (K, G, W), as matrices: shape (B x K, rows of a block [x G], W). new: where they
+        get their memory from; real_only: zeros where a block is filled up, else what stands at the place."""
 
     def put(self, found: Tensor, into_RKGW: Tensor, batch: Batch) -> None:
         """Writes rows, of shape (B x K, Q x G, W), to their places, but for those that are filled up."""
 
     def softmax(self, scores: Tensor, batch: Batch) -> Tensor:
-        """P of shape (B x K, Q x G, C), of the keys that each query sees. Overwrites the scores."""
+        """P of shape (B x K, Q x G, C), of the keys that each query sees, in place of the scores."""
 
     def softmax_backward(self, grad: Tensor, weights: Tensor) -> Tensor:
         """dS = P (dP - rowsum(P dP)). May overwrite dP."""

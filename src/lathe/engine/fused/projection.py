@@ -30,9 +30,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lathe.engine.adapters import LoraLinear
+from lathe.engine.arena import Arena, New
 from lathe.engine.devices import fast_products
 from lathe.engine.dropout import RowDropout, Rows
 
@@ -121,19 +121,20 @@ class Projection:
                 into.addmm_(up.to(into.dtype), down.to(into.dtype))
 
     @fast_products()
-    def forward(self, input_TI: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Y, shape (T, out), and V, shape (T, R), for `backward`. rows: whose masks dropout takes."""
+    def forward(self, input_TI: Tensor, rows: Rows, arena: Arena, *, new: New = torch.empty) -> tuple[Tensor, Tensor]:
+        """Y, shape (T, out), and V, shape (T, R), for `backward`. rows: whose masks dropout takes; arena: where V lies; new: what
+        gives memory to Y."""
+        inner = arena.empty((len(input_TI), self._matrix.shape[1] - self.inner), dtype=input_TI.dtype)
         if self._drops:
-            bias = None if self._bias is None else self._bias[: self.out]
-            output = functional.linear(input_TI, self._matrix[: self.out, : self.inner], bias)
-            inner = input_TI.new_zeros(len(input_TI), self._matrix.shape[1] - self.inner)
+            output = self._product(input_TI, self.out, new)
+            inner.zero_()
             for part in self._parts:
                 if part.down is not None:
                     torch.mm(self._dropped(part, input_TI, rows), self._down(part).T, out=inner[:, part.ranks])
         else:
-            both = functional.linear(input_TI, self._matrix[:, : self.inner], self._bias)
-            # A copy, since the view would keep the whole product alive until the backward pass.
-            output, inner = both[:, : self.out], both[:, self.out :].clone()
+            both = self._product(input_TI, len(self._matrix), new)
+            output = both[:, : self.out]
+            inner.copy_(both[:, self.out :])
         for part in self._parts:
             if part.down is not None and not self._merged:
                 # Each by itself: of all together, as many products would be with zeros as there are layers.
@@ -155,6 +156,13 @@ class Projection:
             elif not self._merged:
                 grad_input.addmm_(grad_inner, self._matrix[self.out :, : self.inner])
         return grad_input
+
+    def _product(self, input_TI: Tensor, features: int, new: New) -> Tensor:
+        """The first so many features of X M[:, :in].T, with their bias."""
+        transposed, into = self._matrix[:features, : self.inner].T, new((len(input_TI), features), dtype=input_TI.dtype)
+        if self._bias is None:
+            return torch.mm(input_TI, transposed, out=into)
+        return torch.addmm(self._bias[:features], input_TI, transposed, out=into)
 
     @fast_products()
     def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> None:

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lathe.engine.arena import Arena
 from lathe.engine.devices import Precision
 from lathe.engine.dropout import Rows, rows_of
 from lathe.engine.fused import eager
@@ -90,7 +91,8 @@ class FusedStep:
         self._epsilon = config.rms_norm_eps
         self._rotary = body.rotary_emb
         self._ops = ops
-        self._layers = [_Layer(layer, config, self._narrow, ops) for layer in body.layers]
+        self._arena = Arena()
+        self._layers = [_Layer(layer, config, self._narrow, ops, self._arena) for layer in body.layers]
 
     def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
         """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
@@ -144,11 +146,13 @@ class FusedStep:
         stream = functional.embedding(piece.ids_T, self._embedding).to(self._wide)
         *_, last = self._layers
         kept = []
+        self._arena.clear()
         for layer in self._layers:
             attending = piece.scored_S if layer is last else None
             stream, saved = layer.forward(stream, places, attending, self._epsilon)
             kept.append(saved)
-        normed_SD, inverse = eager.normalise(stream, self._epsilon, self._wide)
+        normed_SD, inverse = torch.empty_like(stream), stream.new_empty(len(stream), 1)
+        eager.normalise(stream, self._epsilon, normed_SD, inverse)
         hidden_SD = (normed_SD * self._gain).to(self._narrow)
         loss, grad_SD = scored(hidden_SD, self._head, piece.targets_S, piece.weights_S, self._ops)
         grad = eager.add_normalise_backward(torch.zeros_like(stream), grad_SD.mul_(self._gain), normed_SD, inverse)
@@ -161,7 +165,7 @@ class FusedStep:
 
 @dataclass(frozen=True)
 class _Saved:
-    """What a layer keeps of its forward pass."""
+    """What a layer keeps of its forward pass, in the arena but for `rows_RD` of the last layer."""
 
     normed_TD: Tensor
     inverse_T1: Tensor
@@ -183,13 +187,14 @@ class _Saved:
 class _Layer:
     """One layer: forward and backward on a pack."""
 
-    def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype, ops: Elementwise) -> None:
+    def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype, ops: Elementwise, arena: Arena) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._width = attention.head_dim
         self._scale = attention.scaling
         heads, self._key_heads = config.num_attention_heads, config.num_key_value_heads  # type: ignore[attr-defined]
         self._groups = heads // self._key_heads
-        self._narrow, self._wide, self._ops = narrow, torch.promote_types(narrow, torch.float32), ops
+        self._narrow, self._wide = narrow, torch.promote_types(narrow, torch.float32)
+        self._ops, self._arena = ops, arena
         query_order, key_order = paired_order(heads, self._width), paired_order(self._key_heads, self._width)
         gain, mlp_gain = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
         self._query = Projection([attention.q_proj], narrow, gain, [query_order])
@@ -213,43 +218,58 @@ class _Layer:
         self, stream_TD: Tensor, places: _Places, attending_R: Tensor | None, epsilon: float
     ) -> tuple[Tensor, _Saved]:
         """The stream behind the layer, shape (R, D). attending_R: rows that are kept; None = all. Overwrites that in front."""
-        ops = self._ops
-        normed, inverse = ops.normalise(stream_TD, epsilon, self._narrow)
+        ops, arena = self._ops, self._arena
+        normed, inverse = self._normalise(stream_TD, epsilon)
         dropped = places.rows if attending_R is None else places.scored_rows
-        key_value, key_value_inner = self._key_value.forward(normed, places.rows)
+        key_value, key_value_inner = self._key_value.forward(normed, places.rows, arena, new=arena.empty)
         rows, stream = normed, stream_TD
         if attending_R is not None:
             rows, stream = normed[attending_R], stream_TD[attending_R]
-        query, query_inner = self._query.forward(rows, dropped)
+        query, query_inner = self._query.forward(rows, dropped, arena)
         middle = self._key_heads * self._width
         query_RKGW = query.unflatten(1, (self._key_heads, self._groups, self._width))
         key_TKW = key_value[:, :middle].unflatten(1, (self._key_heads, self._width))
         value_TKW = key_value[:, middle:].unflatten(1, (self._key_heads, self._width))
         head_norms: tuple[tuple[Tensor, Tensor], ...] = ()
         if self._head_gains:
-            head_norms = tuple(
-                eager.normalise(heads.to(self._wide), epsilon, self._wide) for heads in (query_RKGW, key_TKW)
-            )
+            head_norms = tuple(self._normalise_heads(heads, epsilon) for heads in (query_RKGW, key_TKW))
             query_RKGW, key_TKW = (norm[0] * gain for norm, gain in zip(head_norms, self._head_gains, strict=True))
-        turned_query, turned_key = (torch.empty(heads.shape, dtype=self._narrow) for heads in (query_RKGW, key_TKW))
+        turned_query = torch.empty(query_RKGW.shape, dtype=self._narrow)
+        turned_key = arena.empty(key_TKW.shape, dtype=self._narrow)
         turned = places.turns if attending_R is None else places.scored_turns
         ops.turn(query_RKGW, turned, self._scale, turned_query)
         ops.turn(key_TKW, places.turns, 1.0, turned_key)
         seen = places.batches if attending_R is None else places.scored_batches
-        output_RKGW, attention = attend(turned_query, turned_key, value_TKW, seen, ops)
+        output_RKGW, attention = attend(turned_query, turned_key, value_TKW, seen, ops, arena)
         attended = output_RKGW.flatten(1)
-        change, attended_inner = self._out.forward(attended, dropped)
+        change, attended_inner = self._out.forward(attended, dropped, arena)
         ops.add(stream, change)
 
-        mlp_normed, mlp_inverse = ops.normalise(stream, epsilon, self._narrow)
-        gate_up, gate_up_inner = self._gate_up.forward(mlp_normed, dropped)
-        gated_RF = ops.gated(gate_up)
-        change, gated_inner = self._down.forward(gated_RF, dropped)
+        mlp_normed, mlp_inverse = self._normalise(stream, epsilon)
+        gate_up, gate_up_inner = self._gate_up.forward(mlp_normed, dropped, arena, new=arena.empty)
+        gated_RF = arena.empty((len(gate_up), gate_up.shape[1] // 2), dtype=self._narrow)
+        ops.gated(gate_up, gated_RF)
+        change, gated_inner = self._down.forward(gated_RF, dropped, arena)
         ops.add(stream, change)
         return stream, _Saved(
             normed, inverse, rows, query_inner, key_value_inner, head_norms, attention, attended, attended_inner,
             mlp_normed, mlp_inverse, gate_up, gate_up_inner, gated_RF, gated_inner,
         )  # fmt: skip
+
+    def _normalise(self, stream_TD: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        """The stream normalised, narrow, and 1 / rms of each position."""
+        normed_TD = self._arena.empty(stream_TD.shape, dtype=self._narrow)
+        inverse_T1 = self._arena.empty((len(stream_TD), 1), dtype=self._wide)
+        self._ops.normalise(stream_TD, epsilon, normed_TD, inverse_T1)
+        return normed_TD, inverse_T1
+
+    def _normalise_heads(self, heads: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        """Heads normalised, wide, and 1 / rms of each."""
+        normed, inverse = (
+            self._arena.empty((*heads.shape[:-1], width), dtype=self._wide) for width in (self._width, 1)
+        )
+        eager.normalise(heads.to(self._wide), epsilon, normed, inverse)
+        return normed, inverse
 
     def backward(
         self, grad_RD: Tensor, saved: _Saved, places: _Places, attending_R: Tensor | None, *, needs_input: bool
