@@ -33,18 +33,21 @@ template <> inline bf16 narrow<bf16>(float x) {  // to the nearest, ties to even
     return {std::uint16_t((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded)};
 }
 
-// e^x within 1e-7 of it: 2^k e^r with |r| <= ln(2) / 2, and e^r by its series. A NaN stays one; below -87 the result is about 1e-38.
+// e^x within 1e-7 of it: 2^k e^r with |r| <= ln(2) / 2, and e^r by its series. A NaN stays one; below -87 it is 0, above 88 infinite:
+// any other limit would be multiplied, in lanes that do not need it, into numbers so small that Intel's processors take a hundred
+// cycles for each.
 inline float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
-    float k = (x * 1.44269504f + magic) - magic;
+    const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, which the lowest bits then hold
+    const float shifted = x * 1.44269504f + magic, k = shifted - magic;
     float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln(2) in two parts, of which the first times k is exact
     float y = 1.98412698e-4f;
     for (float next : {1.38888889e-3f, 8.33333333e-3f, 4.16666667e-2f, 1.66666667e-1f, 0.5f, 1.0f, 1.0f}) y = y * r + next;
-    std::int32_t bits = (std::int32_t(k) + 127) << 23;
+    std::uint32_t bits;
+    std::memcpy(&bits, &shifted, 4);
+    bits = (bits + 127) << 23;
     float power;
     std::memcpy(&power, &bits, 4);
-    return y * power;
+    return x < -87.0f ? 0.0f : x > 88.0f ? INFINITY : y * power;
 }
 
 using T = NUMBER;
