@@ -30,28 +30,30 @@ class Arena:
 
     def __init__(self) -> None:
         self._blocks: list[Tensor] = []
-        self._block = self._used = 0
+        self._used: list[int] = []
         _ARENAS.add(self)
 
     def empty(self, shape: Sequence[int], *, dtype: torch.dtype) -> Tensor:
         """As torch.empty, until `clear`."""
         size = math.prod(shape) * dtype.itemsize
-        while self._block < len(self._blocks) and self._used + size > len(self._blocks[self._block]):
-            self._block, self._used = self._block + 1, 0
-        if self._block == len(self._blocks):
+        # In the first block with room: the ends of those that are too short for a wide tensor are filled by narrow ones.
+        room = (number for number, block in enumerate(self._blocks) if self._used[number] + size <= len(block))
+        number = next(room, len(self._blocks))
+        if number == len(self._blocks):
             self._blocks.append(torch.empty(max(size, _BLOCK), dtype=torch.uint8))
-        start = self._used
-        self._used += -(-size // _ALIGNED) * _ALIGNED
-        return self._blocks[self._block][start : start + size].view(dtype).view(*shape)
+            self._used.append(0)
+        start = self._used[number]
+        self._used[number] += -(-size // _ALIGNED) * _ALIGNED
+        return self._blocks[number][start : start + size].view(dtype).view(*shape)
 
     def clear(self) -> None:
         """What was taken is free for others."""
-        self._block = self._used = 0
+        self._used = [0] * len(self._blocks)
 
     def give_back(self) -> None:
         """Lets go of all memory; tensors in use keep theirs."""
         self._blocks.clear()
-        self.clear()
+        self._used.clear()
 
 
 _ARENAS: weakref.WeakSet[Arena] = weakref.WeakSet()

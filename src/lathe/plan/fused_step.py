@@ -41,12 +41,15 @@ KEPT_KEYS = 1024
 """Attention keeps the weights of blocks that see at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
-LIBRARY_BYTES = 55_000_000
-"""What torch's libraries keep after their first products, kernels aside, and small holes of freed memory."""
-KERNEL_BYTES, TILES_KERNEL_BYTES, MOST_KERNELS = 620_000, 720_000, 256
+LIBRARY_BYTES = 50_000_000
+"""What torch's libraries keep after their first products, kernels aside."""
+KERNEL_BYTES, TILES_KERNEL_BYTES, MOST_KERNELS = 550_000, 650_000, 256
 """What oneDNN keeps of one shape of product, a mean, and where it multiplies in tiles; and of how many it keeps it
-(`cli.main.LIBRARY_SETTINGS`). In 30 small configurations with 103 to 286 shapes, 14 of them without tiles, these came within 24 MB
-(root mean square) of what stayed; torch 2.13 on Linux."""
+(`cli.main.LIBRARY_SETTINGS`)."""
+HOLES_SHARE = 0.1
+"""Freed memory between what lives for a moment, as a share of what a pack keeps: the more tokens and layers, the more of it. With
+this and those, 38 trainings of small and middling shapes took what was counted within 29 MB, root mean square: 103 to 293 shapes of
+products, 11 to 1,830 MB kept, 14 of them without tiles; torch 2.13 on Linux."""
 GIVEN_UP = MOST_KERNELS
 """Of kernels that are given up for others so many leave holes at most: the place of one takes another after that. Five trainings of
 20 to 1,400 packs, with 359 to 551 shapes, took 40 to 140 MB more in each process than those that have fewer."""
@@ -412,19 +415,20 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
         MemoryTerm(name="working set", num_bytes=found.beside, formula=working),
-        _holes(setting),
+        _holes(setting, found.kept),
         MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES + kernels * each, formula=libraries),
     )
 
 
-def _holes(setting: Setting) -> MemoryTerm:
-    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into: a kernel of
-    oneDNN's that is given up for another leaves its place among what has come since."""
+def _holes(setting: Setting, kept: int) -> MemoryTerm:
+    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into. A kernel of
+    oneDNN's that is given up for another leaves its place among what has come since. kept: bytes of the activations."""
     given_up, each = min(GIVEN_UP, max(0, setting.kept_kernels - MOST_KERNELS)), _kernel_bytes(setting)
     formula = (
-        f"holes of freed memory that nothing fits into, of {given_up} products given up x {each:,} bytes, measured"
+        f"holes of freed memory that nothing fits into: {HOLES_SHARE:g} x the activations, and of {given_up} products given up x "
+        f"{each:,} bytes, measured"
     )
-    return MemoryTerm(name="heap", num_bytes=given_up * each, formula=formula)
+    return MemoryTerm(name="heap", num_bytes=int(kept * HOLES_SHARE) + given_up * each, formula=formula)
 
 
 def _kernel_bytes(setting: Setting) -> int:
