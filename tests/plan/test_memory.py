@@ -131,8 +131,8 @@ def test_layers_that_are_computed_again_leave_freed_memory_and_compiled_products
     assert expected.high < 1.2 * expected.value
 
 
-def test_the_reference_step_in_bf16_may_take_a_third_more_where_a_processor_multiplies_in_tiles() -> None:
-    """bench/plan_accuracy.py with checkpointing on such a processor: 1,698 MB of 1,502 planned at 1,024 tokens, 1,831 of 1,579 at
+def test_the_reference_step_in_bf16_may_take_a_quarter_more_where_a_processor_multiplies_in_tiles() -> None:
+    """bench/plan_accuracy.py with checkpointing on such a processor: 1,708 MB of 1,604 planned at 1,024 tokens, 1,813 of 1,681 at
     2,048."""
     model = shapes(SMOLLM2_135M)
     found = training(model, count(model, 16), SETTING)
@@ -140,7 +140,7 @@ def test_the_reference_step_in_bf16_may_take_a_third_more_where_a_processor_mult
         setting = replace(SETTING, precision=precision, step=step)
         one, tiled = peak(found, setting), peak(found, replace(setting, has_tiles=True))
         assert (one.low, one.value) == (tiled.low, tiled.value)
-        assert tiled.high == pytest.approx(1.35 * one.value if (precision, step) == ("bf16", "reference") else one.high)
+        assert tiled.high == pytest.approx(1.25 * one.value if (precision, step) == ("bf16", "reference") else one.high)
 
 
 def test_training_all_weights_in_bf16_keeps_their_copies_and_compiled_products() -> None:
