@@ -132,8 +132,8 @@ def test_layers_that_are_computed_again_leave_freed_memory_and_compiled_products
 
 
 def test_the_reference_step_in_bf16_may_take_a_quarter_more_where_a_processor_multiplies_in_tiles() -> None:
-    """bench/plan_accuracy.py with checkpointing on such a processor: 1,708 MB of 1,604 planned at 1,024 tokens, 1,813 of 1,681 at
-    2,048."""
+    """bench/plan_accuracy.py with checkpointing on such a processor: 1,713 MB of 1,604 planned at 1,024 tokens, 2,000 of 1,754 at
+    4,096."""
     model = shapes(SMOLLM2_135M)
     found = training(model, count(model, 16), SETTING)
     for precision, step in itertools.product(("fp32", "bf16"), ("reference", "fused")):
