@@ -28,7 +28,7 @@ def add(into_TD: Tensor, change_TD: Tensor) -> None:
 
 def gated(gate_up_T2F: Tensor, into_TF: Tensor) -> None:
     gate, up = gate_up_T2F.chunk(2, dim=1)
-    into_TF.copy_(functional.silu(gate)).mul_(up)
+    torch.mul(functional.silu(gate), up, out=into_TF)
 
 
 def gated_backward(grad_TF: Tensor, gate_up_T2F: Tensor) -> Tensor:
