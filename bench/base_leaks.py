@@ -26,9 +26,8 @@ from typing import Any
 from lathe import plugins
 from lathe import runs as runs_on_disk
 from lathe.corpora import structured_text
-from lathe.engine.pretrain import RARE_SEED
 from lathe.pretraining import card, read_pretrain_recipe
-from lathe.records.pretrain import LeakCheck, Phase, PretrainRecipe, PretrainRecord, RareTokens
+from lathe.records.pretrain import LeakCheck, Phase, PretrainRecipe, PretrainRecord
 
 WORDS_A_RUN = 13
 WORDS_A_LINE = 5
@@ -113,16 +112,10 @@ def file_texts(path: Path) -> Iterator[str]:
 def documents(recipe: PretrainRecipe, limit: int | None) -> Iterator[structured_text.Document]:
     """Every document that training with `recipe` can have used (some more, in fact), or the first `limit`."""
 
-    def stretch(seed: int, first: int, tokens: int, like: Phase | RareTokens) -> Iterator[structured_text.Document]:
+    def stretch(seed: int, first: int, tokens: int, phase: Phase) -> Iterator[structured_text.Document]:
         characters, since_full = 0.0, 0
         for index in count(first):
-            made = structured_text.document(
-                seed,
-                index,
-                longest=like.longest_characters,
-                drill_share=like.drill_share,
-                lookup_share=like.lookup_share,
-            )
+            made = structured_text.document(seed, index, phase)
             yield made
             characters += len(made.text)
             since_full += characters > tokens * _CHARACTERS_A_TOKEN
@@ -133,8 +126,6 @@ def documents(recipe: PretrainRecipe, limit: int | None) -> Iterator[structured_
         for number, phase in enumerate(recipe.phases):
             for chunk in range(-(-phase.tokens // recipe.chunk_tokens) + 2):
                 yield from stretch(recipe.seed + 1000 * (number + 1), chunk * 100_000, recipe.chunk_tokens, phase)
-        if recipe.rare is not None:
-            yield from stretch(recipe.seed + RARE_SEED, 0, recipe.rare.tokens, recipe.rare)
 
     return islice(all_of_them(), limit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -15,23 +16,29 @@ from hypothesis import strategies as st
 from lathe.corpora._structured_text import drills, fields, renderings, tasks, words
 from lathe.corpora._structured_text.draft import ANSWER, SEPARATOR
 from lathe.corpora._structured_text.facts import Fact, invent
-from lathe.corpora.structured_text import CORPUS, document, generate
+from lathe.corpora.structured_text import CORPUS, Document, document
+from lathe.records.pretrain import Mix
 
 SEEDS = st.integers(0, 10**9)
+MIX = Mix(longest_characters=1500)
+
+
+def generate(seed: int, n: int, mix: Mix = MIX, start: int = 0) -> list[Document]:
+    return list(islice(CORPUS.documents(seed, start, mix), n))
 
 
 @given(SEEDS, st.integers(0, 10**6))
 def test_a_document_depends_on_seed_and_index_only(seed: int, index: int) -> None:
-    assert document(seed, index) == document(seed, index)
+    assert document(seed, index, MIX) == document(seed, index, MIX)
 
 
 def test_starting_later_gives_the_same_documents() -> None:
-    assert list(generate(4, 6))[3:] == list(generate(4, 3, start=3))
+    assert generate(4, 6)[3:] == generate(4, 3, start=3)
 
 
 @given(SEEDS)
 def test_weights_cover_the_text_without_gap_or_overlap(seed: int) -> None:
-    made = document(seed, 0)
+    made = document(seed, 0, MIX)
     assert made.weights[0][0] == 0
     assert made.weights[-1][1] == len(made.text)
     assert all(left[1] == right[0] for left, right in zip(made.weights[:-1], made.weights[1:], strict=True))
@@ -40,14 +47,14 @@ def test_weights_cover_the_text_without_gap_or_overlap(seed: int) -> None:
 
 @given(SEEDS)
 def test_a_document_ends_in_one_separator_and_its_turns_are_closed(seed: int) -> None:
-    text = document(seed, 1).text
+    text = document(seed, 1, MIX).text
     assert text.endswith(SEPARATOR)
     assert text.count(SEPARATOR) == 1
     assert text.count("<|im_start|>") == text.count("<|im_end|>")
 
 
 def test_every_family_appears_and_about_half_of_the_documents_are_chats() -> None:
-    made = list(generate(1, 1500))
+    made = generate(1, 1500)
     families = {maker.__name__ for maker, _ in (*tasks.TASKS, *drills.DRILLS)}
     assert {d.family for d in made} == families
     chats = sum("<|im_start|>" in d.text for d in made) / len(made)
@@ -64,7 +71,7 @@ def _leaves(value: Any) -> list[Any]:
 def test_a_lookup_asks_for_strings_that_its_text_gives_letter_for_letter_unless_they_have_another_notation(
     seed: int,
 ) -> None:
-    made = document(seed, 0, longest=900, lookup_share=1.0)
+    made = document(seed, 0, Mix(longest_characters=900, lookup_share=1.0))
     assert made.family == "lookup"
     question, _, answer = made.text.partition("<|im_start|>assistant\n")
     if not answer.startswith("{"):
@@ -91,16 +98,18 @@ def test_clock_times_mean_their_target(seed: int) -> None:
         assert (int(spoken) % 12 + (12 if half == "p" else 0) if half else int(spoken)) == hour
 
 
-def test_documents_that_drill_no_lookups_do_not_depend_on_the_share_of_lookups() -> None:
-    plain, mixed = (list(generate(3, 60, lookup_share=share)) for share in (0.0, 0.5))
-    kept = [(one, other) for one, other in zip(plain, mixed, strict=True) if other.family != "lookup"]
+@pytest.mark.parametrize("family", ["lookup", "nesting"])
+def test_documents_that_drill_nothing_apart_do_not_depend_on_the_share_of_drills(family: str) -> None:
+    plain, mixed = generate(3, 60), generate(3, 60, MIX.model_copy(update={f"{family}_share": 0.5}))
+    kept = [(one, other) for one, other in zip(plain, mixed, strict=True) if other.family != family]
     assert 15 < len(kept) < 45
     assert all(one == other for one, other in kept)
 
 
 def test_documents_grow_with_the_room_and_may_fill_a_long_window() -> None:
     short, long = (
-        max(len(d.text) for d in generate(2, 150, longest=longest, drill_share=0.4)) for longest in (1100, 18_000)
+        max(len(d.text) for d in generate(2, 150, Mix(longest_characters=longest, drill_share=0.4)))
+        for longest in (1100, 18_000)
     )
     assert short < 6_000
     assert long > 12_000
@@ -164,7 +173,7 @@ def test_copied_strings_were_said_before(seed: int) -> None:
 
 
 def test_rows_hold_what_documents_hold() -> None:
-    row, made = next(iter(CORPUS.rows(5, 1))), document(5, 0)
+    row, made = next(iter(CORPUS.rows(5, 1))), document(5, 0, MIX)
     assert row["text"] == made.text
     assert [tuple(stretch) for stretch in row["weights"]] == list(made.weights)
 

@@ -4,38 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import count
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lathe.corpora.structured_text import document
+from lathe.corpora.structured_text import CORPUS
 from lathe.engine import gradients
 from lathe.engine import pretrain as engine
 from lathe.engine.base_folder import new_network, write_base
 from lathe.engine.copying import copy_prompts, copy_scores
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
-from lathe.engine.windows import best_fit, make_chunk, stretched_positions, thinned, token_weights
+from lathe.engine.windows import best_fit, encoded, make_chunk, stretched_positions, thinned, token_weights
 from lathe.errors import InputError, RecipeError
 from lathe.pretraining import card, pretrain, read_pretrain_recipe
-from lathe.records.pretrain import CopyScore, HeldOut, NetworkShape, Phase, PretrainRecipe, PretrainRecord
+from lathe.records.pretrain import CopyScore, HeldOut, Mix, NetworkShape, Phase, PretrainRecipe, PretrainRecord, Start
 
 SHAPE = NetworkShape(vocabulary=320, hidden=16, layers=2, heads=2, kv_heads=1, intermediate=16, context=512)
 
 
-def _documents(seed: int, start: int, longest: int, drill_share: float, lookup_share: float = 0.0):
-    return (document(seed, index, longest=longest, drill_share=drill_share) for index in count(start))
+SHORT = Mix(longest_characters=200, drill_share=0.5)
+_documents = CORPUS.documents
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     return train_tokenizer(
-        (d.text for d, _ in zip(_documents(1, 0, 400, 0.3), range(60), strict=False)), SHAPE.vocabulary
+        (d.text for d in islice(_documents(1, 0, Mix(longest_characters=400, drill_share=0.3)), 60)), SHAPE.vocabulary
     )
+
+
+def _chunk(tokenizer, tokens: int):
+    return make_chunk(encoded(_documents(1, 0, SHORT), tokenizer, tokens), window=128, pad=3, seed=0)
+
+
+def _trainee(recipe: PretrainRecipe, tokenizer) -> engine.Trainee:
+    return engine.Trainee(recipe, new_network(recipe.network, tokenizer, recipe.seed))
 
 
 def _recipe(**changes: object) -> PretrainRecipe:
@@ -93,7 +102,7 @@ def test_a_token_takes_the_weight_of_its_last_character() -> None:
 
 
 def test_documents_stay_whole_in_their_window(tokenizer) -> None:
-    chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=3000, pad=3, seed=0)
+    chunk = _chunk(tokenizer, 3000)
     for row, weights in zip(chunk.ids_WT, chunk.weights_WT, strict=True):
         text = row[row != 3]
         assert text[-1] == 0
@@ -131,12 +140,12 @@ def test_the_weighted_loss_equals_cross_entropy_over_all_positions() -> None:
 
 def test_micro_batches_do_not_change_the_gradient(tokenizer, uncompiled: None) -> None:
     recipe = _recipe()
-    chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=2000, pad=3, seed=0)
+    chunk = _chunk(tokenizer, 2000)
     positions, weights = stretched_positions(len(chunk.ids_WT), 128, 512, 0.0, 0), chunk.weights_WT.astype(np.float32)
     grads = []
     for micro in (256, 512):
         phase = recipe.phases[0].model_copy(update={"micro_tokens": micro})
-        master = engine.Trainee(recipe, tokenizer).master
+        master = _trainee(recipe, tokenizer).master
         gang = gradients.Alone(master)
         gang.worker.network.float()
         gang.window(128)
@@ -149,13 +158,13 @@ def test_micro_batches_do_not_change_the_gradient(tokenizer, uncompiled: None) -
 def test_two_processes_find_the_gradients_of_one(tokenizer, uncompiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # for the processes: they compile by themselves
     recipe = _recipe()
-    chunk = make_chunk(_documents(1, 0, 200, 0.5), tokenizer, window=128, tokens=2000, pad=3, seed=0)
+    chunk = _chunk(tokenizer, 2000)
     positions, weights = stretched_positions(len(chunk.ids_WT), 128, 512, 0.0, 0), chunk.weights_WT.astype(np.float32)
     phase = recipe.phases[0].model_copy(update={"micro_tokens": 256})
     parts, norm = engine.step_parts(chunk, positions, weights, slice(0, 6), phase)
     found = []
     for processes in (1, 2):
-        master = engine.Trainee(recipe, tokenizer).master
+        master = _trainee(recipe, tokenizer).master
         with gradients.workers(master, processes) as gang:
             gang.window(128)
             gang.take(master)
@@ -266,8 +275,7 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path:
 
 
 def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path: Path, uncompiled: None) -> None:
-    rare = {"tokens": 20_000, "longest_characters": 200, "steps": 2, "lookup_share": 0.0}
-    (tmp_path / "tiny.yaml").write_text(_recipe(chunk_tokens=30_000, rare=rare).model_dump_json())
+    (tmp_path / "tiny.yaml").write_text(_recipe(chunk_tokens=30_000).model_dump_json())
     heard: list[Mapping[str, object]] = []
     record = pretrain(tmp_path / "tiny.yaml", tmp_path / "base", heard.append, examine_every=2)
     assert record.tokens == heard[-1]["tokens"] >= 60_000
@@ -282,6 +290,32 @@ def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path:
         f"{record.rare.num_tokens} tokens stand in hardly any document" in (tmp_path / "base" / "CARD.md").read_text()
     )
     assert {(score.strings, score.distance) for score in record.copying} == {("words", 128), ("tokens", 128)}
+    assert "began with random weights" in (tmp_path / "base" / "CARD.md").read_text()
+
+
+def test_a_training_goes_on_from_a_base_and_says_from_which(tmp_path: Path, uncompiled: None) -> None:
+    phase = {**_recipe().phases[0].model_dump(), "tokens": 4096, "swap_share": 0.5, "rate": (1e-6, 1e-6)}
+    first = _recipe(phases=(phase,), chunk_tokens=4096)
+    (tmp_path / "first.yaml").write_text(first.model_dump_json())
+    before = pretrain(tmp_path / "first.yaml", tmp_path / "first")
+    (tmp_path / "on.yaml").write_text(first.model_copy(update={"start": "first", "seed": 5}).model_dump_json())
+    record = pretrain(tmp_path / "on.yaml", tmp_path / "on")
+    assert record.start == Start(sha256=before.sha256["model.safetensors"], tokens=before.tokens)
+    assert record.sha256["tokenizer.json"] == before.sha256["tokenizer.json"]
+    assert f"began with `first`, weights of SHA-256 {record.start.sha256[:16]}" in (tmp_path / "on/CARD.md").read_text()
+    old, new = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "on"))
+    moved = (old["model.embed_tokens.weight"] != new["model.embed_tokens.weight"]).any(dim=1)
+    assert record.rare is not None
+    assert moved[len(SPECIAL_TOKENS) :].sum() == record.rare.num_tokens, "only rows of rare tokens are drawn anew"
+
+
+def test_a_start_of_another_shape_is_refused(tmp_path: Path, tokenizer) -> None:
+    (tmp_path / "other").mkdir()
+    write_base(tmp_path / "other", new_network(SHAPE.model_copy(update={"layers": 1}), tokenizer, 0), tokenizer)
+    (tmp_path / "on.yaml").write_text(_recipe(start="other").model_dump_json())
+    with pytest.raises(InputError, match="not of the recipe's network"):
+        pretrain(tmp_path / "on.yaml", tmp_path / "on")
+    assert not (tmp_path / "on").exists()
 
 
 def test_windows_must_divide_micro_batches() -> None:

@@ -1,6 +1,6 @@
 """The text that a base model is pretrained on: made by grammars, from a seed, with a weight on every stretch.
 
-    for document in generate(seed=1, n=2):
+    for document in islice(CORPUS.documents(1, 0, Mix(longest_characters=1500)), 2):
         print(document.text)          # "<|im_start|>user\nSilver Harbor:
         41.7\n...<|im_end|>\n<|im_start|>assistant\n{...}<|im_end|>\n" print(document.weights)       # ((0, 17, 0.2),
         (17, 63, 0.1), ...)  start, end, loss weight; characters
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,13 @@ from lathe.contracts import Corpus
 from lathe.corpora._structured_text.draft import SEPARATOR, Draft
 from lathe.corpora._structured_text.drills import DRILLS
 from lathe.corpora._structured_text.lookups import lookup
+from lathe.corpora._structured_text.nesting import nesting
 from lathe.corpora._structured_text.tasks import TASKS
 from lathe.corpora._structured_text.words import coined
 
 if TYPE_CHECKING:
     from lathe.records import Row
+    from lathe.records.pretrain import Mix
 
 NAME = "structured_text"
 
@@ -44,37 +46,21 @@ class Document:
     """The drill or task that made it."""
 
 
-def document(
-    seed: int, index: int, *, longest: int = 1500, drill_share: float = 0.15, lookup_share: float = 0.0
-) -> Document:
+def document(seed: int, index: int, mix: Mix) -> Document:
     """Document `index` of the corpus: a pure function of its arguments.
 
-    `longest` is the room in characters (three to a token, roughly) that a document may fill; sizes are spread evenly
-    in their logarithm from 150 characters upwards. `lookup_share` is the share of documents that drill finding values
-    by their labels; of the others, `drill_share` only drill copying.
+    Most sizes are spread evenly in their logarithm from 150 characters up to the mix's longest.
     """
-    apart = Random(f"{NAME}/{seed}/{index}/lookup")
-    if apart.random() < lookup_share:
-        return _finished(lookup(apart, longest), "lookup")
+    longest = mix.longest_characters
+    for family, make, share in (("lookup", lookup, mix.lookup_share), ("nesting", nesting, mix.nesting_share)):
+        apart = Random(f"{NAME}/{seed}/{index}/{family}")
+        if apart.random() < share:
+            return _finished(make(apart, longest), family)
     rng = Random(f"{NAME}/{seed}/{index}")
     room = int(150 * (longest / 150) ** rng.random()) if rng.random() < 0.7 else longest
-    makers = DRILLS if rng.random() < drill_share else TASKS
-    make = rng.choices([maker for maker, _ in makers], [share for _, share in makers])[0]
-    return _finished(make(rng, room), make.__name__)
-
-
-def generate(
-    seed: int,
-    n: int,
-    *,
-    longest: int = 1500,
-    drill_share: float = 0.15,
-    lookup_share: float = 0.0,
-    start: int = 0,
-) -> Iterator[Document]:
-    """Documents `start` to `start + n - 1`; document i depends on the seed, i and the three settings only."""
-    for index in range(start, start + n):
-        yield document(seed, index, longest=longest, drill_share=drill_share, lookup_share=lookup_share)
+    makers = DRILLS if rng.random() < mix.drill_share else TASKS
+    maker = rng.choices([maker for maker, _ in makers], [share for _, share in makers])[0]
+    return _finished(maker(rng, room), maker.__name__)
 
 
 def _finished(draft: Draft, family: str) -> Document:
@@ -93,23 +79,20 @@ def _finished(draft: Draft, family: str) -> Document:
 class StructuredText(Corpus):
     """The pretraining corpus of `lathe:nano`."""
 
-    version = "6"
+    version = "7"
     licence = "Apache-2.0"
     task = ""
 
     def rows(self, seed: int, n: int) -> Iterator[Row]:
         """Rows {"text": ..., "weights": [[start, end, weight], ...], "family": ...}."""
-        for made in generate(seed, n):
+        from lathe.records.pretrain import Mix
+
+        for made in islice(self.documents(seed, 0, Mix(longest_characters=1500)), n):
             yield {"text": made.text, "weights": [list(stretch) for stretch in made.weights], "family": made.family}
 
-    def documents(
-        self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float
-    ) -> Iterator[Document]:
-        """Documents `start`, `start + 1` and so on, without end."""
-        return (
-            document(seed, index, longest=longest, drill_share=drill_share, lookup_share=lookup_share)
-            for index in count(start)
-        )
+    def documents(self, seed: int, start: int, mix: Mix) -> Iterator[Document]:
+        """Documents `start`, `start + 1` and so on, without end; each depends on the seed, its number and the mix only."""
+        return (document(seed, index, mix) for index in count(start))
 
     def words(self, seed: int, n: int) -> str:
         """`n` coined words in a row: text that nothing tells but itself."""

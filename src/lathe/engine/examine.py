@@ -18,11 +18,14 @@ from transformers import LlamaForCausalLM
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.copying import copy_scores
 from lathe.engine.gradients import viewed, weighted_loss
+from lathe.engine.rare_tokens import TokenKinds, copied
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS
-from lathe.engine.windows import Documents, WeightedText, make_chunk
-from lathe.records.pretrain import CopyScore, HeldOut, PretrainRecipe
+from lathe.engine.windows import Documents, WeightedText, encoded, make_chunk
+from lathe.records.pretrain import CopyScore, HeldOut, Mix, PretrainRecipe, RareScore
 
 _HELD_OUT_SEED = 1_000_003
+_HELD_OUT = Mix(longest_characters=1500, lookup_share=0.1)
+_RARE, _RARE_TOKENS, _RARE_LONGEST = Mix(longest_characters=1000, lookup_share=0.7, drill_share=0.06), 60_000, 600
 
 
 def examined(master: LlamaForCausalLM) -> LlamaForCausalLM:
@@ -38,7 +41,8 @@ class Examiner:
     def __init__(
         self, recipe: PretrainRecipe, documents: Documents, tokenizer: Tokenizer, num_tokens: int = 60_000
     ) -> None:
-        stream = documents(recipe.seed + _HELD_OUT_SEED, 0, 1500, 0.15, 0.1)
+        stream = documents(recipe.seed + _HELD_OUT_SEED, 0, _HELD_OUT)
+        self.recipe, self.documents = recipe, documents
         self.texts: list[WeightedText] = []
 
         def kept() -> Iterator[WeightedText]:
@@ -48,10 +52,8 @@ class Examiner:
 
         self.tokenizer = tokenizer
         self.chunk = make_chunk(
-            kept(),
-            tokenizer,
+            encoded(kept(), tokenizer, num_tokens),
             window=min(1024, recipe.network.context),
-            tokens=num_tokens,
             pad=SPECIAL_TOKENS.index(PAD),
             seed=0,
         )
@@ -91,6 +93,17 @@ class Examiner:
 
     def _bytes(self, ids: np.ndarray) -> int:
         return len(self.tokenizer.decode(ids.tolist(), skip_special_tokens=False).encode())
+
+    def rare(self, network: LlamaForCausalLM, kinds: TokenKinds) -> RareScore:
+        """How well tokens are copied that hardly a document holds, on documents that were not trained on."""
+        stream = self.documents(self.recipe.seed + _HELD_OUT_SEED, 0, _RARE)
+        kept = [one for one in encoded(stream, self.tokenizer, _RARE_TOKENS) if len(one[0]) <= _RARE_LONGEST]
+        tried = (("unchanged", None), ("swapped", kinds.ordinary), ("rare", kinds.rare))
+        shares = {
+            what: copied(network.model, network.lm_head.weight, kept, kinds, swap_for, self.recipe.seed)
+            for what, swap_for in tried
+        }
+        return RareScore(num_tokens=len(kinds.rare), **shares)
 
     def copying(
         self,

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lathe.engine.attention import BLOCKED, register_attention
+from lathe.engine.devices import keep_freed_memory
 from lathe.engine.loss import supervised_loss
 from lathe.errors import LatheError
 from lathe.processes import beside
@@ -140,6 +141,7 @@ def workers(master: LlamaForCausalLM, count: int) -> Iterator[Gang]:
 def _serve(line: Connection, config: LlamaConfig, weights: dict[str, Tensor], sums: Sequence[Tensor]) -> None:
     """A worker process: window lengths and parts in, losses out, until the line is closed."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     worker = Worker(config, weights, sums)
     while True:
         order = line.recv()

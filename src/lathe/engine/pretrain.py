@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,20 @@ from lathe.engine import optim
 from lathe.engine.attention import register_attention
 from lathe.engine.base_folder import new_network
 from lathe.engine.gradients import Gang, Part, workers
-from lathe.engine.rare_tokens import Drawn, teach
+from lathe.engine.rare_tokens import TokenKinds, with_swaps
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
-from lathe.engine.windows import Chunk, Documents, make_chunk, stretched_positions, thinned
-from lathe.errors import Diverged
-from lathe.records.pretrain import Phase, PretrainRecipe
+from lathe.engine.windows import Chunk, Documents, encoded, make_chunk, stretched_positions, thinned
+from lathe.errors import Diverged, InputError
+from lathe.records.pretrain import Mix, Phase, PretrainRecipe
 
 Progress = Callable[[Mapping[str, Any]], None]
 _PAD_ID = SPECIAL_TOKENS.index(PAD)
-RARE_SEED = 500_009
-"""Added to the recipe's seed for the documents that rare tokens are taught on."""
+_TOKENIZED = Mix(longest_characters=1500)
+"""Documents that a tokenizer is trained on."""
+_COUNTED, _COUNTED_TOKENS = Mix(longest_characters=1000, lookup_share=0.7, drill_share=0.06), 750_000
+"""Documents in which tokens are counted, to tell rare ones."""
+_COUNTED_SEED = 500_009
+"""Added to the recipe's seed for them."""
 _DOCUMENTS_A_CHUNK = 100_000
 """Indices reserved for each chunk; no chunk uses as many."""
 
@@ -70,16 +75,15 @@ class Base:
     network: LlamaForCausalLM
     tokenizer: Tokenizer
     position: Position
-    drawn: Drawn | None = None
-    """What rare tokens were taught on; None where they were not."""
+    kinds: TokenKinds
 
 
 class Trainee:
     """The float32 weights and their optimisers."""
 
-    def __init__(self, recipe: PretrainRecipe, tokenizer: Tokenizer) -> None:
+    def __init__(self, recipe: PretrainRecipe, master: LlamaForCausalLM) -> None:
         register_attention()
-        self.master = new_network(recipe.network, tokenizer, recipe.seed)
+        self.master = master
         self.optimisers: list[Optimizer] = optim.muon_and_adamw(
             self.master.named_parameters(),
             muon_learning_rate=recipe.muon_learning_rate,
@@ -118,10 +122,17 @@ class Trainee:
             optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def pretrain(recipe: PretrainRecipe, documents: Documents, folder: Path, progress: Progress) -> Base:
-    """Train the recipe's network on `documents`, with checkpoints under `folder`. Raises Diverged, StorageError."""
-    tokenizer = _tokenizer(recipe, documents, folder)
-    trainee, position = Trainee(recipe, tokenizer), Position()
+def pretrain(
+    recipe: PretrainRecipe, documents: Documents, folder: Path, progress: Progress, start: Path | None = None
+) -> Base:
+    """Train the recipe's network on `documents`, with checkpoints under `folder`.
+
+    start: the folder of the base to begin with, where the recipe names one. Raises Diverged, InputError, StorageError.
+    """
+    tokenizer = _tokenizer(recipe, documents, folder, start)
+    counted = encoded(documents(recipe.seed + _COUNTED_SEED, 0, _COUNTED), tokenizer, _COUNTED_TOKENS)
+    kinds = TokenKinds.counted(counted, tokenizer)
+    trainee, position = Trainee(recipe, _network(recipe, tokenizer, kinds, start)), Position()
     checkpoint = folder / "checkpoint"
     if (checkpoint / "state.json").exists():
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
@@ -131,28 +142,46 @@ def pretrain(recipe: PretrainRecipe, documents: Documents, folder: Path, progres
             phase = recipe.phases[position.phase]
             gang.window(phase.window)
             while position.phase_tokens < phase.tokens:
-                position = _run_chunk(recipe, phase, position, trainee, gang, tokenizer, documents, progress)
+                position = _run_chunk(recipe, phase, position, trainee, gang, tokenizer, kinds, documents, progress)
                 storage.commit_folder(checkpoint, partial(_save, trainee, position))
             position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
-    if recipe.rare is None:
-        return Base(trainee.master, tokenizer, position)
-    began = time.monotonic()
-    drawn = Drawn.from_documents(documents, tokenizer, recipe.rare, recipe.seed + RARE_SEED)
-    teach(trainee.master, drawn, recipe.rare, recipe.seed)
-    position = replace(position, seconds=position.seconds + time.monotonic() - began)
-    return Base(trainee.master, tokenizer, position, drawn)
+    return Base(trainee.master, tokenizer, position, kinds)
 
 
-def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path) -> Tokenizer:
+def _network(recipe: PretrainRecipe, tokenizer: Tokenizer, kinds: TokenKinds, start: Path | None) -> LlamaForCausalLM:
+    """The float32 network to begin with: a start's, or random weights."""
+    network = new_network(recipe.network, tokenizer, recipe.seed)
+    if start is None:
+        return network
+    weights = load_file(start / "model.safetensors")
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
+    if {name: tuple(tensor.shape) for name, tensor in weights.items()} != shapes:
+        raise InputError(
+            f"start {recipe.start!r} is not of the recipe's network",
+            hint=f"Copy layers, widths and vocabulary from {start / 'config.json'} into network.",
+        )
+    embedding_VD = weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"].float()
+    if any(phase.swap_share for phase in recipe.phases):
+        # Rows that training has only pushed away lie in one place; from there one step moves them all alike.
+        ordinary = embedding_VD[torch.from_numpy(kinds.ordinary)]
+        noise = torch.randn(len(kinds.rare), ordinary.shape[1], generator=torch.Generator().manual_seed(recipe.seed))
+        embedding_VD[torch.from_numpy(kinds.rare)] = ordinary.mean(0) + ordinary.std(0) * noise
+    network.load_state_dict({**weights, "lm_head.weight": embedding_VD})
+    return network
+
+
+def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path, start: Path | None) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.exists():
-        stream = documents(recipe.seed, 0, 1500, 0.15, 0.0)
-        tokenizer = train_tokenizer(
-            (document.text for document, _ in zip(stream, range(recipe.tokenizer_documents), strict=False)),
-            recipe.network.vocabulary,
+        storage.commit_text(
+            path, _new_tokenizer(recipe, documents) if start is None else (start / path.name).read_text()
         )
-        storage.commit_text(path, tokenizer.to_str())
     return Tokenizer.from_file(str(path))
+
+
+def _new_tokenizer(recipe: PretrainRecipe, documents: Documents) -> str:
+    texts = (document.text for document in islice(documents(recipe.seed, 0, _TOKENIZED), recipe.tokenizer_documents))
+    return train_tokenizer(texts, recipe.network.vocabulary).to_str()
 
 
 def _save(trainee: Trainee, position: Position, folder: Path) -> None:
@@ -167,16 +196,18 @@ def _run_chunk(
     trainee: Trainee,
     gang: Gang,
     tokenizer: Tokenizer,
+    kinds: TokenKinds,
     documents: Documents,
     progress: Progress,
 ) -> Position:
     began = time.monotonic()
     seed = recipe.seed + 1000 * (position.phase + 1)
     first = position.chunk * _DOCUMENTS_A_CHUNK
-    stream = documents(seed, first, phase.longest_characters, phase.drill_share, phase.lookup_share)
     wanted = min(recipe.chunk_tokens, phase.tokens - position.phase_tokens)
     order_seed = seed * 100_003 + position.chunk
-    chunk = make_chunk(stream, tokenizer, window=phase.window, tokens=wanted, pad=_PAD_ID, seed=order_seed)
+    stream = encoded(documents(seed, first, phase), tokenizer, wanted)
+    stream = with_swaps(stream, kinds, phase.swap_share, order_seed)
+    chunk = make_chunk(stream, window=phase.window, pad=_PAD_ID, seed=order_seed)
     positions_WT = stretched_positions(
         len(chunk.ids_WT), phase.window, recipe.network.context, phase.stretch, order_seed
     )

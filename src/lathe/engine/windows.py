@@ -1,6 +1,6 @@
 """Pretraining data: documents become windows of one length, whole documents packed, a loss weight on every position.
 
-    chunk = make_chunk(documents, tokenizer, window=512)
+    chunk = make_chunk(encoded(documents, tokenizer, tokens=524_288), window=512, pad=3, seed=0)
     chunk.ids_WT, chunk.weights_WT          # uint16, float16; weights_WT[w, t] is the weight of predicting ids_WT[w,
     t]
 
@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from lathe.records.pretrain import Mix
+
 _BATCH = 512
 
 
@@ -38,8 +40,10 @@ class WeightedText(Protocol):
         """Stretches that cover it: first character, character after the last, loss weight."""
 
 
-Documents = Callable[[int, int, int, float, float], Iterator[WeightedText]]
-"""(seed, first index, longest characters, drill share, lookup share) -> documents without end."""
+Documents = Callable[[int, int, Mix], Iterator[WeightedText]]
+"""(seed, first index, which documents) -> documents without end."""
+Tokens = tuple[NDArray[np.uint16], NDArray[np.float16]]
+"""Ids of a document, and the weight of predicting each."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,7 @@ def token_weights(offsets: Sequence[tuple[int, int]], weights: Sequence[tuple[in
     )
 
 
-def encoded(
-    documents: Iterator[WeightedText], tokenizer: Tokenizer, tokens: int
-) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.float16]]]:
+def encoded(documents: Iterator[WeightedText], tokenizer: Tokenizer, tokens: int) -> Iterator[Tokens]:
     """Token ids and weights of documents, until about `tokens` tokens have been given out."""
     given = 0
     while given < tokens:
@@ -96,12 +98,9 @@ def best_fit(lengths: Sequence[int], window: int) -> list[list[int]]:
     return windows
 
 
-def make_chunk(
-    documents: Iterator[WeightedText], tokenizer: Tokenizer, *, window: int, tokens: int, pad: int, seed: int
-) -> Chunk:
-    """Windows of about `tokens` tokens of documents, in an order drawn from `seed`; free positions hold `pad` with
-    weight 0."""
-    pairs = list(encoded(documents, tokenizer, tokens))
+def make_chunk(documents: Iterator[Tokens], *, window: int, pad: int, seed: int) -> Chunk:
+    """Windows of documents, in an order drawn from `seed`; free positions hold `pad` with weight 0."""
+    pairs = list(documents)
     fitting = [pair for pair in pairs if len(pair[0]) <= window]
     plan = best_fit([len(ids) for ids, _ in fitting], window)
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ def card(record: PretrainRecord) -> str:
     """The base's CARD.md: every number from the record."""
     shape = record.recipe.network
     phases = "\n".join(
-        f"| {p.tokens:,} | {p.window:,} | {p.step_tokens:,} | {p.drill_share:.2f} | {p.lookup_share:.2f} | {p.stretch:.2f} |"
+        f"| {p.tokens:,} | {p.window:,} | {p.step_tokens:,} | {p.drill_share:.2f} | {p.lookup_share:.2f} | {p.nesting_share:.2f} | {p.swap_share:.2f} | {p.stretch:.2f} |"
         for p in record.recipe.phases
     )
     return f"""---
@@ -24,7 +24,7 @@ tags: [lathe, base, structured-text]
 
 # {record.name}: a small base for records, tables and JSON
 
-A Llama-architecture model of {record.num_params:,} parameters ({record.file_bytes / 1e6:.1f} MB in bf16), trained from random weights on generated text only, to be
+A Llama-architecture model of {record.num_params:,} parameters ({record.file_bytes / 1e6:.1f} MB in bf16), trained on generated text only, to be
 fine-tuned. It has read no book, no web page and no data set: it knows how records look, how to copy out of a context into JSON, and next to
 nothing about the world. Do not ask it for facts.
 
@@ -34,9 +34,9 @@ nothing about the world. Do not ask it for facts.
 - corpus: `{record.recipe.corpus}`, seed {record.recipe.seed}: {record.documents:,} documents, each with its own random schema
 - training: {record.tokens:,} tokens, {record.steps:,} steps, {record.seconds:,.0f} seconds ({record.tokens / max(record.seconds, 1e-9):,.0f} tokens a second), Muon {record.recipe.muon_learning_rate} and
   AdamW {record.recipe.adamw_learning_rate}
-
-| tokens | window | tokens a step | share of copying drills | share of lookup drills | share of stretched windows |
-|---|---|---|---|---|---|
+{_start(record)}
+| tokens | window | tokens a step | share of copying drills | share of lookup drills | share of nesting drills | share with swapped tokens | share of stretched windows |
+|---|---|---|---|---|---|---|---|
 {phases}
 
 ## Measured
@@ -60,12 +60,20 @@ Made by `lathe pretrain`; the recipe stands in `pretrain.json` beside this card.
 """
 
 
+def _start(record: PretrainRecord) -> str:
+    start = record.start
+    if start is None:
+        return "- began with random weights\n"
+    trained = "" if start.tokens is None else f", which had been trained on {start.tokens:,} tokens"
+    return f"- began with `{record.recipe.start}`, weights of SHA-256 {start.sha256[:16]}{trained}\n"
+
+
 def _rare(record: PretrainRecord) -> str:
     rare = record.rare
     if rare is None:
         return ""
     return (
-        f"{rare.num_tokens} tokens stand in hardly any document. They were taught at the end, in the place of other tokens, all else as it was. Of tokens that "
+        f"{rare.num_tokens} tokens stand in hardly any document, but where they were put in the place of others. Of tokens that "
         f"held-out documents give back, {rare.unchanged:.2f} are the likeliest; where another ordinary token stands in their place {rare.swapped:.2f}, "
         f"where one of these does {rare.rare:.2f}.\n"
     )

@@ -11,7 +11,7 @@ from lathe import plugins
 from lathe.errors import Fault, InputError, RecipeError
 
 if TYPE_CHECKING:
-    from lathe.records.pretrain import PretrainRecipe
+    from lathe.records.pretrain import Mix, PretrainRecipe
 
 
 def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
@@ -40,7 +40,7 @@ def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
 class PretrainingCorpus(Protocol):
     """What a corpus needs besides rows to be pretrained on."""
 
-    def documents(self, seed: int, start: int, longest: int, drill_share: float, lookup_share: float) -> Iterator[Any]:
+    def documents(self, seed: int, start: int, mix: Mix) -> Iterator[Any]:
         """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
 
     def words(self, seed: int, n: int) -> str:

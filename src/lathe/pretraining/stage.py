@@ -14,11 +14,12 @@ from lathe.contracts import Progress, silent
 from lathe.errors import InputError
 from lathe.pretraining.card import card
 from lathe.pretraining.recipe import PretrainingCorpus, pretraining_corpus, read_pretrain_recipe
+from lathe.resolve.base import find_base
 
 if TYPE_CHECKING:
     from lathe.engine.pretrain import Base
     from lathe.engine.windows import Documents
-    from lathe.records.pretrain import PretrainRecipe, PretrainRecord
+    from lathe.records.pretrain import PretrainRecipe, PretrainRecord, Start
 
 COPY_LENGTHS = (4, 16, 64)
 COPY_DISTANCES = (128, 512, 1024, 2048, 4096, 8000)
@@ -52,8 +53,9 @@ def pretrain(
     corpus = pretraining_corpus(recipe.corpus)
     documents = corpus.documents
     report = _reporter(recipe, documents, work, progress or silent, examine_every)
-    base = engine.pretrain(recipe, documents, work, report)
-    storage.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, corpus))
+    start = None if recipe.start is None else find_base(recipe.start, Path(recipe_path).resolve().parent).folder
+    base = engine.pretrain(recipe, documents, work, report, start)
+    storage.commit_folder(folder, lambda temporary: _write(temporary, recipe, base, corpus, start))
     return PretrainRecord.from_json(done.read_text(encoding="utf-8"))
 
 
@@ -85,12 +87,11 @@ def _reporter(
     return report
 
 
-def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: PretrainingCorpus) -> None:
+def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: PretrainingCorpus, start: Path | None) -> None:
     """Measures the finished base and writes its folder: weights, tokenizer, card, and pretrain.json last."""
     from lathe.engine.base_folder import write_base
     from lathe.engine.examine import Examiner, examined
-    from lathe.engine.rare_tokens import copied
-    from lathe.records.pretrain import PretrainRecord, RareScore
+    from lathe.records.pretrain import PretrainRecord
 
     view, examiner = examined(base.network), Examiner(recipe, corpus.documents, base.tokenizer)
     distances = tuple(distance for distance in COPY_DISTANCES if distance < recipe.network.context)
@@ -100,6 +101,7 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
         recipe=recipe,
         num_params=sum(p.numel() for p in base.network.parameters()),
         file_bytes=(folder / "model.safetensors").stat().st_size,
+        start=None if start is None else _start(start),
         tokens=base.position.tokens,
         documents=base.position.documents,
         steps=base.position.steps,
@@ -109,24 +111,24 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
             *examiner.copying(view, COPY_LENGTHS, distances, words=corpus.words(recipe.seed, COPY_WORDS)),
             *examiner.copying(view, COPY_LENGTHS, distances),
         ),
-        rare=None
-        if base.drawn is None
-        else RareScore(
-            num_tokens=len(base.drawn.rare),
-            **{
-                what: copied(view.model, view.lm_head.weight, base.drawn, swap_for, recipe.seed)
-                for what, swap_for in (
-                    ("unchanged", None),
-                    ("swapped", base.drawn.ordinary),
-                    ("rare", base.drawn.rare),
-                )
-            },
-        ),
+        rare=examiner.rare(view, base.kinds),
         versions=_versions(),
         sha256={path.name: storage.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
     )
     (folder / "CARD.md").write_text(card(record), encoding="utf-8")
     (folder / "pretrain.json").write_text(record.to_json(), encoding="utf-8")
+
+
+def _start(folder: Path) -> Start:
+    """What a training began with; how it was trained is known where `lathe pretrain` made it."""
+    from lathe.records.pretrain import PretrainRecord, Start
+
+    made = folder / "pretrain.json"
+    before = PretrainRecord.from_json(made.read_text(encoding="utf-8")) if made.exists() else None
+    return Start(
+        sha256=storage.file_sha256(folder / "model.safetensors"),
+        tokens=None if before is None else before.tokens + (before.start.tokens or 0 if before.start else 0),
+    )
 
 
 def _tokenizer(work: Path) -> Any:

@@ -45,7 +45,23 @@ class NetworkShape(Written):
         return self.vocabulary * self.hidden + self.layers * block + self.hidden
 
 
-class Phase(Written):
+class Mix(Written):
+    """Which documents a corpus gives."""
+
+    longest_characters: int = Field(
+        gt=0,
+        description="room of a document in characters, about 2.3 a token; longer ones than the window are left out",
+    )
+    lookup_share: float = Field(
+        0.0, ge=0, le=1, description="share of documents that drill finding short values by their labels"
+    )
+    nesting_share: float = Field(
+        0.0, ge=0, le=1, description="share of the others that drill where things inside things begin and end"
+    )
+    drill_share: float = Field(0.15, ge=0, le=1, description="share of what is left that only drills copying")
+
+
+class Phase(Mix):
     """A stretch of training on windows of one length."""
 
     tokens: int = Field(
@@ -64,13 +80,12 @@ class Phase(Written):
         gt=0,
         description="positions computed at once; a multiple of window; changes speed and memory, hardly the result",
     )
-    longest_characters: int = Field(
-        gt=0,
-        description="room of a document in characters, about 2.3 a token; longer ones than the window are left out",
-    )
-    drill_share: float = Field(0.15, ge=0, le=1, description="share of documents that only drill copying")
-    lookup_share: float = Field(
-        0.0, ge=0, le=1, description="share of documents that drill finding short values by their labels"
+    swap_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of documents in which some ordinary tokens are swapped, everywhere, for tokens that hardly a document "
+        "holds, so that these are learned too; they are scored where they follow from the context",
     )
     stretch: float = Field(
         0.0,
@@ -90,21 +105,6 @@ class Phase(Written):
         return self
 
 
-class RareTokens(Written):
-    """Teaching the tokens that hardly a document holds, at the end and by themselves (`engine.rare_tokens`)."""
-
-    tokens: int = Field(750_000, gt=0, description="tokens of documents that are looked through, and taught on")
-    fewer_than: int = Field(3, gt=0, description="tokens that stand fewer times in them are taught")
-    longest_characters: int = Field(1000, gt=0, description="room of a document in characters")
-    drill_share: float = Field(0.06, ge=0, le=1, description="share of documents that only drill copying")
-    lookup_share: float = Field(
-        0.7, ge=0, le=1, description="share of documents that drill finding short values by their labels"
-    )
-    steps: int = Field(150, gt=0, description="optimiser steps")
-    documents_a_step: int = Field(8, gt=0, description="documents of a step")
-    learning_rate: float = Field(0.02, gt=0, description="Adam's step size at first; it falls to 0, linearly")
-
-
 class PretrainRecipe(Written):
     """Everything that decides the weights of a base, besides the version of the corpus."""
 
@@ -114,8 +114,10 @@ class PretrainRecipe(Written):
     network: NetworkShape = Field(default_factory=NetworkShape, description="the network's shape")
     tokenizer_documents: int = Field(20_000, gt=0, description="documents that the tokenizer is trained on")
     phases: tuple[Phase, ...] = Field(min_length=1, description="one after the other")
-    rare: RareTokens | None = Field(
-        None, description="how tokens that hardly a document holds are taught after the phases; None: they are not"
+    start: str | None = Field(
+        None,
+        description="what training begins with: `lathe:nano`, or a folder with a base of `network`'s shape; None: random "
+        "weights and a tokenizer of its own",
     )
     muon_learning_rate: float = Field(0.02, gt=0, description="step size of the hidden matrices")
     adamw_learning_rate: float = Field(0.003, gt=0, description="learning rate of embedding and norm gains")
@@ -184,6 +186,13 @@ class RareScore(Record):
     rare: float = Field(description="the same where one of the rare tokens does")
 
 
+class Start(Record):
+    """The base that a training began with."""
+
+    sha256: str = Field(description="of its model.safetensors, in hex")
+    tokens: int | None = Field(description="window positions that it had been trained on; None = not known")
+
+
 class PretrainRecord(Record):
     """What a pretraining run did: the numbers of the card. pretrain.json is written last."""
 
@@ -192,6 +201,7 @@ class PretrainRecord(Record):
     recipe: PretrainRecipe = Field(description="the recipe as it was run")
     num_params: int = Field(description="trainable numbers, counted on the model")
     file_bytes: int = Field(description="size of model.safetensors")
+    start: Start | None = Field(None, description="the base that training began with; None: random weights")
     tokens: int = Field(description="window positions trained on")
     documents: int = Field(description="documents seen")
     steps: int = Field(description="optimiser steps")
@@ -200,9 +210,7 @@ class PretrainRecord(Record):
     )
     held_out: HeldOut = Field(description="prediction of held-out documents")
     copying: tuple[CopyScore, ...] = Field(description="copying scores by kind, length and distance")
-    rare: RareScore | None = Field(
-        None, description="copying of rare tokens; None where the recipe does not teach them"
-    )
+    rare: RareScore | None = Field(None, description="copying of rare tokens; None = not measured")
     leaks: LeakCheck | None = Field(None, description="shared text with judged data; None = not measured")
     versions: dict[str, str] = Field(description="lathe, torch, transformers and python")
     sha256: dict[str, str] = Field(description="file of the folder -> sha256 in hex")
