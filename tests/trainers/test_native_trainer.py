@@ -378,6 +378,18 @@ def test_auto_is_bf16_only_where_the_processor_multiplies_it_and_the_step_is_fus
     assert (result.step_kind, result.precision) == ("reference: asked for by a test", "fp32")
 
 
+def test_a_step_that_is_wrong_in_bf16_alone_computes_in_fp32_and_the_reason_is_said(
+    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "computes_bf16", lambda: True)
+    right = choice.disagreement
+    monkeypatch.setattr(choice, "disagreement", lambda *given: "it is off" if given[-1] == "bf16" else right(*given))
+    result = train(job.model_copy(update={"method": Method(rank=4).model_dump(mode="json")}))
+    assert choice.is_fused(result.step_kind)
+    assert result.precision == "fp32"
+    assert result.notes == ("computed in fp32, which takes longer: in bf16 it is off",)
+
+
 def test_going_on_in_another_precision_is_said(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
     class Dropped(Exception):
         pass

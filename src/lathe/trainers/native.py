@@ -106,7 +106,7 @@ class Native(Trainer, Validates):
             processes=count,
             trainable_parameters=held.num_parameters,
             resumed=course.resumed,
-            notes=tuple(course.notes),
+            notes=(*held.notes, *course.notes),
         )
 
 
@@ -121,6 +121,8 @@ class _Held:
     num_parameters: int
     signal: Callable[[], str | None]
     others_peak_bytes: Callable[[], list[int]]
+    notes: Sequence[str] = ()
+    """What a person should know of how this was chosen."""
 
 
 @contextlib.contextmanager
@@ -142,11 +144,15 @@ def _whole(job: TrainJob, sample: Sequence[Encoded], device: torch.device, count
         precision = devices.pick_precision(train.precision, device)
         in_bf16 = train.precision == "auto" and devices.computes_bf16() and method.kind == "lora"
         net, take, kind = chosen("bf16" if in_bf16 else precision)
+        notes = []
         if choice.is_fused(kind) and in_bf16:
             precision = "bf16"
         elif in_bf16 and precision != "bf16":
             del net, take  # before the next one is loaded: the memory of one model is enough
+            _, _, why = kind.partition(": ")
             net, take, kind = chosen(precision)
+            if choice.is_fused(kind):
+                notes.append(f"computed in {precision}, which takes longer: in bf16 {why}")
         helpers.build(partial(_helper, job, precision, kind))
         shared = StepInProcesses(take, model.trainable(net), helpers)
         yield _Held(
@@ -157,6 +163,7 @@ def _whole(job: TrainJob, sample: Sequence[Encoded], device: torch.device, count
             sum(part.numel() for part in model.trainable(net).values()),
             shared.signal,
             lambda: shared.helpers_peak_bytes,
+            notes,
         )
 
 

@@ -34,8 +34,14 @@ from lathe.text.render import Encoded
 
 _FUSED = "fused"
 LOSS_TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
-GRADIENT_TOLERANCE = {"fp32": 1e-4, "bf16": 6e-2}
-"""Largest relative difference from the reference, over all gradients together. In bf16 the reference is about 0.01 off itself."""
+"""Largest difference from the reference's loss, as a share of it or in nats a token. The smaller a loss is, the larger is the share
+of it that bf16's rounding makes: of the demo's first 24 rows, one by one, it is up to 0.03, and 0.009 nats."""
+GRADIENT_TOLERANCE = {"fp32": 1e-3, "bf16": 0.5}
+"""Largest difference from the reference's gradient of any one matrix, as a share of its length. On those rows both steps in
+bf16 are 0.02 to 0.1 off float32's over all; the matrix that differs most differs by 0.04 to 0.13, once by 0.34. A forgotten one
+differs by 1."""
+_SMALL = 1e-2
+"""Of the length of all gradients together: a matrix whose own is shorter is held against this."""
 
 
 def choose(net: nn.Module, sample: Sequence[Encoded], precision: Precision) -> tuple[Step, str]:
@@ -122,20 +128,21 @@ def disagreement(
         with torch.no_grad():
             for name, values in before.items():
                 parameters[name].copy_(values)
-    if not math.isclose(loss, expected_loss, rel_tol=LOSS_TOLERANCE[precision]):
+    tolerance = LOSS_TOLERANCE[precision]
+    if not math.isclose(loss, expected_loss, rel_tol=tolerance, abs_tol=tolerance):
         return f"the fused step's loss is {loss:.6g} where it should be {expected_loss:.6g}"
-    error = float((found - expected).norm() / expected.norm())
-    if not error <= GRADIENT_TOLERANCE[precision]:
-        return f"the fused step's gradient is {error:.1e} off"
+    floor = _SMALL * float(torch.stack([gradient.norm() for gradient in expected.values()]).norm())
+    for name, gradient in expected.items():
+        error = float((found[name] - gradient).norm()) / max(float(gradient.norm()), floor)
+        if not error <= GRADIENT_TOLERANCE[precision]:
+            return f"the fused step's gradient of {name} is {error:.1e} off"
     return None
 
 
-def _taken(parameters: dict[str, nn.Parameter]) -> Tensor:
-    """All gradients in one vector; `.grad` is None afterwards."""
-    parts = [
-        torch.zeros(parameter.numel()) if parameter.grad is None else parameter.grad.flatten()
-        for parameter in parameters.values()
-    ]
-    for parameter in parameters.values():
+def _taken(parameters: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    """All gradients by name; `.grad` is None afterwards."""
+    taken = {}
+    for name, parameter in parameters.items():
+        taken[name] = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         parameter.grad = None
-    return torch.cat(parts)
+    return taken
