@@ -313,7 +313,7 @@ def test_a_start_of_another_shape_is_refused(tmp_path: Path, tokenizer) -> None:
     (tmp_path / "other").mkdir()
     write_base(tmp_path / "other", new_network(SHAPE.model_copy(update={"layers": 1}), tokenizer, 0), tokenizer)
     (tmp_path / "on.yaml").write_text(_recipe(start="other").model_dump_json())
-    with pytest.raises(InputError, match="not of the recipe's network"):
+    with pytest.raises(InputError, match="start 'other' has num_hidden_layers 1, the recipe's 2"):
         pretrain(tmp_path / "on.yaml", tmp_path / "on")
     assert not (tmp_path / "on").exists()
 

@@ -17,6 +17,8 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from lathe.engine.tokenizer_training import CHAT_TEMPLATE, DOCUMENT_END, PAD, TURN_END, tokenizer_config
 from lathe.records.pretrain import NetworkShape
 
+WEIGHTS = "model.safetensors"
+
 
 def network_config(shape: NetworkShape, tokenizer: Tokenizer | None = None) -> LlamaConfig:
     """The transformers configuration of a shape; the special ids come from the tokenizer where one is given."""
@@ -67,7 +69,7 @@ def write_base(folder: Path, network: LlamaForCausalLM, tokenizer: Tokenizer) ->
         pad_token_id=tokenizer.token_to_id(PAD),
     )
     stored.save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)  # written as private to its owner, but a base is there to be read
+    (folder / WEIGHTS).chmod(0o644)  # written as private to its owner, but a base is there to be read
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
         json.dumps(tokenizer_config(network.config.max_position_embeddings), indent=2) + "\n"

@@ -34,7 +34,7 @@ from transformers import LlamaForCausalLM
 from lathe import storage
 from lathe.engine import optim
 from lathe.engine.attention import register_attention
-from lathe.engine.base_folder import new_network
+from lathe.engine.base_folder import WEIGHTS, new_network
 from lathe.engine.gradients import Gang, Part, workers
 from lathe.engine.rare_tokens import TokenKinds, with_swaps
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
@@ -50,6 +50,12 @@ _COUNTED, _COUNTED_TOKENS = Mix(longest_characters=1000, lookup_share=0.7, drill
 """Documents in which tokens are counted, to tell rare ones."""
 _COUNTED_SEED = 500_009
 """Added to the recipe's seed for them."""
+_OF_A_NETWORK = (
+    "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "max_position_embeddings", "rope_parameters", "rms_norm_eps", "attention_bias", "mlp_bias",
+    "tie_word_embeddings",
+)  # fmt: skip
+"""Keys of a config.json that decide what weights mean."""
 _DOCUMENTS_A_CHUNK = 100_000
 """Indices reserved for each chunk; no chunk uses as many."""
 
@@ -149,17 +155,18 @@ def pretrain(
 
 
 def _network(recipe: PretrainRecipe, tokenizer: Tokenizer, kinds: TokenKinds, start: Path | None) -> LlamaForCausalLM:
-    """The float32 network to begin with: a start's, or random weights."""
+    """The float32 network to begin with: a start's, or random weights. Raises InputError where the start's is another one."""
     network = new_network(recipe.network, tokenizer, recipe.seed)
     if start is None:
         return network
-    weights = load_file(start / "model.safetensors")
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
-    if {name: tuple(tensor.shape) for name, tensor in weights.items()} != shapes:
-        raise InputError(
-            f"start {recipe.start!r} is not of the recipe's network",
-            hint=f"Copy layers, widths and vocabulary from {start / 'config.json'} into network.",
-        )
+    theirs, ours = json.loads((start / "config.json").read_text()), network.config.to_dict()
+    for key in _OF_A_NETWORK:
+        if theirs.get(key) != ours[key]:
+            raise InputError(
+                f"the network of start {recipe.start!r} has {key} {theirs.get(key)!r}, the recipe's {ours[key]!r}",
+                hint=f"Write network in the recipe as {start / 'config.json'} has it.",
+            )
+    weights = load_file(start / WEIGHTS)
     embedding_VD = weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"].float()
     if any(phase.swap_share for phase in recipe.phases):
         # Rows that training has only pushed away lie in one place; from there one step moves them all alike.
