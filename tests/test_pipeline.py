@@ -104,6 +104,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "evaluate.samples": (3, MODEL_ARMS),
     "evaluate.temperature": (0.5, MODEL_ARMS),
     "evaluate.token_budget": (1024, MODEL_ARMS),
+    "evaluate.precision": ("bf16", MODEL_ARMS),
     "evaluate.confidence": (0.9, MODEL_ARMS | {"rule"}),
     "evaluate.alpha": (0.1, VERDICT | {"plan"}),
     "gates": ([{"metric": "json_exact", "at_least": 0.5}], VERDICT),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Validation,
     )
     from lathe.records.check import AnswerKind
+    from lathe.records.recipe import AnswerPrecision
 
 
 # ---------------------------------------------------------------------------------------------------- tasks
@@ -288,8 +289,8 @@ class Endpoint:
 class Model:
     """What a runtime loads: a base folder and, where there is one, an adapter folder, or a GGUF file or an endpoint for both.
 
-    quantised: whether the matrices of the base's layers are held in 4 bits (NF4), the adapter beside them; says nothing of the
-    other two.
+    quantised: whether the matrices of the base's layers are held in 4 bits (NF4), the adapter beside them; precision: number format
+    in which the native runtime answers (`evaluate.precision`). Neither says anything of the other two.
     """
 
     base_folder: Path
@@ -297,11 +298,18 @@ class Model:
     gguf_file: Path | None = None
     endpoint: Endpoint | None = None
     quantised: bool = False
+    precision: AnswerPrecision = "fp32"
 
     @classmethod
     def of(cls, locked: LockedRecipe, adapter_folder: Path | None = None) -> Model:
         """A run's base in the form in which that run trains and measures it, with its adapter or without."""
-        return cls(Path(locked.base_folder), adapter_folder, quantised=locked.recipe.method.quantised)
+        recipe = locked.recipe
+        return cls(
+            Path(locked.base_folder),
+            adapter_folder,
+            quantised=recipe.method.quantised,
+            precision=recipe.evaluate.precision,
+        )
 
 
 @dataclass(frozen=True)

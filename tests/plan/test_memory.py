@@ -190,10 +190,11 @@ def test_padded_training_spends_most_on_logits() -> None:
 
 def test_evaluation_holds_keys_and_values_of_its_budget() -> None:
     model = shapes(QWEN25_7B)
-    setting = replace(SETTING, precision="bf16")
-    found = {term.name: term.num_bytes for term in evaluation(model, count(model, 16), setting, 16_384)}
-    assert found["key-value cache"] == 16_384 * 28 * 2 * 4 * 128 * 2
-    assert found["weights"] == 7_615_616_512 * 2
+    for precision, width in (("fp32", 4), ("bf16", 2), ("int8", 4)):
+        terms = evaluation(model, count(model, 16), SETTING, precision, 16_384)
+        found = {term.name: term.num_bytes for term in terms}
+        assert found["key-value cache"] == 16_384 * 28 * 2 * 4 * 128 * width
+        assert found["weights"] == 7_615_616_512 * 4, "an adapter is folded in before the sum is rounded"
 
 
 @pytest.mark.parametrize(("precision", "gigabytes"), [("bf16", 5.55), ("fp32", 7.73)])

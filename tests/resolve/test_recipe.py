@@ -68,6 +68,7 @@ BAD = {
     "list-for-mapping": ("method: {kind: lora, rank: 8}", "method: [lora]", 'r.yaml:7: method: got ["lora"], expected a mapping of keys'),
     "text-for-list": ("ship: [adapter]", "ship: adapter", "r.yaml:14: ship: got 'adapter', expected a list"),
     "unknown-choice": ("kind: lora", "kind: lore", "r.yaml:7: method.kind: got 'lore', expected lora or qlora or full. Did you mean lora?"),
+    "eight-of-four-bits": ("method: {kind: lora, rank: 8}", "method: {kind: qlora, rank: 8}\nevaluate: {precision: int8}", "r.yaml: `evaluate.precision: int8` puts matrices into 8 bits"),
     "bad-name": ("name: test", "name: ../up", "r.yaml:1: name: got '../up', expected a name of 1 to 80 letters"),
     "hidden-name": ("name: test", "name: .x", "r.yaml:1: name: got '.x', expected a name of"),
     "shares-too-large": ("test: 0.2", "test: 0.95", "r.yaml:6: data.split: validation and test together must leave rows"),

@@ -148,7 +148,8 @@ class Decoder:
             scores_NKRL = (query_NKRW @ keys_NKCW[:, :, :longest].transpose(2, 3)) * self.width**-0.5
             if hide:
                 scores_NKRL = scores_NKRL.masked_fill(unseen_N1RL, float("-inf"))
-            attended_NKRW = torch.softmax(scores_NKRL, dim=-1) @ values_NKCW[:, :, :longest]
+            shares_NKRL = torch.softmax(scores_NKRL, dim=-1, dtype=torch.float32).to(scores_NKRL.dtype)
+            attended_NKRW = shares_NKRL @ values_NKCW[:, :, :longest]
             attended_NMKGW = attended_NKRW.view(count, self.key_heads, -1, more, self.width).permute(0, 3, 1, 2, 4)
             hidden_TD = self._rest(layer, hidden_TD, attended_NMKGW[slot_T, column_T].flatten(1))
         return functional.rms_norm(hidden_TD, (hidden_TD.shape[1],), self.norm, self.epsilon)
@@ -170,8 +171,8 @@ class Decoder:
 
     @torch.inference_mode()
     def logits(self, hidden_ND: Tensor) -> Tensor:
-        """Logits of normed hidden states, shape (N, vocabulary)."""
-        return functional.linear(hidden_ND, self.head)
+        """Logits of normed hidden states, float32, shape (N, vocabulary)."""
+        return functional.linear(hidden_ND, self.head).float()
 
     def _project(self, layer: _Layer, hidden_TD: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (T, H, W), keys and values (T, K, W), turned by their positions."""

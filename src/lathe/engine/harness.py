@@ -66,6 +66,7 @@ def measure(
         "base": str(model.base_folder.absolute()),
         "adapter": None if model.adapter_folder is None else str(model.adapter_folder.absolute()),
         "quantised": model.quantised,
+        "precision": model.precision,
         "threads": threads,
         "tasks": list(tasks.names),
         "folder": None if tasks.folder is None else str(tasks.folder.absolute()),

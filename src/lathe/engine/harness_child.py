@@ -1,7 +1,7 @@
 """Tasks of lm-eval put to one model, in a process of its own: what the package prints, loads and leaves behind ends there.
 
-    echo '{"base": ..., "adapter": null, "quantised": false, "threads": 1, "tasks": ["arc_easy"], "folder": null, "limit": 100}' \
-        | python -m lathe.engine.harness_child
+    echo '{"base": ..., "adapter": null, "quantised": false, "precision": "fp32", "threads": 1, "tasks": ["arc_easy"], \
+        "folder": null, "limit": 100}' | python -m lathe.engine.harness_child
 
 Writes one JSON line, {"tasks": ...} or {"error": ...}. Ends when its standard input does, as it does with the parent.
 """
@@ -35,7 +35,8 @@ def measure(asked: dict[str, Any]) -> dict[str, Any]:
     if asked["threads"]:
         torch.set_num_threads(asked["threads"])
     base, adapter = Path(asked["base"]), asked["adapter"]
-    model = load_to_answer(Model(base, None if adapter is None else Path(adapter), quantised=asked["quantised"]))
+    form = {key: asked[key] for key in ("quantised", "precision")}
+    model = load_to_answer(Model(base, None if adapter is None else Path(adapter), **form))
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     found = lm_eval.simple_evaluate(
         HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH),

@@ -21,7 +21,7 @@ from functools import cached_property
 from transformers import PreTrainedModel
 
 from lathe.contracts import Heard, Piece, Request
-from lathe.engine import devices
+from lathe.engine import devices, eight_bits
 from lathe.engine.decoder import Decoder, can_decode
 from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
 from lathe.engine.grammar import Grammars
@@ -70,7 +70,7 @@ class Live:
         self._waiting: dict[int, _Order] = {}
         """Orders that wait for a slot, by number, in the order of coming."""
         self._under_way: dict[int, _Order] = {}
-        count = devices.decoding_threads(threads, model.num_parameters())
+        count = devices.decoding_threads(threads, eight_bits.num_parameters(model))
         self._thread = threading.Thread(target=self._work, args=(count,), name="answers", daemon=True)
         self._thread.start()
 

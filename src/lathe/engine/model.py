@@ -24,6 +24,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
+from lathe.engine import eight_bits
 from lathe.engine.adapters import (
     ADAPTER_WEIGHT,
     CONFIG_NAME,
@@ -133,10 +134,17 @@ def load_merged(model: Model, *, dtype: torch.dtype = torch.float32) -> PreTrain
 
 
 def load_to_answer(model: Model) -> PreTrainedModel:
-    """What generates, in float32 and on the device: merged, for speed; on a quantised base the adapter stays beside it."""
+    """What generates, in its number format and on the device: merged, for speed; on a base in 4 bits the adapter stays beside it.
+
+    Raises as `load`, and InputError where that format is not for this device.
+    """
+    dtype = torch.bfloat16 if model.precision == "bf16" else torch.float32
     if model.quantised:
-        return causal(load(model))
-    return load_merged(model).to(pick_device())
+        return causal(load(model, dtype=dtype))
+    merged = load_merged(model, dtype=dtype).to(pick_device())
+    if model.precision == "int8":
+        eight_bits.hold(merged)
+    return merged
 
 
 def load_for_training(

@@ -54,8 +54,8 @@ class ReferenceDecoder:
 
     @torch.inference_mode()
     def logits(self, hidden_ND: Tensor) -> Tensor:
-        """Logits of hidden states, shape (N, vocabulary)."""
-        return self.output(hidden_ND)
+        """Logits of hidden states, float32, shape (N, vocabulary)."""
+        return self.output(hidden_ND).float()
 
     def _forward(self, slot: int, ids_T: Tensor) -> Tensor:
         told = self.body(input_ids=ids_T[None], past_key_values=self.caches[slot], use_cache=True)

@@ -93,7 +93,7 @@ def _by_decoder(
         prompt_T = np.asarray(prompts[place], dtype=np.int64)
         last_D = decoder.prefill(0, prompt_T, common_length(held_T, prompt_T))
         held_T = prompt_T
-        first_V = torch.log_softmax(decoder.logits(last_D[None]).float(), dim=-1)[0]
+        first_V = torch.log_softmax(decoder.logits(last_D[None]), dim=-1)[0]
         for slot in range(1, slots):
             decoder.move(0, slot)
         by_length = sorted(range(len(labels)), key=lambda label: len(labels[label]))

@@ -251,6 +251,7 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked, temperature
             "base": sorted((Path(file.path).name, file.sha256) for file in _base_files(asking, model)),
             "adapter": [(file.name, file_sha256(file)) for file in adapter],
             "quantised": model.quantised,
+            "precision": model.precision,
             "gguf": file_sha256(model.gguf_file) if model.gguf_file else None,
             "endpoint": [model.endpoint.url, model.endpoint.model] if model.endpoint else None,
             "prompts": asked.prompt_hash,

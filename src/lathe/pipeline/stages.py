@@ -33,7 +33,9 @@ class Stage:
     regardless: tuple[str, ...] = ()
 
 
-VALIDATION = ("base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.confidence", "train.threads")
+VALIDATION = (
+    "base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.precision", "evaluate.confidence", "train.threads"
+)  # fmt: skip
 GENERATION = (*VALIDATION, "evaluate.samples", "evaluate.temperature")
 """While a model is trained it answers greedily."""
 

@@ -17,6 +17,7 @@ from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import matrices
 from lathe.plan.setting import BYTES, Setting, Storage
 from lathe.records import Interval, MemoryTerm, Parameters
+from lathe.records.recipe import AnswerPrecision
 
 PROCESS_BYTES = 380_000_000
 """Python with torch, transformers and peft before a product is formed: 373 to 380 MB with torch 2.13 on Linux, CPU build."""
@@ -227,20 +228,27 @@ def largest(terms: Sequence[MemoryTerm]) -> MemoryTerm:
     return max(terms, key=lambda term: term.num_bytes)
 
 
-def evaluation(model: Shapes, counted: Parameters, setting: Setting, cache_tokens: int) -> tuple[MemoryTerm, ...]:
-    """The terms of the peak while answers are generated. cache_tokens: most tokens whose keys and values are held at once."""
-    each = model.num_layers * 2 * model.keys * BYTES[setting.precision]
+def evaluation(
+    model: Shapes, counted: Parameters, setting: Setting, precision: AnswerPrecision, cache_tokens: int
+) -> tuple[MemoryTerm, ...]:
+    """The terms of the peak while answers are generated. precision: of the answers; cache_tokens: most tokens whose keys and values
+    are held at once.
+
+    Weights count in fp32 whatever the answers are computed in: an adapter is folded into them before they are rounded.
+    """
+    held: Literal["fp32", "bf16"] = "bf16" if precision == "bf16" else "fp32"
+    each = model.num_layers * 2 * model.keys * BYTES[held]
     slots = min(GENERATED_AT_ONCE, cache_tokens)
     storage = setting.precision if setting.full else setting.storage
     return (
         process(setting.device),
-        weights(model, counted, storage, setting.precision),
+        weights(model, counted, storage, held),
         *_few_bits(model, setting),
         *(() if setting.full else (_adapter(counted.trainable),)),
         MemoryTerm(
             name="key-value cache",
             num_bytes=cache_tokens * each,
-            formula=f"{cache_tokens:,} tokens x {each:,} bytes: {model.num_layers} layers x 2 x {model.keys} ({setting.precision})",
+            formula=f"{cache_tokens:,} tokens x {each:,} bytes: {model.num_layers} layers x 2 x {model.keys} ({held})",
         ),
         MemoryTerm(
             name="logits",

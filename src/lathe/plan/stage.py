@@ -240,8 +240,10 @@ def forecast(
     # Never more than the context holds.
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
     cache_tokens = _cache_tokens(recipe, answers, limit)
-    # Answers are generated in fp32, whatever trains.
-    answering = memory.evaluation(model, counted, replace(setting, precision="fp32"), cache_tokens)
+    # Weights are loaded in fp32 to answer, whatever trains.
+    answering = memory.evaluation(
+        model, counted, replace(setting, precision="fp32"), recipe.evaluate.precision, cache_tokens
+    )
     if asked is not None:
         setting = replace(setting, answering_bytes=memory.answering(answering))
     terms = memory.training(model, counted, setting)

@@ -184,6 +184,10 @@ class TrainSpec(Written):
     validate_: ValidateSpec = Field(default_factory=lambda: ValidateSpec(), alias="validate")
 
 
+AnswerPrecision = Literal["fp32", "bf16", "int8"]
+"""Number format of a model while it answers."""
+
+
 class EvaluateSpec(Written):
     """How answers are generated and compared."""
 
@@ -203,6 +207,12 @@ class EvaluateSpec(Written):
         0.0, description="temperature at which answers are drawn; 0 = the likeliest token each time"
     )
     token_budget: Count = Field(16384, description="most tokens held at once while generating; bounds memory")
+    precision: AnswerPrecision = Field(
+        "fp32",
+        description="number format in which models answer: bf16 is faster where the processor multiplies it; int8, for CPUs, "
+        "holds the layers' matrices in 8 bits and is fastest for a few answers at a time. Both round otherwise than fp32; every "
+        "model arm answers in it, and so does what serves the run",
+    )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="error budget of the test set; each look at the same test rows spends part of it"
@@ -286,6 +296,14 @@ class Recipe(Written):
         if self.train.shard and wrong:
             needs = ", ".join(f"{key}: {good}" for key, good in expected.items())
             raise ValueError(f"`train.shard` goes with {needs}; got {', '.join(wrong)}. Leave it out, or change that")
+        return self
+
+    @model_validator(mode="after")
+    def _few_bits_once(self) -> Recipe:
+        if self.method.quantised and self.evaluate.precision == "int8":
+            raise ValueError(
+                "`evaluate.precision: int8` puts matrices into 8 bits, and with `method.kind: qlora` they are in 4; take bf16"
+            )
         return self
 
     @property

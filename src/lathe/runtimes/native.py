@@ -1,4 +1,4 @@
-"""Generation by the engine: float32, greedy or drawn, the adapter folded into the weights or beside a 4-bit base, keys and values
+"""Generation by the engine: greedy or drawn, the adapter folded into the weights or beside a 4-bit base, keys and values
 shared between like prompts."""
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NativeSession(Session, ScoresLabels):
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
-        from lathe.engine import devices
+        from lathe.engine import devices, eight_bits
         from lathe.engine.chance import Chance
         from lathe.engine.generate import Prompt, prediction
         from lathe.engine.generate_in_processes import generate_in_processes, processes
@@ -54,7 +54,7 @@ class NativeSession(Session, ScoresLabels):
             raise ValueError("the session is closed")
         prompts = [Prompt(request.prompt_ids, request.max_new_tokens, request.form) for request in requests]
         stop_ids, budget = settings.stop_ids or self._tokenizer.stop_ids, settings.token_budget
-        asked, num_parameters = settings.threads or self._threads, self._model.num_parameters()
+        asked, num_parameters = settings.threads or self._threads, eight_bits.num_parameters(self._model)
         chance = Chance(settings.temperature, settings.seed) if settings.temperature > 0 else None
         count = processes(len(prompts), asked or usable_cores(), num_parameters)
         with devices.threads(1 if count > 1 else devices.decoding_threads(asked, num_parameters)):
@@ -67,13 +67,13 @@ class NativeSession(Session, ScoresLabels):
         self, requests: Sequence[Request], labels: Sequence[Sequence[int]], settings: GenerateSettings
     ) -> Iterator[tuple[str, Sequence[float]]]:
         """Some requests at a time, those that begin alike next to each other."""
-        from lathe.engine import devices
+        from lathe.engine import devices, eight_bits
         from lathe.engine.score_labels import score_labels
 
         if self._model is None:
             raise ValueError("the session is closed")
         ordered = sorted(requests, key=lambda request: tuple(request.prompt_ids))
-        threads = devices.decoding_threads(settings.threads or self._threads, self._model.num_parameters())
+        threads = devices.decoding_threads(settings.threads or self._threads, eight_bits.num_parameters(self._model))
         with devices.threads(threads):
             for start in range(0, len(ordered), PROMPTS_AT_ONCE):
                 some = ordered[start : start + PROMPTS_AT_ONCE]
@@ -106,7 +106,7 @@ class Native(Runtime):
         return Ability.with_packages("torch", "transformers", "peft", "safetensors")
 
     def open(self, model: Model, threads: int | None = None) -> NativeSession:
-        """Loads the model in float32. Raises InputError on a folder that is no model, Refused on pickles and remote code,
+        """Loads the model in its number format. Raises InputError on a folder that is no model, Refused on pickles and remote code,
         Unavailable where a 4-bit base lacks its packages."""
         loaded, tok = _loaded(model)
         return NativeSession(model, loaded, tok, threads)
