@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parents[2] / "src" / "lathe"
 FLOORS = {
     "__main__": 8,
     "cli": 7, "__init__": 7,
-    "pipeline": 6, "inspect_model": 6,
+    "pipeline": 6, "inspect_model": 6, "pretraining": 6,
     "resolve": 5, "doctor": 5, "data": 5, "plan": 5, "train": 5, "evaluate": 5, "decide": 5, "ship": 5, "report": 5,
-    "pretraining": 5, "status": 5, "verify": 5, "publish": 5, "serve": 5,
+    "status": 5, "verify": 5, "publish": 5, "serve": 5,
     "tasks": 4, "corpora": 4, "trainers": 4, "runtimes": 4, "exports": 4,
     "engine": 3, "ask": 3,
     "contracts": 2, "plugins": 2, "storage": 2, "runs": 2, "files": 2, "text": 2,

@@ -296,7 +296,8 @@ def _as_json(text: str, asked: Sequence[Item], lacking: Sequence[Fact], rng: Ran
         + ", ".join(f'"{name(i.label)}"{"?" if id(i) in optional else ""}: {_type(i, name, rng)}' for i in listed)
         + "}"
     )
-    told = shown if lacking or rng.random() < 0.85 else "keys: " + ", ".join(name(item.label) for item in listed)
+    named = lacking or any(map(_has_synonyms, listed)) or rng.random() < 0.85
+    told = shown if named else "keys: " + ", ".join(name(item.label) for item in listed)
     parts = [f"{rng.choice(_WISHES)}\n{told}", rng.choice(("", "Text:\n")) + text]
     if rng.random() < 0.2:
         parts.reverse()
@@ -309,6 +310,12 @@ def _as_json(text: str, asked: Sequence[Item], lacking: Sequence[Fact], rng: Ran
         draft.say(dump(target(item, name), None), ANSWER)
     draft.answer("}", ANSWER if optional else _KEYS)
     return draft
+
+
+def _has_synonyms(item: Item) -> bool:
+    """Whether the text writes a choice in words that only its type explains."""
+    facts = [item] if isinstance(item, Fact) else [fact for entry in item.entries for fact in entry]
+    return any(fact.synonyms for fact in facts)
 
 
 def _type(item: Item, name: Callable[[Label], str], rng: Random) -> str:
