@@ -73,7 +73,7 @@ def _rare(record: PretrainRecord) -> str:
     if rare is None:
         return ""
     return (
-        f"{rare.num_tokens} tokens stand in hardly any document, but where they were put in the place of others. Of tokens that "
+        f"{rare.num_tokens} tokens stand in hardly any document as the corpus writes it; shares of swapped tokens put them there. Of tokens that "
         f"held-out documents give back, {rare.unchanged:.2f} are the likeliest; where another ordinary token stands in their place {rare.swapped:.2f}, "
         f"where one of these does {rare.rare:.2f}.\n"
     )
