@@ -316,6 +316,7 @@ def test_a_start_of_another_shape_is_refused(tmp_path: Path, tokenizer) -> None:
     with pytest.raises(InputError, match="start 'other' has num_hidden_layers 1, the recipe's 2"):
         pretrain(tmp_path / "on.yaml", tmp_path / "on")
     assert not (tmp_path / "on").exists()
+    assert not list((tmp_path / "on.work").iterdir()), "another start would be taken with this one's tokenizer"
 
 
 def test_windows_must_divide_micro_batches() -> None:

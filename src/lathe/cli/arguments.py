@@ -240,7 +240,7 @@ VERBS: tuple[Verb, ...] = (
          (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),
           arg("--probe", action="store_true", help="measure how fast it trains, some 20 s, for plans")), "Looking"),
     Verb("schema", "the recipe's JSON Schema, for editors", verbs.schema, (), "Looking", "lathe schema > recipe.schema.json"),
-    Verb("pretrain", "train a small base model from random weights", verbs.pretrain,
+    Verb("pretrain", "train a small base model", verbs.pretrain,
          (arg("recipe", metavar="RECIPE", help="a pretraining recipe, or the name of a shipped one"),
           arg("--out", metavar="DIR", type=Path, required=True, help="folder of the model")),
          "Making a base", "lathe pretrain nano --out base/"),

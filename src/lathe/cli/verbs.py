@@ -193,7 +193,7 @@ def schema(args: argparse.Namespace, screen: Screen) -> Exit:
 
 
 def pretrain(args: argparse.Namespace, screen: Screen) -> Exit:
-    """Trains a base model from random weights."""
+    """Trains a base model."""
     from lathe.pretraining import pretrain
 
     listener = listen(screen)

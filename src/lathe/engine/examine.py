@@ -15,17 +15,17 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
+from lathe.engine import rare_tokens
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.copying import copy_scores
 from lathe.engine.gradients import viewed, weighted_loss
-from lathe.engine.rare_tokens import TokenKinds, copied
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS
 from lathe.engine.windows import Documents, WeightedText, encoded, make_chunk
 from lathe.records.pretrain import CopyScore, HeldOut, Mix, PretrainRecipe, RareScore
 
 _HELD_OUT_SEED = 1_000_003
 _HELD_OUT = Mix(longest_characters=1500, lookup_share=0.1)
-_RARE, _RARE_TOKENS, _RARE_LONGEST = Mix(longest_characters=1000, lookup_share=0.7, drill_share=0.06), 60_000, 600
+_RARE_TOKENS, _RARE_LONGEST = 60_000, 600
 
 
 def examined(master: LlamaForCausalLM) -> LlamaForCausalLM:
@@ -94,13 +94,13 @@ class Examiner:
     def _bytes(self, ids: np.ndarray) -> int:
         return len(self.tokenizer.decode(ids.tolist(), skip_special_tokens=False).encode())
 
-    def rare(self, network: LlamaForCausalLM, kinds: TokenKinds) -> RareScore:
+    def rare(self, network: LlamaForCausalLM, kinds: rare_tokens.TokenKinds) -> RareScore:
         """How well tokens are copied that hardly a document holds, on documents that were not trained on."""
-        stream = self.documents(self.recipe.seed + _HELD_OUT_SEED, 0, _RARE)
+        stream = self.documents(self.recipe.seed + _HELD_OUT_SEED, 0, rare_tokens.DOCUMENTS)
         kept = [one for one in encoded(stream, self.tokenizer, _RARE_TOKENS) if len(one[0]) <= _RARE_LONGEST]
         tried = (("unchanged", None), ("swapped", kinds.ordinary), ("rare", kinds.rare))
         shares = {
-            what: copied(network.model, network.lm_head.weight, kept, kinds, swap_for, self.recipe.seed)
+            what: rare_tokens.copied(network.model, network.lm_head.weight, kept, kinds, swap_for, self.recipe.seed)
             for what, swap_for in tried
         }
         return RareScore(num_tokens=len(kinds.rare), **shares)

@@ -1,4 +1,4 @@
-"""The pretraining loop: random weights and a stream of documents in, a base model out.
+"""The pretraining loop: random weights, or a base, and a stream of documents in, a base model out.
 
     base = pretrain(recipe, documents, folder, progress)       # continues from the newest checkpoint under folder
 
@@ -34,9 +34,9 @@ from transformers import LlamaForCausalLM
 from lathe import storage
 from lathe.engine import optim
 from lathe.engine.attention import register_attention
-from lathe.engine.base_folder import WEIGHTS, new_network
+from lathe.engine.base_folder import WEIGHTS, network_config, new_network
 from lathe.engine.gradients import Gang, Part, workers
-from lathe.engine.rare_tokens import TokenKinds, with_swaps
+from lathe.engine.rare_tokens import DOCUMENTS, TokenKinds, drawn_anew, with_swaps
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import Chunk, Documents, encoded, make_chunk, stretched_positions, thinned
 from lathe.errors import Diverged, InputError
@@ -46,10 +46,8 @@ Progress = Callable[[Mapping[str, Any]], None]
 _PAD_ID = SPECIAL_TOKENS.index(PAD)
 _TOKENIZED = Mix(longest_characters=1500)
 """Documents that a tokenizer is trained on."""
-_COUNTED, _COUNTED_TOKENS = Mix(longest_characters=1000, lookup_share=0.7, drill_share=0.06), 750_000
-"""Documents in which tokens are counted, to tell rare ones."""
-_COUNTED_SEED = 500_009
-"""Added to the recipe's seed for them."""
+_COUNTED_TOKENS, _COUNTED_SEED = 750_000, 500_009
+"""Tokens of documents that are counted, to tell rare ones, and what is added to the recipe's seed for these."""
 _OF_A_NETWORK = (
     "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads", "max_position_embeddings", "rope_parameters", "rms_norm_eps", "attention_bias", "mlp_bias",
@@ -135,8 +133,10 @@ def pretrain(
 
     start: the folder of the base to begin with, where the recipe names one. Raises Diverged, InputError, StorageError.
     """
+    if start is not None:
+        _check_start(recipe, start)  # before its tokenizer is kept under `folder`
     tokenizer = _tokenizer(recipe, documents, folder, start)
-    counted = encoded(documents(recipe.seed + _COUNTED_SEED, 0, _COUNTED), tokenizer, _COUNTED_TOKENS)
+    counted = encoded(documents(recipe.seed + _COUNTED_SEED, 0, DOCUMENTS), tokenizer, _COUNTED_TOKENS)
     kinds = TokenKinds.counted(counted, tokenizer)
     trainee, position = Trainee(recipe, _network(recipe, tokenizer, kinds, start)), Position()
     checkpoint = folder / "checkpoint"
@@ -154,26 +154,27 @@ def pretrain(
     return Base(trainee.master, tokenizer, position, kinds)
 
 
-def _network(recipe: PretrainRecipe, tokenizer: Tokenizer, kinds: TokenKinds, start: Path | None) -> LlamaForCausalLM:
-    """The float32 network to begin with: a start's, or random weights. Raises InputError where the start's is another one."""
-    network = new_network(recipe.network, tokenizer, recipe.seed)
-    if start is None:
-        return network
-    theirs, ours = json.loads((start / "config.json").read_text()), network.config.to_dict()
+def _check_start(recipe: PretrainRecipe, start: Path) -> None:
+    """Raises InputError where a start's network is not the recipe's."""
+    theirs, ours = json.loads((start / "config.json").read_text()), network_config(recipe.network).to_dict()
     for key in _OF_A_NETWORK:
         if theirs.get(key) != ours[key]:
             raise InputError(
                 f"the network of start {recipe.start!r} has {key} {theirs.get(key)!r}, the recipe's {ours[key]!r}",
                 hint=f"Write network in the recipe as {start / 'config.json'} has it.",
             )
+
+
+def _network(recipe: PretrainRecipe, tokenizer: Tokenizer, kinds: TokenKinds, start: Path | None) -> LlamaForCausalLM:
+    """The float32 network to begin with: a start's, or random weights."""
+    network = new_network(recipe.network, tokenizer, recipe.seed)
+    if start is None:
+        return network
     weights = load_file(start / WEIGHTS)
-    embedding_VD = weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"].float()
+    embedding_VD = weights["model.embed_tokens.weight"].float()
     if any(phase.swap_share for phase in recipe.phases):
-        # Rows that training has only pushed away lie in one place; from there one step moves them all alike.
-        ordinary = embedding_VD[torch.from_numpy(kinds.ordinary)]
-        noise = torch.randn(len(kinds.rare), ordinary.shape[1], generator=torch.Generator().manual_seed(recipe.seed))
-        embedding_VD[torch.from_numpy(kinds.rare)] = ordinary.mean(0) + ordinary.std(0) * noise
-    network.load_state_dict({**weights, "lm_head.weight": embedding_VD})
+        embedding_VD = drawn_anew(embedding_VD, kinds, recipe.seed)
+    network.load_state_dict({**weights, "model.embed_tokens.weight": embedding_VD, "lm_head.weight": embedding_VD})
     return network
 
 

@@ -9,7 +9,7 @@ what follows from its context teaches them then.
     swapped(ids, weights, kinds, draw)
     copied(network.model, network.lm_head.weight, documents, kinds, kinds.rare, seed)    # share that is given back
 
-Shapes: V vocabulary.
+Shapes: V vocabulary, D hidden width.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from torch import Tensor, nn
 
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS
 from lathe.engine.windows import Tokens
+from lathe.records.pretrain import Mix
 
+DOCUMENTS = Mix(longest_characters=1000, lookup_share=0.7, drill_share=0.06)
+"""What tokens are counted in, and copied in."""
 FEWER_THAN = 3
 """A token is rare that stands fewer times in the documents that are counted."""
 _ORDINARY = 16 * FEWER_THAN
@@ -53,6 +56,14 @@ class TokenKinds:
         words = [one for one in known if counts[one] >= _ORDINARY and (tokenizer.id_to_token(one) or "").isalpha()]
         rare = [one for one in known if counts[one] < FEWER_THAN]
         return cls(rare=np.array(rare, dtype=np.int64), ordinary=np.array(words, dtype=np.int64))
+
+
+def drawn_anew(embedding_VD: Tensor, kinds: TokenKinds, seed: int) -> Tensor:
+    """The embedding with rows of rare tokens that are spread as those of ordinary ones are: rows that training has only pushed away
+    lie in one place, and from there one step moves them all alike."""
+    ordinary = embedding_VD[torch.from_numpy(kinds.ordinary)]
+    noise = torch.randn(len(kinds.rare), ordinary.shape[1], generator=torch.Generator().manual_seed(seed))
+    return embedding_VD.index_copy(0, torch.from_numpy(kinds.rare), ordinary.mean(0) + ordinary.std(0) * noise)
 
 
 def with_swaps(documents: Iterable[Tokens], kinds: TokenKinds, share: float, seed: int) -> Iterator[Tokens]:

@@ -234,7 +234,8 @@ def evaluation(
     """The terms of the peak while answers are generated. precision: of the answers; cache_tokens: most tokens whose keys and values
     are held at once.
 
-    Weights count in fp32 whatever the answers are computed in: an adapter is folded into them before they are rounded.
+    Weights that are not in 4 bits count in fp32 whatever the answers are computed in: an adapter is folded into them before they
+    are rounded.
     """
     held: Literal["fp32", "bf16"] = "bf16" if precision == "bf16" else "fp32"
     each = model.num_layers * 2 * model.keys * BYTES[held]

@@ -1,4 +1,4 @@
-"""A base model from random weights: what is behind `lathe pretrain`.
+"""A small base model: what is behind `lathe pretrain`.
 
     record = pretrain("nano", Path("bases/nano"))      # a shipped recipe's name or a YAML file
 

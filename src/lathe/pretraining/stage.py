@@ -1,4 +1,4 @@
-"""Pretrain a base model from random weights: the stage behind `lathe pretrain`."""
+"""Pretrain a base model: the stage behind `lathe pretrain`."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _reporter(
 
 def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: PretrainingCorpus, start: Path | None) -> None:
     """Measures the finished base and writes its folder: weights, tokenizer, card, and pretrain.json last."""
-    from lathe.engine.base_folder import write_base
+    from lathe.engine.base_folder import WEIGHTS, write_base
     from lathe.engine.examine import Examiner, examined
     from lathe.records.pretrain import PretrainRecord
 
@@ -100,7 +100,7 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
         name=recipe.name,
         recipe=recipe,
         num_params=sum(p.numel() for p in base.network.parameters()),
-        file_bytes=(folder / "model.safetensors").stat().st_size,
+        file_bytes=(folder / WEIGHTS).stat().st_size,
         start=None if start is None else _start(start),
         tokens=base.position.tokens,
         documents=base.position.documents,
@@ -121,12 +121,13 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
 
 def _start(folder: Path) -> Start:
     """What a training began with; how it was trained is known where `lathe pretrain` made it."""
+    from lathe.engine.base_folder import WEIGHTS
     from lathe.records.pretrain import PretrainRecord, Start
 
     made = folder / "pretrain.json"
     before = PretrainRecord.from_json(made.read_text(encoding="utf-8")) if made.exists() else None
     return Start(
-        sha256=storage.file_sha256(folder / "model.safetensors"),
+        sha256=storage.file_sha256(folder / WEIGHTS),
         tokens=None if before is None else before.tokens + (before.start.tokens or 0 if before.start else 0),
     )
 

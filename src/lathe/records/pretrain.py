@@ -1,4 +1,4 @@
-"""The recipe and the record of `lathe pretrain`: a base model from random weights.
+"""The recipe and the record of `lathe pretrain`: a small base model.
 
 recipe = PretrainRecipe.model_validate(yaml.safe_load(text))
 recipe.num_params(), recipe.total_tokens()            # exact, before anything is computed

@@ -210,8 +210,8 @@ class EvaluateSpec(Written):
     precision: AnswerPrecision = Field(
         "fp32",
         description="number format in which models answer: bf16 is faster where the processor multiplies it, above all for models "
-        "of 100 M parameters and more; int8, for CPUs, holds the layers' matrices in 8 bits. Both round otherwise than fp32; every "
-        "model arm answers in it, and so does what serves the run",
+        "of 100 M parameters and more; int8, for CPUs, holds the layers' matrices in 8 bits. Both round otherwise than fp32; base "
+        "and tuned model answer in it where Lathe computes, and so does what serves the run",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(

@@ -30,21 +30,9 @@ from lathe.corpora._structured_text.renderings import dump, json_text, surface, 
 from lathe.corpora._structured_text.tasks import shape
 
 _KINDS = (
-    *("word", "word", "name", "name", "place", "code", "code", "title", "phrase", "coined", "email", "uuid", "company"),
-    *(
-        "integer",
-        "integer",
-        "integer",
-        "decimal",
-        "decimal",
-        "money",
-        "boolean",
-        "boolean",
-        "date",
-        "datetime",
-        "choice",
-    ),
-)
+    "word", "word", "name", "name", "place", "code", "code", "title", "phrase", "coined", "email", "uuid", "company", "integer",
+    "integer", "integer", "decimal", "decimal", "money", "boolean", "boolean", "date", "datetime",
+)  # fmt: skip
 _ITEMS = ("word", "name", "code", "phrase", "integer", "place")
 _WISHES = (
     "As JSON.",
@@ -121,18 +109,16 @@ def _schema(rng: Random, leaves: int, depth: int) -> tuple[Field, ...]:
             children = _schema(rng, share, depth - 1)
             field = replace(field, kind=kind, choices=(), children=children)
             used = int(share * (2.5 if kind == "rows" else 1))
-        elif field.kind == "choice":
-            used = 1
         else:
-            field, used = replace(field, kind=rng.choice([kind for kind in _KINDS if kind != "choice"])), 1
+            field, used = field if field.kind == "choice" else replace(field, kind=rng.choice(_KINDS)), 1
         made.append(field)
         leaves -= used
     return tuple(made)
 
 
 def _filled(schema: Sequence[Field], rng: Random, may_be_empty: bool, most: int) -> dict[Field, Any]:
-    """A record; no row is empty, and a row's first field shows that the row before has ended. may_be_empty: whether objects and
-    lists may be; else lists and rows have two entries at least, so that a text without the shape says what they are."""
+    """A record. may_be_empty: whether objects and lists may be; else lists and rows have two entries at least, so that a text
+    without the shape says what they are. most: entries of a list, and rows."""
     record: dict[Field, Any] = {}
     for field in schema:
         if field.optional and rng.random() < 0.4 and (may_be_empty or len(record) > 0 or field is not schema[-1]):
@@ -152,16 +138,15 @@ def _filled(schema: Sequence[Field], rng: Random, may_be_empty: bool, most: int)
 
 
 def _rows(children: Sequence[Field], count: int, rng: Random, may_be_empty: bool, most: int) -> list[dict[Field, Any]]:
-    """Rows; each begins with a field that cannot follow the last one of the row before, which all but one in ten lets see."""
+    """Rows, none of them empty; each begins with a field that cannot follow the last one of the row before."""
     order = {field: number for number, field in enumerate(children)}
     rows: list[dict[Field, Any]] = []
     for _ in range(count):
         row = _filled(children, rng, may_be_empty, most)
         first = next(iter(row), None)
         if first is None or (rows and order[first] > order[list(rows[-1])[-1]]):
-            (begin,) = children[:1]
-            row = {**_filled((replace(begin, optional=False),), rng, may_be_empty, most), **row}
-            row = {children[order.get(field, 0)]: value for field, value in row.items()}
+            begin = replace(children[0], optional=False)
+            row = {children[0]: _filled((begin,), rng, may_be_empty, most)[begin], **row}
         rows.append(row)
     return rows
 
