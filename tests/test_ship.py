@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM
 
 from lathe import ship as shipping
 from lathe import train as training
-from lathe.errors import InputError
-from lathe.records import Bundle, Method
+from lathe.contracts import Model
+from lathe.errors import InputError, Unavailable
+from lathe.records import Bundle, EvalReport, EvaluateSpec, Method
 from lathe.runs import RunFolder
 from lathe.storage import file_sha256
 from tiny_base import write_base
@@ -106,6 +107,23 @@ def test_full_fine_tuning_ships_merged_and_refuses_an_adapter(base: Path, tmp_pa
     assert one.kind == "merged"
     with pytest.raises(InputError, match="no adapter"):
         shipping.ship(run, locked(base, method=Method(kind="full")), "inputs", quiet)
+
+
+def test_what_was_measured_in_8_bits_answers_again_as_it_is_shipped(base: Path, tmp_path: Path) -> None:
+    run, recipe = new_run(tmp_path / "run"), locked(base, evaluate=EvaluateSpec(precision="int8"))
+    training.train(run, recipe, "inputs", quiet)
+    asked: dict[str, Model] = {}
+
+    def measure(arm: str, model: Model) -> EvalReport:
+        asked[arm] = model
+        raise Unavailable(f"{arm} answers no more here")
+
+    for kind in ("adapter", "merged"):
+        alone = recipe.model_copy(update={"recipe": recipe.recipe.model_copy(update={"ship": (kind,)})})
+        with pytest.raises(Unavailable, match=kind):
+            shipping.ship(run, alone, "inputs", quiet, shipping.Again(measure, judge=pytest.fail))
+    assert asked["adapter"] == Model(base, run.withheld / "adapter")
+    assert asked["merged"] == Model(run.withheld / "merged")
 
 
 def test_an_unknown_export_is_named_before_anything_is_written(base: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Validation,
     )
     from lathe.records.check import AnswerKind
-    from lathe.records.recipe import AnswerPrecision
+    from lathe.records.results import AnswerPrecision
 
 
 # ---------------------------------------------------------------------------------------------------- tasks

@@ -197,6 +197,17 @@ def test_the_verb_shows_slices_by_value(tmp_path: Path, capfd: pytest.CaptureFix
     assert all(word in shown for word in ("rare", "frequent", "each value alike", "-1.00", "+0.67"))
 
 
+def test_the_verb_says_where_answers_were_computed_in_different_number_formats(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    a = run_folder(tmp_path / "a", {"tuned": right(10, 40), "base-zero": right(1, 40)}, precision="fp32")
+    b = run_folder(tmp_path / "b", {"tuned": right(20, 40, 10)}, precision="int8")
+    assert main(["compare", str(a), f"{a}:base-zero"]) == 0
+    assert "number formats" not in capfd.readouterr().out
+    assert main(["compare", str(a), str(b)]) == 0
+    assert f"different number formats: {a} in fp32, {b} in int8." in " ".join(capfd.readouterr().out.split())
+
+
 def test_the_verb_refuses_with_code_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     a = run_folder(tmp_path / "a", {"tuned": right(6, 12)})
     b = run_folder(tmp_path / "b", {"tuned": right(6, 12)}, test_hash="other rows")

@@ -150,6 +150,14 @@ def test_a_file_that_was_held_back_is_named_with_its_reason(make_run: Make) -> N
     assert re.search(r"- `gguf_q4_0` was held back: 4 of 10 rendered chats differ", body((run, locked)))
 
 
+def test_the_number_format_of_answers_is_said_where_it_is_not_fp32(make_run: Make) -> None:
+    run, locked = make_run()
+    assert "answers computed in" not in prose((run, locked))
+    tuned = run.load(run.eval_report("tuned"), r.EvalReport)
+    run.commit(run.eval_report("tuned"), tuned.model_copy(update={"precision": "int8"}))
+    assert re.search(r"tuned.*: answers computed in int8", prose((run, locked)))
+
+
 def test_a_base_in_four_bits_is_said_since_the_scores_are_of_it(make_run: Make) -> None:
     run, locked = make_run()
     assert "NF4" not in prose((run, locked))

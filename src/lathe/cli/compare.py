@@ -49,6 +49,9 @@ def _show(screen: Screen, found: Comparison) -> None:
     if found.pairs[0].slices:
         screen.line()
         screen.table(["less the first, by value", "items", *pairs], list(_slices(found)), right=(1,))
+    if len({arm.precision for arm in found.arms} - {None}) > 1:
+        formats = ", ".join(f"{arm.name} in {arm.precision}" for arm in found.arms if arm.precision)
+        screen.line(f"  Answers were computed in different number formats: {formats}.")
     for spread in found.seeds:
         screen.line(f"  {samples.over_seeds(spread, found.metric)}")
 

@@ -151,6 +151,7 @@ def _arm(entry: Entry, metric: str) -> ComparedArm:
         arm=entry.report.arm,
         base=entry.locked.recipe.base,
         seed=entry.locked.recipe.seed,
+        precision=entry.report.precision,
         score=entry.report.score(metric),
     )
 

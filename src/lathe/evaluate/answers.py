@@ -31,6 +31,7 @@ from lathe.records import (
     Side,
     digest,
 )
+from lathe.records.results import AnswerPrecision
 from lathe.runs import RunFolder
 from lathe.storage import appending, commit_rows, file_sha256, hashed_files, read_rows
 from lathe.text import render, tokenizer
@@ -96,6 +97,7 @@ class Answers:
     predictions: Answered
     samples: int = 1
     temperature: float | None = None
+    precision: AnswerPrecision | None = None
     prompt_hash: str = ""
     chosen: str = ""
     few_shot_ids: tuple[str, ...] = ()
@@ -169,6 +171,7 @@ def ask_model(asking: Measurement) -> Answers:
         predictions=predictions,
         samples=said.samples,
         temperature=said.temperature,
+        precision=model.precision if asking.runtime == "native" else None,
         prompt_hash=asked.prompt_hash,
         few_shot_ids=tuple(shot.id for shot in shots),
         max_new_tokens=max((request.max_new_tokens for request in asked.requests), default=None),

@@ -67,6 +67,7 @@ def evaluate_general(run: RunFolder, locked: LockedRecipe, arm: Arm, tasks: Task
         prompt_hash=digest([item["prompt"] for one in found.values() for item in one.items]),
         scorer=harness.version(),
         n=len(items),
+        precision=model.precision,
         scores=tuple(
             aggregate.metric_score(metric, items, locked.recipe.evaluate.confidence) for metric in metrics.values()
         ),

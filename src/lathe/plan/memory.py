@@ -17,7 +17,7 @@ from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import matrices
 from lathe.plan.setting import BYTES, Setting, Storage
 from lathe.records import Interval, MemoryTerm, Parameters
-from lathe.records.recipe import AnswerPrecision
+from lathe.records.results import AnswerPrecision
 
 PROCESS_BYTES = 380_000_000
 """Python with torch, transformers and peft before a product is formed: 373 to 380 MB with torch 2.13 on Linux, CPU build."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lathe.records.base import Record
 from lathe.records.data import DataFinding
-from lathe.records.results import Arm, Finding, PairedDifference, Score
+from lathe.records.results import AnswerPrecision, Arm, Finding, PairedDifference, Score
 
 
 class ComparedArm(Record):
@@ -18,6 +18,9 @@ class ComparedArm(Record):
     arm: Arm
     base: str
     seed: int
+    precision: AnswerPrecision | None = Field(
+        None, description="number format of its answers; None = not the native runtime's"
+    )
     score: Score | None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lathe.records.base import Record, StageRecord, Written
+from lathe.records.results import AnswerPrecision
 from lathe.records.teacher import TeacherSpec
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -182,10 +183,6 @@ class TrainSpec(Written):
         "processes instead of whole in each, for what no device holds (FSDP2)",
     )
     validate_: ValidateSpec = Field(default_factory=lambda: ValidateSpec(), alias="validate")
-
-
-AnswerPrecision = Literal["fp32", "bf16", "int8"]
-"""Number format of a model while it answers."""
 
 
 class EvaluateSpec(Written):

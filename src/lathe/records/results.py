@@ -9,6 +9,9 @@ from pydantic import Field
 from lathe.records.base import Json, Record, StageRecord
 from lathe.records.data import DataFinding, Side
 
+AnswerPrecision = Literal["fp32", "bf16", "int8"]
+"""Number format of a model while it answers."""
+
 Finish = Literal["stop", "length", "none"]
 Arm = str
 """base-zero, base-few, rule, tuned, or the name of an exported file's arm."""
@@ -220,6 +223,9 @@ class EvalReport(StageRecord):
     samples: int = Field(1, description="answers to each item")
     temperature: float | None = Field(
         None, description="at which they were drawn, 0 = the likeliest token each time; None = no model was asked"
+    )
+    precision: AnswerPrecision | None = Field(
+        None, description="number format in which the native runtime computed them; None = something else answered"
     )
     spread: tuple[SampleSpread, ...] = Field(
         (), description="of several answers to each item: yes-or-no metrics and means, answer by answer"

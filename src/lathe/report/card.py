@@ -167,7 +167,10 @@ def _results(story: Story) -> Iterator[str]:
     drawn = {arm: said for arm, report in story.arms.items() if (said := samples.over_samples(report, story.primary))}
     for arm, said in drawn.items():
         yield f"- {ARM_TITLES.get(arm, arm)}: {text(said)}. {source(report_of(arm), 'spread')}"
-    if drawn:
+    formats = {arm: report.precision for arm, report in story.arms.items() if report.precision not in (None, "fp32")}
+    for arm, precision in formats.items():
+        yield f"- {ARM_TITLES.get(arm, arm)}: answers computed in {cited(text(precision), report_of(arm), 'precision')}."
+    if drawn or formats:
         yield ""
     rows = []
     for score in first.scores:

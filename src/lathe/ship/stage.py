@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from lathe import plugins
@@ -91,11 +92,14 @@ def _measured_again(run: RunFolder, shipped: ShippedFile, model: Model, again: A
 
 
 def _other_weights(run: RunFolder, shipped: ShippedFile, model: Model) -> Model | None:
-    """A GGUF file, and whole weights from an adapter that was trained on a 4-bit base; None for the measured weights themselves."""
+    """A GGUF file, whole weights from an adapter that was trained on a 4-bit base, and what was measured in 8 bits, which no
+    exported folder holds; None for the measured weights themselves."""
     folder = run.path / shipped.path
     if shipped.gguf is not None:
         return Model(model.base_folder, gguf_file=folder / shipped.gguf)
-    return Model(folder) if model.quantised and is_full_model(folder) else None
+    if is_full_model(folder):
+        return Model(folder) if model.quantised or model.precision == "int8" else None
+    return replace(model, adapter_folder=folder, precision="fp32") if model.precision == "int8" else None
 
 
 def _with(shipped: ShippedFile, check: ModelCheck) -> ShippedFile:
