@@ -14,23 +14,27 @@ objects in the documents against those of the schemas. A line or run that stands
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from lathe import plugins
-from lathe import runs as runs_on_disk
+from lathe import plugins, storage
 from lathe.corpora import structured_text
 from lathe.pretraining import card, read_pretrain_recipe
 from lathe.records.pretrain import LeakCheck, Phase, PretrainRecipe, PretrainRecord
 
 WORDS_A_RUN = 13
 WORDS_A_LINE = 5
+FORMS = {".jsonl", ".json", ".csv", ".nl", ".cm"}
+"""How names of data files end."""
 _WORD = re.compile(r"\w+")
 _CHARACTERS_A_TOKEN = 2.6
 _BATCH = 512
@@ -130,6 +134,86 @@ def documents(recipe: PretrainRecipe, limit: int | None) -> Iterator[structured_
     return islice(all_of_them(), limit)
 
 
+class Judged:
+    """What documents are compared with."""
+
+    def __init__(self) -> None:
+        self.lines: set[str] = set()
+        self.runs: set[int] = set()
+        self.keys: set[frozenset[str]] = set()
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Takes in lines and runs of some texts."""
+        for text in texts:
+            self.lines.update(lines(text))
+            self.runs.update(runs(text))
+
+
+def judged_files(folder: Path) -> list[Path]:
+    """The data files below a folder; configurations are none."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in FORMS and "configs" not in path.parent.name
+    ]
+
+
+def judged(files: Sequence[Path], corpora: Sequence[str], rows: int) -> Judged:
+    """All of the data files, and so many rows of each generated task corpus with all of its schemas."""
+    found = Judged()
+    for path in files:
+        found.add(file_texts(path))
+        if path.suffix == ".json":
+            found.keys.update(schema_key_sets(json.loads(path.read_text(encoding="utf-8"))))
+    for name in corpora:
+        corpus = plugins.load("corpora", name)
+        for row in corpus.rows(1, rows):
+            found.add(strings(row))
+        for schema in corpus.schemas().values():
+            found.keys.update(schema_key_sets(schema))
+    return found
+
+
+@dataclass
+class Shared:
+    """What documents have in common with judged data, with how often each thing was met."""
+
+    documents: int = 0
+    characters: int = 0
+    lines: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    keys: Counter[frozenset[str]] = field(default_factory=Counter)
+
+    def tell(self) -> None:
+        """Prints it."""
+        print(f"corpus: {self.documents} documents, {self.characters} characters")
+        print(f"shared: {len(self.lines)} lines, {self.runs} runs, {len(self.keys)} key sets")
+        for line, times in self.lines.most_common(10):
+            print(f"  line, {times} times: {line[:120]}")
+        for keys, times in self.keys.items():
+            print(f"  keys, {times} times: {', '.join(sorted(keys))}")
+
+
+def shared(made: Iterable[structured_text.Document], data: Judged) -> Shared:
+    """What documents share with judged data."""
+    found = Shared()
+    for document in made:
+        found.documents += 1
+        found.characters += len(document.text)
+        found.lines.update(line for line in lines(document.text) if line in data.lines)
+        found.runs += sum(run in data.runs for run in runs(document.text))
+        found.keys.update(keys for value in answers(document) for keys in key_sets(value) if keys in data.keys)
+    return found
+
+
+def answers(document: structured_text.Document) -> Iterator[Any]:
+    """The JSON objects that a document teaches to write."""
+    for start, end, weight in document.weights:
+        if weight == 1 and document.text[start] == "{":
+            with contextlib.suppress(ValueError):
+                yield json.loads(document.text[start:end].replace("<|im_end|>", ""))
+
+
 def main() -> int:
     """Print the findings; 0 where there are none."""
     parser = argparse.ArgumentParser(
@@ -138,81 +222,30 @@ def main() -> int:
     parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
     parser.add_argument("--documents", type=int, default=None, help="only the first so many documents")
     parser.add_argument("--rows", type=int, default=5000, help="rows of each generated task corpus")
-    parser.add_argument(
-        "--base", type=Path, default=None, help="folder of a base: its recipe is used, its card gets the result"
-    )
-    arguments = parser.parse_args()
-    record = (
-        PretrainRecord.from_json((arguments.base / "pretrain.json").read_text(encoding="utf-8"))
-        if arguments.base
-        else None
-    )
+    parser.add_argument("--base", type=Path, help="folder of a base: its recipe is used, its card gets the result")
+    asked = parser.parse_args()
+    record = PretrainRecord.from_json((asked.base / "pretrain.json").read_text()) if asked.base else None
+    files = judged_files(asked.data)
+    corpora = [name for name in plugins.names("corpora") if plugins.load("corpora", name).task]
+    data = judged(files, corpora, asked.rows)
+    print(f"judged: {len(files)} files and {', '.join(corpora)} ({asked.rows} rows each): ", end="")
+    print(f"{len(data.lines)} lines, {len(data.runs)} runs of {WORDS_A_RUN} words, {len(data.keys)} key sets")
     recipe = record.recipe if record else read_pretrain_recipe("nano")
-    judged_lines: set[str] = set()
-    judged_runs: set[int] = set()
-    judged_keys: set[frozenset[str]] = set()
-    files = [
-        path
-        for path in sorted(arguments.data.rglob("*"))
-        if path.is_file()
-        and path.suffix in {".jsonl", ".json", ".csv", ".nl", ".cm"}
-        and "configs" not in path.parent.name
-    ]
-    for path in files:
-        for text in file_texts(path):
-            judged_lines.update(lines(text))
-            judged_runs.update(runs(text))
-        if path.suffix == ".json":
-            judged_keys.update(schema_key_sets(json.loads(path.read_text(encoding="utf-8"))))
-    generated = [name for name in plugins.names("corpora") if plugins.load("corpora", name).task]
-    for name in generated:
-        corpus = plugins.load("corpora", name)
-        for row in corpus.rows(1, arguments.rows):
-            for text in strings(row):
-                judged_lines.update(lines(text))
-                judged_runs.update(runs(text))
-        for schema in corpus.schemas().values():
-            judged_keys.update(schema_key_sets(schema))
-    print(f"judged: {len(files)} files and {', '.join(generated)} ({arguments.rows} rows each): ", end="")
-    print(f"{len(judged_lines)} lines, {len(judged_runs)} runs of {WORDS_A_RUN} words, {len(judged_keys)} key sets")
-    num_documents = num_characters = num_runs = 0
-    shared_lines: dict[str, int] = {}
-    shared_keys: dict[frozenset[str], int] = {}
-    for made in documents(recipe, arguments.documents):
-        num_documents += 1
-        num_characters += len(made.text)
-        for line in lines(made.text):
-            if line in judged_lines:
-                shared_lines[line] = shared_lines.get(line, 0) + 1
-        num_runs += sum(run in judged_runs for run in runs(made.text))
-        for start, end, weight in made.weights:
-            if weight == 1 and made.text[start] == "{":
-                try:
-                    value = json.loads(made.text[start:end].replace("<|im_end|>", ""))
-                except ValueError:
-                    continue
-                for keys in key_sets(value):
-                    if keys in judged_keys:
-                        shared_keys[keys] = shared_keys.get(keys, 0) + 1
-    print(f"corpus: {num_documents} documents, {num_characters} characters")
-    print(f"shared: {len(shared_lines)} lines, {num_runs} runs, {len(shared_keys)} key sets")
-    for line, times in sorted(shared_lines.items(), key=lambda item: -item[1])[:10]:
-        print(f"  line, {times} times: {line[:120]}")
-    for keys, times in shared_keys.items():
-        print(f"  keys, {times} times: {', '.join(sorted(keys))}")
+    found = shared(documents(recipe, asked.documents), data)
+    found.tell()
     if record is not None:
         leaks = LeakCheck(
             judged_files=len(files),
-            judged_corpora=tuple(generated),
-            documents=num_documents,
-            shared_lines=len(shared_lines),
-            shared_runs=num_runs,
-            shared_key_sets=len(shared_keys),
+            judged_corpora=tuple(corpora),
+            documents=found.documents,
+            shared_lines=len(found.lines),
+            shared_runs=found.runs,
+            shared_key_sets=len(found.keys),
         )
         record = record.model_copy(update={"leaks": leaks})
-        runs_on_disk.commit_text(arguments.base / "CARD.md", card(record))
-        runs_on_disk.commit_text(arguments.base / "pretrain.json", record.to_json())
-    return int(bool(shared_lines or num_runs or shared_keys))
+        storage.commit_text(asked.base / "CARD.md", card(record))
+        storage.commit_text(asked.base / "pretrain.json", record.to_json())
+    return int(bool(found.lines or found.runs or found.keys))
 
 
 if __name__ == "__main__":

@@ -197,6 +197,21 @@ def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path, uncompiled: 
         assert torch.equal(a, b), name
 
 
+def test_a_run_goes_on_with_other_phases_to_come_and_with_nothing_else_changed(
+    tmp_path: Path, uncompiled: None
+) -> None:
+    phase = _recipe().phases[0].model_copy(update={"tokens": 4096})
+    begun = _recipe(phases=(phase,), chunk_tokens=4096)
+    done = engine.pretrain(begun, _documents, tmp_path, lambda _: None)
+    for change in ({"seed": 5}, {"phases": (phase.model_copy(update={"swap_share": 0.5}),)}):
+        with pytest.raises(InputError, match=f"begun with another recipe: {next(iter(change))}"):
+            engine.pretrain(begun.model_copy(update=change), _documents, tmp_path, lambda _: None)
+    longer = begun.model_copy(update={"name": "other", "phases": (phase, phase.model_copy(update={"window": 64}))})
+    base = engine.pretrain(longer, _documents, tmp_path, lambda _: None)
+    assert base.position.phase == 2
+    assert base.position.tokens > done.position.tokens
+
+
 def test_a_written_base_loads_with_the_same_logits(tmp_path: Path, tokenizer) -> None:
     network = new_network(SHAPE, tokenizer, 0)
     assert sum(p.numel() for p in network.parameters()) == SHAPE.num_params()
@@ -302,6 +317,8 @@ def test_a_training_goes_on_from_a_base_and_says_from_which(tmp_path: Path, unco
     record = pretrain(tmp_path / "on.yaml", tmp_path / "on")
     assert record.start == Start(sha256=before.sha256["model.safetensors"], tokens=before.tokens)
     assert record.sha256["tokenizer.json"] == before.sha256["tokenizer.json"]
+    assert "Of the base that it began with: not measured." in (tmp_path / "on/CARD.md").read_text()
+    assert record.versions["structured_text"] == CORPUS.version
     assert f"began with `first`, weights of SHA-256 {record.start.sha256[:16]}" in (tmp_path / "on/CARD.md").read_text()
     old, new = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "on"))
     moved = (old["model.embed_tokens.weight"] != new["model.embed_tokens.weight"]).any(dim=1)

@@ -54,6 +54,10 @@ _OF_A_NETWORK = (
     "tie_word_embeddings",
 )  # fmt: skip
 """Keys of a config.json that decide what weights mean."""
+_RECIPE = "recipe.json"
+"""What a checkpoint was trained with."""
+_FREE = {"name", "workers"}
+"""Keys of a recipe that change nothing of what is trained."""
 _DOCUMENTS_A_CHUNK = 100_000
 """Indices reserved for each chunk; no chunk uses as many."""
 
@@ -142,6 +146,7 @@ def pretrain(
     checkpoint = folder / "checkpoint"
     if (checkpoint / "state.json").exists():
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
+        _check_continued(recipe, checkpoint, position)
         trainee.load(load_file(checkpoint / "state.safetensors"))
     with workers(trainee.master, recipe.workers) as gang:
         while position.phase < len(recipe.phases):
@@ -149,7 +154,7 @@ def pretrain(
             gang.window(phase.window)
             while position.phase_tokens < phase.tokens:
                 position = _run_chunk(recipe, phase, position, trainee, gang, tokenizer, kinds, documents, progress)
-                storage.commit_folder(checkpoint, partial(_save, trainee, position))
+                storage.commit_folder(checkpoint, partial(_save, recipe, trainee, position))
             position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
     return Base(trainee.master, tokenizer, position, kinds)
 
@@ -163,6 +168,19 @@ def _check_start(recipe: PretrainRecipe, start: Path) -> None:
                 f"the network of start {recipe.start!r} has {key} {theirs.get(key)!r}, the recipe's {ours[key]!r}",
                 hint=f"Write network in the recipe as {start / 'config.json'} has it.",
             )
+
+
+def _check_continued(recipe: PretrainRecipe, checkpoint: Path, position: Position) -> None:
+    """Raises InputError where what is done was done by another recipe. Phases that have not begun may differ."""
+    before = PretrainRecipe.model_validate_json((checkpoint / _RECIPE).read_text())
+    begun = position.phase + (position.phase_tokens > 0)
+    done, asked = ({**dict(one), "phases": one.phases[:begun]} for one in (before, recipe))
+    changed = [key for key, value in asked.items() if key not in _FREE and value != done[key]]
+    if changed:
+        raise InputError(
+            f"{checkpoint.parent} was begun with another recipe: {', '.join(changed)}",
+            hint=f"Take back what was changed (phases after the first {begun} may change), or delete that folder.",
+        )
 
 
 def _network(recipe: PretrainRecipe, tokenizer: Tokenizer, kinds: TokenKinds, start: Path | None) -> LlamaForCausalLM:
@@ -192,8 +210,9 @@ def _new_tokenizer(recipe: PretrainRecipe, documents: Documents) -> str:
     return train_tokenizer(texts, recipe.network.vocabulary).to_str()
 
 
-def _save(trainee: Trainee, position: Position, folder: Path) -> None:
+def _save(recipe: PretrainRecipe, trainee: Trainee, position: Position, folder: Path) -> None:
     save_file(trainee.tensors(), folder / "state.safetensors")
+    (folder / _RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
     (folder / "state.json").write_text(json.dumps(asdict(position), indent=2) + "\n")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lathe.records.pretrain import PretrainRecord
+    from lathe.records.pretrain import LeakCheck, PretrainRecord
 
 
 def card(record: PretrainRecord) -> str:
@@ -53,7 +53,7 @@ Single tokens drawn at random, which no text holds side by side:
 {_copying(record, "tokens")}
 
 {_rare(record)}
-{_leaks(record)}
+Shared text with judged data: {_leaks(record.leaks)}.{_leaks_before(record)}
 
 Versions: {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
 Made by `lathe pretrain`; the recipe stands in `pretrain.json` beside this card.
@@ -79,15 +79,18 @@ def _rare(record: PretrainRecord) -> str:
     )
 
 
-def _leaks(record: PretrainRecord) -> str:
-    leaks = record.leaks
+def _leaks(leaks: LeakCheck | None) -> str:
     if leaks is None:
-        return "Shared text with judged data: not measured."
-    judged = f"{leaks.judged_files} files of judged data and the generated corpora {', '.join(leaks.judged_corpora)}"
+        return "not measured"
+    judged = f"{leaks.judged_files} files and the generated corpora {', '.join(leaks.judged_corpora)}"
     return (
-        f"Shared text, {leaks.documents:,} documents against {judged}: {leaks.shared_lines} lines of five words or more, "
-        f"{leaks.shared_runs} runs of thirteen words, {leaks.shared_key_sets} key sets of three keys or more."
+        f"{leaks.documents:,} documents against {judged}: {leaks.shared_lines} lines of five words or more, "
+        f"{leaks.shared_runs} runs of thirteen words, {leaks.shared_key_sets} key sets of three keys or more"
     )
+
+
+def _leaks_before(record: PretrainRecord) -> str:
+    return "" if record.start is None else f" Of the base that it began with: {_leaks(record.start.leaks)}."
 
 
 def _copying(record: PretrainRecord, strings: str) -> str:

@@ -40,6 +40,8 @@ def read_pretrain_recipe(recipe: str | Path) -> PretrainRecipe:
 class PretrainingCorpus(Protocol):
     """What a corpus needs besides rows to be pretrained on."""
 
+    version: str
+
     def documents(self, seed: int, start: int, mix: Mix) -> Iterator[Any]:
         """Documents `start`, `start + 1` and so on, without end, each with its text and weights."""
 

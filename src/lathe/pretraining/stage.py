@@ -112,7 +112,7 @@ def _write(folder: Path, recipe: PretrainRecipe, base: Base, corpus: Pretraining
             *examiner.copying(view, COPY_LENGTHS, distances),
         ),
         rare=examiner.rare(view, base.kinds),
-        versions=_versions(),
+        versions={**_versions(), recipe.corpus: corpus.version},
         sha256={path.name: storage.file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()},
     )
     (folder / "CARD.md").write_text(card(record), encoding="utf-8")
@@ -129,6 +129,7 @@ def _start(folder: Path) -> Start:
     return Start(
         sha256=storage.file_sha256(folder / WEIGHTS),
         tokens=None if before is None else before.tokens + (before.start.tokens or 0 if before.start else 0),
+        leaks=None if before is None else before.leaks,
     )
 
 

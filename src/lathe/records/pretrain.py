@@ -191,6 +191,7 @@ class Start(Record):
 
     sha256: str = Field(description="of its model.safetensors, in hex")
     tokens: int | None = Field(description="window positions that it had been trained on; None = not known")
+    leaks: LeakCheck | None = Field(None, description="what its own documents share with judged data; None = not known")
 
 
 class PretrainRecord(Record):
@@ -212,5 +213,5 @@ class PretrainRecord(Record):
     copying: tuple[CopyScore, ...] = Field(description="copying scores by kind, length and distance")
     rare: RareScore | None = Field(None, description="copying of rare tokens; None = not measured")
     leaks: LeakCheck | None = Field(None, description="shared text with judged data; None = not measured")
-    versions: dict[str, str] = Field(description="lathe, torch, transformers and python")
+    versions: dict[str, str] = Field(description="torch, transformers, tokenizers, python and the corpus")
     sha256: dict[str, str] = Field(description="file of the folder -> sha256 in hex")
