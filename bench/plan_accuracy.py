@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 
 from lathe.cli.main import LIBRARY_SETTINGS
+from lathe.plan.forecast import Answers, Machine, forecast
 from lathe.plan.rates import computes_bf16, has_tiles, probed
-from lathe.plan.stage import Answers, Machine, forecast
 from lathe.processes import compiler
-from lathe.records import LockedRecipe, Plan, Recipe, TrainJob, TrainResult
+from lathe.records import Plan, Recipe, TrainJob, TrainResult
 from lathe.text.tokens import TokenSet
 
 SHAPES = {
@@ -136,7 +136,6 @@ def tokens_of(case: Case) -> TokenSet:
 def planned(case: Case, stored_bytes: int) -> Plan:
     fields = {"name": "a", "base": "b", "task": "json_extraction", "data": {"source": "lathe:edge_json"}}
     recipe = Recipe.model_validate({**fields, "method": case.method, "train": case.train})
-    locked = LockedRecipe(inputs="", base_folder="", recipe=recipe)
     machine = Machine(
         free_bytes=10**12,
         rates={},
@@ -146,7 +145,7 @@ def planned(case: Case, stored_bytes: int) -> Plan:
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=probed(),
     )
-    return forecast(locked, case.config, tokens_of(case), {"test": Answers(1, 1)}, stored_bytes, machine, "")
+    return forecast(recipe, case.config, tokens_of(case), {"test": Answers(1, 1)}, stored_bytes, machine, "")
 
 
 def child(case: Case, folder: Path) -> None:

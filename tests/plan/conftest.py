@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from plan_parts import CONFIG, locked_recipe, token_set
 
-from lathe.plan.stage import Answers, Machine, Slice, forecast
+from lathe.plan.forecast import Answers, Machine, Slice, forecast
 from lathe.records import Plan
 
 
@@ -30,6 +30,6 @@ def plan_of() -> Callable[..., Plan]:
         answers = {"validation": Answers(validation_rows, longest), "test": Answers(test_rows, longest)}
         machine = Machine(free_bytes, rates or {}, answer_rates=answer_rates or {})
         asked = Slice(16, 16 * 30, 16 * 12) if parts.get("train", {}).get("validate") else None
-        return forecast(locked_recipe(**parts), config, rows, answers, 0, machine, "inputs", asked)
+        return forecast(locked_recipe(**parts).recipe, config, rows, answers, 0, machine, "inputs", asked)
 
     return make

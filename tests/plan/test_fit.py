@@ -29,28 +29,28 @@ def settings_of(sets: tuple[str, ...]) -> dict:
 
 
 def test_a_recipe_that_fits_stays_as_it_is(plan_of: PlanOf) -> None:
-    found = fit(locked_recipe(**PARTS), CONFIG, plan_of(**PARTS), 8 * 10**9)
+    found = fit(locked_recipe(**PARTS).recipe, CONFIG, plan_of(**PARTS), 8 * 10**9)
     assert found is not None
     assert found.sets == ()
 
 
 def test_the_token_budget_is_lowered_first(plan_of: PlanOf) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
-    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 4_500_000_000)
+    found = fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, 4_500_000_000)
     assert found is not None
     assert found.sets == ("train.token_budget=1024",)
 
 
 def test_then_precision_and_rank_follow(plan_of: PlanOf) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
-    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 2_500_000_000)
+    found = fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, 2_500_000_000)
     assert found is not None
     assert "train.precision=bf16" in found.sets
 
 
 def test_where_nothing_fits_nothing_is_promised(plan_of: PlanOf) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
-    assert fit(locked_recipe(**PARTS), SMOLLM2_135M, made, 5 * 10**8) is None
+    assert fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, 5 * 10**8) is None
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -58,7 +58,7 @@ def test_where_nothing_fits_nothing_is_promised(plan_of: PlanOf) -> None:
 def test_what_is_said_to_fit_is_planned_to_fit(plan_of: PlanOf, free_bytes: int, length: int) -> None:
     lengths = [length] * 40
     made = plan_of(config=SMOLLM2_135M, lengths=lengths, free_bytes=free_bytes, test_rows=3, **PARTS)
-    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, free_bytes)
+    found = fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, free_bytes)
     if found is None:
         assert not made.fits()
         return
@@ -71,14 +71,14 @@ def test_what_several_processes_hold_is_counted(plan_of: PlanOf) -> None:
     parts = {**PARTS, "train": {**PARTS["train"], "processes": 2}}
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **parts)
     room = int(0.8 * made.peak_bytes.value)
-    found = fit(locked_recipe(**parts), SMOLLM2_135M, made, room)
+    found = fit(locked_recipe(**parts).recipe, SMOLLM2_135M, made, room)
     assert found is None or found.sets
 
 
 @pytest.mark.parametrize("free", [8 * 10**9, 3 * 10**9])
 def test_a_gpu_is_searched_in_its_own_terms(plan_of: PlanOf, free: int) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
-    found = fit(locked_recipe(**PARTS), SMOLLM2_135M, made, free, "cuda")
+    found = fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, free, "cuda")
     assert found is not None
     assert not any("precision" in line for line in found.sets)  # auto is bf16 there already
 
@@ -90,7 +90,7 @@ def test_a_base_in_four_bits_is_tried_before_the_rank(plan_of: PlanOf, device: L
     made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
     made = made.model_copy(update={"evaluate_memory": ()})
     room = {"cpu": 20, "cuda": 16}[device] * 10**9
-    found = fit(locked_recipe(**parts), QWEN25_7B, made, room, device)
+    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, room, device)
     assert found is not None
     assert "method.kind=qlora" in found.sets
     assert not any("rank" in line for line in found.sets)
@@ -101,7 +101,7 @@ def test_layers_are_computed_again_before_the_base_is_put_into_four_bits(plan_of
     """It changes nothing that is learned."""
     parts = {**PARTS, "method": {"rank": 64}}
     made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
-    found = fit(locked_recipe(**parts), QWEN25_7B, made, 25 * 10**9, "cuda")
+    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, 25 * 10**9, "cuda")
     assert found is not None
     assert "train.recompute=true" in found.sets
     assert "method.kind=qlora" not in found.sets

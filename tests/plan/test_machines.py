@@ -37,7 +37,9 @@ def test_a_machine_that_is_not_listed_names_the_nearest() -> None:
 
 
 def test_what_is_not_measured_is_marked_and_wide(plan_of: PlanOf) -> None:
-    (found,) = machines.elsewhere(locked_recipe(), CONFIG, plan_of(), machines.read(Path("nowhere")), ["l4-24gb"])
+    (found,) = machines.elsewhere(
+        locked_recipe().recipe, CONFIG, plan_of(), machines.read(Path("nowhere")), ["l4-24gb"]
+    )
     assert found.fits
     assert found.rate_source == "catalogue"
     assert found.precision == "bf16"
@@ -54,7 +56,7 @@ def test_a_large_base_fits_some_machines_and_not_others(plan_of: PlanOf) -> None
         kind: {
             one.machine: one.fits
             for one in machines.elsewhere(
-                locked_recipe(method={"kind": kind}, train={"checkpoint_every": 10}),
+                locked_recipe(method={"kind": kind}, train={"checkpoint_every": 10}).recipe,
                 QWEN25_7B,
                 plan_of(config=QWEN25_7B, method={"kind": kind}),
                 catalogue,
@@ -69,14 +71,14 @@ def test_a_large_base_fits_some_machines_and_not_others(plan_of: PlanOf) -> None
 
 
 def test_the_cpu_is_this_machine_and_costs_its_electricity(plan_of: PlanOf) -> None:
-    kind = cost.job_kind(shapes(CONFIG), cost.speed_parts(locked_recipe()))
+    kind = cost.job_kind(shapes(CONFIG), cost.speed_parts(locked_recipe().recipe))
     plan = plan_of(rates={kind: (1e9,)})
-    (found,) = machines.elsewhere(locked_recipe(), CONFIG, plan, machines.read(Path("nowhere")), ["cpu"])
+    (found,) = machines.elsewhere(locked_recipe().recipe, CONFIG, plan, machines.read(Path("nowhere")), ["cpu"])
     assert found.seconds == plan.train_seconds
     assert found.rate_source == "measured"
     assert found.money is not None
     assert found.money.value == pytest.approx(found.seconds.value / 3.6e6 * 65 * 0.30)
-    (unknown,) = machines.elsewhere(locked_recipe(), CONFIG, plan_of(), machines.read(Path("nowhere")), ["cpu"])
+    (unknown,) = machines.elsewhere(locked_recipe().recipe, CONFIG, plan_of(), machines.read(Path("nowhere")), ["cpu"])
     assert unknown.seconds is None
     assert unknown.money is None
 

@@ -13,7 +13,7 @@ from plan_parts import CONFIG, locked_recipe
 
 from lathe.plan.architecture import shapes
 from lathe.plan.fit import as_planned, with_budget
-from lathe.plan.stage import Answers, Machine, forecast
+from lathe.plan.forecast import Answers, Machine, forecast
 from lathe.records import Plan, TrainSpec
 from lathe.schedule.steps import StepPlan, course_of
 from lathe.text.tokens import TokenSet
@@ -32,7 +32,9 @@ def token_set(rows: list[list[int]]) -> TokenSet:
 
 
 def planned(rows: TokenSet, config: dict[str, Any] = CONFIG, **parts: Any) -> Plan:
-    return forecast(locked_recipe(**parts), config, rows, {"test": Answers(5, 10)}, 0, Machine(10**10, {}), "inputs")
+    return forecast(
+        locked_recipe(**parts).recipe, config, rows, {"test": Answers(5, 10)}, 0, Machine(10**10, {}), "inputs"
+    )
 
 
 def course(rows: TokenSet, train: dict[str, Any]) -> StepPlan:

@@ -19,7 +19,8 @@ from lathe import plan as stage
 from lathe.errors import DataError, InputError
 from lathe.plan import fit, memory, parameters, rates
 from lathe.plan.architecture import shapes
-from lathe.plan.stage import Answers, Machine, forecast, read_config
+from lathe.plan.forecast import Answers, Machine, forecast
+from lathe.plan.stage import read_config
 from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResult, TrainSpec, Validation
 from lathe.runs import RunFolder
 from lathe.schedule.steps import course_of
@@ -129,7 +130,7 @@ def test_a_drawn_recipe_is_planned_exactly(lengths, per_step, epochs, budget, mo
     }
     rows = token_set(lengths)
     answers = {"test": Answers(5, 10)}
-    record = forecast(locked_recipe(train=train), CONFIG, rows, answers, 0, Machine(10**10, {}), "inputs")
+    record = forecast(locked_recipe(train=train).recipe, CONFIG, rows, answers, 0, Machine(10**10, {}), "inputs")
     course = course_of(rows, TrainSpec.model_validate(train), 0, shared=True)
     packs = [pack for step in range(course.num_steps) for pack in course.packs(step)]
     assert record.schedule.num_packs == len(packs)
@@ -245,7 +246,7 @@ def test_the_search_for_what_fits_begins_with_what_the_ranks_hold(
         model, None if recipe.method.kind == "full" else recipe.method.rank, recipe.method.targets
     )
     assert memory.training(model, counted, fit.as_planned(recipe, planned, "cpu")) == planned.memory
-    found = fit.fit(locked, config, planned, int(0.95 * planned.peak_bytes.high))
+    found = fit.fit(locked.recipe, config, planned, int(0.95 * planned.peak_bytes.high))
     assert found is None or found.sets
 
 

@@ -40,12 +40,12 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         from lathe.plan import fit, machines, stage
 
         config = stage.read_config(Path(run.locked.base_folder))
-        there = machines.elsewhere(run.locked, config, record, catalogue, names) if names else ()
+        there = machines.elsewhere(run.locked.recipe, config, record, catalogue, names) if names else ()
         if args.fit:
-            fitted["cpu"] = fit.fit(run.locked, config, record, record.free_bytes)
+            fitted["cpu"] = fit.fit(run.locked.recipe, config, record, record.free_bytes)
             for one in there:
                 if one.machine != machines.CPU:
-                    fitted[one.machine] = fit.fit(run.locked, config, record, one.memory_bytes, "cuda")
+                    fitted[one.machine] = fit.fit(run.locked.recipe, config, record, one.memory_bytes, "cuda")
     if screen.as_json:
         told: dict[str, Any] = {"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()}
         if names:

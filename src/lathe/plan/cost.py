@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
-from lathe.records import Interval, LockedRecipe, MachineProbe, Parameters, RateSource, Recipe, digest
+from lathe.records import Interval, MachineProbe, Parameters, RateSource, Recipe, digest
 from lathe.schedule.prefixes import NOTHING_SPARED, Spared
 
 SAME_JOB = (0.8, 1.25)
@@ -94,9 +94,8 @@ def job_kind(model: Shapes, recipe_parts: Mapping[str, object]) -> str:
     return digest({"shapes": repr(model), **recipe_parts})[:16]
 
 
-def speed_parts(locked: LockedRecipe) -> dict[str, object]:
+def speed_parts(recipe: Recipe) -> dict[str, object]:
     """The recipe's part in `job_kind`."""
-    recipe = locked.recipe
     targets = recipe.method.targets
     parts: dict[str, object] = {
         "method": [recipe.method.kind, recipe.method.rank, targets if isinstance(targets, str) else sorted(targets)],

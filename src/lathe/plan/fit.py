@@ -1,6 +1,6 @@
 """The nearest setting that fits: for a plan whose peak is above the memory there is, as lines of `--set`.
 
-    fit(locked, config, plan, memory_bytes=8 * 10**9)  ->  Fitted(sets=("train.token_budget=2048",), peak_bytes=...)
+    fit(recipe, config, plan, memory_bytes=8 * 10**9)  ->  Fitted(sets=("train.token_budget=2048",), peak_bytes=...)
 
 Nearest first: a smaller token budget changes nothing that is learned, only time; then bf16; then layers that are
 computed again, which takes time; then a 4-bit base; then a smaller rank. The recipe itself stays as it is.
@@ -18,7 +18,7 @@ from lathe.plan import fused_step, memory
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting
-from lathe.records import Interval, LockedRecipe, Plan, Recipe, Record
+from lathe.records import Interval, Plan, Recipe, Record
 
 LEAST_RANK = 4
 LEAST_BUDGET = 128
@@ -33,7 +33,7 @@ class Fitted(Record):
 
 
 def fit(
-    locked: LockedRecipe,
+    recipe: Recipe,
     config: Mapping[str, Any],
     plan: Plan,
     memory_bytes: int,
@@ -43,7 +43,7 @@ def fit(
 
     A pack is taken to be as full as its budget allows and all of it supervised, so what is said to fit does. Pure.
     """
-    recipe, model = locked.recipe, shapes(config)
+    model = shapes(config)
     evaluation = _evaluation_budget(recipe, plan, memory_bytes) if device == "cpu" else ()
     if evaluation is None:
         return None

@@ -1,6 +1,6 @@
 """What a run would need on machines that are not this one: from the catalogue, so marked and with wide intervals.
 
-    elsewhere(locked, config, plan, catalogue, ("rtx4090-24gb",), here)  ->  (MachineForecast("rtx4090-24gb", fits=True, ...),)
+    elsewhere(recipe, config, plan, catalogue, ("rtx4090-24gb",), here)  ->  (MachineForecast("rtx4090-24gb", fits=True, ...),)
 
 The catalogue is assets/machines.yaml; entries of ~/.config/lathe/machines.yaml replace those of the same name. Training only.
 """
@@ -21,7 +21,7 @@ from lathe.plan import cost, memory
 from lathe.plan.architecture import shapes
 from lathe.plan.fit import as_planned, shares
 from lathe.plan.parameters import count
-from lathe.records import Interval, LockedRecipe, MachineForecast, Plan, Written
+from lathe.records import Interval, MachineForecast, Plan, Recipe, Written
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "machines.yaml"
 CPU = "cpu"
@@ -92,18 +92,17 @@ def chosen(catalogue: Catalogue, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def elsewhere(
-    locked: LockedRecipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue, names: Sequence[str]
+    recipe: Recipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue, names: Sequence[str]
 ) -> tuple[MachineForecast, ...]:
     """The forecasts of a planned run on machines of the catalogue; `cpu` is this machine. Pure."""
     if not plan.operations:
         raise InputError("the plan of this run was made by an older Lathe", hint="Plan anew: add --new.")
     return tuple(
-        _here(plan, locked, catalogue) if name == CPU else _there(name, locked, config, plan, catalogue)
-        for name in names
+        _here(plan, catalogue) if name == CPU else _there(name, recipe, config, plan, catalogue) for name in names
     )
 
 
-def _here(plan: Plan, locked: LockedRecipe, catalogue: Catalogue) -> MachineForecast:
+def _here(plan: Plan, catalogue: Catalogue) -> MachineForecast:
     kwh = _energy(plan.train_seconds, CPU_WATTS)
     return MachineForecast(
         machine=CPU,
@@ -121,11 +120,9 @@ def _here(plan: Plan, locked: LockedRecipe, catalogue: Catalogue) -> MachineFore
     )
 
 
-def _there(
-    name: str, locked: LockedRecipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue
-) -> MachineForecast:
+def _there(name: str, recipe: Recipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue) -> MachineForecast:
     machine = catalogue.machines[name]
-    recipe, model = locked.recipe, shapes(config)
+    model = shapes(config)
     setting = as_planned(recipe, plan, "cuda")
     precision = setting.precision
     counted = count(model, None if setting.full else setting.rank, setting.targets)

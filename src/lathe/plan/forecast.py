@@ -1,0 +1,234 @@
+"""The forecast of a run as a pure function of what was read: parameters, steps, memory, time and what is wrong. Needs no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from lathe.plan import cost, findings, fused_step, memory, pack_work
+from lathe.plan.architecture import Shapes, shapes
+from lathe.plan.heaviest_pack import with_heaviest_pack
+from lathe.plan.parameters import count
+from lathe.plan.setting import Setting, StepKind
+from lathe.records import MachineProbe, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
+from lathe.schedule.steps import StepPlan, course_of
+from lathe.text.tokens import TokenSet
+
+ARMS_ON = {"validation": 2, "test": 3}
+"""Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
+PADDED_ROWS = 8
+"""Rows of a batch in the padded comparison: the default of the trainers of transformers and TRL."""
+FROM_SETTING = (
+    "pack_tokens", "pack_supervised", "pack_weights", "pack_batch", "kernels", "sample_tokens", "sample_supervised", "compiled",
+    "has_tiles", "precision", "stored_bytes",
+)  # fmt: skip
+"""What a plan repeats of the setting that its memory follows from."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the shell saw of the machine."""
+
+    free_bytes: int
+    rates: Mapping[str, Sequence[float]]
+    computes_bf16: bool = False
+    """Whether the processor multiplies bf16 matrices in hardware."""
+    has_tiles: bool = False
+    """Whether it does so in tiles (AMX)."""
+    compiles: bool = False
+    """Whether there is a C++ compiler."""
+    has_bitsandbytes: bool = False
+    """Whether the package is installed."""
+    probe: MachineProbe | None = None
+    answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Tokens of answers a second by kind of model."""
+    processes: int | None = None
+    """Ranks of the training that torchrun started here; None = the recipe's processes."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The right answers of one side. longest: tokens of the longest one, end token included; prompt: of the longest
+    prompt."""
+
+    rows: int
+    longest: int
+    prompt: int = 0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The validation rows that are answered while training: their number, tokens of their prompts and of their right answers."""
+
+    rows: int
+    prompt_tokens: int
+    right_tokens: int
+
+
+def forecast(
+    recipe: Recipe,
+    config: Mapping[str, object],
+    tokens: TokenSet,
+    answers: Mapping[str, Answers],
+    stored_bytes: int,
+    machine: Machine,
+    inputs: str,
+    asked: Slice | None = None,
+) -> Plan:
+    """The plan. answers: right ones by side; asked: the validation rows that are answered while training.
+
+    Raises InputError on an unknown architecture, on a target that matches no layer, and on rows that are longer than allowed.
+    """
+    model = shapes(config)
+    counted = parameters(model, recipe.method)
+    step_kind = kind_of_step(config, recipe)
+    course = course_with(recipe, step_kind, tokens)
+    # What the engine computes together in each pack of the fused step: its memory and its time follow from that.
+    supervised = tokens.supervised_lengths
+    attended = fused_step.attended(course.laid, tokens.lengths, supervised) if step_kind == "fused" else None
+    setting = _setting(recipe, step_kind, stored_bytes, machine)
+    setting = with_heaviest_pack(setting, model, course, tokens, attended)
+    longest = max((side.longest for side in answers.values()), default=0)
+    limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
+    cache_tokens = _cache_tokens(recipe, answers, limit)
+    # Weights are loaded in fp32 to answer, whatever trains.
+    loaded = replace(setting, precision="fp32")
+    answering = memory.evaluation(model, counted, loaded, recipe.evaluate.precision, cache_tokens)
+    if asked is not None:
+        setting = replace(setting, answering_bytes=memory.answering(answering))
+    terms = memory.training(model, counted, setting)
+    work = operations(recipe, model, tokens, course)
+    load = cost.Load(
+        work=pack_work.of_packs(
+            model, counted, course.laid, supervised, attended, full=setting.full, recompute=setting.recompute,
+        ),
+        dealt=course.dealt,
+        steps=course.num_steps,
+        width=model.hidden,
+        layers=model.num_layers,
+        threads=recipe.train.threads,
+        processes_here=setting.processes,
+    )  # fmt: skip
+    probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
+    seconds, source = cost.seconds(work, cost.job_kind(model, cost.speed_parts(recipe)), machine.rates, probed)
+    schedule = _schedule(course, tokens)
+    plan = Plan(
+        inputs=inputs,
+        parameters=counted,
+        schedule=schedule,
+        memory=terms,
+        peak_bytes=memory.peak(terms, setting),
+        evaluate_memory=answering,
+        padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
+        processes=recipe.train.processes,
+        processes_here=setting.processes,
+        step_kind=step_kind,
+        cache_tokens=cache_tokens,
+        operations=work,
+        free_bytes=machine.free_bytes,
+        train_seconds=seconds,
+        evaluate_tokens=sum(ARMS_ON[side] * found.rows * limit for side, found in answers.items()),
+        rate_source=source,
+        validation=asked and _validation(asked, course, limit, cost.answer_kind(model, recipe), machine.answer_rates),
+        **{name: getattr(setting, name) for name in FROM_SETTING},
+    )
+    test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
+    facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts, held_out)
+    return plan.model_copy(update={"findings": findings.all_of(facts, plan)})
+
+
+def parameters(model: Shapes, method: Method) -> Parameters:
+    """Of the model, and those of them that a method trains. Raises InputError on a target that matches no layer."""
+    return count(model, None if method.kind == "full" else method.rank, method.targets)
+
+
+def kind_of_step(config: Mapping[str, object], recipe: Recipe) -> StepKind:
+    """Which of the engine's steps a training takes."""
+    return "reference" if fused_step.unfit(config, recipe) else "fused"
+
+
+def course_with(recipe: Recipe, step_kind: StepKind, tokens: TokenSet) -> StepPlan:
+    """The course of training; of the steps only the fused one computes once what rows begin with alike."""
+    return course_of(tokens, recipe.train, recipe.seed, shared=step_kind == "fused")
+
+
+def operations(recipe: Recipe, model: Shapes, tokens: TokenSet, course: StepPlan) -> int:
+    """Floating-point operations of a training."""
+    return cost.operations(
+        model, parameters(model, recipe.method), recipe.method.kind == "full", tokens.lengths, tokens.supervised_lengths,
+        course.times_seen, recipe.train.recompute, fused=course.shared, spared=course.spared,
+    )  # fmt: skip
+
+
+def _setting(recipe: Recipe, step_kind: StepKind, stored_bytes: int, machine: Machine) -> Setting:
+    """As the recipe has it on this machine, without any pack."""
+    method, train = recipe.method, recipe.train
+    return Setting(
+        pack_tokens=0,
+        pack_supervised=0,
+        precision=_precision(recipe, step_kind, machine),
+        full=method.kind == "full",
+        rank=method.rank,
+        targets=method.targets,
+        stored_bytes=stored_bytes,
+        quantised=method.quantised,
+        has_bitsandbytes=machine.has_bitsandbytes,
+        optimiser=train.optimiser,
+        recompute=train.recompute,
+        dropout=method.dropout > 0,
+        step=step_kind,
+        compiled=step_kind == "fused" and machine.compiles,
+        has_tiles=machine.has_tiles,
+        processes=machine.processes or train.processes,
+        shards=train.processes if train.shard else 1,
+    )
+
+
+def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:
+    """What the native trainer computes in on this CPU: `auto` is bf16 for the fused step where that is fast, else fp32."""
+    if recipe.train.precision != "auto":
+        return recipe.train.precision
+    return "bf16" if step_kind == "fused" and machine.computes_bf16 else "fp32"
+
+
+def _schedule(course: StepPlan, tokens: TokenSet) -> Schedule:
+    """Everything about steps. Packs every step once."""
+    return Schedule(
+        num_examples=course.num_examples,
+        num_steps=course.num_steps,
+        steps_per_epoch=course.steps_per_epoch,
+        warmup_steps=course.warmup_steps,
+        num_packs=len(course.laid),
+        num_tokens=course.num_tokens,
+        num_computed=course.num_computed,
+        num_supervised=course.over_run(tokens.supervised_lengths),
+        truncated_rows=tokens.truncated_rows,
+        longest_row=int(tokens.lengths.max(initial=0)),
+        checkpoint_steps=course.checkpoint_steps,
+    )
+
+
+def _cache_tokens(recipe: Recipe, answers: Mapping[str, Answers], limit: int) -> int:
+    """Most tokens of cache at once: the budget, one longer answer, or all that there is to write where that is less."""
+    needs = [(found.rows, found.prompt + limit) for found in answers.values()]
+    whole = max((rows * need for rows, need in needs), default=0)
+    one = max((need for _, need in needs), default=0)
+    return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))
+
+
+def _validation(
+    asked: Slice, course: StepPlan, limit: int, kind: str, answer_rates: Mapping[str, Sequence[float]]
+) -> ValidationPlan:
+    """Answers over all validations. limit: longest answer in tokens."""
+    times = len(course.validation_steps)
+    right_tokens = times * asked.right_tokens
+    return ValidationPlan(
+        times=times,
+        rows=asked.rows,
+        prompt_tokens=times * asked.prompt_tokens,
+        right_tokens=right_tokens,
+        most_tokens=times * asked.rows * limit,
+        seconds=cost.answer_seconds(right_tokens, kind, answer_rates),
+    )

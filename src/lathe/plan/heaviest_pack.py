@@ -1,0 +1,79 @@
+"""The pack of a run that needs most memory, and what else of the run's packs memory depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lathe.plan import fused_step
+from lathe.plan.architecture import Shapes
+from lathe.plan.setting import Setting
+from lathe.schedule.prefixes import computed
+from lathe.schedule.steps import StepPlan
+from lathe.text.tokens import TokenSet
+
+SAMPLE_TOKENS = 512
+"""Budget of the pack on which the native trainer holds the fused step against the reference."""
+
+
+def with_heaviest_pack(
+    setting: Setting,
+    model: Shapes,
+    course: StepPlan,
+    tokens: TokenSet,
+    attended: Sequence[fused_step.Attended] | None,
+) -> Setting:
+    """The setting with what memory needs to know of the course's packs. attended: of the fused step."""
+    lengths, supervised, laid = tokens.lengths, tokens.supervised_lengths, course.laid
+    if not laid:
+        return setting
+    setting = replace(setting, num_packs=len(laid), longest_row=int(lengths.max()))
+    if attended is None:
+        most = _largest(course, tokens)
+    else:
+        most = _fused_pack(course, tokens, model, setting, attended)
+        met, form = fused_step.met(laid, attended, supervised), fused_step.form_of(model, setting)
+        setting = replace(setting, kernels=met.kernels(form))
+    sample = replace(course, shared=False).packs(0, SAMPLE_TOKENS)[0]
+    return replace(
+        setting,
+        pack_tokens=most.tokens,
+        pack_supervised=most.scored,
+        pack_weights=most.attention,
+        pack_batch=most.batch,
+        sample_tokens=int(lengths[sample].sum()),
+        sample_supervised=int(supervised[sample].sum()),
+    )
+
+
+def _largest(course: StepPlan, tokens: TokenSet) -> fused_step.Pack:
+    """Most tokens that one pack has, and most with loss that one has."""
+    supervised = tokens.supervised_lengths
+    return fused_step.Pack(
+        max(computed(stretches) for _, stretches in course.laid),
+        max(int(supervised[rows].sum()) for rows, _ in course.laid),
+        0,
+    )
+
+
+def _fused_pack(
+    course: StepPlan,
+    tokens: TokenSet,
+    model: Shapes,
+    setting: Setting,
+    attended: Sequence[fused_step.Attended],
+) -> fused_step.Pack:
+    """The pack of which the fused step holds most."""
+    width, layers = model.queries // model.heads, model.num_layers - 1
+    each = [
+        sum(fused_step.kept_by_head(one.start, one.end, width) for one in stretches) for _, stretches in course.laid
+    ]
+    counts = [computed(stretches) for _, stretches in course.laid]
+    place = fused_step.heaviest(model, fused_step.form_of(model, setting), np.array(counts), np.array(each))
+    rows, _ = course.laid[place]
+    lengths, supervised = tokens.lengths[rows], tokens.supervised_lengths[rows]
+    last = sum(fused_step.kept_by_head(*ends, width) for ends in fused_step.scored_ends(lengths, supervised))
+    batch = max(fused_step.alive_in_batches(model, batches, compiled=setting.compiled) for batches in attended[place])
+    return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last, batch)
