@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -86,6 +87,30 @@ class Base:
     kinds: TokenKinds
 
 
+@dataclass(frozen=True)
+class Text:
+    """Where windows come from."""
+
+    recipe: PretrainRecipe
+    documents: Documents
+    tokenizer: Tokenizer
+    kinds: TokenKinds
+
+    def windows(self, position: Position) -> tuple[Chunk, NDArray[np.int64], NDArray[np.float32]]:
+        """The next chunk, with the positions and weights of its windows; a function of recipe, phase and chunk."""
+        recipe, phase = self.recipe, self.recipe.phases[position.phase]
+        seed = recipe.seed + 1000 * (position.phase + 1)
+        order_seed = seed * 100_003 + position.chunk
+        wanted = min(recipe.chunk_tokens, phase.tokens - position.phase_tokens)
+        documents = self.documents(seed, position.chunk * _DOCUMENTS_A_CHUNK, phase)
+        stream = encoded(documents, self.tokenizer, wanted)
+        stream = with_swaps(stream, self.kinds, phase.swap_share, order_seed)
+        chunk = make_chunk(stream, window=phase.window, pad=_PAD_ID, seed=order_seed)
+        count = len(chunk.ids_WT)
+        positions_WT = stretched_positions(count, phase.window, recipe.network.context, phase.stretch, order_seed)
+        return chunk, positions_WT, thinned(chunk.weights_WT, order_seed)
+
+
 class Trainee:
     """The float32 weights and their optimisers."""
 
@@ -141,8 +166,8 @@ def pretrain(
         _check_start(recipe, start)  # before its tokenizer is kept under `folder`
     tokenizer = _tokenizer(recipe, documents, folder, start)
     counted = encoded(documents(recipe.seed + _COUNTED_SEED, 0, DOCUMENTS), tokenizer, _COUNTED_TOKENS)
-    kinds = TokenKinds.counted(counted, tokenizer)
-    trainee, position = Trainee(recipe, _network(recipe, tokenizer, kinds, start)), Position()
+    text = Text(recipe, documents, tokenizer, TokenKinds.counted(counted, tokenizer))
+    trainee, position = Trainee(recipe, _network(text, start)), Position()
     checkpoint = folder / "checkpoint"
     if (checkpoint / "state.json").exists():
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
@@ -153,10 +178,10 @@ def pretrain(
             phase = recipe.phases[position.phase]
             gang.window(phase.window)
             while position.phase_tokens < phase.tokens:
-                position = _run_chunk(recipe, phase, position, trainee, gang, tokenizer, kinds, documents, progress)
+                position = _run_chunk(text, position, trainee, gang, progress)
                 storage.commit_folder(checkpoint, partial(_save, recipe, trainee, position))
             position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
-    return Base(trainee.master, tokenizer, position, kinds)
+    return Base(trainee.master, tokenizer, position, text.kinds)
 
 
 def _check_start(recipe: PretrainRecipe, start: Path) -> None:
@@ -183,15 +208,16 @@ def _check_continued(recipe: PretrainRecipe, checkpoint: Path, position: Positio
         )
 
 
-def _network(recipe: PretrainRecipe, tokenizer: Tokenizer, kinds: TokenKinds, start: Path | None) -> LlamaForCausalLM:
+def _network(text: Text, start: Path | None) -> LlamaForCausalLM:
     """The float32 network to begin with: a start's, or random weights."""
-    network = new_network(recipe.network, tokenizer, recipe.seed)
+    recipe = text.recipe
+    network = new_network(recipe.network, text.tokenizer, recipe.seed)
     if start is None:
         return network
     weights = load_file(start / WEIGHTS)
     embedding_VD = weights["model.embed_tokens.weight"].float()
     if any(phase.swap_share for phase in recipe.phases):
-        embedding_VD = drawn_anew(embedding_VD, kinds, recipe.seed)
+        embedding_VD = drawn_anew(embedding_VD, text.kinds, recipe.seed)
     network.load_state_dict({**weights, "model.embed_tokens.weight": embedding_VD, "lm_head.weight": embedding_VD})
     return network
 
@@ -216,29 +242,11 @@ def _save(recipe: PretrainRecipe, trainee: Trainee, position: Position, folder: 
     (folder / "state.json").write_text(json.dumps(asdict(position), indent=2) + "\n")
 
 
-def _run_chunk(
-    recipe: PretrainRecipe,
-    phase: Phase,
-    position: Position,
-    trainee: Trainee,
-    gang: Gang,
-    tokenizer: Tokenizer,
-    kinds: TokenKinds,
-    documents: Documents,
-    progress: Progress,
-) -> Position:
+def _run_chunk(text: Text, position: Position, trainee: Trainee, gang: Gang, progress: Progress) -> Position:
+    """Takes the steps of the next chunk. Returns where the run stands after them."""
     began = time.monotonic()
-    seed = recipe.seed + 1000 * (position.phase + 1)
-    first = position.chunk * _DOCUMENTS_A_CHUNK
-    wanted = min(recipe.chunk_tokens, phase.tokens - position.phase_tokens)
-    order_seed = seed * 100_003 + position.chunk
-    stream = encoded(documents(seed, first, phase), tokenizer, wanted)
-    stream = with_swaps(stream, kinds, phase.swap_share, order_seed)
-    chunk = make_chunk(stream, window=phase.window, pad=_PAD_ID, seed=order_seed)
-    positions_WT = stretched_positions(
-        len(chunk.ids_WT), phase.window, recipe.network.context, phase.stretch, order_seed
-    )
-    weights_WT = thinned(chunk.weights_WT, order_seed)
+    recipe, phase = text.recipe, text.recipe.phases[position.phase]
+    chunk, positions_WT, weights_WT = text.windows(position)
     windows_a_step = phase.step_tokens // phase.window
     num_steps = max(1, len(chunk.ids_WT) // windows_a_step)
     losses: list[float] = []
@@ -253,9 +261,8 @@ def _run_chunk(
                 hint="Lower muon_learning_rate in the recipe.",
             )
         done_tokens = (step + 1) * phase.step_tokens
-        factor = optim.rise(position.tokens + done_tokens, recipe.warmup_tokens) * optim.between(
-            *phase.rate, (position.phase_tokens + done_tokens) / phase.tokens
-        )
+        share = (position.phase_tokens + done_tokens) / phase.tokens
+        factor = optim.rise(position.tokens + done_tokens, recipe.warmup_tokens) * optim.between(*phase.rate, share)
         norm = trainee.step(factor, recipe.max_gradient_norm)
         losses.append(loss)
     tokens = num_steps * phase.step_tokens
