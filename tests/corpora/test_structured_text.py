@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lathe.corpora._structured_text import drills, fields, renderings, tasks, words
+from lathe.corpora._structured_text import drills, fields, record_tasks, renderings, tasks, words
 from lathe.corpora._structured_text.draft import ANSWER, SEPARATOR
 from lathe.corpora._structured_text.facts import Fact, invent
 from lathe.corpora.structured_text import CORPUS, Document, document
@@ -158,7 +158,7 @@ def test_spelled_dates_mean_their_target() -> None:
 
 @given(SEEDS)
 def test_answers_of_extractions_are_json(seed: int) -> None:
-    text = "".join(text for text, weight in tasks.extract(Random(seed), 900).pieces if weight == ANSWER)
+    text = "".join(text for text, weight in record_tasks.extract(Random(seed), 900).pieces if weight == ANSWER)
     assert isinstance(json.loads(text.replace("<|im_end|>", "")), dict)
 
 

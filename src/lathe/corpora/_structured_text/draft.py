@@ -10,6 +10,7 @@ little beyond the words; what follows from the context teaches copying and rules
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 
 FREE = 0.1
 """Invented material: nothing in the context says what comes next."""
@@ -49,3 +50,29 @@ class Draft:
     def length(self) -> int:
         """Characters so far."""
         return sum(len(text) for text, _ in self.pieces)
+
+
+def one_turn(question: str, answer: str, rng: Random) -> Draft:
+    """The question and its answer as a chat or in one of the plain layouts."""
+    draft = Draft()
+    draw = rng.random()
+    if draw < 0.66:
+        draft.ask(question)
+        draft.answer(answer)
+    else:
+        left, right = rng.choice(
+            (
+                ("Input: ", "\nOutput: "),
+                ("", "\n=> "),
+                ("Text:\n", "\nJSON:\n"),
+                ("", "\n\n"),
+                ("### in\n", "\n### out\n"),
+                ("", "\n---\n"),
+            )
+        )
+        draft.say(left, CUE)
+        draft.say(question, FREE)
+        draft.say(right, CUE)
+        draft.say(answer, ANSWER)
+        draft.say("\n", CUE)
+    return draft

@@ -27,7 +27,7 @@ from lathe.corpora._structured_text import fields
 from lathe.corpora._structured_text.draft import ANSWER, FREE, Draft
 from lathe.corpora._structured_text.fields import Field, Record, key, target
 from lathe.corpora._structured_text.renderings import dump, json_text, surface, xml, yaml
-from lathe.corpora._structured_text.tasks import shape
+from lathe.corpora._structured_text.schemas import shape
 
 _KINDS = (
     "word", "word", "name", "name", "place", "code", "code", "title", "phrase", "coined", "email", "uuid", "company", "integer",
