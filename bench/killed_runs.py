@@ -41,7 +41,7 @@ from file_calls import Call, Fate, Watcher
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from lathe.cli.main import LIBRARY_SETTINGS, main
-from lathe.engine import checkpoint, loop
+from lathe.engine import checkpoint, loop, metrics
 from lathe.runs import RunFolder, all_runs
 from lathe.storage import file_sha256
 from tiny_base import examples, write_base
@@ -486,7 +486,7 @@ def _keep_ledger(path: Path, moment: tuple[int, int | None] | None) -> None:
     rows: list[str] = []
     packs = done = 0
     alike = False
-    build, write = loop.build_pack, loop.write_metrics
+    build, write = loop.build_pack, metrics.write
 
     def building(encoded: Any, *more: Any, shared: bool = False, **named: Any) -> Any:
         nonlocal packs, alike
@@ -508,7 +508,7 @@ def _keep_ledger(path: Path, moment: tuple[int, int | None] | None) -> None:
         if "loss" in line and moment == (done, None):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    loop.build_pack, loop.write_metrics = building, writing  # type: ignore[assignment]
+    loop.build_pack, metrics.write = building, writing  # type: ignore[assignment]
 
 
 def _read_ledger(path: Path) -> list[Taken]:

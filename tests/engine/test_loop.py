@@ -10,7 +10,7 @@ from lathe.schedule.steps import steps
 
 pytest.importorskip("torch")
 
-from lathe.engine.loop import FORECAST_SECONDS, FORECAST_STEPS, remaining_seconds
+from lathe.engine.metrics import FORECAST_SECONDS, FORECAST_STEPS, remaining_seconds
 
 
 def test_the_rest_is_foretold_by_the_later_of_the_first_steps() -> None:

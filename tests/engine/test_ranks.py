@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from lathe import plugins, processes
-from lathe.engine import loop, model, step
+from lathe.engine import metrics, model, step
 from lathe.engine.packs import build_pack
 from lathe.engine.step_in_processes import Answer, Build, Share, StepInProcesses, done
 from lathe.pipeline import Run
@@ -64,7 +64,7 @@ def after_steps(folder: Path, train: str, count: int, launcher: subprocess.Popen
     """Waits until so many steps are done, and returns the folder of the training."""
     while launcher.poll() is None:
         for found in folder.glob(train):
-            if len(loop.read_metrics(found / "metrics.jsonl")) >= count:
+            if len(metrics.read(found / "metrics.jsonl")) >= count:
                 return found
         time.sleep(0.02)
     raise AssertionError(ended(launcher)[2])
@@ -84,7 +84,7 @@ def stopped(folder: Path, recipe: str, base: Path) -> tuple[Path, str]:
     code, _, said = ended(launcher)
     assert code != 0
     assert said.count("stopped: stopped by SIGTERM after step") == 1, said
-    done_steps = len(loop.read_metrics(train / "metrics.jsonl"))
+    done_steps = len(metrics.read(train / "metrics.jsonl"))
     assert (train / "checkpoints" / f"step-{done_steps:06d}" / "manifest.json").is_file()
     return train, said
 
@@ -195,8 +195,8 @@ def test_two_ranks_train_the_adapter_of_one_and_twice_the_same_bytes(
     for name, tensor in expected.items():
         # AdamW divides by the gradient's size, so rounding shows most where the gradient is nearly nothing.
         assert float((tensors[name] - tensor).norm() / tensor.norm()) < 0.02, name
-    rows = [line["supervised"] for line in loop.read_metrics(folder / "a" / "metrics.jsonl")]
-    assert rows == [line["supervised"] for line in loop.read_metrics(folder / "alone" / "metrics.jsonl")]
+    rows = [line["supervised"] for line in metrics.read(folder / "a" / "metrics.jsonl")]
+    assert rows == [line["supervised"] for line in metrics.read(folder / "alone" / "metrics.jsonl")]
 
 
 def test_a_rank_that_is_killed_ends_all_and_the_same_command_comes_to_the_same_bytes(

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from test_ranks import ended, job, native, stopped, torchrun
 
 from lathe.contracts import Model
-from lathe.engine import checkpoint, loop, model
+from lathe.engine import checkpoint, metrics, model
 from lathe.engine.packs import build_pack
 from lathe.engine.shards import idle
 from lathe.engine.step_in_processes import Share
@@ -128,8 +128,8 @@ def test_a_run_in_shards_ends_with_the_weights_of_one_process(
     files = {path.name for path in (begun / "a" / "adapter").iterdir()}
     assert files == {path.name for path in (begun / "alone" / "adapter").iterdir()}
     model.load(Model(begun / "base", begun / "a" / "adapter"))
-    rows = [line["supervised"] for line in loop.read_metrics(begun / "a" / "metrics.jsonl")]
-    assert rows == [line["supervised"] for line in loop.read_metrics(begun / "alone" / "metrics.jsonl")]
+    rows = [line["supervised"] for line in metrics.read(begun / "a" / "metrics.jsonl")]
+    assert rows == [line["supervised"] for line in metrics.read(begun / "alone" / "metrics.jsonl")]
 
 
 def test_a_checkpoint_of_shards_is_one_of_whole_weights(begun: Path, found: dict[str, Any], alone: TrainResult) -> None:

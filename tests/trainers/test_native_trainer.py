@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from stopping import sigterm_after
 
 from lathe import plugins
-from lathe.engine import devices, loop, model, optim
+from lathe.engine import devices, metrics, model, optim
 from lathe.engine.fused import choice
 from lathe.engine.step import Step
 from lathe.engine.step_in_processes import StepInProcesses
@@ -83,7 +83,7 @@ def test_training_lowers_the_loss_and_says_what_it_did(job: TrainJob) -> None:
 
 def test_metrics_say_what_each_step_did(job: TrainJob) -> None:
     result = train(job)
-    lines = loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")
+    lines = metrics.read(Path(job.out_folder) / "metrics.jsonl")
     assert [line["step"] for line in lines] == list(range(1, result.num_steps + 1))
     assert sum(line["tokens"] for line in lines) == result.num_tokens
     assert sum(line["supervised"] for line in lines) == result.num_supervised
@@ -133,7 +133,7 @@ def test_a_signal_stops_after_the_step_and_the_same_job_goes_on_to_the_same_byte
     result = train(stopped)
     assert result.resumed == 1
     assert adapter(stopped) == adapter(job)
-    first, second = (loop.read_metrics(Path(one.out_folder) / "metrics.jsonl") for one in (job, stopped))
+    first, second = (metrics.read(Path(one.out_folder) / "metrics.jsonl") for one in (job, stopped))
     assert [(line["step"], line["loss"]) for line in first] == [(line["step"], line["loss"]) for line in second]
 
 
@@ -230,9 +230,9 @@ def test_running_out_of_memory_halves_the_budget_and_repeats_the_step(
     failing(monkeypatch, 2, error)
     result = train(job)
     assert result.notes == ("step 3: memory ran out, token budget halved to 80",)
-    lines = loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")
+    lines = metrics.read(Path(job.out_folder) / "metrics.jsonl")
     assert [line["token_budget"] for line in lines] == [160, 160, 80, 80, 80, 80]
-    expected = loop.read_metrics(Path(plain.out_folder) / "metrics.jsonl")
+    expected = metrics.read(Path(plain.out_folder) / "metrics.jsonl")
     assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in expected], rel=1e-4)
 
 
@@ -265,7 +265,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
     assert "row-" in raised.value.hint, "the rows of the step are named"
     kept = Path(job.out_folder) / "checkpoints" / "step-000003" / "tensors.safetensors"
     assert all(tensor.isfinite().all() for tensor in load_file(kept).values())
-    assert len(loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")) == 4
+    assert len(metrics.read(Path(job.out_folder) / "metrics.jsonl")) == 4
 
 
 def test_a_gradient_that_is_no_number_stops_too(job: TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from stopping import sigterm_after
 
 from lathe import plugins
-from lathe.engine import loop
+from lathe.engine import metrics
 from lathe.errors import Interrupted
 from lathe.records import Example, Message, Method, TrainJob, TrainResult, TrainSpec
 from lathe.schedule.steps import course_of
@@ -80,7 +80,7 @@ def test_what_is_computed_is_counted_step_by_step_as_it_was_planned(job: TrainJo
     assert result.step_kind.startswith("fused, ")
     assert result.num_computed == plan.num_computed < 0.8 * result.num_tokens
     assert result.num_tokens == plan.num_tokens
-    lines = loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")
+    lines = metrics.read(Path(job.out_folder) / "metrics.jsonl")
     assert [line["computed"] for line in lines] == [plan.computed(step) for step in range(plan.num_steps)]
 
 
@@ -91,7 +91,7 @@ def test_sharing_trains_what_whole_rows_train(job: TrainJob, monkeypatch: pytest
     whole = train(changed(job, "whole"))
     assert whole.num_computed == whole.num_tokens == shared.num_tokens
     losses = [
-        [line["loss"] for line in loop.read_metrics(Path(job.out_folder).with_name(name) / "metrics.jsonl")]
+        [line["loss"] for line in metrics.read(Path(job.out_folder).with_name(name) / "metrics.jsonl")]
         for name in ("train", "whole")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

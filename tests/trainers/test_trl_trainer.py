@@ -13,7 +13,7 @@ from test_native_trainer import elsewhere, made_job
 
 from lathe import plugins
 from lathe.contracts import Ability
-from lathe.engine import loop
+from lathe.engine import metrics
 from lathe.errors import Diverged, Interrupted
 from lathe.records import TrainJob, TrainResult, TrainSpec
 from lathe.schedule.steps import steps
@@ -43,7 +43,7 @@ def trained(job: TrainJob) -> dict[str, torch.Tensor]:
 
 
 def losses(job: TrainJob) -> list[float]:
-    return [line["loss"] for line in loop.read_metrics(Path(job.out_folder) / "metrics.jsonl")]
+    return [line["loss"] for line in metrics.read(Path(job.out_folder) / "metrics.jsonl")]
 
 
 def test_a_trl_that_is_missing_or_another_one_is_named_with_its_installation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from test_native_trainer import adapter, elsewhere, made_job
 
 from lathe import plugins
 from lathe.contracts import Measure, Told
-from lathe.engine import loop
+from lathe.engine import metrics
 from lathe.errors import InputError, Interrupted, StorageError
 from lathe.records import Score, TrainJob, TrainResult, ValidateSpec, Validation
 from lathe.text import tokenizer
@@ -100,7 +100,7 @@ def test_patience_ends_training_and_what_was_really_done_is_counted(job: TrainJo
     result = train(job, scripted(0.1, 0.5, 0.5, 0.4, 0.9, 0.9))
     assert (result.stop, result.num_steps, result.chosen_step) == ("early", 8, 4)
     assert result.chosen_why.endswith("training ended at step 8, after 2 validations without a better one")
-    lines = [line for line in loop.read_metrics(Path(job.out_folder) / "metrics.jsonl") if "loss" in line]
+    lines = [line for line in metrics.read(Path(job.out_folder) / "metrics.jsonl") if "loss" in line]
     assert len(lines) == 8
     assert sum(line["tokens"] for line in lines) == result.num_tokens
     assert sum(line["supervised"] for line in lines) == result.num_supervised

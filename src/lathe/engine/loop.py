@@ -9,8 +9,6 @@ same step.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +16,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lathe.contracts import Progress, Told
-from lathe.engine import checkpoint
+from lathe.engine import checkpoint, metrics
 from lathe.engine.devices import Gauges, give_back_memory, out_of_memory, peak_bytes, processor
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.signals import stop_requested
@@ -32,12 +28,8 @@ from lathe.errors import Diverged, InputError, Interrupted
 from lathe.records import Json, Validation
 from lathe.schedule import validating
 from lathe.schedule.steps import StepPlan
-from lathe.storage import committed, writing
+from lathe.storage import writing
 from lathe.text.tokens import TokenSet
-
-FORECAST_STEPS, FORECAST_SECONDS = 5, 2.0
-"""Steps, and seconds of all but the first, after which the time of all is foretold, by the later half of them: the first waits for
-helpers, and those behind it meet many shapes of products that oneDNN then compiles."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,6 @@ def fit(work: Fit, progress: Progress) -> Course:
     checkpoints = work.out / "checkpoints"
     trained, train = work.trained, work.plan.train
     course = _resume(work, checkpoints)
-    supervised_N = work.tokens.supervised_lengths
     gauges = Gauges(work.device)
 
     def keep() -> None:
@@ -110,7 +101,7 @@ def fit(work: Fit, progress: Progress) -> Course:
         checkpoint.save(checkpoints, state, work.job_hash, train.keep_checkpoints, trained.whole)
 
     early: list[tuple[int, float]] = []
-    with open_metrics(work.out / "metrics.jsonl", course.step) as metrics, stop_requested() as asked_here:
+    with metrics.opened(work.out / "metrics.jsonl", course.step) as lines, stop_requested() as asked_here:
 
         def stop_asked() -> str | None:
             return asked_here() or work.asked_elsewhere()
@@ -118,7 +109,7 @@ def fit(work: Fit, progress: Progress) -> Course:
         def pause() -> None:
             """What is due between two steps: a validation, a checkpoint, the end where a signal asks for it."""
             if _is_due(work, course) and not stop_asked():
-                _validate(work, course, metrics, stop_asked, progress)
+                _validate(work, course, lines, stop_asked, progress)
             ended = course.stop != "done" or (course.step == work.plan.num_steps and not _is_due(work, course))
             signal = stop_asked()
             if signal or ended or course.step in {*work.plan.checkpoint_steps, *work.plan.validation_steps}:
@@ -132,31 +123,34 @@ def fit(work: Fit, progress: Progress) -> Course:
         if _is_due(work, course):  # a signal came between a step and its validation
             pause()
         while course.step < work.plan.num_steps and course.stop == "done":
-            begun = time.monotonic()
-            rows = work.plan.examples(course.step)
-            learning_rate = work.plan.learning_rate(course.step)
-            loss, computed = _step_gradients(work, course, int(supervised_N[rows].sum()))
-            norm = trained.clip(math.inf if train.clip_norm is None else train.clip_norm)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                ids = [work.tokens.example_ids[row] for row in rows]
-                raise diverged(course.step + 1, loss, norm, ids, kept="the weights before this step are kept")
-            trained.move(learning_rate)
-            course.step += 1
-            seconds = time.monotonic() - begun
-            course.seconds += seconds
-            line = step_line(work.plan, supervised_N, course.step, loss, norm, seconds)
-            line |= {"token_budget": course.token_budget, "computed": computed}
-            early.append((line["tokens"], seconds))
-            if (
-                course.forecast_seconds is None
-                and (left := remaining_seconds(early, work.plan, course.step)) is not None
-            ):
-                course.forecast_seconds = course.seconds + left
-            write_metrics(metrics, line | gauges.read())
+            line = _take_step(work, course)
+            early.append((line["tokens"], line["seconds"]))
+            if course.forecast_seconds is None:
+                left = metrics.remaining_seconds(early, work.plan, course.step)
+                course.forecast_seconds = None if left is None else course.seconds + left
+            metrics.write(lines, line | gauges.read())
             progress(_where(work, course) | line | _measured(course))
             pause()
     _put_best(work, course, checkpoints)
     return course
+
+
+def _take_step(work: Fit, course: Course) -> dict[str, Any]:
+    """Moves the weights by the next step and says what is to be noted of it. Raises Diverged, InputError."""
+    begun = time.monotonic()
+    supervised_N, rows = work.tokens.supervised_lengths, work.plan.examples(course.step)
+    loss, computed = _step_gradients(work, course, int(supervised_N[rows].sum()))
+    clip_norm = work.plan.train.clip_norm
+    norm = work.trained.clip(math.inf if clip_norm is None else clip_norm)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        ids = [work.tokens.example_ids[row] for row in rows]
+        raise diverged(course.step + 1, loss, norm, ids, kept="the weights before this step are kept")
+    work.trained.move(work.plan.learning_rate(course.step))
+    course.step += 1
+    seconds = time.monotonic() - begun
+    course.seconds += seconds
+    line = metrics.step_line(work.plan, supervised_N, course.step, loss, norm, seconds)
+    return line | {"token_budget": course.token_budget, "computed": computed}
 
 
 class _Asked(Exception):
@@ -169,7 +163,7 @@ def _is_due(work: Fit, course: Course) -> bool:
 
 
 def _validate(
-    work: Fit, course: Course, metrics: IO[bytes], stop_asked: Callable[[], str | None], progress: Progress
+    work: Fit, course: Course, lines: IO[bytes], stop_asked: Callable[[], str | None], progress: Progress
 ) -> None:
     """Measures the weights as they are, and whether that ends training. A signal breaks it off: then nothing is noted, and the same
     validation is due again."""
@@ -200,7 +194,7 @@ def _validate(
     course.validations.append(found)
     if course.step < work.plan.num_steps:
         course.stop = validating.ending(course.validations, work.plan.train.validate_) or "done"
-    write_metrics(metrics, {"step": course.step, "validation": found.dump()})
+    metrics.write(lines, {"step": course.step, "validation": found.dump()})
     progress(_where(work, course) | _measured(course))
 
 
@@ -238,29 +232,6 @@ def diverged(step: int, loss: float, norm: float, example_ids: Sequence[str], *,
         hint="Lower train.learning_rate (a third of it is a good next try), or look at the rows of this step: "
         + ", ".join(example_ids[:8]),
     )
-
-
-def step_line(
-    plan: StepPlan, supervised_N: NDArray[np.int64], step: int, loss: float, norm: float, seconds: float
-) -> dict[str, Any]:
-    """What is noted of a step. step: counted from 1; supervised_N: supervised tokens of each row."""
-    rows = plan.examples(step - 1)
-    tokens = int(plan.lengths_N[rows].sum())
-    return {
-        "step": step, "loss": loss, "learning_rate": plan.learning_rate(step - 1), "gradient_norm": norm, "tokens": tokens,
-        "supervised": int(supervised_N[rows].sum()), "seconds": seconds, "tokens_per_second": tokens / seconds,
-    }  # fmt: skip
-
-
-def remaining_seconds(early: Sequence[tuple[int, float]], plan: StepPlan, step: int) -> float | None:
-    """Seconds of the steps from `step` on, at the rate of the later half of the first ones, each (tokens, seconds); None while too
-    few were taken."""
-    if len(early) < FORECAST_STEPS or sum(seconds for _, seconds in early[1:]) < FORECAST_SECONDS:
-        return None
-    later = early[len(early) // 2 :]
-    rate = sum(tokens for tokens, _ in later) / sum(seconds for _, seconds in later)
-    left = sum(int(plan.lengths_N[plan.examples(coming)].sum()) for coming in range(step, plan.num_steps))
-    return left / rate
 
 
 def _step_gradients(work: Fit, course: Course, supervised: int) -> tuple[float, int]:
@@ -325,47 +296,3 @@ def _resume(work: Fit, checkpoints: Path) -> Course:
         course.environment = here
     course.notes.extend(f"checkpoint passed over: {reason}" for reason in search.skipped)
     return course
-
-
-# ------------------------------------------------------------------------------------------ metrics
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl, oldest first: steps, and validations between them; a torn last line is left out."""
-    lines = []
-    for text in path.read_bytes().split(b"\n") if path.is_file() else []:
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
-
-
-def first_and_last(lines: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:
-    """The loss of the first step, and the mean of the last tenth of the steps; None where there are none."""
-    losses = [line["loss"] for line in lines if "loss" in line]
-    tail = losses[-max(1, len(losses) // 10) :]
-    return (losses[0], sum(tail) / len(tail)) if losses else (None, None)
-
-
-@contextlib.contextmanager
-def open_metrics(path: Path, done: int) -> Iterator[IO[bytes]]:
-    """metrics.jsonl open for appending, without the lines of steps after `done`, which will be taken again. Raises StorageError."""
-    kept = [line for line in read_metrics(path) if line["step"] <= done]
-    with committed(path) as file:
-        for line in kept:
-            file.write(json.dumps(line).encode() + b"\n")
-    with writing(path):
-        file = open(path, "ab")  # noqa: SIM115 - writing() must not re-word errors of the caller's block
-    try:
-        yield file
-    finally:
-        with writing(path):  # closing writes what could not be written before
-            file.close()
-
-
-def write_metrics(file: IO[bytes], line: Mapping[str, Any]) -> None:
-    """Appends one step's line, visible to readers at once."""
-    with writing(Path(file.name)):
-        file.write(json.dumps(line).encode() + b"\n")
-        file.flush()

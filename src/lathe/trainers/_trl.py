@@ -29,7 +29,7 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from lathe.contracts import Progress
-from lathe.engine import devices, loop, model
+from lathe.engine import devices, loop, metrics, model
 from lathe.engine.optim import OPTIMISERS
 from lathe.engine.signals import stop_requested
 from lathe.errors import InputError, Interrupted
@@ -155,10 +155,10 @@ class _Reporting(TrainerCallback):
     """Metrics, progress and the seal of each checkpoint; stops after a step where a signal asks for it."""
 
     def __init__(
-        self, job: TrainJob, plan: StepPlan, tokens: TokenSet, metrics: IO[bytes], progress: Progress,
+        self, job: TrainJob, plan: StepPlan, tokens: TokenSet, lines: IO[bytes], progress: Progress,
         stop_asked: Callable[[], str | None], resumed: int,
     ) -> None:  # fmt: skip
-        self._job, self._plan, self._metrics, self._progress = job, plan, metrics, progress
+        self._job, self._plan, self._lines, self._progress = job, plan, lines, progress
         self._supervised_N = tokens.supervised_lengths
         self._example_ids = tokens.example_ids
         self._stop_asked, self._resumed = stop_asked, resumed
@@ -185,10 +185,10 @@ class _Reporting(TrainerCallback):
         if not (math.isfinite(loss) and math.isfinite(norm)):
             ids = [self._example_ids[row] for row in rows]
             raise loop.diverged(step, loss, norm, ids, kept="the weights of the last checkpoint are kept")
-        line = loop.step_line(self._plan, self._supervised_N, step, loss, norm, self._seconds) | {
+        line = metrics.step_line(self._plan, self._supervised_N, step, loss, norm, self._seconds) | {
             "token_budget": self._plan.train.token_budget
         }
-        loop.write_metrics(self._metrics, line)
+        metrics.write(self._lines, line)
         self._progress({"stage": "train", "done": step, "total": self._plan.num_steps, "unit": "step"} | line)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -225,8 +225,8 @@ def train(job: TrainJob, progress: Progress) -> TrainResult:
         trainer = trainer_of(job, tokens, plan, precision)
         done = int(before[0].name.rpartition("-")[2]) if before else 0
         out.mkdir(parents=True, exist_ok=True)
-        with loop.open_metrics(out / "metrics.jsonl", done) as metrics, stop_requested() as stop_asked:
-            reporting = _Reporting(job, plan, tokens, metrics, progress, stop_asked, resumed)
+        with metrics.opened(out / "metrics.jsonl", done) as lines, stop_requested() as stop_asked:
+            reporting = _Reporting(job, plan, tokens, lines, progress, stop_asked, resumed)
             trainer.add_callback(reporting)
             if done < plan.num_steps:
                 _run(trainer, before[0] if before else None)
@@ -237,9 +237,9 @@ def train(job: TrainJob, progress: Progress) -> TrainResult:
             )
         net = trainer.model
         commit_folder(out / "adapter", lambda folder: model.write_result(net, Path(job.base_folder), folder))
-    lines = loop.read_metrics(out / "metrics.jsonl")
-    first_loss, last_loss = loop.first_and_last(lines)
-    seconds = sum(line["seconds"] for line in lines)
+    noted = metrics.read(out / "metrics.jsonl")
+    first_loss, last_loss = metrics.first_and_last(noted)
+    seconds = sum(line["seconds"] for line in noted)
     shape = batches(spec, int(plan.lengths_N.max(initial=1)))
     return TrainResult(
         inputs=job.job_hash,

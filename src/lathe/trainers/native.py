@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lathe.engine.devices import Precision
+    from lathe.engine.loop import Course, Fit
     from lathe.engine.step import Step
     from lathe.engine.trained import Trained
     from lathe.records import TrainJob, TrainResult, TrainSpec, Validation
@@ -46,8 +47,7 @@ class Native(Trainer, Validates):
         # Here and not above, so that finding the trainer and asking for its ability stay cheap.
         from lathe.engine import devices, loop, ranks
         from lathe.engine.fused import choice
-        from lathe.records import TrainResult, TrainSpec
-        from lathe.schedule import validating
+        from lathe.records import TrainSpec
         from lathe.schedule.steps import course_of
         from lathe.storage import commit_folder
         from lathe.text.tokens import TokenSet
@@ -76,38 +76,7 @@ class Native(Trainer, Validates):
             course = loop.fit(work, progress)
             commit_folder(out / "adapter", lambda folder: held.trained.write(base_folder, folder))
             peaks = [course.peak_bytes, *held.others_peak_bytes()]
-        if course.stop != "done":
-            plan = replace(plan, train=plan.train.model_copy(update={"max_steps": course.step}))
-        kept = validating.best(course.validations)
-        lines = loop.read_metrics(out / "metrics.jsonl")
-        first_loss, last_loss = loop.first_and_last(lines)
-        return TrainResult(
-            inputs=job.job_hash,
-            adapter_folder=f"{out.name}/adapter",
-            num_steps=course.step,
-            num_tokens=plan.num_tokens,
-            num_computed=sum(line.get("computed", 0) for line in lines),
-            num_supervised=plan.over_run(tokens.supervised_lengths),
-            first_loss=first_loss,
-            last_loss=last_loss,
-            # Each GPU has memory of its own; the processes on a CPU share it.
-            peak_bytes=(max if device.type == "cuda" else sum)(peaks),
-            train_seconds=course.seconds,
-            tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
-            forecast_seconds=course.forecast_seconds,
-            stop=course.stop,
-            validations=tuple(course.validations),
-            chosen_step=kept.step if kept else course.step if course.validations else None,
-            chosen_why=validating.why(course.validations, course.stop, course.step) if course.validations else "",
-            device=str(device),
-            precision=held.precision,
-            step_kind=held.kind,
-            products=held.products,
-            processes=count,
-            trainable_parameters=held.num_parameters,
-            resumed=course.resumed,
-            notes=(*held.notes, *course.notes),
-        )
+        return _result(held, work, course, peaks)
 
 
 @dataclass(frozen=True)
@@ -123,6 +92,47 @@ class _Held:
     others_peak_bytes: Callable[[], list[int]]
     notes: Sequence[str] = ()
     """What a person should know of how this was chosen."""
+
+
+def _result(held: _Held, work: Fit, course: Course, peaks: Sequence[int]) -> TrainResult:
+    """What a training that ended says of itself. peaks: bytes of this process and of each other one."""
+    from lathe.engine import metrics
+    from lathe.records import TrainResult
+    from lathe.schedule import validating
+
+    plan = work.plan
+    if course.stop != "done":
+        plan = replace(plan, train=plan.train.model_copy(update={"max_steps": course.step}))
+    kept = validating.best(course.validations)
+    lines = metrics.read(work.out / "metrics.jsonl")
+    first_loss, last_loss = metrics.first_and_last(lines)
+    return TrainResult(
+        inputs=work.job_hash,
+        adapter_folder=f"{work.out.name}/adapter",
+        num_steps=course.step,
+        num_tokens=plan.num_tokens,
+        num_computed=sum(line.get("computed", 0) for line in lines),
+        num_supervised=plan.over_run(work.tokens.supervised_lengths),
+        first_loss=first_loss,
+        last_loss=last_loss,
+        # Each GPU has memory of its own; the processes on a CPU share it.
+        peak_bytes=(max if work.device.type == "cuda" else sum)(peaks),
+        train_seconds=course.seconds,
+        tokens_per_second=plan.num_tokens / course.seconds if course.seconds else 0.0,
+        forecast_seconds=course.forecast_seconds,
+        stop=course.stop,
+        validations=tuple(course.validations),
+        chosen_step=kept.step if kept else course.step if course.validations else None,
+        chosen_why=validating.why(course.validations, course.stop, course.step) if course.validations else "",
+        device=str(work.device),
+        precision=held.precision,
+        step_kind=held.kind,
+        products=held.products,
+        processes=plan.train.processes,
+        trainable_parameters=held.num_parameters,
+        resumed=course.resumed,
+        notes=(*held.notes, *course.notes),
+    )
 
 
 @contextlib.contextmanager
