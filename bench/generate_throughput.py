@@ -4,12 +4,13 @@
 
 The prompts are generated extraction rows with the schema shown. Both sides compute in float32, greedily, with the same limits
 and the same stop tokens. transformers runs at several batch sizes (prompts padded on the left, sorted by length); its best one
-counts.
+counts. All take turns; the table has the median and the spread. Appends to bench/results/generate_throughput.jsonl.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+import recorded
 from lathe import plugins
 from lathe.engine import model
 from lathe.engine.generate import MOST_GUESSES, Prompt, generate
@@ -64,14 +66,11 @@ def transformers_texts(net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids
     return texts
 
 
-def timed(work: Callable[[], Texts], repetitions: int) -> tuple[float, Texts]:
-    """Seconds of the fastest repetition, and its texts."""
-    seconds = float("inf")
-    for _ in range(repetitions):
-        begun = time.perf_counter()
-        texts = work()
-        seconds = min(seconds, time.perf_counter() - begun)
-    return seconds, texts
+def timed(work: Callable[[], Texts]) -> tuple[float, Texts]:
+    """Seconds, and the texts."""
+    begun = time.perf_counter()
+    texts = work()
+    return time.perf_counter() - begun, texts
 
 
 def main() -> int:
@@ -80,7 +79,7 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 16, 32])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     prompts, net = prompts_of(asked.base, asked.prompts), model.load_base(asked.base)
@@ -93,16 +92,19 @@ def main() -> int:
         f"transformers, batch {batch}": lambda batch=batch: transformers_texts(net, prompts, stop_ids, batch)
         for batch in asked.batches
     }
-    done = {name: timed(work, asked.repetitions) for name, work in works.items()}
-    first = done["lathe, 0 guesses"][1]
+    turns = [{name: timed(work) for name, work in works.items()} for _ in range(asked.repetitions)]
+    first = turns[0]["lathe, 0 guesses"][1]
     new = sum(len(text) + 1 for text in first.values())
-    best = min(seconds for name, (seconds, _) in done.items() if name.startswith("transformers"))
-    for name, (seconds, texts) in done.items():
-        same = sum(texts[index] == first[index] for index in first)
-        print(
-            f"{name:24} {seconds:7.1f} s  {new / seconds:7,.0f} tokens/s  {best / seconds:5.2f} x the best of transformers  "
-            f"{same} of {len(first)} texts as without guesses"
-        )
+    seconds = {name: sorted(turn[name][0] for turn in turns) for name in works}
+    same = {name: min(sum(turn[name][1][index] == first[index] for index in first) for turn in turns) for name in works}
+    best = min(statistics.median(several) for name, several in seconds.items() if name.startswith("transformers"))
+    print(f"{'':24} {'seconds (spread)':>22} {'tokens/s':>9}  of the best of transformers; texts as without guesses")
+    for name, several in seconds.items():
+        median = statistics.median(several)
+        spread = f"{median:.1f} ({several[0]:.1f} to {several[-1]:.1f})"
+        print(f"{name:24} {spread:>22} {new / median:9,.0f}  {best / median:.2f} x; {same[name]} of {len(first)}")
+    found = {"base": asked.base.name, "prompts": asked.prompts, "threads": asked.threads, "new_tokens": new}
+    recorded.keep("generate_throughput", {**found, "seconds": seconds, "same_texts": same, **recorded.here()})
     return 0
 
 

@@ -16,7 +16,8 @@ After a kill the newest checkpoint is the one that stood before; the same comman
 (adapter, answers, scores, decision, shipped files; times aside), with every example in every step as there, and leaves nothing
 half-done.
 A failing disk ends the command with exit code 74 and words, not with a traceback. Each point is checked to have struck.
-Prints the points that did not hold and a table; exits 1 where there is one.
+Prints the points that did not hold and a table, and appends what came of all of them to bench/results/kill_sweep.jsonl; exits 1
+where one did not hold.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import recorded
 from file_calls import MAKES_ROOM, Call, Fate, missing
 from killed_runs import BY_THE_CLOCK, UNDISTURBED, Case, Ended, Job, Yard
 from lathe.processes import usable_cores
 
+Kinds = Counter[tuple[str, str]]
+"""Points by job and kind."""
 TWO_PROCESSES = {"train.processes": 2, "train.threads": 2}
 MOMENTS = 100
 """Of a training."""
@@ -253,12 +257,18 @@ def main() -> int:
                 print(f"{len(held)} of {len(chosen)} after {time.monotonic() - began:.0f} s", flush=True)
     if len(held) < len(chosen):
         print(f"time was up: {len(chosen) - len(held)} points were not taken")
-    return _table(held, time.monotonic() - began)
-
-
-def _table(held: Sequence[Held], seconds: float) -> int:
+    seconds = time.monotonic() - began
     total = Counter((one.point.job, one.point.kind) for one in held if one.came)
     good = Counter((one.point.job, one.point.kind) for one in held if one.came and not one.wrong)
+    _table(held, total, good, seconds)
+    if asked.sample is None and asked.kind is None:
+        counts = {f"{job}, {kind}": [good[job, kind], number] for (job, kind), number in sorted(total.items())}
+        left = len(chosen) - len(held)
+        recorded.keep("kill_sweep", {"held": counts, "not_taken": left, "seconds": seconds, **recorded.here()})
+    return 0 if good == total else 1
+
+
+def _table(held: Sequence[Held], total: Kinds, good: Kinds, seconds: float) -> None:
     for (job, kind), number in sorted(total.items()):
         print(f"{job:15} {kind:7} {good[job, kind]:5} of {number:5}")
     absent = sum(not one.came for one in held)
@@ -268,7 +278,6 @@ def _table(held: Sequence[Held], seconds: float) -> int:
     whole = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{seconds:.0f} s; {used:.0f} CPU seconds in commands, {whole.ru_utime + whole.ru_stime:.0f} in all")
     print(f"held {sum(good.values())} of {sum(total.values())}")
-    return 0 if good == total else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 Moments: before the first step; after it; in the middle of a step, before its last pack; in the middle of an epoch; a step before
 its end, at its end, a step after it; after the last step. Features: see FEATURES; each is proved to be at work in the undisturbed
 run.
-Prints the table; exits 1 where one of the 64 cells differs.
+Prints the table and appends that of all features to bench/results/resume_matrix.jsonl; exits 1 where one of the 64 cells differs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import recorded
 from killed_runs import Case, Job, Yard
 from lathe.processes import usable_cores
 from lathe.records import TrainResult
@@ -140,6 +141,9 @@ def main() -> int:
     for feature_name in jobs:
         marks = ["DIFFERS" if wrong[feature_name, moment] else "same" for moment in names]
         print(f"{feature_name:20}" + "".join(f"{mark:>13}" for mark in marks))
+    if not asked.feature:
+        same = {name: sum(not wrong[name, moment] for moment in names) for name in jobs}
+        recorded.keep("resume_matrix", {"moments": len(names), "same": same, **recorded.here()})
     for (feature_name, moment), words in wrong.items():
         if words:
             print(f"{feature_name}, killed at {moment}: {words}")

@@ -12,23 +12,19 @@ bench/results/time_to_score.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
+import recorded
 from lathe import plugins
-from lathe.doctor.machine import cpu_model
 from lathe.pipeline import Run
 from lathe.processes import usable_cores
 from rules import shown
 
-RESULTS = Path(__file__).parent / "results" / "time_to_score.jsonl"
 COUNTERS = Path("/sys/class/powercap")
 
 
@@ -78,17 +74,12 @@ def main() -> None:
     used = None if energy is None or after is None or after < energy else after - energy  # counters begin again at zero
     reached = score.low is not None and score.low >= asked.target
     line = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": asked.recipe, "sets": asked.sets, "target": asked.target, "reached": reached,
         "metric": primary, "score": score.model_dump(mode="json"), "n": report.n,
         "steps": trained.num_steps, "tokens": trained.num_tokens, "peak_bytes": trained.peak_bytes,
-        "seconds": seconds, "cpu_seconds": cpu, "joules": used,
-        "cores": usable_cores(), "machine": cpu_model(),
-        "versions": {name: version(name) for name in ("lathe-slm", "torch", "transformers", "peft")},
+        "seconds": seconds, "cpu_seconds": cpu, "joules": used, **recorded.here(),
     }  # fmt: skip
-    RESULTS.parent.mkdir(exist_ok=True)
-    with open(RESULTS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    recorded.keep("time_to_score", line)
     for part, taken in seconds.items():
         print(f"  {part:<14} {taken:7.1f} s")
     print(f"  {'in all':<14} {sum(seconds.values()):7.1f} s, {cpu:.1f} s of processor time on {usable_cores()} cores")

@@ -22,33 +22,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "train_throughput.jsonl"
+import gemm_ceiling
+import recorded
+from stock_steps import LONGEST, RANK, Told, Watch, plain, trl
+
+NAME = "train_throughput"
 SHAPE = {
     "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
     "num_key_value_heads": 3, "head_dim": 64, "max_position_embeddings": 8192, "tie_word_embeddings": True,
     "bos_token_id": None, "eos_token_id": 0, "pad_token_id": None,
 }  # fmt: skip
-LONGEST, RANK = 1024, 16
-PRODUCTS = {"body": ((2048, 576, 3072), (2048, 1536, 576)), "head": ((512, 576, 49152),)}
-"""m, k, n of the products whose rate is the ceiling."""
-CAPS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate")
-Told = dict[str, Any]
 
 
 # ------------------------------------------------------------------------------------------ the batch
@@ -161,16 +156,6 @@ def work_of(folder: Path, budget: int, shared: bool) -> Mapping[str, int]:
 # ------------------------------------------------------------------------------------------ what is measured
 
 
-class Watch:
-    """CPU and wall seconds between `start` and `stop`; the last pair counts."""
-
-    def start(self) -> None:
-        self._cpu, self._wall = time.process_time(), time.perf_counter()
-
-    def stop(self) -> None:
-        self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
-
-
 def ours(kind: str, precision: Literal["fp32", "bf16"], shared: bool = False) -> Callable[[Path, int], Told]:
     """Lathe's own step: fused or reference. shared: whether what rows begin with alike is computed once."""
 
@@ -209,118 +194,9 @@ def ours(kind: str, precision: Literal["fp32", "bf16"], shared: bool = False) ->
     return run
 
 
-def _in_trainer(made: Callable[..., Any], steps: int) -> Told:
-    """Runs a trainer of transformers for so many steps, the last one timed."""
-    from transformers import TrainerCallback
-
-    watch, losses = Watch(), []
-
-    class Timing(TrainerCallback):  # type: ignore[misc]
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            watch.start()
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            watch.stop()
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:
-            if "loss" in logs:
-                losses.append(logs["loss"])
-
-    trainer = made(callbacks=[Timing()])
-    trainer.train()
-    if trainer.state.global_step != steps:
-        raise RuntimeError(f"{trainer.state.global_step} steps were taken, expected {steps}")
-    return {"cpu": watch.cpu, "wall": watch.wall, "loss": losses[0]}
-
-
-def _common(steps: int, batch: int, a_step: int) -> Told:
-    return {
-        "output_dir": tempfile.mkdtemp(), "per_device_train_batch_size": batch, "gradient_accumulation_steps": a_step,
-        "max_steps": steps, "logging_steps": 1, "save_strategy": "no", "report_to": [], "disable_tqdm": True, "use_cpu": True,
-        "dataloader_pin_memory": False, "learning_rate": 1e-4,
-    }  # fmt: skip
-
-
-def trl(packed_to: int | None) -> Callable[[Path, int], Told]:
-    """SFTTrainer with its defaults (bf16 autocast, checkpointing, batches of 8), or packed to a length without checkpointing."""
-
-    def run(folder: Path, _: int) -> Told:
-        import torch
-        from transformers import AutoTokenizer
-        from trl import SFTConfig, SFTTrainer
-
-        from lathe.engine import model
-        from lathe.records import Method
-        from lathe.text.tokens import TokenSet
-        from lathe.trainers._trl import labelled
-
-        rows = labelled(TokenSet.load(folder / "tokens.safetensors"))
-        words = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
-        net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
-
-        def made(batch: int = 8, a_step: int = len(rows) // 8, **more: Any) -> Any:
-            own = {"packing": True, "max_length": packed_to, "gradient_checkpointing": False} if packed_to else {}
-            config = SFTConfig(**_common(2, batch, a_step), **own)
-            return SFTTrainer(model=net, args=config, train_dataset=rows, processing_class=words, **more)
-
-        if packed_to is None:
-            return _in_trainer(made, 2)
-        packs = len(made(batch=1).train_dataset)
-        return _in_trainer(lambda **more: made(batch=1, a_step=packs, **more), 2)
-
-    return run
-
-
-def plain(folder: Path, _: int) -> Told:
-    """transformers' Trainer in fp32, all rows padded to 1,024 tokens, all tokens scored: what is written by hand most often."""
-    import torch
-    from transformers import Trainer, TrainingArguments
-
-    from lathe.engine import model
-    from lathe.records import Method
-    from lathe.text.tokens import TokenSet
-
-    tokens = TokenSet.load(folder / "tokens.safetensors")
-    net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
-
-    def padded(rows: list[Told]) -> Told:
-        ids = torch.zeros(len(rows), LONGEST, dtype=torch.long)
-        real = torch.zeros_like(ids)
-        for place, row in enumerate(rows):
-            ids[place, : len(row["ids"])] = torch.from_numpy(row["ids"].astype(np.int64))
-            real[place, : len(row["ids"])] = 1
-        return {"input_ids": ids, "attention_mask": real, "labels": ids.masked_fill(real == 0, -100)}
-
-    rows = [{"ids": tokens.row(place).ids} for place in range(len(tokens))]
-    arguments = TrainingArguments(**_common(1, 4, len(rows) // 4), remove_unused_columns=False)
-    return _in_trainer(
-        lambda **more: Trainer(model=net, args=arguments, train_dataset=rows, data_collator=padded, **more), 1
-    )
-
-
 def products(_: Path, __: int) -> Told:
-    """Operations a CPU second of plain matrix products, by number format: the best of five, and in fp32 of the two libraries that
-    torch can multiply by."""
-    import torch
-
-    from lathe.engine.devices import fast_products
-
-    found: Told = {}
-    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        for part, sizes in PRODUCTS.items():
-            rates = []
-            for m, k, n in sizes:
-                a, b = torch.randn(m, k, dtype=dtype), torch.randn(n, k, dtype=dtype).T
-                best = float("inf")
-                for library in (nullcontext(), fast_products()):
-                    with library:
-                        for _ in range(6):
-                            begun = time.process_time()
-                            a @ b
-                            best = min(best, time.process_time() - begun)
-                rates.append(2 * m * k * n / best)
-            found[f"{part} {precision}"] = statistics.mean(rates)
-    return {"rates": found, "cpu": 0.0, "wall": 0.0, "loss": 0.0}
+    """Operations a CPU second of plain matrix products, by part and number format."""
+    return {"rates": gemm_ceiling.rates(), "cpu": 0.0, "wall": 0.0, "loss": 0.0}
 
 
 VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
@@ -370,14 +246,10 @@ def key_of(asked: argparse.Namespace, batch: Told) -> Told:
         "supervised": batch["supervised"],
         "computed": batch["computed"],
         "budget": asked.token_budget,
-        "caps": {name: os.environ[name] for name in CAPS if name in os.environ},
+        "caps": gemm_ceiling.caps(),
         "versions": {name: version(name) for name in PACKAGES},
         "machine": cpu_model(),
     }
-
-
-def recorded() -> list[Told]:
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
 
 
 def take_turns(asked: argparse.Namespace, folder: Path, key: Told) -> None:
@@ -387,7 +259,9 @@ def take_turns(asked: argparse.Namespace, folder: Path, key: Told) -> None:
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             if name in ONCE and turn:
                 continue
-            if any(line["key"] == key and (line["variant"], line["turn"]) == (name, turn) for line in recorded()):
+            if any(
+                line["key"] == key and (line["variant"], line["turn"]) == (name, turn) for line in recorded.kept(NAME)
+            ):
                 continue
             words = ["--child", name, "--folder", str(folder), "--threads", str(asked.threads)]
             words += ["--token-budget", str(asked.token_budget)]
@@ -398,10 +272,7 @@ def take_turns(asked: argparse.Namespace, folder: Path, key: Told) -> None:
                 )
                 continue
             found = json.loads(done.stdout.strip().splitlines()[-1])
-            date = datetime.now(UTC).isoformat(timespec="seconds")
-            RESULTS.parent.mkdir(exist_ok=True)
-            with open(RESULTS, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"date": date, "key": key, "variant": name, "turn": turn, **found}) + "\n")
+            recorded.keep(NAME, {"key": key, "variant": name, "turn": turn, **found})
             print(
                 f"  turn {turn + 1}: {name}: {found['cpu']:.1f} CPU s, {found['wall']:.1f} s, loss {found['loss']:.6f}",
                 flush=True,
@@ -481,7 +352,7 @@ def main() -> int:
         key = key_of(asked, batch)
         take_turns(asked, folder, key)
         work = {shared: work_of(folder, asked.token_budget, shared) for shared in (False, True)}
-        show([line for line in recorded() if line["key"] == key], batch, work)
+        show([line for line in recorded.kept(NAME) if line["key"] == key], batch, work)
     return 0
 
 
