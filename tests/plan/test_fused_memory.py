@@ -16,28 +16,30 @@ from plan_parts import CONFIG, locked_recipe, peak_of
 from test_parameters import SMOLLM2_135M
 
 from lathe.plan.architecture import Shapes, shapes
-from lathe.plan.fused_step import (
-    HOLES_SHARE,
+from lathe.plan.fused_attention import (
     KEPT_KEYS,
-    KERNEL_BYTES,
-    LIBRARY_BYTES,
     MOST_QUERIES,
     QUERIES,
-    TILES_KERNEL_BYTES,
     TOGETHER,
     Batch,
-    Form,
-    Met,
-    Pack,
     alive_in_batches,
     batches,
     batches_at_most,
     filled,
+    kept_by_head,
+    scored_ends,
+)
+from lathe.plan.fused_step import (
+    HOLES_SHARE,
+    KERNEL_BYTES,
+    LIBRARY_BYTES,
+    TILES_KERNEL_BYTES,
+    Form,
+    Met,
+    Pack,
     heaviest,
     held,
-    kept_by_head,
     matrix_bytes,
-    scored_ends,
     unfit,
 )
 from lathe.plan.memory import training

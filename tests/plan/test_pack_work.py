@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from plan_parts import CONFIG
 
-from lathe.plan import fused_step, pack_work
+from lathe.plan import fused_attention, fused_step, pack_work
 from lathe.plan.architecture import shapes
 from lathe.plan.parameters import count
 from lathe.schedule.prefixes import Alike, Stretch, stretches
@@ -26,7 +26,7 @@ def work_of(
     laid: fused_step.Laid, lengths: list[int], supervised: list[int], step: str = "fused", again: bool = False
 ) -> NDArray[np.float64]:
     scored = np.array(supervised)
-    attended = fused_step.attended(laid, np.array(lengths), scored) if step == "fused" else None
+    attended = fused_attention.attended(laid, np.array(lengths), scored) if step == "fused" else None
     return pack_work.of_packs(MODEL, COUNTED, laid, scored, attended, recompute=again)[0]
 
 

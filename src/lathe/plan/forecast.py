@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lathe.plan import cost, findings, fused_step, memory, pack_work
+from lathe.plan import cost, findings, fused_attention, fused_step, memory, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.heaviest_pack import with_heaviest_pack
 from lathe.plan.parameters import count
@@ -87,7 +87,7 @@ def forecast(
     course = course_with(recipe, step_kind, tokens)
     # What the engine computes together in each pack of the fused step: its memory and its time follow from that.
     supervised = tokens.supervised_lengths
-    attended = fused_step.attended(course.laid, tokens.lengths, supervised) if step_kind == "fused" else None
+    attended = fused_attention.attended(course.laid, tokens.lengths, supervised) if step_kind == "fused" else None
     setting = _setting(recipe, step_kind, stored_bytes, machine)
     setting = with_heaviest_pack(setting, model, course, tokens, attended)
     longest = max((side.longest for side in answers.values()), default=0)

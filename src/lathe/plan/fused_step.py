@@ -12,21 +12,20 @@ R ranks of a projection's adapters, rounded up to 16. Bytes: a narrow number has
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain, starmap
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
+from lathe.plan.fused_attention import Attended, Batch, Laid, rounded_up
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
 from lathe.records import MemoryTerm, Recipe
-from lathe.schedule.prefixes import Stretch, computed
+from lathe.schedule.prefixes import computed
 
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Those whose fused step is written out in the engine."""
@@ -34,11 +33,6 @@ LAYERS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pro
 WIDE = 4
 TOKENS_STEP, SCORED_STEP, RANKS_STEP = 256, 128, 16
 """Multiples to which tokens, scored positions and ranks are rounded up."""
-QUERIES, MOST_QUERIES, TOGETHER = 64, 512, 1024
-"""Queries of a block of attention, filled up; at most, where keys are filled up by more; and of blocks that are computed at once,
-whose numbers are powers of two."""
-KEPT_KEYS = 1024
-"""Attention keeps the weights of blocks that see at most so many keys."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
 LIBRARY_BYTES = 50_000_000
@@ -60,31 +54,6 @@ PROJECTIONS = (
 """Layers that read the same input and are one product."""
 OF_A_PACK = ("activations", "heap", "working set")
 """Terms that a trial before training has back."""
-Laid = Sequence[tuple[Sequence[int], Sequence[Stretch]]]
-"""Rows of each pack, and what is computed of them."""
-
-
-class Batch(NamedTuple):
-    """Blocks of attention that are computed together: keys and queries of each, filled up, and how many they are."""
-
-    keys: int
-    queries: int
-    blocks: int
-
-    @property
-    def scores(self) -> int:
-        """Numbers of one head."""
-        return self.keys * self.queries * self.blocks
-
-
-Batches = Sequence[Batch]
-
-
-class Attended(NamedTuple):
-    """A pack's batches of attention: in all layers but the last, and in the last one, where the scored positions alone attend."""
-
-    everywhere: Batches
-    scored: Batches
 
 
 @dataclass(frozen=True)
@@ -101,7 +70,7 @@ class Form:
 
     def ranks(self, *layers: str) -> int:
         """R of the layers that one projection joins."""
-        return _up(self.rank * len(self.targets.intersection(layers)), RANKS_STEP)
+        return rounded_up(self.rank * len(self.targets.intersection(layers)), RANKS_STEP)
 
 
 @dataclass(frozen=True)
@@ -165,109 +134,13 @@ class Held:
         return self.kept + self.beside
 
 
-def filled(num_keys: int) -> int:
-    """Keys of a block that sees so many: multiples of 64 up to 512, then of an eighth of the next power of two."""
-    return _up(num_keys, _keys_step(num_keys))
-
-
-def _keys_step(num_keys: int) -> int:
-    return max(64, 2 ** ((num_keys - 1).bit_length() - 3))
-
-
-@cache
-def blocks(start: int, end: int) -> tuple[tuple[int, int], ...]:
-    """Keys and queries of each block of tokens start .. end - 1 of a row, filled up: as many queries as keys are filled up by,
-    where so many are left."""
-    found, first = [], start
-    while first < end:
-        many = min(_keys_step(first + 1), MOST_QUERIES)
-        queries = many if many <= end - first else QUERIES
-        found.append((filled(min(first + queries, end)), queries))
-        first += queries
-    return tuple(found)
-
-
-@cache
-def kept_by_head(start: int, end: int, width: int) -> int:
-    """Numbers that attention keeps of one head, `width` wide, for tokens start .. end - 1 of a row: of each block its queries and,
-    unless it sees too many keys, their weights."""
-    return sum(queries * (width + keys * (keys <= KEPT_KEYS)) for keys, queries in blocks(start, end))
-
-
-def batches(ends: Iterable[tuple[int, int]]) -> Batches:
-    """The batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys and queries go
-    together by powers of two."""
-    counts = Counter(chain.from_iterable(starmap(blocks, ends)))
-    return [
-        Batch(keys, queries, size)
-        for (keys, queries), count in counts.items()
-        for size in _powers(count, TOGETHER // queries)
-    ]
-
-
-@cache
-def _powers(count: int, most: int) -> tuple[int, ...]:
-    """The powers of two, `most` at most, that so many blocks go together by, the largest first."""
-    rest = count % most
-    return (*[most] * (count // most), *(part for part in (8, 4, 2, 1) if rest & part))
-
-
-def attended(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64]) -> list[Attended]:
-    """The batches of attention of each pack."""
-    return [
-        Attended(
-            batches((one.start, one.end) for one in stretches),
-            batches(scored_ends(lengths_N[rows], supervised_N[rows])),
-        )
-        for rows, stretches in laid
-    ]
-
-
 def met(laid: Laid, in_packs: Sequence[Attended], supervised_N: NDArray[np.int64]) -> Met:
     """What the packs of a run have. in_packs: the batches of each, as `attended` has them."""
     return Met(
-        tokens=len({_up(computed(stretches), TOKENS_STEP) for _, stretches in laid}),
-        scored=len({_up(int(supervised_N[rows].sum()), SCORED_STEP) for rows, _ in laid}),
+        tokens=len({rounded_up(computed(stretches), TOKENS_STEP) for _, stretches in laid}),
+        scored=len({rounded_up(int(supervised_N[rows].sum()), SCORED_STEP) for rows, _ in laid}),
         batches=frozenset(chain.from_iterable(chain.from_iterable(in_packs))),
     )
-
-
-def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """The stretches of rows that are scored, taken to be their last: a position is scored by the token behind it."""
-    return zip(np.maximum(lengths - supervised - 1, 0).tolist(), (lengths - 1).tolist(), strict=True)
-
-
-def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset[Batch]:
-    """All batches that a pack of so many tokens can have. shared: where a row's first tokens may lie elsewhere, and short ends of
-    many rows see many keys."""
-    found = set()
-    for keys in {filled(seen) for seen in range(1, longest_row + 1, QUERIES)}:
-        step = _keys_step(keys)
-        # Blocks of scored positions begin anywhere: the first query of one may see fewer keys, filled up by half as many.
-        for queries in {QUERIES, max(QUERIES, min(step // 2, MOST_QUERIES)), min(step, MOST_QUERIES)}:
-            most = TOGETHER // queries
-            if not shared:
-                most = min(most, tokens // (keys - step + 1) * (step // queries + 1))
-            found |= {Batch(keys, queries, 2**power) for power in range(most.bit_length())}
-    return frozenset(found)
-
-
-def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool) -> int:
-    """Numbers that attention holds at most while these batches go backward one after the other, P that was kept aside.
-
-    A batch has the gradients of its weights and its scores, compiled one in the place of the other, and where P is computed again P
-    as well, in the place of the scores. What the batch before has of both goes when it is formed anew. Beside them keys and values
-    as gathered, and their gradients; the output's gradient as gathered, and that of the queries.
-    """
-    most = before = before_again = 0
-    each = 1 if compiled else 2
-    for batch in batches:
-        size, again = model.heads * batch.scores, batch.keys > KEPT_KEYS
-        alive = max((before + before_again + size) * again, before + (each + again) * size)
-        gathered = batch.blocks * (4 * batch.keys * model.keys + 2 * batch.queries * model.queries)
-        most = max(most, alive + gathered)
-        before, before_again = size, size * again
-    return most
 
 
 def heaviest(model: Shapes, form: Form, tokens: NDArray[np.int64], attention: NDArray[np.int64]) -> int:
@@ -292,7 +165,7 @@ def matrix_bytes(model: Shapes, form: Form) -> int:
 
 def held(model: Shapes, form: Form, pack: Pack) -> Held:
     """Bytes of the largest pack. The last layer computes at the scored positions alone, but for its keys and values."""
-    tokens, scored = _up(pack.tokens, TOKENS_STEP), _up(pack.scored, SCORED_STEP)
+    tokens, scored = rounded_up(pack.tokens, TOKENS_STEP), rounded_up(pack.scored, SCORED_STEP)
     at_keys, at_rows = _kept(model, form)
     layers = model.num_layers - 1
     # The stream behind the last layer, normalised in both formats, and its gradient.
@@ -356,10 +229,6 @@ def _backward(model: Shapes, form: Form) -> tuple[int, int]:
     summed = form.narrow * (hidden + form.ranks("k_proj", "v_proj"))
     within = 0 if form.compiled else WIDE * hidden * (3 if bf16 else 1)
     return attending, form.narrow * narrow + WIDE * wide + max(summed, within)
-
-
-def _up(count: int, step: int) -> int:
-    return -(-count // step) * step
 
 
 def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lathe.plan import fused_step
+from lathe.plan import fused_attention, fused_step
 from lathe.plan.architecture import Shapes
 from lathe.plan.setting import Setting
 from lathe.schedule.prefixes import computed
@@ -23,7 +23,7 @@ def with_heaviest_pack(
     model: Shapes,
     course: StepPlan,
     tokens: TokenSet,
-    attended: Sequence[fused_step.Attended] | None,
+    attended: Sequence[fused_attention.Attended] | None,
 ) -> Setting:
     """The setting with what memory needs to know of the course's packs. attended: of the fused step."""
     lengths, supervised, laid = tokens.lengths, tokens.supervised_lengths, course.laid
@@ -63,17 +63,20 @@ def _fused_pack(
     tokens: TokenSet,
     model: Shapes,
     setting: Setting,
-    attended: Sequence[fused_step.Attended],
+    attended: Sequence[fused_attention.Attended],
 ) -> fused_step.Pack:
     """The pack of which the fused step holds most."""
     width, layers = model.queries // model.heads, model.num_layers - 1
     each = [
-        sum(fused_step.kept_by_head(one.start, one.end, width) for one in stretches) for _, stretches in course.laid
+        sum(fused_attention.kept_by_head(one.start, one.end, width) for one in stretches)
+        for _, stretches in course.laid
     ]
     counts = [computed(stretches) for _, stretches in course.laid]
     place = fused_step.heaviest(model, fused_step.form_of(model, setting), np.array(counts), np.array(each))
     rows, _ = course.laid[place]
     lengths, supervised = tokens.lengths[rows], tokens.supervised_lengths[rows]
-    last = sum(fused_step.kept_by_head(*ends, width) for ends in fused_step.scored_ends(lengths, supervised))
-    batch = max(fused_step.alive_in_batches(model, batches, compiled=setting.compiled) for batches in attended[place])
+    last = sum(fused_attention.kept_by_head(*ends, width) for ends in fused_attention.scored_ends(lengths, supervised))
+    batch = max(
+        fused_attention.alive_in_batches(model, batches, compiled=setting.compiled) for batches in attended[place]
+    )
     return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last, batch)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from lathe.plan import fused_step, reference_step, shards
 from lathe.plan.architecture import Shapes
+from lathe.plan.fused_attention import rounded_up
 from lathe.plan.parameters import matrices
 from lathe.plan.setting import BYTES, Setting, Storage
 from lathe.records import Interval, MemoryTerm, Parameters
@@ -54,12 +55,11 @@ def weight_bytes(model: Shapes, counted: Parameters, storage: Storage, rest: Lit
     if storage != "nf4":
         return counted.total * BYTES[storage]
     sizes = [linear.fan_in * linear.fan_out for linear in model.layer]
-    packed = sum(_up(size, 2) // 2 + _up(size, 64) // 64 + _up(size, 64 * 256) // (64 * 256) * 4 for size in sizes)
+    packed = sum(
+        rounded_up(size, 2) // 2 + rounded_up(size, 64) // 64 + rounded_up(size, 64 * 256) // (64 * 256) * 4
+        for size in sizes
+    )
     return model.num_layers * packed + (counted.total - model.num_layers * sum(sizes)) * BYTES[rest]
-
-
-def _up(count: int, step: int) -> int:
-    return -(-count // step) * step
 
 
 def weights(model: Shapes, counted: Parameters, storage: Storage, precision: Literal["fp32", "bf16"]) -> MemoryTerm:
@@ -142,7 +142,7 @@ def _moments(model: Shapes, trained: int, setting: Setting) -> MemoryTerm:
     large = [
         size for size in matrices(model, None if setting.full else setting.rank, setting.targets) if size >= IN_8_BITS
     ]
-    scales = 2 * sum(_up(size, 256) // 256 for size in large)
+    scales = 2 * sum(rounded_up(size, 256) // 256 for size in large)
     rest = trained - sum(large)
     formula = (
         f"{sum(large):,} parameters x 2 AdamW moments x 1 byte, {scales:,} scales x 4 bytes, {rest:,} others x 8 bytes"

@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.plan import fused_step
+from lathe.plan import fused_attention, fused_step
 from lathe.plan.architecture import Shapes
 from lathe.plan.cost import attention, products
 from lathe.records import Parameters
@@ -31,9 +31,9 @@ PRODUCTS, AGAIN = 6, 7
 def of_packs(
     model: Shapes,
     counted: Parameters,
-    laid: fused_step.Laid,
+    laid: fused_attention.Laid,
     supervised_N: NDArray[np.int64],
-    attended: Sequence[fused_step.Attended] | None,
+    attended: Sequence[fused_attention.Attended] | None,
     *,
     full: bool = False,
     recompute: bool = False,
@@ -48,8 +48,8 @@ def of_packs(
     for place, (rows, stretches) in enumerate(laid):
         tokens, scored = computed(stretches), int(supervised_N[rows].sum())
         if attended is not None:
-            tokens = _up(tokens, fused_step.TOKENS_STEP)
-            scored = _up(scored, fused_step.SCORED_STEP)
+            tokens = fused_attention.rounded_up(tokens, fused_step.TOKENS_STEP)
+            scored = fused_attention.rounded_up(scored, fused_step.SCORED_STEP)
             by_attention, groups = _in_blocks(model, attended[place])
         else:
             squares = sum(one.end**2 - one.start**2 for one in stretches)
@@ -59,7 +59,7 @@ def of_packs(
     return found
 
 
-def _in_blocks(model: Shapes, attended: fused_step.Attended) -> tuple[int, int]:
+def _in_blocks(model: Shapes, attended: fused_attention.Attended) -> tuple[int, int]:
     """Operations and groups of the fused step's attention in a pack."""
     everywhere, scored = attended
     layers = model.num_layers - 1
@@ -70,9 +70,9 @@ def _in_blocks(model: Shapes, attended: fused_step.Attended) -> tuple[int, int]:
     )
 
 
-def _products(batches: fused_step.Batches) -> int:
+def _products(batches: fused_attention.Batches) -> int:
     """Scores of all blocks, times the products that they take part in."""
-    return sum(batch.scores * (PRODUCTS if batch.keys <= fused_step.KEPT_KEYS else AGAIN) for batch in batches)
+    return sum(batch.scores * (PRODUCTS if batch.keys <= fused_attention.KEPT_KEYS else AGAIN) for batch in batches)
 
 
 def least(work: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -92,7 +92,3 @@ def least(work: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np
                 best = np.zeros(work.shape[1])
                 best[list(some)], error = found, missed
     return best
-
-
-def _up(count: int, step: int) -> int:
-    return -(-count // step) * step

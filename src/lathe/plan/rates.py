@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lathe.errors import Unavailable
-from lathe.plan import fused_step, pack_work
+from lathe.plan import fused_attention, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import StepKind
@@ -153,5 +153,5 @@ def _work(model: Shapes, counted: Parameters, step: StepKind, pack: Mapping[str,
     lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
     stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
     laid = [(range(len(stretches)), stretches)]
-    attended = fused_step.attended(laid, lengths, supervised) if step == "fused" else None
+    attended = fused_attention.attended(laid, lengths, supervised) if step == "fused" else None
     return pack_work.of_packs(model, counted, laid, supervised, attended)

@@ -42,9 +42,9 @@ class Setting:
     has_tiles: bool = False
     """Whether the processor multiplies bf16 in tiles (AMX)."""
     pack_weights: int = 0
-    """Numbers of one head that the fused step's attention keeps of that pack over all layers (`fused_step.kept_by_head`)."""
+    """Numbers of one head that the fused step's attention keeps of that pack over all layers (`fused_attention.kept_by_head`)."""
     pack_batch: int = 0
-    """Numbers that its batches of attention hold at once on their way backward (`fused_step.alive_in_batches`)."""
+    """Numbers that its batches of attention hold at once on their way backward (`fused_attention.alive_in_batches`)."""
     kernels: int = 0
     """Shapes of products that the fused step meets over the run."""
     longest_row: int = 0

@@ -1,0 +1,154 @@
+"""How attention of the engine's fused step works through a pack: which blocks it computes, which of them together, what it keeps.
+
+    attended(laid, lengths_N, supervised_N)       the batches of attention of each pack
+    kept_by_head(start, end, width)               numbers that it keeps of one head from forward to backward
+    alive_in_batches(model, batches)              numbers that it holds at once on the way backward
+
+Memory follows from that (`plan.fused_step`), and so does time (`plan.pack_work`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import chain, starmap
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lathe.plan.architecture import Shapes
+from lathe.schedule.prefixes import Stretch
+
+QUERIES, MOST_QUERIES, TOGETHER = 64, 512, 1024
+"""Queries of a block of attention, filled up; at most, where keys are filled up by more; and of blocks that are computed at once,
+whose numbers are powers of two."""
+KEPT_KEYS = 1024
+"""Attention keeps the weights of blocks that see at most so many keys."""
+Laid = Sequence[tuple[Sequence[int], Sequence[Stretch]]]
+"""Rows of each pack, and what is computed of them."""
+
+
+class Batch(NamedTuple):
+    """Blocks of attention that are computed together: keys and queries of each, filled up, and how many they are."""
+
+    keys: int
+    queries: int
+    blocks: int
+
+    @property
+    def scores(self) -> int:
+        """Numbers of one head."""
+        return self.keys * self.queries * self.blocks
+
+
+Batches = Sequence[Batch]
+
+
+class Attended(NamedTuple):
+    """A pack's batches of attention: in all layers but the last, and in the last one, where the scored positions alone attend."""
+
+    everywhere: Batches
+    scored: Batches
+
+
+def filled(num_keys: int) -> int:
+    """Keys of a block that sees so many: multiples of 64 up to 512, then of an eighth of the next power of two."""
+    return rounded_up(num_keys, _keys_step(num_keys))
+
+
+def _keys_step(num_keys: int) -> int:
+    return max(64, 2 ** ((num_keys - 1).bit_length() - 3))
+
+
+@cache
+def blocks(start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """Keys and queries of each block of tokens start .. end - 1 of a row, filled up: as many queries as keys are filled up by,
+    where so many are left."""
+    found, first = [], start
+    while first < end:
+        many = min(_keys_step(first + 1), MOST_QUERIES)
+        queries = many if many <= end - first else QUERIES
+        found.append((filled(min(first + queries, end)), queries))
+        first += queries
+    return tuple(found)
+
+
+@cache
+def kept_by_head(start: int, end: int, width: int) -> int:
+    """Numbers that attention keeps of one head, `width` wide, for tokens start .. end - 1 of a row: of each block its queries and,
+    unless it sees too many keys, their weights."""
+    return sum(queries * (width + keys * (keys <= KEPT_KEYS)) for keys, queries in blocks(start, end))
+
+
+def batches(ends: Iterable[tuple[int, int]]) -> Batches:
+    """The batches of a pack that has these stretches of rows, in the engine's order: blocks with as many keys and queries go
+    together by powers of two."""
+    counts = Counter(chain.from_iterable(starmap(blocks, ends)))
+    return [
+        Batch(keys, queries, size)
+        for (keys, queries), count in counts.items()
+        for size in _powers(count, TOGETHER // queries)
+    ]
+
+
+@cache
+def _powers(count: int, most: int) -> tuple[int, ...]:
+    """The powers of two, `most` at most, that so many blocks go together by, the largest first."""
+    rest = count % most
+    return (*[most] * (count // most), *(part for part in (8, 4, 2, 1) if rest & part))
+
+
+def attended(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64]) -> list[Attended]:
+    """The batches of attention of each pack."""
+    return [
+        Attended(
+            batches((one.start, one.end) for one in stretches),
+            batches(scored_ends(lengths_N[rows], supervised_N[rows])),
+        )
+        for rows, stretches in laid
+    ]
+
+
+def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The stretches of rows that are scored, taken to be their last: a position is scored by the token behind it."""
+    return zip(np.maximum(lengths - supervised - 1, 0).tolist(), (lengths - 1).tolist(), strict=True)
+
+
+def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset[Batch]:
+    """All batches that a pack of so many tokens can have. shared: where a row's first tokens may lie elsewhere, and short ends of
+    many rows see many keys."""
+    found = set()
+    for keys in {filled(seen) for seen in range(1, longest_row + 1, QUERIES)}:
+        step = _keys_step(keys)
+        # Blocks of scored positions begin anywhere: the first query of one may see fewer keys, filled up by half as many.
+        for queries in {QUERIES, max(QUERIES, min(step // 2, MOST_QUERIES)), min(step, MOST_QUERIES)}:
+            most = TOGETHER // queries
+            if not shared:
+                most = min(most, tokens // (keys - step + 1) * (step // queries + 1))
+            found |= {Batch(keys, queries, 2**power) for power in range(most.bit_length())}
+    return frozenset(found)
+
+
+def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool) -> int:
+    """Numbers that attention holds at most while these batches go backward one after the other, P that was kept aside.
+
+    A batch has the gradients of its weights and its scores, compiled one in the place of the other, and where P is computed again P
+    as well, in the place of the scores. What the batch before has of both goes when it is formed anew. Beside them keys and values
+    as gathered, and their gradients; the output's gradient as gathered, and that of the queries.
+    """
+    most = before = before_again = 0
+    each = 1 if compiled else 2
+    for batch in batches:
+        size, again = model.heads * batch.scores, batch.keys > KEPT_KEYS
+        alive = max((before + before_again + size) * again, before + (each + again) * size)
+        gathered = batch.blocks * (4 * batch.keys * model.keys + 2 * batch.queries * model.queries)
+        most = max(most, alive + gathered)
+        before, before_again = size, size * again
+    return most
+
+
+def rounded_up(count: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-count // step) * step
