@@ -41,7 +41,8 @@ from pathlib import Path
 
 import recorded
 from file_calls import MAKES_ROOM, Call, Fate, missing
-from killed_runs import BY_THE_CLOCK, UNDISTURBED, Case, Ended, Job, Yard
+from forked_command import UNDISTURBED, Ended
+from killed_runs import BY_THE_CLOCK, Case, Job, Yard
 from lathe.processes import usable_cores
 
 Kinds = Counter[tuple[str, str]]
