@@ -31,7 +31,7 @@ import numpy as np
 from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan.forecast import Answers, Machine, forecast
 from lathe.plan.rates import computes_bf16, has_tiles, probed
-from lathe.processes import compiler
+from lathe.processes import compiler, usable_cores
 from lathe.records import Plan, Recipe, TrainJob, TrainResult
 from lathe.text.tokens import TokenSet
 
@@ -144,6 +144,7 @@ def planned(case: Case, stored_bytes: int) -> Plan:
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=probed(),
+        cores=usable_cores(),
     )
     return forecast(recipe, case.config, tokens_of(case), {"test": Answers(1, 1)}, stored_bytes, machine, "")
 

@@ -105,6 +105,14 @@ def test_a_torn_last_line_costs_one_answer_only(world: World) -> None:
     assert len(read_rows(path, Prediction)) == 12
 
 
+def test_answers_stand_in_the_order_of_the_rows_however_they_were_finished(world: World) -> None:
+    measure(world)
+    path = world.run.predictions("base-zero")
+    path.write_bytes(b"".join(reversed(path.read_bytes().splitlines(keepends=True)[3:])))
+    measure(world)
+    assert [one.id for one in read_rows(path, Prediction)] == [row.id for row in read_rows_of(world)]
+
+
 def test_another_limit_on_answers_starts_afresh_but_another_scorer_does_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def ask_model(asking: Measurement) -> Answers:
     said = recipe.evaluate
     settings = GenerateSettings(said.token_budget, recipe.train.threads, tok.stop_ids, said.temperature)
     predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples)
+    _put_in_order(asking.run.predictions(asking.name, asking.side), asking.examples)
     return Answers(
         predictions=predictions,
         samples=said.samples,
@@ -225,6 +226,13 @@ def _generate(
     peak_bytes = max(peak.num_bytes, before.peak_bytes or 0) if model.endpoint is None else None
     run.commit(run.generation(arm, side), Generation(inputs=inputs, peak_bytes=peak_bytes))
     return answers, peak_bytes
+
+
+def _put_in_order(path: Path, examples: Sequence[Example]) -> None:
+    """The file's answers in the order of the rows: they were written as they were finished, which depends on what was answered
+    before a kill, and the bytes that a run ends with must not."""
+    place = {example.id: number for number, example in enumerate(examples)}
+    commit_rows(path, sorted(read_rows(path, Prediction), key=lambda one: (one.sample, place[one.id])))
 
 
 def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:

@@ -21,8 +21,8 @@ ARMS_ON = {"validation": 2, "test": 3}
 PADDED_ROWS = 8
 """Rows of a batch in the padded comparison: the default of the trainers of transformers and TRL."""
 FROM_SETTING = (
-    "pack_tokens", "pack_supervised", "pack_weights", "pack_batch", "kernels", "sample_tokens", "sample_supervised", "compiled",
-    "has_tiles", "precision", "stored_bytes",
+    "pack_tokens", "pack_supervised", "pack_weights", "pack_batch", "kernels", "row_lengths", "sample_tokens",
+    "sample_supervised", "compiled", "has_tiles", "precision", "stored_bytes", "threads",
 )  # fmt: skip
 """What a plan repeats of the setting that its memory follows from."""
 
@@ -44,6 +44,8 @@ class Machine:
     probe: MachineProbe | None = None
     answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Tokens of answers a second by kind of model."""
+    cores: int = 1
+    """Processor cores that a training may use."""
     processes: int | None = None
     """Ranks of the training that torchrun started here; None = the recipe's processes."""
 
@@ -165,6 +167,7 @@ def operations(recipe: Recipe, model: Shapes, tokens: TokenSet, course: StepPlan
 def _setting(recipe: Recipe, step_kind: StepKind, stored_bytes: int, machine: Machine) -> Setting:
     """As the recipe has it on this machine, without any pack."""
     method, train = recipe.method, recipe.train
+    processes = machine.processes or train.processes
     return Setting(
         pack_tokens=0,
         pack_supervised=0,
@@ -181,7 +184,8 @@ def _setting(recipe: Recipe, step_kind: StepKind, stored_bytes: int, machine: Ma
         step=step_kind,
         compiled=step_kind == "fused" and machine.compiles,
         has_tiles=machine.has_tiles,
-        processes=machine.processes or train.processes,
+        threads=max(1, (train.threads or machine.cores) // processes),
+        processes=processes,
         shards=train.processes if train.shard else 1,
     )
 

@@ -29,13 +29,14 @@ def with_heaviest_pack(
     lengths, supervised, laid = tokens.lengths, tokens.supervised_lengths, course.laid
     if not laid:
         return setting
-    setting = replace(setting, num_packs=len(laid), longest_row=int(lengths.max()))
+    met = lengths[np.concatenate([rows for rows, _ in laid])]
+    setting = replace(setting, num_packs=len(laid), longest_row=int(lengths.max()), row_lengths=len(np.unique(met)))
     if attended is None:
         most = _largest(course, tokens)
     else:
         most = _fused_pack(course, tokens, model, setting, attended)
-        met, form = fused_step.met(laid, attended, supervised), fused_step.form_of(model, setting)
-        setting = replace(setting, kernels=met.kernels(form))
+        products, form = fused_step.met(laid, attended, supervised), fused_step.form_of(model, setting)
+        setting = replace(setting, kernels=products.kernels(form))
     sample = replace(course, shared=False).packs(0, SAMPLE_TOKENS)[0]
     return replace(
         setting,

@@ -43,7 +43,8 @@ DOUBT = (0.9, 1.1)
 """Interval of the peak around its estimate; of 15 trainings of all weights one lay above it, at 1.102."""
 TILES_HIGH = 1.25
 """Its upper end for the reference step in bf16 where a processor multiplies in tiles (AMX): more freed memory lies there between
-what is kept. Five trainings with checkpointing, three of SmolLM2-135M's shape, took 1.05 to 1.14 of the estimate."""
+what is kept. Five trainings with checkpointing, three of SmolLM2-135M's shape, took 1.05 to 1.14 of the estimate before it counted
+what several threads leave; too few were measured since to narrow it."""
 
 
 def weight_bytes(model: Shapes, counted: Parameters, storage: Storage, rest: Literal["fp32", "bf16"] = "bf16") -> int:

@@ -41,11 +41,16 @@ of 4 packs, 117 to 195 after 5 layers of 5 packs and more."""
 LIBRARY_BYTES = {"fp32": 30_000_000, "bf16": 55_000_000}
 """What torch's libraries take with their first products, kernels aside: 20 MB of code in fp32 and 42 to 49 in bf16, and 7 to 15 MB
 of buffers. Measured with torch 2.13 on Linux."""
-KERNELS_A_PACK, KERNEL_BYTES, KERNEL_HOLE_BYTES = {"lora": 20, "full": 15}, 900_000, 400_000
+KERNELS_A_PACK, KERNELS_A_LENGTH = {"lora": 20, "full": 15}, 6
 """Compiled products that a pack of another length needs of oneDNN: each weight's width forward, and for the gradients of input and
-weight; with adapters at least so many. Bytes of one: 0.6 to 0.9 MB measured; and of the hole that one leaves which is given up."""
-TILES_KERNEL_BYTES = 1_300_000
-"""The same where a processor multiplies in tiles: shapes of 16 and 24 layers took 85 and 91 MB more there, with 256 and 180."""
+weight; with adapters at least so many. And those of attention for each other length of a row. By ONEDNN_VERBOSE there were 402 to
+1,174 in runs of 5 to 43 packs with some 55 lengths, within 9 % of this."""
+KERNEL_BYTES, KERNEL_HOLE_BYTES, GIVEN_UP = 600_000, 250_000, 700
+"""Bytes of one; of the hole that one leaves which is given up for another; and how many leave one, since later ones find room.
+Fitted to runs of 402 to 1,200 products with one thread."""
+THREADS_BYTES = {"lora": 110_000_000, "full": 190_000_000}
+"""What products in bf16 leave beside those where several threads share them: 23 to 163 and 182 to 250 MB, measured with two threads
+(torch 2.13, glibc), more were not at hand."""
 
 
 def of_a_pack(model: Shapes, setting: Setting) -> tuple[MemoryTerm, MemoryTerm]:
@@ -134,12 +139,18 @@ def libraries(setting: Setting) -> MemoryTerm:
 
 def kernels(setting: Setting) -> MemoryTerm:
     """Products in bf16 that oneDNN compiled for lengths of packs that it met, and the holes of those that it gave up for others."""
-    met = KERNELS_A_PACK["full" if setting.full else "lora"] * setting.num_packs
+    of_packs = KERNELS_A_PACK["full" if setting.full else "lora"] * setting.num_packs
+    met = of_packs + KERNELS_A_LENGTH * setting.row_lengths
     kept = min(fused_step.MOST_KERNELS, met)
-    holes = KERNEL_HOLE_BYTES * min(fused_step.GIVEN_UP, met - kept)
-    each = TILES_KERNEL_BYTES if setting.has_tiles else KERNEL_BYTES
-    formula = f"{kept} compiled products of oneDNN x {each:,} bytes, and {holes:,} bytes of holes of others, measured"
-    return MemoryTerm(name="kernels", num_bytes=kept * each + holes, formula=formula)
+    holes = KERNEL_HOLE_BYTES * min(GIVEN_UP, met - kept)
+    formula = (
+        f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, and {holes:,} bytes of holes of others, measured"
+    )
+    num_bytes = kept * KERNEL_BYTES + holes
+    if setting.threads > 1:
+        num_bytes += THREADS_BYTES["full" if setting.full else "lora"]
+        formula += f", and {THREADS_BYTES['full' if setting.full else 'lora']:,} of what several threads leave"
+    return MemoryTerm(name="kernels", num_bytes=num_bytes, formula=formula)
 
 
 def casts(counted: Parameters) -> MemoryTerm:

@@ -49,6 +49,8 @@ class Setting:
     """Shapes of products that the fused step meets over the run."""
     longest_row: int = 0
     """Tokens of the longest row."""
+    row_lengths: int = 64
+    """Rows of other lengths that are met over the run."""
     num_packs: int = 16
     """Packs over the run: the more there are, the more of what comes together only now and then is met."""
     sample_tokens: int = 0
@@ -56,6 +58,8 @@ class Setting:
     sample_supervised: int = 0
     dropout: bool = False
     """Whether numbers are dropped in front of the adapters."""
+    threads: int = 1
+    """Threads of each process."""
     processes: int = 1
     """Processes that share a step, each with the frozen weights and packs of its own."""
     shards: int = 1

@@ -21,7 +21,7 @@ from lathe.plan import cost, rates
 from lathe.plan.architecture import shapes
 from lathe.plan.forecast import ARMS_ON, Answers, Machine, Slice, course_with, forecast, kind_of_step, operations
 from lathe.plan.parameters import count
-from lathe.processes import Rank, compiler, rank
+from lathe.processes import Rank, compiler, rank, usable_cores
 from lathe.records import Example, LockedRecipe, Plan, Recipe, TrainResult, ValidateSpec
 from lathe.runs import RunFolder
 from lathe.schedule.validating import slice_of
@@ -63,6 +63,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=rates.probed(),
         answer_rates=rates.known("answers"),
+        cores=usable_cores(),
         processes=None if mine is None else mine.count_here,
     )
     config = read_config(base)
