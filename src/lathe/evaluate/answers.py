@@ -232,7 +232,8 @@ def _put_in_order(path: Path, examples: Sequence[Example]) -> None:
     """The file's answers in the order of the rows: they were written as they were finished, which depends on what was answered
     before a kill, and the bytes that a run ends with must not."""
     place = {example.id: number for number, example in enumerate(examples)}
-    commit_rows(path, sorted(read_rows(path, Prediction), key=lambda one: (one.sample, place[one.id])))
+    answers = sorted(read_rows(path, Prediction), key=lambda one: (one.sample, place[one.id]))
+    commit_rows(path, answers)
 
 
 def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:
