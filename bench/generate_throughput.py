@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -42,8 +43,11 @@ def prompts_of(base: Path, count: int) -> list[Prompt]:
     ]
 
 
-def lathe_texts(net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: int) -> Texts:
-    made = generate(net, prompts, token_budget=16384, stop_ids=stop_ids, most_guesses=guesses)
+def lathe_texts(
+    net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: int, token_budget: int
+) -> Texts:
+    """token_budget: 1 = one prompt at a time."""
+    made = generate(net, prompts, token_budget=token_budget, stop_ids=stop_ids, most_guesses=guesses)
     return {answer.index: list(answer.ids) for answer in made}
 
 
@@ -85,11 +89,12 @@ def main() -> int:
     prompts, net = prompts_of(asked.base, asked.prompts), model.load_base(asked.base)
     stop_ids = tokenizer.load(asked.base).stop_ids
     works: dict[str, Callable[[], Texts]] = {
-        f"lathe, {guesses} guesses": lambda guesses=guesses: lathe_texts(net, prompts, stop_ids, guesses)
+        f"lathe{how}, {guesses} guesses": partial(lathe_texts, net, prompts, stop_ids, guesses, token_budget)
+        for how, token_budget in (("", 16384), (" one by one", 1))
         for guesses in (0, MOST_GUESSES)
     }
     works |= {
-        f"transformers, batch {batch}": lambda batch=batch: transformers_texts(net, prompts, stop_ids, batch)
+        f"transformers, batch {batch}": partial(transformers_texts, net, prompts, stop_ids, batch)
         for batch in asked.batches
     }
     turns = [{name: timed(work) for name, work in works.items()} for _ in range(asked.repetitions)]
@@ -98,11 +103,11 @@ def main() -> int:
     seconds = {name: sorted(turn[name][0] for turn in turns) for name in works}
     same = {name: min(sum(turn[name][1][index] == first[index] for index in first) for turn in turns) for name in works}
     best = min(statistics.median(several) for name, several in seconds.items() if name.startswith("transformers"))
-    print(f"{'':24} {'seconds (spread)':>22} {'tokens/s':>9}  of the best of transformers; texts as without guesses")
+    print(f"{'':28} {'seconds (spread)':>22} {'tokens/s':>9}  of the best of transformers; texts as without guesses")
     for name, several in seconds.items():
         median = statistics.median(several)
         spread = f"{median:.1f} ({several[0]:.1f} to {several[-1]:.1f})"
-        print(f"{name:24} {spread:>22} {new / median:9,.0f}  {best / median:.2f} x; {same[name]} of {len(first)}")
+        print(f"{name:28} {spread:>22} {new / median:9,.0f}  {best / median:.2f} x; {same[name]} of {len(first)}")
     found = {"base": asked.base.name, "prompts": asked.prompts, "threads": asked.threads, "new_tokens": new}
     recorded.keep("generate_throughput", {**found, "seconds": seconds, "same_texts": same, **recorded.here()})
     return 0

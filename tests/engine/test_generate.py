@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from transformers import PreTrainedModel
 
 from lathe.contracts import Model
 from lathe.engine import model
-from lathe.engine.decoder import Decoder, can_decode
-from lathe.engine.generate import SIMILAR, Prompt, generate, groups
+from lathe.engine.decoding import compiled
+from lathe.engine.decoding.decoder import Decoder, can_decode
+from lathe.engine.generate import SIMILAR, Prompt, generate, in_order
 from lathe.engine.lookup import Lookup
 from lathe.errors import InputError
 from tiny_base import write_base
@@ -70,11 +72,22 @@ def one_at_a_time(net: PreTrainedModel, prompt: Prompt, stop_ids: frozenset[int]
     )[0, len(prompt.ids) :].tolist()
 
 
+@pytest.fixture(params=["compiled", "eager"])
+def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What lies between products is compiled, or torch's operations."""
+    if request.param == "eager":
+        monkeypatch.setattr(compiled, "load", lambda narrow: "as on a machine without a compiler")
+    elif isinstance(reason := compiled.load(torch.float32), str):
+        pytest.skip(reason)
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def expected(net: PreTrainedModel) -> Expected:
     return reference(net)
 
 
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("token_budget", [1, 300, 16384])
 def test_answers_equal_those_of_transformers_one_at_a_time(
     net: PreTrainedModel, expected: Expected, token_budget: int
@@ -111,6 +124,7 @@ def reserved(net: PreTrainedModel, slots: int, capacity: int) -> Decoder:
     return decoder
 
 
+@pytest.mark.usefixtures("parts")
 def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) -> None:
     """Rows of different length side by side: prompt logits and those of ten further tokens."""
     rows = [np.arange(3, 3 + length) for length in (5, 31, 17)]
@@ -128,6 +142,7 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
         decoder.keep(torch.ones(3, dtype=torch.long))
 
 
+@pytest.mark.usefixtures("parts")
 def test_several_tokens_at_once_give_the_hidden_states_of_one_at_a_time_and_dropped_guesses_leave_no_trace(
     net: PreTrainedModel,
 ) -> None:
@@ -153,10 +168,10 @@ def test_guesses_change_no_answer(net: PreTrainedModel, expected: Expected, most
 @given(st.lists(st.integers(0, 2), max_size=40), st.integers(0, 9))
 def test_a_guess_is_what_followed_the_same_tokens_last_time(ids: list[int], most: int) -> None:
     guess = Lookup(ids).guess(most)
-    earlier = [place for place in range(2, len(ids)) if ids[place - 2 : place] == ids[-2:]]
+    earlier = [place for place in range(1, len(ids)) if ids[place - 1] == ids[-1]]
     assert len(guess) == (most if earlier else 0)
     if guess:
-        # Each guessed token stands where the last two tokens (or three) stood before, read on round the end.
+        # Each guessed token stands where the last token (or two, or three) stood before, read on round the end.
         assert any([*ids, *guess][place : place + most] == guess for place in earlier)
 
 
@@ -170,6 +185,7 @@ def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkey
     assert len(passes) < 100
 
 
+@pytest.mark.usefixtures("parts")
 def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedModel) -> None:
     first, second = np.arange(3, 40), np.append(np.arange(3, 30), [99, 98, 97])
     shared = reserved(net, slots=2, capacity=64)
@@ -177,6 +193,17 @@ def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedMo
     shared.copy_prefix(0, 1, 27)
     alone = reserved(net, slots=1, capacity=64)
     assert torch.allclose(shared.prefill(1, second, start=27), alone.prefill(0, second), atol=2e-5)
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_cache_cut_anew_holds_what_its_slots_held(net: PreTrainedModel) -> None:
+    decoder, alone = reserved(net, slots=2, capacity=64), reserved(net, slots=2, capacity=64)
+    for one in (decoder, alone):
+        one.prefill(0, np.arange(3, 20))
+        one.prefill(1, np.arange(30, 40))
+    decoder.reserve(slots=5, capacity=24)
+    decoder.prefill(2, np.arange(50, 60))
+    assert torch.allclose(decoder.extend([[7], [8, 9], [1]])[:3], alone.extend([[7], [8, 9]]), atol=2e-5)
 
 
 def test_the_first_answer_is_given_out_before_the_last_is_begun(tiny_base: Path) -> None:
@@ -222,10 +249,11 @@ def test_the_merged_adapter_gives_the_answers_of_base_and_adapter(tiny_base: Pat
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 30)), max_size=30))
 @settings(deadline=None)
-def test_groups_hold_each_prompt_once_and_only_prompts_of_like_need(drawn: list[tuple[list[int], int]]) -> None:
+def test_prompts_are_begun_once_each_and_none_needs_much_more_than_one_before_it(
+    drawn: list[tuple[list[int], int]],
+) -> None:
     wanted = [Prompt(ids, new) for ids, new in drawn]
-    found = groups(wanted)
-    assert sorted(index for group in found for index in group) == list(range(len(wanted)))
-    for group in found:
-        needs = [wanted[index].need for index in group]
-        assert min(needs) >= SIMILAR * max(needs)
+    order = in_order(wanted)
+    assert sorted(order) == list(range(len(wanted)))
+    needs = [wanted[index].need for index in order]
+    assert all(SIMILAR * later <= least for least, later in zip(accumulate(needs, min), needs, strict=True))

@@ -227,7 +227,7 @@ def test_without_the_package_it_is_said_how_to_install_it(tok: Tokenizer, monkey
 
 
 def test_slots_are_given_back_by_answers_that_are_held(tiny_base: Path, grammars: Grammars) -> None:
-    from lathe.engine.decoder import Decoder
+    from lathe.engine.decoding.decoder import Decoder
 
     slots = Slots(Decoder(load_base(tiny_base)), 1, 90, frozenset({0, 2}))
     for index in range(3):

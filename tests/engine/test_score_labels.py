@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from lathe.engine import model
-from lathe.engine.decoder import can_decode
+from lathe.engine.decoding.decoder import can_decode
 from lathe.engine.score_labels import score_labels
 from lathe.errors import InputError
 from tiny_base import write_base

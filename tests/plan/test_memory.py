@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M, llama
 
+from lathe.engine.decoding import decoder
+from lathe.plan import memory
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import Setting, evaluation, largest, padded, peak, training, weight_bytes
 from lathe.plan.parameters import count, matrices
@@ -195,6 +197,20 @@ def test_evaluation_holds_keys_and_values_of_its_budget() -> None:
         found = {term.name: term.num_bytes for term in terms}
         assert found["key-value cache"] == 16_384 * 28 * 2 * 4 * 128 * width
         assert found["weights"] == 7_615_616_512 * 4, "an adapter is folded in before the sum is rounded"
+
+
+def test_evaluation_counts_the_narrow_matrices_that_the_decoder_copies() -> None:
+    """Of SmolLM2-135M all but gate and up, which are 3,072 wide together; of a large model none."""
+    model = shapes(SMOLLM2_135M)
+    of_layer = 576 * (576 + 192 + 192) + 576 * 576 + 1536 * 576
+    for precision, width in (("fp32", 4), ("bf16", 2)):
+        found = {term.name: term.num_bytes for term in evaluation(model, count(model, 16), SETTING, precision, 16_384)}
+        assert found["copied matrices"] == 30 * of_layer * width
+    assert (memory.COPIED_WIDTH, memory.DECODED) == (decoder.COPIED_WIDTH, decoder.LLAMA_LIKE)
+    large = shapes(QWEN25_7B)
+    for told, precision in ((model, "int8"), (large, "fp32")):
+        terms = evaluation(told, count(told, 16), SETTING, precision, 16_384)
+        assert "copied matrices" not in {term.name for term in terms}
 
 
 @pytest.mark.parametrize(("precision", "gigabytes"), [("bf16", 5.55), ("fp32", 7.73)])

@@ -3,11 +3,12 @@
     for answer in generate(model, prompts, token_budget=16384, stop_ids=frozenset({2})):
         answer.index, answer.ids, answer.finish
 
-Prompts of like length share a cache of `token_budget` tokens. Each new prompt takes over the keys and values that it has in
-common with a prompt still in the cache (an instruction, a schema, examples), and a finished answer's place goes to the next
-prompt at once. What the text said before is guessed to come again (see lookup.py) and checked in the same pass. Every answer
-is the one that its prompt gives alone, also where it is drawn (see chance.py). An answer that is held to a form (see grammar.py)
-is made of the best tokens that the form allows; guesses are held to it too.
+Answers under way share a cache of `token_budget` tokens, cut into as many slots as the longest of those to come leaves room for.
+Each new prompt takes over the keys and values that it has in common with a prompt still in the cache (an instruction, a schema,
+examples), and a finished answer's place goes to the next prompt at once. What the text said before is guessed to come again (see
+lookup.py) and checked in the same pass. Every answer is the one that its prompt gives alone, also where it is drawn (see
+chance.py). An answer that is held to a form (see grammar.py) is made of the best tokens that the form allows; guesses are held to
+it too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ from transformers import PreTrainedModel
 
 from lathe.contracts import Form, Request
 from lathe.engine.chance import Chance
-from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.decoding.decoder import Decoder, can_decode
 from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.lookup import Lookup
 from lathe.engine.reference_decoder import ReferenceDecoder
@@ -33,7 +35,7 @@ from lathe.records import Finish, Prediction
 from lathe.text.tokenizer import Tokenizer
 
 SIMILAR = 0.6
-"""Shortest need of a group as a share of its longest: at most 40 % of the cache stays empty."""
+"""Share of a slot below which what is to come gets smaller ones: at most 40 % of the cache stays empty."""
 MOST_SLOTS = 64
 """More answers at once gain nothing on a CPU and delay the first."""
 MOST_GUESSES = 7
@@ -150,7 +152,28 @@ def generate(
 
     Raises InputError where a prompt is empty, or longer with its answer than the model's context, or cannot be held to its form.
     """
-    context = getattr(model.config, "max_position_embeddings", None)
+    _check(prompts, getattr(model.config, "max_position_embeddings", None))
+    decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
+    waiting = list(reversed(in_order(prompts)))
+    # The largest need of the last n, by n.
+    longest = list(accumulate((prompts[index].need for index in waiting), max, initial=1))
+    guesses = guesses_of(decoder, most_guesses)
+    slots = Slots(decoder, *_cut(longest[-1] + guesses, len(prompts), token_budget), stop_ids, guesses, chance)
+    while waiting or slots.writing:
+        if waiting:
+            need = max([longest[len(waiting)], *(prompts[entry.index].need for entry in slots.writing)]) + guesses
+            if need <= SIMILAR * slots.capacity:
+                slots.lay_out(*_cut(need, len(waiting) + len(slots.writing), token_budget))
+        while waiting and slots.free:
+            prompt = prompts[waiting[-1]]
+            guide = grammars.begin(prompt.form) if grammars is not None and prompt.form is not None else None
+            slots.begin(waiting.pop(), prompt, guide)
+        yield from slots.finished()
+        if slots.writing:
+            slots.write_on()
+
+
+def _check(prompts: Sequence[Prompt], context: int | None) -> None:
     for prompt in prompts:
         if not prompt.ids:
             raise InputError("a prompt without tokens cannot be continued")
@@ -160,46 +183,24 @@ def generate(
                 f"exceeds the context of {context}",
                 hint="Lower evaluate.max_new_tokens, use fewer examples in the prompt, or a base with a longer context.",
             )
-    decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
-    for group in groups(prompts):
-        yield from _generate_group(decoder, prompts, group, token_budget, stop_ids, grammars, most_guesses, chance)
 
 
-def groups(prompts: Sequence[Prompt]) -> list[list[int]]:
-    """Indices of prompts that share a cache: alike in need, in the order of their ids, so that neighbours begin alike."""
+def in_order(prompts: Sequence[Prompt]) -> list[int]:
+    """Indices of prompts in the order in which they are begun: those that need most first, and among those of like need in the
+    order of their ids, so that neighbours begin alike."""
     by_need = sorted(range(len(prompts)), key=lambda index: (-prompts[index].need, index))
-    found: list[list[int]] = []
+    alike: list[list[int]] = []
     for index in by_need:
-        if found and prompts[index].need >= SIMILAR * prompts[found[-1][0]].need:
-            found[-1].append(index)
+        if alike and prompts[index].need >= SIMILAR * prompts[alike[-1][0]].need:
+            alike[-1].append(index)
         else:
-            found.append([index])
-    return [sorted(group, key=lambda index: (tuple(prompts[index].ids), index)) for group in found]
+            alike.append([index])
+    return [index for group in alike for index in sorted(group, key=lambda index: (tuple(prompts[index].ids), index))]
 
 
-def _generate_group(
-    decoder: Decoder | ReferenceDecoder,
-    prompts: Sequence[Prompt],
-    group: Sequence[int],
-    token_budget: int,
-    stop_ids: frozenset[int],
-    grammars: Grammars | None,
-    most_guesses: int,
-    chance: Chance | None,
-) -> Iterator[Answer]:
-    """Answers of one group."""
-    capacity = max(prompts[index].need for index in group) + guesses_of(decoder, most_guesses)
-    count = min(max(1, token_budget // capacity), len(group), MOST_SLOTS)
-    slots = Slots(decoder, count, capacity, stop_ids, most_guesses, chance)
-    waiting = list(reversed(group))
-    while waiting or slots.writing:
-        while waiting and slots.free:
-            prompt = prompts[waiting[-1]]
-            guide = grammars.begin(prompt.form) if grammars is not None and prompt.form is not None else None
-            slots.begin(waiting.pop(), prompt, guide)
-        yield from slots.finished()
-        if slots.writing:
-            slots.write_on()
+def _cut(capacity: int, num_answers: int, token_budget: int) -> tuple[int, int]:
+    """How many slots of a capacity the cache is cut into, and the capacity."""
+    return min(max(1, token_budget // capacity), num_answers, MOST_SLOTS), capacity
 
 
 def guesses_of(decoder: Decoder | ReferenceDecoder, most: int = MOST_GUESSES) -> int:
@@ -223,6 +224,7 @@ class Slots:
         chance: Chance | None = None,
     ) -> None:
         decoder.reserve(count, capacity)
+        self.capacity = capacity
         self.writing: list[Writing] = []
         """Answer by slot."""
         self._decoder = decoder
@@ -235,6 +237,15 @@ class Slots:
     def free(self) -> int:
         """Slots without an answer."""
         return len(self._held) - len(self.writing)
+
+    def lay_out(self, count: int, capacity: int) -> None:
+        """Cuts the cache into `count` slots of such a capacity, if that is more of them; answers under way must fit, and go on."""
+        if count <= len(self._held):
+            return
+        self._decoder.reserve(count, capacity)
+        self.capacity = capacity
+        new = [np.zeros(0, dtype=np.int64)] * (count - len(self._held))
+        self._held = [prompt_N[:capacity] for prompt_N in self._held] + new
 
     def begin(self, index: int, prompt: Prompt, guide: Guide | None = None) -> None:
         """Reads a prompt into a free slot and writes its first token. guide: the answer's own, where it is held to a form."""

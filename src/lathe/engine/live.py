@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from lathe.contracts import Heard, Piece, Request
 from lathe.engine import devices, eight_bits
-from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.decoding.decoder import Decoder, can_decode
 from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
 from lathe.engine.grammar import Grammars
 from lathe.engine.reference_decoder import ReferenceDecoder

@@ -1,4 +1,4 @@
-"""The decoder for architectures that `decoder.py` does not write out: transformers' own forward pass and cache, a row at a time.
+"""The decoder for architectures that `decoding/` does not write out: transformers' own forward pass and cache, a row at a time.
 
 Correct for any causal language model of transformers, and several times slower: rows share neither a pass nor a prefix.
 
@@ -17,7 +17,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 
 class ReferenceDecoder:
-    """The same calls as `decoder.Decoder`; each slot is a cache of transformers."""
+    """The same calls as `decoding.decoder.Decoder`; each slot is a cache of transformers."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.body = model.get_decoder()
@@ -27,8 +27,9 @@ class ReferenceDecoder:
         self.caches: list[DynamicCache] = []
 
     def reserve(self, slots: int, capacity: int) -> None:
-        """Makes room for `slots` answers; these caches grow as they need."""
-        self.caches = [DynamicCache(config=self.config) for _ in range(slots)]
+        """Makes room for `slots` answers; these caches grow as they need, and the first ones stay."""
+        new = slots - len(self.caches)
+        self.caches = self.caches[:slots] + [DynamicCache(config=self.config) for _ in range(new)]
 
     @torch.inference_mode()
     def prefill(self, slot: int, ids: NDArray[np.int64], start: int = 0) -> Tensor:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lathe.engine.decoder import Decoder, can_decode
+from lathe.engine.decoding.decoder import Decoder, can_decode
 from lathe.engine.generate import common_length
 from lathe.errors import InputError
 

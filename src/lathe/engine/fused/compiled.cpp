@@ -1,58 +1,17 @@
 // The element-wise parts of the fused step, each in one pass over memory. What they compute stands in `elementwise.py`; `eager.py`
 // does the same with torch's operations, and tests hold the two against each other.
 //
-// Compiled once for each format of numbers, which NUMBER names: float, or bf16, the upper half of a float. All arithmetic is float.
+// Compiled once for each format of narrow numbers, which NUMBER names.
 // Work is shared by rows, heads or blocks among OpenMP's threads, which are torch's, and no sum goes over two of them: the
 // result is the same for any number of threads.
 //
 // Names as in `stack.py`: n rows of d numbers; a row begins `stride` numbers after the one before.
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
 #include <vector>
 
+#include "../numbers.h"
+
 namespace {
-
-struct bf16 { std::uint16_t bits; };
-
-inline float wide(float x) { return x; }
-inline float wide(bf16 x) {
-    std::uint32_t bits = std::uint32_t(x.bits) << 16;
-    float y;
-    std::memcpy(&y, &bits, 4);
-    return y;
-}
-
-template <class T> inline T narrow(float x);
-template <> inline float narrow<float>(float x) { return x; }
-template <> inline bf16 narrow<bf16>(float x) {  // to the nearest, ties to even; a NaN stays one
-    std::uint32_t bits;
-    std::memcpy(&bits, &x, 4);
-    std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return {std::uint16_t((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded)};
-}
-
-// e^x within 1e-7 of it: 2^k e^r with |r| <= ln(2) / 2, and e^r by its series. A NaN stays one; below -87 it is 0, above 88 infinite:
-// any other limit would be multiplied, in lanes that do not need it, into numbers so small that Intel's processors take a hundred
-// cycles for each.
-inline float exponential(float x) {
-    const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, which the lowest bits then hold
-    const float shifted = x * 1.44269504f + magic, k = shifted - magic;
-    float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;  // ln(2) in two parts, of which the first times k is exact
-    float y = 1.98412698e-4f;
-    for (float next : {1.38888889e-3f, 8.33333333e-3f, 4.16666667e-2f, 1.66666667e-1f, 0.5f, 1.0f, 1.0f}) y = y * r + next;
-    std::uint32_t bits;
-    std::memcpy(&bits, &shifted, 4);
-    bits = (bits + 127) << 23;
-    float power;
-    std::memcpy(&power, &bits, 4);
-    return x < -87.0f ? 0.0f : x > 88.0f ? INFINITY : y * power;
-}
-
-using T = NUMBER;
-
-inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
 // Rows of attention are short, and a call of memcpy for each would take longer than the copying.
 inline void copy(T* to, const T* from, std::int64_t d) {

@@ -1,0 +1,83 @@
+"""What a decoder holds of the answers under way, and which rows a pass adds to it.
+
+    rows = Rows.after(lengths_N, added=[1, 3])      # one token more in the first slot, three in the second
+    cache = Cache(keys_SKCW, values_SKCW)           # of one layer
+
+Shapes: T rows (tokens of a pass, answer after answer), N answers, M rows of one answer, S slots, C capacity of a slot, L places
+that are looked at, K key heads, W head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How many heads of queries and of keys (as many of values) a layer has, and how wide they are."""
+
+    queries: int
+    keys: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The tokens that a pass appends: some to each of the first N slots, or to one.
+
+    starts_N1: first row of each answer, and the end of the last; slots_T, places_T: where in the cache each row goes.
+    """
+
+    starts_N1: Tensor
+    slots_T: Tensor
+    places_T: Tensor
+
+    @staticmethod
+    def after(lengths_N: Tensor, added: Sequence[int]) -> Rows:
+        """So many tokens more in each of the first N slots, which hold so many already."""
+        device = lengths_N.device
+        added_N = torch.tensor(added, device=device)
+        ends_N = added_N.cumsum(0)
+        slots_T = torch.repeat_interleave(torch.arange(len(added), device=device), added_N)
+        places_T = torch.arange(len(slots_T), device=device) + (lengths_N - ends_N + added_N)[slots_T]
+        return Rows(torch.cat((ends_N.new_zeros(1), ends_N)), slots_T, places_T)
+
+    @staticmethod
+    def of(slot: int, places_T: Tensor) -> Rows:
+        """Some places of one slot."""
+        return Rows(places_T.new_tensor([0, len(places_T)]), torch.full_like(places_T, slot), places_T)
+
+    @cached_property
+    def columns_T(self) -> Tensor:
+        """Which of its answer's rows each is."""
+        return torch.arange(len(self.slots_T), device=self.slots_T.device) - self.starts_N1[self.slots_T]
+
+    @cached_property
+    def unseen_NML(self) -> Tensor:
+        """By answer, row of it (M: of the one that has most) and place (L: up to the last written): whether it is beyond what
+        the row sees."""
+        added_N = self.starts_N1.diff()
+        first_N = self.places_T[self.starts_N1[:-1]]
+        seen_NM = first_N[:, None] + torch.arange(int(added_N.max()), device=added_N.device)
+        return torch.arange(int((first_N + added_N).max()), device=added_N.device) > seen_NM[:, :, None]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Rotary position embedding by place; the sine has the sign of the half that it multiplies folded in."""
+
+    cos_CW: Tensor
+    sin_CW: Tensor
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Keys and values of one layer."""
+
+    keys_SKCW: Tensor
+    values_SKCW: Tensor

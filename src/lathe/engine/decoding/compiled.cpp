@@ -1,0 +1,145 @@
+// What lies between the decoder's products, each in one pass over memory. What the functions compute stands in `parts.py`; `eager.py`
+// does the same with torch's operations, and tests hold the two against each other.
+//
+// Compiled once for each format of narrow numbers, which NUMBER names. Work is shared by rows or by heads of answers among OpenMP's
+// threads, which are torch's, and no sum goes over two of them: the result is the same for any number of threads.
+//
+// Names: n rows; a row begins `stride` numbers after the one before. Heads of `width` numbers; the cache holds, of one layer,
+// [slot][key head][place][width].
+
+#include <algorithm>
+#include <vector>
+
+#include "../numbers.h"
+
+namespace {
+
+const std::int64_t TOGETHER = 4;  // queries that share a reading of keys and values: their sums fit the registers
+
+// Of some queries of one head, the k-th of which sees seen[k] keys, the first ones. powers: room for TOGETHER x seen of the last.
+template <std::int64_t WIDTH>
+void attended(std::int64_t count, std::int64_t any_width, const T* const* queries, const std::int64_t* seen, const T* keys,
+              const T* values, float scale, float* powers, T* const* to) {
+    const std::int64_t width = WIDTH ? WIDTH : any_width, all = seen[count - 1];
+    float share[TOGETHER];
+    for (std::int64_t k = 0; k < count; ++k) {
+        float* p = powers + k * all;
+        const T* q = queries[k];
+        float most = -INFINITY, sum = 0;
+        for (std::int64_t c = 0; c < seen[k]; ++c) {
+            float along = 0;
+#pragma omp simd reduction(+ : along)
+            for (std::int64_t j = 0; j < width; ++j) along += wide(q[j]) * wide(keys[c * width + j]);
+            p[c] = along * scale;
+        }
+#pragma omp simd reduction(max : most)
+        for (std::int64_t c = 0; c < seen[k]; ++c) most = p[c] > most ? p[c] : most;
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t c = 0; c < seen[k]; ++c) sum += p[c] = exponential(p[c] - most);
+        share[k] = 1.0f / sum;
+        std::fill(p + seen[k], p + all, 0.0f);
+    }
+    float sums[TOGETHER][WIDTH ? WIDTH : 1];
+    if constexpr (WIDTH != 0) {
+        std::memset(sums, 0, sizeof sums);
+        for (std::int64_t c = 0; c < all; ++c)
+            for (std::int64_t k = 0; k < TOGETHER; ++k) {
+                const float p = k < count ? powers[k * all + c] : 0.0f;
+#pragma omp simd
+                for (std::int64_t j = 0; j < WIDTH; ++j) sums[k][j] += p * wide(values[c * WIDTH + j]);
+            }
+        for (std::int64_t k = 0; k < count; ++k)
+            for (std::int64_t j = 0; j < WIDTH; ++j) to[k][j] = narrow<T>(sums[k][j] * share[k]);
+    } else {
+        for (std::int64_t k = 0; k < count; ++k)
+            for (std::int64_t j = 0; j < width; ++j) {
+                float sum = 0;
+                for (std::int64_t c = 0; c < seen[k]; ++c) sum += powers[k * all + c] * wide(values[c * width + j]);
+                to[k][j] = narrow<T>(sum * share[k]);
+            }
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+void normalise(std::int64_t n, std::int64_t d, const T* hidden, const T* gain, float epsilon, T* normed) {
+#pragma omp parallel for
+    for (std::int64_t i = 0; i < n; ++i) {
+        const T* x = hidden + i * d;
+        float squares = 0;
+#pragma omp simd reduction(+ : squares)
+        for (std::int64_t j = 0; j < d; ++j) squares += wide(x[j]) * wide(x[j]);
+        const float r = 1.0f / std::sqrt(squares / float(d) + epsilon);
+        T* y = normed + i * d;
+#pragma omp simd
+        for (std::int64_t j = 0; j < d; ++j) y[j] = narrow<T>(wide(x[j]) * r * wide(gain[j]));
+    }
+}
+
+void gated(std::int64_t n, std::int64_t f, const T* gate_up, std::int64_t stride, T* product) {
+#pragma omp parallel for
+    for (std::int64_t i = 0; i < n; ++i) {
+        const T *gate = gate_up + i * stride, *up = gate + f;
+        T* y = product + i * f;
+#pragma omp simd
+        for (std::int64_t j = 0; j < f; ++j) y[j] = narrow<T>(wide(gate[j]) * sigmoid(wide(gate[j])) * wide(up[j]));
+    }
+}
+
+// In place, and keys and values on to the cache. joined[row]: `heads` of queries, then as many of keys as of values.
+void turn(std::int64_t n, std::int64_t heads, std::int64_t key_heads, std::int64_t width, std::int64_t capacity, T* joined,
+          std::int64_t stride, const T* cos, const T* sin, const std::int64_t* slots, const std::int64_t* places, T* keys, T* values) {
+    const std::int64_t half = width / 2;
+#pragma omp parallel for
+    for (std::int64_t i = 0; i < n; ++i) {
+        T* x = joined + i * stride;
+        const T *c = cos + places[i] * width, *s = sin + places[i] * width;
+        for (std::int64_t h = 0; h < heads + key_heads; ++h, x += width) {
+#pragma omp simd
+            for (std::int64_t j = 0; j < half; ++j) {
+                const float a = wide(x[j]), b = wide(x[j + half]);
+                x[j] = narrow<T>(a * wide(c[j]) + b * wide(s[j]));
+                x[j + half] = narrow<T>(b * wide(c[j + half]) + a * wide(s[j + half]));
+            }
+        }
+        for (std::int64_t h = 0; h < key_heads; ++h, x += width) {
+            const std::int64_t to = ((slots[i] * key_heads + h) * capacity + places[i]) * width;
+            std::copy_n(x - key_heads * width, width, keys + to);
+            std::copy_n(x, width, values + to);
+        }
+    }
+}
+
+// Of the rows of each answer, starts[s] to starts[s + 1], the first sees the keys before it and its own, each next one more.
+void attend(std::int64_t answers, std::int64_t key_heads, std::int64_t groups, std::int64_t width, std::int64_t capacity,
+            const T* joined, std::int64_t stride, const std::int64_t* starts, const std::int64_t* places, const T* keys,
+            const T* values, float scale, T* to) {
+#pragma omp parallel
+    {
+        std::vector<float> powers(TOGETHER * capacity);
+        const T* queries[TOGETHER];
+        T* results[TOGETHER];
+        std::int64_t seen[TOGETHER];
+#pragma omp for collapse(2)
+        for (std::int64_t s = 0; s < answers; ++s)
+            for (std::int64_t h = 0; h < key_heads; ++h) {
+                const T *k = keys + (s * key_heads + h) * capacity * width, *v = values + (s * key_heads + h) * capacity * width;
+                const std::int64_t last = starts[s + 1] * groups;
+                for (std::int64_t q = starts[s] * groups; q < last; q += TOGETHER) {
+                    const std::int64_t count = std::min(TOGETHER, last - q);
+                    for (std::int64_t one = 0; one < count; ++one) {
+                        const std::int64_t row = (q + one) / groups, head = h * groups + (q + one) % groups;
+                        queries[one] = joined + row * stride + head * width;
+                        results[one] = to + (row * key_heads * groups + head) * width;
+                        seen[one] = places[row] + 1;
+                    }
+                    auto* fits = width == 64 ? attended<64> : width == 128 ? attended<128> : attended<0>;
+                    fits(count, width, queries, seen, k, v, scale, powers.data(), results);
+                }
+            }
+    }
+}
+
+}  // extern "C"

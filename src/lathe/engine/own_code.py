@@ -1,0 +1,95 @@
+"""C++ of Lathe's own, compiled on this machine for its own processor.
+
+    found = library(Path("compiled.cpp"), torch.bfloat16, {"add": (INT, AT, AT)})        # a ctypes.CDLL, or why there is none
+
+Compiling takes a second, once a machine: the result stays in $XDG_CACHE_HOME/lathe (~/.cache/lathe) under the digest of all that it
+depends on, the processor among it. It is loaded without torch's headers and called with addresses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lathe.processes import compiler
+
+_NUMBERS_H = Path(__file__).with_name("numbers.h")
+"""The one file that sources include."""
+_OPTIONS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fopenmp",
+    "-shared",
+    "-fPIC",
+)
+"""No option changes what a sum is: only loops that say so (omp simd) add in another order."""
+_NUMBERS = {torch.bfloat16: "bf16", torch.float32: "float"}
+_SECONDS = 60
+INT, FLOAT, AT = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
+"""Types of the functions' arguments: sizes, numbers, addresses."""
+
+
+def library(source: Path, narrow: torch.dtype, signatures: Mapping[str, Sequence[type]]) -> ctypes.CDLL | str:
+    """The functions of a source for a format of narrow numbers, or why they cannot be had. signatures: arguments by function."""
+    if narrow not in _NUMBERS:
+        return f"numbers are {narrow}".replace("torch.", "")
+    name = compiler()
+    if name is None:
+        return "no C++ compiler was found"
+    try:
+        found = ctypes.CDLL(str(_compiled(source, name, _NUMBERS[narrow])))
+        for function, arguments in signatures.items():
+            declared = getattr(found, function)
+            declared.argtypes, declared.restype = arguments, None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().partition("\n")[0]
+        return f"{name} did not compile: {said or f'exit code {error.returncode}'}"
+    except (OSError, subprocess.TimeoutExpired, AttributeError) as error:
+        return f"{name} gave nothing that could be loaded: {error}"
+    return found
+
+
+def _compiled(source: Path, name: str, number: str) -> Path:
+    """Path of the compiled source, compiled now if it is not there."""
+    # What the compiler predefines tells its version and all that this processor can do; folders are shared between machines.
+    target = _run(name, *_OPTIONS, "-dM", "-E", "-x", "c++", os.devnull)
+    depends = "\0".join((source.read_text(), _NUMBERS_H.read_text(), *_OPTIONS, number, target))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lathe"
+    path = cache / f"{source.parent.name}-{number}-{sha256(depends.encode()).hexdigest()[:16]}.so"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        # Elsewhere and then renamed: several processes may be at it, and each finds the whole file or none.
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            made = Path(folder, path.name)
+            _run(name, *_OPTIONS, f"-DNUMBER={number}", str(source), "-o", str(made))
+            os.replace(made, path)
+    return path
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True).stdout
+
+
+def address(whole: Tensor) -> int:
+    """Address of a tensor without gaps."""
+    assert whole.is_contiguous()
+    return whole.data_ptr()
+
+
+def spaced(matrix: Tensor) -> tuple[int, int]:
+    """Address of a tensor whose rows have no gaps in them, and how far apart the rows lie."""
+    apart, *strides = matrix.stride()
+    assert strides == [math.prod(matrix.shape[place:]) for place in range(2, matrix.dim() + 1)]
+    return matrix.data_ptr(), apart
