@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ from lathe.plan.fused_attention import (
     KEPT_KEYS,
     MOST_QUERIES,
     QUERIES,
+    TILES_WIDTH,
     TOGETHER,
     Batch,
     alive_in_batches,
     batches,
     batches_at_most,
     filled,
+    in_tiles,
     kept_by_head,
     scored_ends,
 )
@@ -68,6 +71,15 @@ def test_attention_keeps_queries_and_weights_of_blocks_that_are_filled_up() -> N
 
 def test_weights_of_blocks_that_see_many_keys_are_not_kept_but_their_queries_are() -> None:
     assert kept_by_head(0, 4096, 64) - kept_by_head(0, 1024, 64) == 3072 * 64
+
+
+def test_heads_of_a_multiple_of_32_are_attended_in_tiles_in_bf16() -> None:
+    model = shapes(SMOLLM2_135M)
+    assert in_tiles(model, "bf16", compiled=True, has_tiles=True)
+    assert not in_tiles(model, "fp32", compiled=True, has_tiles=True)
+    assert not in_tiles(shapes(SMOLLM2_135M | {"head_dim": 40}), "bf16", compiled=True, has_tiles=True)
+    engine = pytest.importorskip("lathe.engine.fused.tiles")
+    assert engine.WIDTHS == TILES_WIDTH
 
 
 def test_keys_are_filled_up_as_the_engine_does() -> None:
@@ -229,19 +241,29 @@ def gradients_of(fused: FusedStep, pack: EnginePack) -> Callable[[], object]:
     return step
 
 
-def planned(model: Shapes, pack: EnginePack, rows: list[Encoded], compiled: bool) -> Pack:
-    """The same pack as the plan knows it."""
-    layers, width = model.num_layers, model.queries // model.heads
-    ends = [(one.before, one.before + one.end - one.start) for one in pack.segments]
-    kept = sum(kept_by_head(*of_one, width) for of_one in ends)
-    of_last = [(row.num_prompt - 1, len(row.ids) - 1) for row in rows]
-    last = sum(kept_by_head(*of_one, width) for of_one in of_last)
+def planned(model: Shapes, pack: EnginePack, rows: list[Encoded], form: Form) -> Pack:
+    """The same pack as the plan knows it. What attention in tiles holds on its way is not torch's, and is left out."""
     tokens, scored = pack.bounds[-1], int(pack.targets_S.numel())
-    batch = max(alive_in_batches(model, batches(some), compiled=compiled) for some in (ends, of_last))
-    return Pack(tokens, scored, (layers - 1) * kept + last, batch)
+    if form.tiles:
+        return Pack(tokens, scored, 0)
+    layers, kept = model.num_layers, partial(kept_by_head, width=model.queries // model.heads)
+    ends = [(one.before, one.before + one.end - one.start) for one in pack.segments]
+    of_last = [(row.num_prompt - 1, len(row.ids) - 1) for row in rows]
+    numbers = (layers - 1) * sum(kept(*one) for one in ends) + sum(kept(*one) for one in of_last)
+    batch = max(alive_in_batches(model, batches(some), compiled=form.compiled) for some in (ends, of_last))
+    return Pack(tokens, scored, numbers, batch)
 
 
-@pytest.mark.usefixtures("counted_arena")
+@pytest.fixture
+def without_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor without matrix units."""
+    monkeypatch.setattr("lathe.engine.fused.stack.usable", lambda *_: None)
+
+
+SHAPE = {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 5, "head_dim": 32, "vocab_size": 2000}
+
+
+@pytest.mark.usefixtures("counted_arena", "without_tiles")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -249,15 +271,33 @@ def planned(model: Shapes, pack: EnginePack, rows: list[Encoded], compiled: bool
 def test_torch_counts_the_same_bytes(
     architecture: str, precision: str, dropout: float, shared: bool, compiled: bool, tmp_path: Path
 ) -> None:
+    form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0, compiled)
+    torch_counts_what_is_planned(form, architecture, precision, dropout, shared, tmp_path)
+
+
+@pytest.mark.usefixtures("counted_arena")
+@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_torch_counts_the_same_bytes_where_attention_is_in_tiles(
+    architecture: str, shared: bool, tmp_path: Path
+) -> None:
+    tiles = pytest.importorskip("lathe.engine.fused.tiles")
+    if isinstance(tiles.load(), str):
+        pytest.skip(tiles.load())
+    form = Form(2, 8, EVERY, compiled=True, tiles=True)
+    torch_counts_what_is_planned(form, architecture, "bf16", 0.0, shared, tmp_path)
+
+
+def torch_counts_what_is_planned(
+    form: Form, architecture: str, precision: str, dropout: float, shared: bool, tmp_path: Path
+) -> None:
     packs = pytest.importorskip("lathe.engine.packs")
-    shape = {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 5, "head_dim": 32, "vocab_size": 2000}
-    fused = trained(tmp_path / "base", architecture, precision, dropout, compiled, **shape)
+    fused = trained(tmp_path / "base", architecture, precision, dropout, form.compiled, **SHAPE)
     rows = rows_of([300, 200, 150, 120, 270, 250], [7] * 100) if shared else rows_of([300, 200, 150, 90])
     pack = packs.build_pack(rows, shared=shared)
     assert any(segment.front for segment in pack.segments) == shared
-    form = Form(2 if precision == "bf16" else 4, 8, EVERY, dropout > 0, compiled)
     model = shapes(json.loads((tmp_path / "base" / "config.json").read_text()))
-    expected = held(model, form, planned(model, pack, rows, compiled))
+    expected = held(model, form, planned(model, pack, rows, form))
     assert expected.peak == pytest.approx(peak_of(gradients_of(fused, pack), tmp_path), rel=0.04)
 
 
@@ -276,8 +316,8 @@ def test_attention_going_backward_can_be_the_peak(
     pack = packs.build_pack(rows)
     form = Form(2 if precision == "bf16" else 4, 8, EVERY, compiled=compiled)
     model = shapes(json.loads((tmp_path / "base" / "config.json").read_text()))
-    expected = held(model, form, planned(model, pack, rows, compiled))
-    without = held(model, form, replace(planned(model, pack, rows, compiled), batch=0))
+    expected = held(model, form, planned(model, pack, rows, form))
+    without = held(model, form, replace(planned(model, pack, rows, form), batch=0))
     assert expected.peak > 1.05 * without.peak
     assert expected.peak == pytest.approx(peak_of(gradients_of(fused, pack), tmp_path), rel=0.04)
 

@@ -108,16 +108,18 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
     known = budget == planned and (setting.step == plan.step_kind or not shares(plan))
     tokens = setting.pack_tokens if known and setting.pack_tokens else max(budget, plan.schedule.longest_row)
     longest, width = max(1, plan.schedule.longest_row), model.queries // model.heads
+    tiles = fused_step.form_of(model, setting).tiles
     attention = fused_attention.kept_by_head(0, longest, width) * -(-tokens // longest)
-    if shares(
-        plan
-    ):  # in blocks of fewer queries, as in the planned pack; and behind what rows share each may see as many keys
+    if shares(plan):
+        # In blocks of fewer queries, as in the planned pack; and behind what rows share each may see as many keys.
         planned_each = -(-plan.pack_weights // (model.num_layers * max(1, plan.pack_tokens)))
         attention = tokens * max(planned_each, min(fused_attention.filled(longest), fused_attention.KEPT_KEYS) + width)
-    batches = fused_attention.batches_at_most(longest, tokens, shared=shares(plan))
     most_in_batches = max(
-        fused_attention.alive_in_batches(model, [one, one], compiled=setting.compiled) for one in batches
+        fused_attention.alive_in_batches(model, [one, one], compiled=setting.compiled)
+        for one in fused_attention.batches_at_most(longest, tokens, shared=shares(plan))
     )
+    if tiles:
+        attention, most_in_batches = 0, fused_attention.alive_in_tiles(model, longest)
     same_products = known and setting.precision == plan.precision
     # Of the packs of a process in a step all but one are at least half full.
     packs = 2 * plan.schedule.num_tokens // budget + plan.schedule.num_steps * plan.processes

@@ -4,7 +4,8 @@
     kept_by_head(start, end, width)               numbers that it keeps of one head from forward to backward
     alive_in_batches(model, batches)              numbers that it holds at once on the way backward
 
-Memory follows from that (`plan.fused_step`), and so does time (`plan.pack_work`).
+Memory follows from that (`plan.fused_step`), and so does time (`plan.pack_work`). Where a processor multiplies in tiles
+(`in_tiles`) attention forms no batches: memory is counted for that, and time as if it did, at the rate that was measured.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from lathe.schedule.prefixes import Stretch
 QUERIES, MOST_QUERIES, TOGETHER = 64, 512, 1024
 """Queries of a block of attention, filled up; at most, where keys are filled up by more; and of blocks that are computed at once,
 whose numbers are powers of two."""
+TILES_WIDTH, TILES_QUERIES = 32, 64
+"""In tiles heads are a multiple of so many numbers wide, and so many queries of a head are computed at once."""
 KEPT_KEYS = 1024
 """Attention keeps the weights of blocks that see at most so many keys."""
 Laid = Sequence[tuple[Sequence[int], Sequence[Stretch]]]
@@ -73,6 +76,11 @@ def blocks(start: int, end: int) -> tuple[tuple[int, int], ...]:
         found.append((filled(min(first + queries, end)), queries))
         first += queries
     return tuple(found)
+
+
+def in_tiles(model: Shapes, precision: str, *, compiled: bool, has_tiles: bool) -> bool:
+    """Whether the engine attends in the processor's matrix units (`engine.fused.tiles`)."""
+    return precision == "bf16" and compiled and has_tiles and (model.queries // model.heads) % TILES_WIDTH == 0
 
 
 @cache
@@ -129,6 +137,13 @@ def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset
                 most = min(most, tokens // (keys - step + 1) * (step // queries + 1))
             found |= {Batch(keys, queries, 2**power) for power in range(most.bit_length())}
     return frozenset(found)
+
+
+def alive_in_tiles(model: Shapes, keys: int) -> int:
+    """Numbers of 2 bytes that a thread holds while a row of so many keys goes backward in tiles: scores, their gradients and both
+    rounded, keys and values laid out, and their gradients."""
+    width = model.queries // model.heads
+    return keys * (TILES_QUERIES * (2 + 2 + 1 + 1 + 1) + width * (3 + 2 * 2))
 
 
 def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool) -> int:

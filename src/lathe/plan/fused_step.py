@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
-from lathe.plan.fused_attention import Attended, Batch, Laid, rounded_up
+from lathe.plan.fused_attention import Attended, Batch, Laid, in_tiles, rounded_up
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
 from lathe.records import MemoryTerm, Recipe
@@ -67,6 +67,8 @@ class Form:
     targets: frozenset[str]
     dropout: bool = False
     compiled: bool = False
+    tiles: bool = False
+    """Whether attention is computed in the processor's matrix units."""
 
     def ranks(self, *layers: str) -> int:
         """R of the layers that one projection joins."""
@@ -95,8 +97,8 @@ class Met:
 
     def kernels(self, form: Form) -> int:
         """Shapes of products: of every projection forward and backward, of the gradients of its adapters, in bf16 of the adapters
-        by themselves; of the head's logits and their gradient; of each batch of attention what has the shape of scores, of queries
-        and of keys."""
+        by themselves; of the head's logits and their gradient; of each batch of attention, where it is formed, what has the
+        shape of scores, of queries and of keys."""
         bf16 = form.narrow < WIDE
 
         def products(layers: frozenset[str]) -> int:
@@ -107,7 +109,7 @@ class Met:
         return (
             self.tokens * sum(map(products, everywhere))
             + self.scored * (sum(map(products, scored)) + 2)
-            + 3 * len(self.batches)
+            + 3 * len(self.batches) * (not form.tiles)
         )
 
 
@@ -192,7 +194,7 @@ def _logit(form: Form, scored: int) -> int:
 
 def _kept(model: Shapes, form: Form) -> tuple[int, int]:
     """Bytes that a layer keeps for a token as a key, and for a token whose output is computed (`_Saved` of the stack), but for what
-    attention keeps by blocks (`kept_by_head`)."""
+    attention keeps by blocks (`kept_by_head`), where it is computed so."""
     hidden, queries, keys, inner = model.hidden, model.queries, model.keys, model.intermediate
     # Beside a product without dropout stand the adapters' inner values, which are kept by themselves as well.
     beside_keys = form.ranks("k_proj", "v_proj") * (not form.dropout)
@@ -204,6 +206,10 @@ def _kept(model: Shapes, form: Form) -> tuple[int, int]:
     narrow_rows = form.ranks("q_proj") + queries + form.ranks("o_proj") + hidden
     narrow_rows += 3 * inner + beside_gate + form.ranks("gate_proj", "up_proj") + form.ranks("down_proj")
     wide_rows = 1
+    if form.tiles:
+        # Queries, and the logarithm of each sum.
+        narrow_rows += queries
+        wide_rows += model.heads
     if model.architecture == "qwen3":
         wide_keys += keys + model.kv_heads
         wide_rows += queries + model.heads
@@ -256,7 +262,8 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
 def form_of(model: Shapes, setting: Setting) -> Form:
     """A setting in the fused step's own terms."""
     names = frozenset(linear.name.rpartition(".")[2] for linear in adapted(model, setting.targets))
-    return Form(BYTES[setting.precision], setting.rank, names, setting.dropout, setting.compiled)
+    tiles = in_tiles(model, setting.precision, compiled=setting.compiled, has_tiles=setting.has_tiles)
+    return Form(BYTES[setting.precision], setting.rank, names, setting.dropout, setting.compiled, tiles)
 
 
 def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -67,17 +68,17 @@ def _fused_pack(
     attended: Sequence[fused_attention.Attended],
 ) -> fused_step.Pack:
     """The pack of which the fused step holds most."""
-    width, layers = model.queries // model.heads, model.num_layers - 1
-    each = [
-        sum(fused_attention.kept_by_head(one.start, one.end, width) for one in stretches)
-        for _, stretches in course.laid
-    ]
+    kept = partial(fused_attention.kept_by_head, width=model.queries // model.heads)
+    form, layers = fused_step.form_of(model, setting), model.num_layers - 1
+    lengths, supervised = tokens.lengths, tokens.supervised_lengths
     counts = [computed(stretches) for _, stretches in course.laid]
-    place = fused_step.heaviest(model, fused_step.form_of(model, setting), np.array(counts), np.array(each))
+    each = [0 if form.tiles else sum(kept(one.start, one.end) for one in stretches) for _, stretches in course.laid]
+    place = fused_step.heaviest(model, form, np.array(counts), np.array(each))
     rows, _ = course.laid[place]
-    lengths, supervised = tokens.lengths[rows], tokens.supervised_lengths[rows]
-    last = sum(fused_attention.kept_by_head(*ends, width) for ends in fused_attention.scored_ends(lengths, supervised))
-    batch = max(
-        fused_attention.alive_in_batches(model, batches, compiled=setting.compiled) for batches in attended[place]
-    )
-    return fused_step.Pack(counts[place], int(supervised.sum()), layers * each[place] + last, batch)
+    scored = int(supervised[rows].sum())
+    if form.tiles:
+        batch = fused_attention.alive_in_tiles(model, int(lengths[rows].max()))
+        return fused_step.Pack(counts[place], scored, 0, batch)
+    last = sum(kept(*ends) for ends in fused_attention.scored_ends(lengths[rows], supervised[rows]))
+    in_batches = partial(fused_attention.alive_in_batches, model, compiled=setting.compiled)
+    return fused_step.Pack(counts[place], scored, layers * each[place] + last, max(map(in_batches, attended[place])))

@@ -1,4 +1,4 @@
-"""Causal attention inside the rows of a pack, blocks of queries at a time (`batches`), with its backward pass.
+"""Causal attention inside the rows of a pack with its backward pass: here by blocks of queries (`batches`), elsewhere in `tiles`.
 
     P = softmax(Q K.T),   O = P V                                        Q is already scaled
     dV = P.T dO,   dP = dO V.T,   dS = P (dP - rowsum(P dP)),   dQ = dS K,   dK = dS.T Q
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ _KEPT_KEYS = 1024
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backward pass needs. weights: P of each batch, or None where it is computed again."""
+    """What the backward pass needs. weights: P of each batch, or None where it is computed again, or what it follows from."""
 
     key_TKW: Tensor
     value_TKW: Tensor
@@ -36,11 +37,34 @@ class Kept:
     weights: list[Tensor | None]
 
 
+class Attention(Protocol):
+    """Attention of the rows of one pack that attend."""
+
+    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, arena: Arena) -> tuple[Tensor, Kept]:
+        """O, shape (R, K, G, W), zero for queries in no segment, and what `backward` needs. arena: where both lie."""
+
+    def backward(self, grad_RKGW: Tensor, kept: Kept) -> tuple[Tensor, Tensor]:
+        """dQ, shape (R, K, G, W), and dK beside dV, shape (T, 2, K, W), summed in float32 at least."""
+
+
+class InBatches:
+    """By batches of matrix products. ops: what computes all between them."""
+
+    def __init__(self, batches: Sequence[Batch], ops: Elementwise) -> None:
+        self._batches, self._ops = batches, ops
+
+    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, arena: Arena) -> tuple[Tensor, Kept]:
+        return attend(query_RKGW, key_TKW, value_TKW, self._batches, self._ops, arena)
+
+    def backward(self, grad_RKGW: Tensor, kept: Kept) -> tuple[Tensor, Tensor]:
+        return attend_backward(grad_RKGW, self._batches, kept, self._ops)
+
+
 @fast_products()
 def attend(
     query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, batches: Sequence[Batch], ops: Elementwise, arena: Arena
 ) -> tuple[Tensor, Kept]:
-    """O, shape (R, K, G, W), zero for queries in no batch, and what `attend_backward` needs. arena: where both lie."""
+    """As `Attention.forward`."""
     output = arena.empty(query_RKGW.shape, dtype=query_RKGW.dtype).zero_()
     kept = Kept(key_TKW, value_TKW, [], [])
     for batch in batches:
@@ -56,7 +80,7 @@ def attend(
 
 @fast_products()
 def attend_backward(grad_RKGW: Tensor, batches: Sequence[Batch], kept: Kept, ops: Elementwise) -> tuple[Tensor, Tensor]:
-    """dQ, shape (R, K, G, W), and dK beside dV, shape (T, 2, K, W), summed in float32 at least."""
+    """As `Attention.backward`."""
     tokens, heads, width = kept.key_TKW.shape
     wide = torch.promote_types(grad_RKGW.dtype, torch.float32)
     grad_query = torch.zeros_like(grad_RKGW)

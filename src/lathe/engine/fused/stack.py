@@ -24,7 +24,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,12 +34,13 @@ from lathe.engine.arena import Arena
 from lathe.engine.devices import Precision
 from lathe.engine.dropout import Rows, rows_of
 from lathe.engine.fused import eager
-from lathe.engine.fused.attention import Kept, attend, attend_backward
-from lathe.engine.fused.batches import Batch, batches
+from lathe.engine.fused.attention import Attention, InBatches, Kept
+from lathe.engine.fused.batches import batches
 from lathe.engine.fused.elementwise import Elementwise
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.projection import Projection
 from lathe.engine.fused.rotary import paired_order, turns
+from lathe.engine.fused.tiles import InTiles, usable
 from lathe.engine.model import causal, head
 from lathe.engine.packs import Pack, Segment
 
@@ -65,14 +68,13 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Places:
-    """What attention and dropout need to know of a pack: angles, batches and rows, for all positions and for those that the last
-    layer keeps."""
+    """What attention and dropout need to know of a pack, for all positions and for those that the last layer keeps."""
 
     turns: Tensor
-    batches: list[Batch]
+    attention: Attention
     rows: Rows
     scored_turns: Tensor
-    scored_batches: list[Batch]
+    scored_attention: Attention
     scored_rows: Rows
 
 
@@ -91,6 +93,7 @@ class FusedStep:
         self._epsilon = config.rms_norm_eps
         self._rotary = body.rotary_emb
         self._ops = ops
+        self._tiles = usable(self._narrow, body.layers[0].self_attn.head_dim) if ops is not eager else None
         self._arena = Arena()
         self._layers = [_Layer(layer, config, self._narrow, ops, self._arena) for layer in body.layers]
 
@@ -134,12 +137,18 @@ class FusedStep:
         attending = piece.scored_S[: int((piece.weights_S > 0).sum())].numpy()
         return _Places(
             turned,
-            batches(piece.segments, None),
+            self._attention(piece.segments, None, len(piece.ids_T)),
             piece.rows,
             turned[piece.scored_S],
-            batches(piece.segments, attending),
+            self._attention(piece.segments, attending, len(piece.scored_S)),
             piece.rows.at(piece.scored_S),
         )
+
+    def _attention(self, segments: Sequence[Segment], attending: NDArray[np.int64] | None, num_rows: int) -> Attention:
+        """attending: positions of the first rows; those behind them only fill up."""
+        if self._tiles is not None:
+            return InTiles(segments, attending, num_rows, self._tiles)
+        return InBatches(batches(segments, attending), self._ops)
 
     def _piece(self, piece: _Piece) -> float:
         places = self._places(piece)
@@ -239,8 +248,8 @@ class _Layer:
         turned = places.turns if attending_R is None else places.scored_turns
         ops.turn(query_RKGW, turned, self._scale, turned_query)
         ops.turn(key_TKW, places.turns, 1.0, turned_key)
-        seen = places.batches if attending_R is None else places.scored_batches
-        output_RKGW, attention = attend(turned_query, turned_key, value_TKW, seen, ops, arena)
+        attention = places.attention if attending_R is None else places.scored_attention
+        output_RKGW, kept = attention.forward(turned_query, turned_key, value_TKW, arena)
         attended = output_RKGW.flatten(1)
         change, attended_inner = self._out.forward(attended, dropped, arena)
         ops.add(stream, change)
@@ -252,7 +261,7 @@ class _Layer:
         change, gated_inner = self._down.forward(gated_RF, dropped, arena)
         ops.add(stream, change)
         return stream, _Saved(
-            normed, inverse, rows, query_inner, key_value_inner, head_norms, attention, attended, attended_inner,
+            normed, inverse, rows, query_inner, key_value_inner, head_norms, kept, attended, attended_inner,
             mlp_normed, mlp_inverse, gate_up, gate_up_inner, gated_RF, gated_inner,
         )  # fmt: skip
 
@@ -283,9 +292,9 @@ class _Layer:
         ops.add_normalise_backward(grad_RD, grad_normed, saved.mlp_normed_RD, saved.mlp_inverse_R1)
 
         grad_attended = self._out.backward(grad_RD.to(self._narrow), saved.attended_RE, saved.attended_inner, dropped)
-        seen = places.batches if attending_R is None else places.scored_batches
+        attention = places.attention if attending_R is None else places.scored_attention
         grad_attended = grad_attended.unflatten(1, (self._key_heads, self._groups, self._width))
-        grad_query, grad_keyed = attend_backward(grad_attended, seen, saved.attention, ops)
+        grad_query, grad_keyed = attention.backward(grad_attended, saved.attention)
         turned = places.turns if attending_R is None else places.scored_turns
         if saved.head_norms:
             for grad, factors, scale, (normed, inverse), gain in zip(
