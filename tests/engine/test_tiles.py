@@ -100,3 +100,8 @@ def test_a_number_that_is_none_stays_one(functions: ctypes.CDLL) -> None:
 def test_heads_and_numbers_of_other_kinds_are_left_to_batches() -> None:
     assert tiles.usable(torch.float32, 64) is None
     assert tiles.usable(torch.bfloat16, 40) is None
+
+
+def test_a_processor_that_is_to_be_used_in_part_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert tiles.load.__wrapped__() == "ONEDNN_MAX_CPU_ISA is AVX2"

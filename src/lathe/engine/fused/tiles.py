@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,10 @@ WIDTHS = 32
 
 @functools.cache
 def load() -> ctypes.CDLL | str:
-    """The functions, or why they cannot be had."""
+    """The functions, or why they cannot be had. What oneDNN is told to leave out of the processor is left out here too."""
+    capped = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    if capped not in ("DEFAULT", "ALL") and "AMX" not in capped:
+        return f"ONEDNN_MAX_CPU_ISA is {capped}"
     found = library(_SOURCE, torch.bfloat16, _SIGNATURES)
     if isinstance(found, str):
         return found
