@@ -274,8 +274,10 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     matrices = f"{model.num_layers} layers, weights and adapters side by side: (out + ranks) x (in + ranks) x {form.narrow} bytes"
     kept = (
         f"{setting.pack_tokens:,} tokens x {model.num_layers} layers x {found.each:,} bytes, in the last layer for "
-        f"{setting.pack_supervised:,} scored ones; {setting.pack_weights:,} queries and weights of attention a head"
+        f"{setting.pack_supervised:,} scored ones"
     )
+    if not form.tiles:
+        kept += f"; {setting.pack_weights:,} queries and weights of attention a head"
     working = {
         found.attention: f"gradients of one layer while its attention goes backward, of which {setting.pack_batch:,} numbers x "
         f"{form.narrow} bytes in batches",
