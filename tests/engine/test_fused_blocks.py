@@ -18,7 +18,7 @@ from torch.nn import functional
 from lathe.engine.arena import Arena
 from lathe.engine.dropout import RowDropout, Rows, Span
 from lathe.engine.fused import eager
-from lathe.engine.fused.attention import Kept, attend, attend_backward
+from lathe.engine.fused.attention import InBatches, Kept
 from lathe.engine.fused.batches import batches
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.projection import Projection
@@ -70,27 +70,34 @@ def test_turning_reordered_heads_is_the_rotation_of_transformers_and_the_conjuga
     close(back, paired)
 
 
-def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np.int64] | None) -> Kept:
-    """A query sees what lies in front of its segment, and of the segment the positions up to its own."""
+def seen_by(segments: list[Segment]) -> Tensor:
+    """Whether each position of a pack sees each: what lies in front of its segment, and of that the positions up to its own."""
     tokens = segments[-1].end
-    rows = np.arange(tokens) if attending is None else attending
-    heads, groups, width = 2, 3, 4
     seen_TT = torch.zeros(tokens, tokens, dtype=torch.bool)
     for segment in segments:
         own = slice(segment.start, segment.end)
         seen_TT[own, own] = torch.ones(segment.end - segment.start, segment.end - segment.start).tril().bool()
         for start, end in segment.front:
             seen_TT[own, start:end] = True
+    return seen_TT
+
+
+def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np.int64] | None) -> Kept:
+    """A query sees what lies in front of its segment, and of the segment the positions up to its own."""
+    tokens = segments[-1].end
+    rows = np.arange(tokens) if attending is None else attending
+    heads, groups, width = 2, 3, 4
+    seen_TT = seen_by(segments)
     query, key = drawn(len(rows), heads, groups, width), drawn(tokens, heads, width, seed=1)
     value, grad = drawn(tokens, heads, width, seed=2), drawn(*query.shape, seed=3).detach()
     scores = torch.einsum("qkgw,tkw->kgqt", query, key).masked_fill(~seen_TT[rows], float("-inf"))
     expected = torch.einsum("kgqt,tkw->qkgw", scores.softmax(-1), value)
     expected.backward(grad)
 
-    seen = batches(segments, attending)
-    found, kept = attend(query.detach(), key.detach(), value.detach(), seen, eager, Arena())
+    attention = InBatches(batches(segments, attending), eager)
+    found, kept = attention.forward(query.detach(), key.detach(), value.detach(), Arena())
     close(found, expected.detach())
-    grad_query, grad_keyed = attend_backward(grad, seen, kept, eager)
+    grad_query, grad_keyed = attention.backward(grad, kept)
     for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):
         close(one, other.grad)
     return kept

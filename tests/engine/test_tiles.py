@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from test_fused_blocks import seen_by
 from torch import Tensor
 
 from lathe.engine import devices
@@ -56,12 +57,7 @@ def test_output_and_gradients(
     rows = np.arange(tokens) if some is None else some
     query, key = drawn(len(rows) + 5, heads, groups, width), drawn(tokens + 5, heads, width, seed=1)
     value, grad = drawn(tokens + 5, heads, width, seed=2), drawn(*query.shape, seed=3)
-    seen_TT = torch.zeros(tokens, tokens, dtype=torch.bool)
-    for segment in segments:
-        own = slice(segment.start, segment.end)
-        seen_TT[own, own] = torch.ones(segment.end - segment.start, segment.end - segment.start).tril().bool()
-        for start, end in segment.front:
-            seen_TT[own, start:end] = True
+    seen_TT = seen_by(segments)
     exact = [one.double().requires_grad_() for one in (query, key, value)]
     scores = torch.einsum("qkgw,tkw->kgqt", exact[0][: len(rows)], exact[1][:tokens])
     shares = scores.masked_fill(~seen_TT[rows], float("-inf")).softmax(-1)

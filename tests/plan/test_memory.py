@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_parameters import QWEN3_8B, QWEN25_7B, SMOLLM2_135M, llama
 
 from lathe.engine.decoding import decoder
-from lathe.plan import memory
+from lathe.plan import fused_step, memory
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import Setting, evaluation, largest, padded, peak, training, weight_bytes
 from lathe.plan.parameters import count, matrices
@@ -206,7 +206,7 @@ def test_evaluation_counts_the_narrow_matrices_that_the_decoder_copies() -> None
     for precision, width in (("fp32", 4), ("bf16", 2)):
         found = {term.name: term.num_bytes for term in evaluation(model, count(model, 16), SETTING, precision, 16_384)}
         assert found["copied matrices"] == 30 * of_layer * width
-    assert (memory.COPIED_WIDTH, memory.DECODED) == (decoder.COPIED_WIDTH, decoder.LLAMA_LIKE)
+    assert (memory.COPIED_WIDTH, fused_step.ARCHITECTURES) == (decoder.COPIED_WIDTH, decoder.LLAMA_LIKE)
     large = shapes(QWEN25_7B)
     for told, precision in ((model, "int8"), (large, "fp32")):
         terms = evaluation(told, count(told, 16), SETTING, precision, 16_384)

@@ -158,7 +158,7 @@ def generate(
     # The largest need of the last n, by n.
     longest = list(accumulate((prompts[index].need for index in waiting), max, initial=1))
     guesses = guesses_of(decoder, most_guesses)
-    slots = Slots(decoder, *_cut(longest[-1] + guesses, len(prompts), token_budget), stop_ids, guesses, chance)
+    slots = Slots(decoder, *_cut(longest[-1] + guesses, len(prompts), token_budget), stop_ids, most_guesses, chance)
     while waiting or slots.writing:
         if waiting:
             need = max([longest[len(waiting)], *(prompts[entry.index].need for entry in slots.writing)]) + guesses

@@ -4,7 +4,7 @@
     lookup.guess(most=7)            # seven tokens that followed the last one to three where they stood before, or none
     lookup.append(token)
 
-A guess costs nothing but its place in the next pass, and the pass checks it: the text is the one that is written without
+A guess costs its place in the next pass, and the pass checks it: the text is the one that is written without
 guesses. Source: prompt lookup decoding (Saxena 2023).
 """
 

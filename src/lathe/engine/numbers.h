@@ -1,4 +1,4 @@
-// Numbers as Lathe's C++ has them: float, or bf16, the upper half of a float. All arithmetic is float.
+// What Lathe's C++ shares: numbers, float or bf16, the upper half of a float, all arithmetic in float; and the gate of the MLP.
 
 #pragma once
 
@@ -47,5 +47,16 @@ inline float exponential(float x) {
 using T = NUMBER;  // the narrow ones of this library
 
 inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+
+// SwiGLU of n rows, f of gate and f of up side by side, a row `stride` numbers after the one before.
+inline void gated_rows(std::int64_t n, std::int64_t f, const T* gate_up, std::int64_t stride, T* product) {
+#pragma omp parallel for
+    for (std::int64_t i = 0; i < n; ++i) {
+        const T *gate = gate_up + i * stride, *up = gate + f;
+        T* y = product + i * f;
+#pragma omp simd
+        for (std::int64_t j = 0; j < f; ++j) y[j] = narrow<T>(wide(gate[j]) * sigmoid(wide(gate[j])) * wide(up[j]));
+    }
+}
 
 }  // namespace

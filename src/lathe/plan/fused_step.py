@@ -28,7 +28,7 @@ from lathe.records import MemoryTerm, Recipe
 from lathe.schedule.prefixes import computed
 
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Those whose fused step is written out in the engine."""
+"""Those whose fused step and decoder are written out in the engine."""
 LAYERS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})
 WIDE = 4
 TOKENS_STEP, SCORED_STEP, RANKS_STEP = 256, 128, 16

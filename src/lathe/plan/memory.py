@@ -32,13 +32,10 @@ IN_8_BITS = 4096
 """Numbers from which on bitsandbytes keeps a parameter's moments in 8 bits."""
 GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
-DECODED = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Architectures whose answers the engine's own decoder writes."""
-COPIED_WIDTH, READ_TOGETHER = (
-    1024,
-    (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",)),
-)
-"""Outputs of a product up to which that decoder copies its matrices, side by side, and which matrices a product reads."""
+COPIED_WIDTH = 1024
+"""Outputs of a product up to which the engine's own decoder copies its matrices, side by side."""
+READ_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""Matrices that one product of it reads."""
 GONE_BETWEEN_STEPS = ("activations", "casts", "working set", "logits", "gradients")
 """Terms of a pack that are given back before validation rows are answered; what the allocator keeps is not among them."""
 UNMEASURED_DOUBT = (0.75, 1.25)
@@ -279,7 +276,7 @@ def _copied(model: Shapes, held: Literal["fp32", "bf16"]) -> tuple[MemoryTerm, .
         if sum(linear.fan_out for linear in product) <= COPIED_WIDTH
         for linear in product
     )
-    if model.architecture not in DECODED or not of_layer:
+    if model.architecture not in fused_step.ARCHITECTURES or not of_layer:
         return ()
     formula = f"{model.num_layers} layers x {of_layer:,} weights in matrices up to {COPIED_WIDTH:,} wide x {BYTES[held]} bytes"
     return (MemoryTerm(name="copied matrices", num_bytes=model.num_layers * of_layer * BYTES[held], formula=formula),)

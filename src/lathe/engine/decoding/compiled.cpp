@@ -79,13 +79,7 @@ void normalise(std::int64_t n, std::int64_t d, const T* hidden, const T* gain, f
 }
 
 void gated(std::int64_t n, std::int64_t f, const T* gate_up, std::int64_t stride, T* product) {
-#pragma omp parallel for
-    for (std::int64_t i = 0; i < n; ++i) {
-        const T *gate = gate_up + i * stride, *up = gate + f;
-        T* y = product + i * f;
-#pragma omp simd
-        for (std::int64_t j = 0; j < f; ++j) y[j] = narrow<T>(wide(gate[j]) * sigmoid(wide(gate[j])) * wide(up[j]));
-    }
+    gated_rows(n, f, gate_up, stride, product);
 }
 
 // In place, and keys and values on to the cache. joined[row]: `heads` of queries, then as many of keys as of values.

@@ -1,7 +1,9 @@
-"""What lies between a decoder's products in C++ (`compiled.cpp`); `parts.Parts` says what each computes.
+"""What lies between a decoder's products in C++ (`compiled.cpp`).
 
-functions = load(torch.float32)         # or why there are none
-parts = Compiled(functions, torch.float32, heads)
+    functions = load(torch.float32)         # or why there are none
+    parts = Compiled(functions, torch.float32, heads)
+
+`parts.Parts` says what each computes.
 """
 
 from __future__ import annotations

@@ -53,50 +53,38 @@ class InBatches:
     def __init__(self, batches: Sequence[Batch], ops: Elementwise) -> None:
         self._batches, self._ops = batches, ops
 
+    @fast_products()
     def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, arena: Arena) -> tuple[Tensor, Kept]:
-        return attend(query_RKGW, key_TKW, value_TKW, self._batches, self._ops, arena)
+        output = arena.empty(query_RKGW.shape, dtype=query_RKGW.dtype).zero_()
+        kept = Kept(key_TKW, value_TKW, [], [])
+        for batch in self._batches:
+            is_kept = batch.num_keys <= _KEPT_KEYS
+            queries = self._ops.gather(query_RKGW, batch.rows_BQ, batch, new=arena.empty)
+            keys = self._ops.gather(key_TKW, batch.keys_BC, batch)
+            weights = _weights(queries, keys, batch, self._ops, arena.empty if is_kept else torch.empty)
+            self._ops.put(torch.bmm(weights, self._ops.gather(value_TKW, batch.keys_BC, batch)), output, batch)
+            kept.queries.append(queries)
+            kept.weights.append(weights if is_kept else None)
+        return output, kept
 
+    @fast_products()
     def backward(self, grad_RKGW: Tensor, kept: Kept) -> tuple[Tensor, Tensor]:
-        return attend_backward(grad_RKGW, self._batches, kept, self._ops)
-
-
-@fast_products()
-def attend(
-    query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, batches: Sequence[Batch], ops: Elementwise, arena: Arena
-) -> tuple[Tensor, Kept]:
-    """As `Attention.forward`."""
-    output = arena.empty(query_RKGW.shape, dtype=query_RKGW.dtype).zero_()
-    kept = Kept(key_TKW, value_TKW, [], [])
-    for batch in batches:
-        is_kept = batch.num_keys <= _KEPT_KEYS
-        queries = ops.gather(query_RKGW, batch.rows_BQ, batch, new=arena.empty)
-        keys = ops.gather(key_TKW, batch.keys_BC, batch)
-        weights = _weights(queries, keys, batch, ops, arena.empty if is_kept else torch.empty)
-        ops.put(torch.bmm(weights, ops.gather(value_TKW, batch.keys_BC, batch)), output, batch)
-        kept.queries.append(queries)
-        kept.weights.append(weights if is_kept else None)
-    return output, kept
-
-
-@fast_products()
-def attend_backward(grad_RKGW: Tensor, batches: Sequence[Batch], kept: Kept, ops: Elementwise) -> tuple[Tensor, Tensor]:
-    """As `Attention.backward`."""
-    tokens, heads, width = kept.key_TKW.shape
-    wide = torch.promote_types(grad_RKGW.dtype, torch.float32)
-    grad_query = torch.zeros_like(grad_RKGW)
-    grad_keyed = grad_RKGW.new_zeros(tokens, 2, heads, width, dtype=wide)
-    for batch, queries, known in zip(batches, kept.queries, kept.weights, strict=True):
-        keys = ops.gather(kept.key_TKW, batch.keys_BC, batch)
-        weights = _weights(queries, keys, batch, ops, torch.empty) if known is None else known
-        grad = ops.gather(grad_RKGW, batch.rows_BQ, batch, real_only=True)
-        values = ops.gather(kept.value_TKW, batch.keys_BC, batch)
-        grad_scores = ops.softmax_backward(torch.bmm(grad, values.transpose(1, 2)), weights)
-        ops.put(torch.bmm(grad_scores, keys), grad_query, batch)
-        to_keyed = grad.new_empty(2, *keys.shape)
-        torch.bmm(grad_scores.transpose(1, 2), queries, out=to_keyed[0])
-        torch.bmm(weights.transpose(1, 2), grad, out=to_keyed[1])
-        ops.add_keyed(to_keyed, batch, grad_keyed)
-    return grad_query, grad_keyed
+        tokens, heads, width = kept.key_TKW.shape
+        wide = torch.promote_types(grad_RKGW.dtype, torch.float32)
+        grad_query = torch.zeros_like(grad_RKGW)
+        grad_keyed = grad_RKGW.new_zeros(tokens, 2, heads, width, dtype=wide)
+        for batch, queries, known in zip(self._batches, kept.queries, kept.weights, strict=True):
+            keys = self._ops.gather(kept.key_TKW, batch.keys_BC, batch)
+            weights = _weights(queries, keys, batch, self._ops, torch.empty) if known is None else known
+            grad = self._ops.gather(grad_RKGW, batch.rows_BQ, batch, real_only=True)
+            values = self._ops.gather(kept.value_TKW, batch.keys_BC, batch)
+            grad_scores = self._ops.softmax_backward(torch.bmm(grad, values.transpose(1, 2)), weights)
+            self._ops.put(torch.bmm(grad_scores, keys), grad_query, batch)
+            to_keyed = grad.new_empty(2, *keys.shape)
+            torch.bmm(grad_scores.transpose(1, 2), queries, out=to_keyed[0])
+            torch.bmm(weights.transpose(1, 2), grad, out=to_keyed[1])
+            self._ops.add_keyed(to_keyed, batch, grad_keyed)
+        return grad_query, grad_keyed
 
 
 def _weights(queries: Tensor, keys: Tensor, batch: Batch, ops: Elementwise, new: New) -> Tensor:

@@ -95,13 +95,7 @@ void turn_wide(std::int64_t n, std::int64_t heads, std::int64_t width, const flo
 }
 
 void gated(std::int64_t n, std::int64_t f, const T* gate_up, std::int64_t stride, T* product) {
-#pragma omp parallel for
-    for (std::int64_t i = 0; i < n; ++i) {
-        const T *gate = gate_up + i * stride, *up = gate + f;
-        T* y = product + i * f;
-#pragma omp simd
-        for (std::int64_t j = 0; j < f; ++j) y[j] = narrow<T>(wide(gate[j]) * sigmoid(wide(gate[j])) * wide(up[j]));
-    }
+    gated_rows(n, f, gate_up, stride, product);
 }
 
 void gated_backward(std::int64_t n, std::int64_t f, const T* grad, std::int64_t grad_stride, const T* gate_up,
