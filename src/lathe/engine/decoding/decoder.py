@@ -31,8 +31,8 @@ from lathe.engine.decoding.parts import best
 
 LLAMA_LIKE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 COPIED_WIDTH = 1024
-"""Outputs of a product up to which its matrices are copied side by side. SmolLM2-135M's gate and up, 3,072 wide, gained nothing by it,
-and of a large model the copies would take as much memory as the model."""
+"""Outputs of a product up to which its matrices are copied side by side. SmolLM2-135M's gate and up, 3,072 wide, gained nothing by
+it, and of a large model the copies would take as much memory as the model."""
 
 Product = Callable[[Tensor], Tensor]
 """Of hidden states, (T, in), with one matrix or several side by side: (T, out)."""
