@@ -1,7 +1,7 @@
 """Does the pretraining corpus share text with the data that bases are judged on? Prints counts and examples; exit
 code 1 where it does.
 
-    python bench/base_leaks.py ../shared/data             # every document that the shipped recipe can have used
+    python bench/base_leaks.py ../shared/data             # every document that the shipped recipes can have used
     python bench/base_leaks.py ../shared/data --documents 5000
     python bench/base_leaks.py ../shared/data --base src/lathe/assets/nano      # its own recipe; the result goes
     into its record and card
@@ -22,13 +22,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
 from lathe import plugins, storage
 from lathe.corpora import structured_text
-from lathe.pretraining import card, read_pretrain_recipe
+from lathe.pretraining import card, read_pretrain_recipe, shipped_pretrain_recipes
 from lathe.records.pretrain import LeakCheck, Phase, PretrainRecipe, PretrainRecord
 
 WORDS_A_RUN = 13
@@ -113,8 +113,8 @@ def file_texts(path: Path) -> Iterator[str]:
         yield text
 
 
-def documents(recipe: PretrainRecipe, limit: int | None) -> Iterator[structured_text.Document]:
-    """Every document that training with `recipe` can have used (some more, in fact), or the first `limit`."""
+def documents(recipe: PretrainRecipe) -> Iterator[structured_text.Document]:
+    """Every document that training with `recipe` can have used (some more, in fact)."""
 
     def stretch(seed: int, first: int, tokens: int, phase: Phase) -> Iterator[structured_text.Document]:
         characters, since_full = 0.0, 0
@@ -126,12 +126,9 @@ def documents(recipe: PretrainRecipe, limit: int | None) -> Iterator[structured_
             if since_full > _BATCH:
                 return
 
-    def all_of_them() -> Iterator[structured_text.Document]:
-        for number, phase in enumerate(recipe.phases):
-            for chunk in range(-(-phase.tokens // recipe.chunk_tokens) + 2):
-                yield from stretch(recipe.seed + 1000 * (number + 1), chunk * 100_000, recipe.chunk_tokens, phase)
-
-    return islice(all_of_them(), limit)
+    for number, phase in enumerate(recipe.phases):
+        for chunk in range(-(-phase.tokens // recipe.chunk_tokens) + 2):
+            yield from stretch(recipe.seed + 1000 * (number + 1), chunk * 100_000, recipe.chunk_tokens, phase)
 
 
 class Judged:
@@ -230,8 +227,8 @@ def main() -> int:
     data = judged(files, corpora, asked.rows)
     print(f"judged: {len(files)} files and {', '.join(corpora)} ({asked.rows} rows each): ", end="")
     print(f"{len(data.lines)} lines, {len(data.runs)} runs of {WORDS_A_RUN} words, {len(data.keys)} key sets")
-    recipe = record.recipe if record else read_pretrain_recipe("nano")
-    found = shared(documents(recipe, asked.documents), data)
+    recipes = [record.recipe] if record else map(read_pretrain_recipe, shipped_pretrain_recipes().values())
+    found = shared(islice(chain.from_iterable(map(documents, recipes)), asked.documents), data)
     found.tell()
     if record is not None:
         leaks = LeakCheck(

@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM
 
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.examine import Examiner
-from lathe.pretraining import COPY_WORDS, pretraining_corpus, read_pretrain_recipe
+from lathe.pretraining import COPY_WORDS, find_pretrain_recipe, pretraining_corpus, read_pretrain_recipe
 from lathe.records.pretrain import PretrainRecord
 from lathe.stats import wilson
 
@@ -49,7 +49,7 @@ def main() -> int:
     recipe = (
         PretrainRecord.from_json(done.read_text(encoding="utf-8")).recipe
         if done.exists()
-        else read_pretrain_recipe("nano")
+        else read_pretrain_recipe(find_pretrain_recipe("nano"))
     )
     began = time.monotonic()
     network = AutoModelForCausalLM.from_pretrained(arguments.folder, attn_implementation=PACKED).eval()

@@ -22,7 +22,8 @@ from lathe.engine.copying import copy_prompts, copy_scores
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import best_fit, encoded, make_chunk, stretched_positions, thinned, token_weights
 from lathe.errors import InputError, RecipeError
-from lathe.pretraining import card, pretrain, read_pretrain_recipe
+from lathe.pretraining import card, find_pretrain_recipe, pretrain, read_pretrain_recipe
+from lathe.pretraining.recipe import makings
 from lathe.records.pretrain import CopyScore, HeldOut, Mix, NetworkShape, Phase, PretrainRecipe, PretrainRecord, Start
 
 SHAPE = NetworkShape(vocabulary=320, hidden=16, layers=2, heads=2, kv_heads=1, intermediate=16, context=512)
@@ -254,11 +255,17 @@ def test_a_network_that_looks_back_copies_without_a_fault() -> None:
     assert next(copy_scores(Oracle(7), torch.eye(40), **arguments)).exact == 0.0
 
 
-def test_the_shipped_recipe_is_valid_and_fits_the_package() -> None:
-    recipe = read_pretrain_recipe("nano")
+def test_the_bundled_base_fits_the_package_and_its_recipe_makes_what_it_begins_with_first(tmp_path: Path) -> None:
+    source = find_pretrain_recipe("nano")
+    made = list(makings(source, tmp_path / "base", tmp_path))
+    lookup, nesting = tmp_path / "nano-lookup", tmp_path / "nano-nesting"
+    assert [one.folder for one in made] == [lookup, lookup, nesting, tmp_path / "base"]
+    assert [one.starts for one in made] == [(), (), (lookup,), (lookup, nesting)]
+    recipe = read_pretrain_recipe(source)
     assert recipe.num_params() * 2 <= 15_000_000
     assert recipe.network.context == 8192
-    assert all(phase.window <= recipe.network.context for phase in recipe.phases)
+    assert all(one.recipe.network == recipe.network for one in made)
+    assert all(phase.window <= recipe.network.context for one in made for phase in one.recipe.phases)
 
 
 def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path: Path) -> None:
@@ -313,23 +320,65 @@ def test_a_training_goes_on_from_a_base_and_says_from_which(tmp_path: Path, unco
     first = _recipe(phases=(phase,), chunk_tokens=4096)
     (tmp_path / "first.yaml").write_text(first.model_dump_json())
     before = pretrain(tmp_path / "first.yaml", tmp_path / "first")
-    (tmp_path / "on.yaml").write_text(first.model_copy(update={"start": "first", "seed": 5}).model_dump_json())
+    (tmp_path / "on.yaml").write_text(first.model_copy(update={"start": ("first",), "seed": 5}).model_dump_json())
     record = pretrain(tmp_path / "on.yaml", tmp_path / "on")
-    assert record.start == Start(sha256=before.sha256["model.safetensors"], tokens=before.tokens)
+    start = Start(name="first", sha256=before.sha256["model.safetensors"], tokens=before.tokens)
+    assert record.start == (start,)
+    assert record.all_tokens() == record.tokens + before.tokens
     assert record.sha256["tokenizer.json"] == before.sha256["tokenizer.json"]
-    assert "Of the base that it began with: not measured." in (tmp_path / "on/CARD.md").read_text()
+    assert "Of `first`, which it began with: not measured." in (tmp_path / "on/CARD.md").read_text()
     assert record.versions["structured_text"] == CORPUS.version
-    assert f"began with `first`, weights of SHA-256 {record.start.sha256[:16]}" in (tmp_path / "on/CARD.md").read_text()
+    assert f"began with `first` (weights of SHA-256 {start.sha256[:16]}" in (tmp_path / "on/CARD.md").read_text()
     old, new = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "on"))
     moved = (old["model.embed_tokens.weight"] != new["model.embed_tokens.weight"]).any(dim=1)
     assert record.rare is not None
     assert moved[len(SPECIAL_TOKENS) :].sum() == record.rare.num_tokens, "only rows of rare tokens are drawn anew"
 
 
+def test_bases_that_a_recipe_begins_with_are_made_first_and_their_mean_is_what_it_goes_on_from(
+    tmp_path: Path, uncompiled: None
+) -> None:
+    phase = {**_recipe().phases[0].model_dump(), "tokens": 4096, "rate": (1e-6, 1e-6)}
+    still = _recipe(phases=({**phase, "rate": (0, 0)},), chunk_tokens=4096, start=("one.yaml", "two.yaml"))
+    (tmp_path / "one.yaml").write_text(_recipe(phases=(phase,), chunk_tokens=4096).model_dump_json())
+    (tmp_path / "two.yaml").write_text(
+        _recipe(phases=(phase,), chunk_tokens=4096, start=("one.yaml",), muon_learning_rate=1.0).model_dump_json()
+    )
+    (tmp_path / "still.yaml").write_text(still.model_dump_json())
+    heard: list[Mapping[str, object]] = []
+    record = pretrain(tmp_path / "still.yaml", tmp_path / "still", heard.append)
+    assert [start.name for start in record.start] == ["one.yaml", "two.yaml"]
+    assert len(heard) == 3, "each base is trained once, though two begin with the first"
+    one, two, mean = (
+        load_file(tmp_path / folder / "model.safetensors")
+        for folder in ("still.work/starts/one", "still.work/starts/two", "still")
+    )
+    for name, tensor in mean.items():
+        assert torch.equal(tensor, ((one[name].float() + two[name].float()) / 2).to(tensor.dtype)), name
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_recipe_that_begins_with_its_own_base_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(_recipe(start=("two.yaml",)).model_dump_json())
+    (tmp_path / "two.yaml").write_text(_recipe(start=("one.yaml",)).model_dump_json())
+    with pytest.raises(InputError, match=r"one\.yaml begins with its own base"):
+        pretrain(tmp_path / "one.yaml", tmp_path / "one")
+
+
+def test_starts_with_different_tokenizers_are_refused(tmp_path: Path, tokenizer) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_base(tmp_path / name, new_network(SHAPE, tokenizer, 0), tokenizer)
+    (tmp_path / "two" / "tokenizer.json").write_text((tmp_path / "one" / "tokenizer.json").read_text() + "\n")
+    (tmp_path / "on.yaml").write_text(_recipe(start=("one", "two")).model_dump_json())
+    with pytest.raises(InputError, match="start 'two' has another tokenizer than start 'one'"):
+        pretrain(tmp_path / "on.yaml", tmp_path / "on")
+
+
 def test_a_start_of_another_shape_is_refused(tmp_path: Path, tokenizer) -> None:
     (tmp_path / "other").mkdir()
     write_base(tmp_path / "other", new_network(SHAPE.model_copy(update={"layers": 1}), tokenizer, 0), tokenizer)
-    (tmp_path / "on.yaml").write_text(_recipe(start="other").model_dump_json())
+    (tmp_path / "on.yaml").write_text(_recipe(start=("other",)).model_dump_json())
     with pytest.raises(InputError, match="start 'other' has num_hidden_layers 1, the recipe's 2"):
         pretrain(tmp_path / "on.yaml", tmp_path / "on")
     assert not (tmp_path / "on").exists()
@@ -347,4 +396,4 @@ def test_a_faulty_recipe_is_answered_with_all_its_faults(tmp_path: Path) -> None
         read_pretrain_recipe(tmp_path / "bad.yaml")
     assert {fault.key for fault in caught.value.faults} == {"phases", "steps"}
     with pytest.raises(InputError, match="no pretraining recipe"):
-        read_pretrain_recipe("pico")
+        find_pretrain_recipe("pico")

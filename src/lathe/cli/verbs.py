@@ -199,8 +199,9 @@ def pretrain(args: argparse.Namespace, screen: Screen) -> Exit:
     listener = listen(screen)
 
     def heard(numbers: Mapping[str, Any]) -> None:
+        done, total = numbers["tokens"], numbers["num_tokens"]
         listener(
-            {**numbers, "stage": "pretrain", "done": numbers["tokens"], "total": numbers["num_tokens"], "unit": "token"}
+            {**numbers, "stage": "pretrain", "side": numbers["base"], "done": done, "total": total, "unit": "token"}
         )
 
     result = pretrain(args.recipe, args.out, heard)

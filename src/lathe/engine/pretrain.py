@@ -1,4 +1,4 @@
-"""The pretraining loop: random weights, or a base, and a stream of documents in, a base model out.
+"""The pretraining loop: random weights, or bases, and a stream of documents in, a base model out.
 
     base = pretrain(recipe, documents, folder, progress)       # continues from the newest checkpoint under folder
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -55,6 +55,7 @@ _OF_A_NETWORK = (
     "tie_word_embeddings",
 )  # fmt: skip
 """Keys of a config.json that decide what weights mean."""
+_TOKENIZER = "tokenizer.json"
 _RECIPE = "recipe.json"
 """What a checkpoint was trained with."""
 _FREE = {"name", "workers"}
@@ -156,18 +157,17 @@ class Trainee:
 
 
 def pretrain(
-    recipe: PretrainRecipe, documents: Documents, folder: Path, progress: Progress, start: Path | None = None
+    recipe: PretrainRecipe, documents: Documents, folder: Path, progress: Progress, starts: Sequence[Path] = ()
 ) -> Base:
     """Train the recipe's network on `documents`, with checkpoints under `folder`.
 
-    start: the folder of the base to begin with, where the recipe names one. Raises Diverged, InputError, StorageError.
+    starts: the folders of the bases to begin with, as the recipe names them. Raises Diverged, InputError, StorageError.
     """
-    if start is not None:
-        _check_start(recipe, start)  # before its tokenizer is kept under `folder`
-    tokenizer = _tokenizer(recipe, documents, folder, start)
+    _check_starts(recipe, starts)  # before their tokenizer is kept under `folder`
+    tokenizer = _tokenizer(recipe, documents, folder, starts)
     counted = encoded(documents(recipe.seed + _COUNTED_SEED, 0, DOCUMENTS), tokenizer, _COUNTED_TOKENS)
     text = Text(recipe, documents, tokenizer, TokenKinds.counted(counted, tokenizer))
-    trainee, position = Trainee(recipe, _network(text, start)), Position()
+    trainee, position = Trainee(recipe, _network(text, starts)), Position()
     checkpoint = folder / "checkpoint"
     if (checkpoint / "state.json").exists():
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
@@ -184,14 +184,21 @@ def pretrain(
     return Base(trainee.master, tokenizer, position, text.kinds)
 
 
-def _check_start(recipe: PretrainRecipe, start: Path) -> None:
-    """Raises InputError where a start's network is not the recipe's."""
-    theirs, ours = json.loads((start / "config.json").read_text()), network_config(recipe.network).to_dict()
-    for key in _OF_A_NETWORK:
-        if theirs.get(key) != ours[key]:
+def _check_starts(recipe: PretrainRecipe, starts: Sequence[Path]) -> None:
+    """Raises InputError where a start's network is not the recipe's, or its tokenizer not the first one's."""
+    ours = network_config(recipe.network).to_dict()
+    for name, start in zip(recipe.start, starts, strict=True):
+        theirs = json.loads((start / "config.json").read_text())
+        for key in _OF_A_NETWORK:
+            if theirs.get(key) != ours[key]:
+                raise InputError(
+                    f"the network of start {name!r} has {key} {theirs.get(key)!r}, the recipe's {ours[key]!r}",
+                    hint=f"Write network in the recipe as {start / 'config.json'} has it.",
+                )
+        if (start / _TOKENIZER).read_bytes() != (starts[0] / _TOKENIZER).read_bytes():
             raise InputError(
-                f"the network of start {recipe.start!r} has {key} {theirs.get(key)!r}, the recipe's {ours[key]!r}",
-                hint=f"Write network in the recipe as {start / 'config.json'} has it.",
+                f"start {name!r} has another tokenizer than start {recipe.start[0]!r}",
+                hint="The mean of two bases needs one meaning of every token: begin with one of them.",
             )
 
 
@@ -208,13 +215,13 @@ def _check_continued(recipe: PretrainRecipe, checkpoint: Path, position: Positio
         )
 
 
-def _network(text: Text, start: Path | None) -> LlamaForCausalLM:
-    """The float32 network to begin with: a start's, or random weights."""
+def _network(text: Text, starts: Sequence[Path]) -> LlamaForCausalLM:
+    """The float32 network to begin with: the mean of the starts, or random weights."""
     recipe = text.recipe
     network = new_network(recipe.network, text.tokenizer, recipe.seed)
-    if start is None:
+    if not starts:
         return network
-    weights = load_file(start / WEIGHTS)
+    weights = _mean([load_file(start / WEIGHTS) for start in starts])
     embedding_VD = weights["model.embed_tokens.weight"].float()
     if any(phase.swap_share for phase in recipe.phases):
         embedding_VD = drawn_anew(embedding_VD, text.kinds, recipe.seed)
@@ -222,12 +229,17 @@ def _network(text: Text, start: Path | None) -> LlamaForCausalLM:
     return network
 
 
-def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path, start: Path | None) -> Tokenizer:
-    path = folder / "tokenizer.json"
+def _mean(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of some bases' weights, in their own number format, as a base of it would be written."""
+    return {
+        name: torch.stack([one[name].float() for one in weights]).mean(0).to(w.dtype) for name, w in weights[0].items()
+    }
+
+
+def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path, starts: Sequence[Path]) -> Tokenizer:
+    path = folder / _TOKENIZER
     if not path.exists():
-        storage.commit_text(
-            path, _new_tokenizer(recipe, documents) if start is None else (start / path.name).read_text()
-        )
+        storage.commit_text(path, (starts[0] / _TOKENIZER).read_text() if starts else _new_tokenizer(recipe, documents))
     return Tokenizer.from_file(str(path))
 
 

@@ -7,7 +7,20 @@ killed run; a finished one is left alone.
 """
 
 from lathe.pretraining.card import card
-from lathe.pretraining.recipe import pretraining_corpus, read_pretrain_recipe
+from lathe.pretraining.recipe import (
+    find_pretrain_recipe,
+    pretraining_corpus,
+    read_pretrain_recipe,
+    shipped_pretrain_recipes,
+)
 from lathe.pretraining.stage import COPY_WORDS, pretrain
 
-__all__ = ["COPY_WORDS", "card", "pretrain", "pretraining_corpus", "read_pretrain_recipe"]
+__all__ = [
+    "COPY_WORDS",
+    "card",
+    "find_pretrain_recipe",
+    "pretrain",
+    "pretraining_corpus",
+    "read_pretrain_recipe",
+    "shipped_pretrain_recipes",
+]

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lathe.records.pretrain import LeakCheck, PretrainRecord
+    from lathe.records.pretrain import LeakCheck, PretrainRecord, Start
 
 
 def card(record: PretrainRecord) -> str:
@@ -34,7 +35,8 @@ nothing about the world. Do not ask it for facts.
 - corpus: `{record.recipe.corpus}`, seed {record.recipe.seed}: {record.documents:,} documents, each with its own random schema
 - training: {record.tokens:,} tokens, {record.steps:,} steps, {record.seconds:,.0f} seconds ({record.tokens / max(record.seconds, 1e-9):,.0f} tokens a second), Muon {record.recipe.muon_learning_rate} and
   AdamW {record.recipe.adamw_learning_rate}
-{_start(record)}
+{_starts(record.start)}
+
 | tokens | window | tokens a step | share of copying drills | share of lookup drills | share of nesting drills | share with swapped tokens | share of stretched windows |
 |---|---|---|---|---|---|---|---|
 {phases}
@@ -53,19 +55,21 @@ Single tokens drawn at random, which no text holds side by side:
 {_copying(record, "tokens")}
 
 {_rare(record)}
-Shared text with judged data: {_leaks(record.leaks)}.{_leaks_before(record)}
+Shared text with judged data: {_leaks(record.leaks)}.{"".join(map(_leaks_before, record.start))}
 
 Versions: {", ".join(f"{name} {version}" for name, version in record.versions.items())}.
 Made by `lathe pretrain`; the recipe stands in `pretrain.json` beside this card.
 """
 
 
-def _start(record: PretrainRecord) -> str:
-    start = record.start
-    if start is None:
-        return "- began with random weights\n"
+def _starts(starts: Sequence[Start]) -> str:
+    of = {0: "random weights", 1: ""}.get(len(starts), "the mean of ")
+    return f"- began with {of}{' and '.join(map(_begun_with, starts))}"
+
+
+def _begun_with(start: Start) -> str:
     trained = "" if start.tokens is None else f", which had been trained on {start.tokens:,} tokens"
-    return f"- began with `{record.recipe.start}`, weights of SHA-256 {start.sha256[:16]}{trained}\n"
+    return f"`{start.name}` (weights of SHA-256 {start.sha256[:16]}{trained})"
 
 
 def _rare(record: PretrainRecord) -> str:
@@ -89,8 +93,8 @@ def _leaks(leaks: LeakCheck | None) -> str:
     )
 
 
-def _leaks_before(record: PretrainRecord) -> str:
-    return "" if record.start is None else f" Of the base that it began with: {_leaks(record.start.leaks)}."
+def _leaks_before(start: Start) -> str:
+    return f" Of `{start.name}`, which it began with: {_leaks(start.leaks)}."
 
 
 def _copying(record: PretrainRecord, strings: str) -> str:

@@ -114,10 +114,11 @@ class PretrainRecipe(Written):
     network: NetworkShape = Field(default_factory=NetworkShape, description="the network's shape")
     tokenizer_documents: int = Field(20_000, gt=0, description="documents that the tokenizer is trained on")
     phases: tuple[Phase, ...] = Field(min_length=1, description="one after the other")
-    start: str | None = Field(
-        None,
-        description="what training begins with: `lathe:nano`, or a folder with a base of `network`'s shape; None: random "
-        "weights and a tokenizer of its own",
+    start: tuple[str, ...] = Field(
+        (),
+        description="the bases that training begins with, of `network`'s shape and with one tokenizer: `lathe:nano`, a folder, or "
+        "a pretraining recipe, whose base is made first; of several the mean of their weights; none: random weights and a "
+        "tokenizer of its own",
     )
     muon_learning_rate: float = Field(0.02, gt=0, description="step size of the hidden matrices")
     adamw_learning_rate: float = Field(0.003, gt=0, description="learning rate of embedding and norm gains")
@@ -187,8 +188,9 @@ class RareScore(Record):
 
 
 class Start(Record):
-    """The base that a training began with."""
+    """A base that a training began with."""
 
+    name: str = Field(description="as the recipe names it")
     sha256: str = Field(description="of its model.safetensors, in hex")
     tokens: int | None = Field(description="window positions that it had been trained on; None = not known")
     leaks: LeakCheck | None = Field(None, description="what its own documents share with judged data; None = not known")
@@ -202,7 +204,7 @@ class PretrainRecord(Record):
     recipe: PretrainRecipe = Field(description="the recipe as it was run")
     num_params: int = Field(description="trainable numbers, counted on the model")
     file_bytes: int = Field(description="size of model.safetensors")
-    start: Start | None = Field(None, description="the base that training began with; None: random weights")
+    start: tuple[Start, ...] = Field((), description="the bases that training began with; none: random weights")
     tokens: int = Field(description="window positions trained on")
     documents: int = Field(description="documents seen")
     steps: int = Field(description="optimiser steps")
@@ -215,3 +217,8 @@ class PretrainRecord(Record):
     leaks: LeakCheck | None = Field(None, description="shared text with judged data; None = not measured")
     versions: dict[str, str] = Field(description="torch, transformers, tokenizers, python and the corpus")
     sha256: dict[str, str] = Field(description="file of the folder -> sha256 in hex")
+
+    def all_tokens(self) -> int | None:
+        """Window positions that these weights were trained on with those of all starts, each counted; None = not known."""
+        before = [start.tokens for start in self.start]
+        return None if None in before else self.tokens + sum(tokens or 0 for tokens in before)
