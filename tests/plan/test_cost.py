@@ -175,12 +175,21 @@ def test_one_run_on_a_busy_machine_does_not_decide_what_the_next_plan_says(state
 def test_only_the_newest_rates_are_kept(state: Path) -> None:
     older = {str(number): [1.0] for number in range(rates.MOST)}
     state.parent.mkdir()
-    state.write_text(json.dumps({"rates": older}))
+    state.write_text(json.dumps({"schema_version": rates.VERSION, "rates": older}))
     rates.keep("new", 2.0)
     assert list(rates.known()) == [*list(older)[1:], "new"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"rates": 3}', '{"rates": {"a": "fast"}}', "\x00"])
+def test_rates_of_an_engine_of_other_speed_are_forgotten(state: Path) -> None:
+    state.parent.mkdir()
+    state.write_text(json.dumps({"schema_version": rates.VERSION - 1, "rates": {"old": [1.0]}}))
+    assert rates.known() == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", *(f'{{"schema_version": {rates.VERSION}, "rates": {one}}}' for one in ("3", '{"a": "fast"}')), "\x00"],
+)
 def test_a_damaged_file_is_as_no_file(state: Path, content: str) -> None:
     state.parent.mkdir()
     state.write_text(content)

@@ -21,7 +21,7 @@ from lathe.plan.fused_attention import (
     KEPT_KEYS,
     MOST_QUERIES,
     QUERIES,
-    TILES_WIDTH,
+    TILES,
     TOGETHER,
     Batch,
     alive_in_batches,
@@ -79,7 +79,7 @@ def test_heads_of_a_multiple_of_32_are_attended_in_tiles_in_bf16() -> None:
     assert not in_tiles(model, "fp32", compiled=True, has_tiles=True)
     assert not in_tiles(shapes(SMOLLM2_135M | {"head_dim": 40}), "bf16", compiled=True, has_tiles=True)
     engine = pytest.importorskip("lathe.engine.fused.tiles")
-    assert engine.WIDTHS == TILES_WIDTH
+    assert engine.WIDTHS == TILES
 
 
 def test_keys_are_filled_up_as_the_engine_does() -> None:

@@ -172,7 +172,7 @@ def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
     rows = {"mixed": [64] * 8, "long": [300, 212], "even": [30] * 17, "short": [64]}
     packs = {name: {"lengths": lengths, "supervised": [16] * len(lengths)} for name, lengths in rows.items()}
     costs = np.array([1e-10, 2e-10, 1e-3, 5e-3])
-    work = {name: rates._work(model, count(model, 8), "fused", pack)[0] for name, pack in packs.items()}
+    work = {name: rates._work(model, count(model, 8), "fused", False, pack)[0] for name, pack in packs.items()}
     seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
     step = {"config": CONFIG | {"num_hidden_layers": 4}, "step": "fused", "precision": "fp32", "threads": 2}
     found = rates._step_rate({"rank": 8, "packs": packs}, {**step, "seconds": seconds})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from plan_parts import CONFIG
 
@@ -26,8 +28,14 @@ def work_of(
     laid: fused_step.Laid, lengths: list[int], supervised: list[int], step: str = "fused", again: bool = False
 ) -> NDArray[np.float64]:
     scored = np.array(supervised)
-    attended = fused_attention.attended(laid, np.array(lengths), scored) if step == "fused" else None
-    return pack_work.of_packs(MODEL, COUNTED, laid, scored, attended, recompute=again)[0]
+    (ends,) = fused_attention.attending(laid, np.array(lengths), scored)
+    layers = MODEL.num_layers - 1
+    attention = {
+        "fused": [fused_attention.work_in_batches(fused_attention.in_batches(ends), layers)],
+        "in tiles": [fused_attention.work_in_tiles(ends, layers)],
+        "reference": None,
+    }
+    return pack_work.of_packs(MODEL, COUNTED, laid, scored, attention[step], recompute=again)[0]
 
 
 def test_a_pack_of_the_fused_step_takes_the_time_of_its_rounded_tokens_and_scored_positions() -> None:
@@ -71,6 +79,29 @@ def test_blocks_and_groups_of_attention_are_those_that_the_engine_forms(lengths:
         for several in (everywhere, scored)
     ]
     assert found[ATTENTION] == 2 * MODEL.queries * (2 * sum(products[0]) + sum(products[1]))
+
+
+@given(lengths=st.lists(st.integers(1, 700), min_size=1, max_size=6), share=st.floats(0, 1))
+def test_in_tiles_every_row_is_set_up_once_and_scores_are_those_of_stretches_of_64_queries(
+    lengths: list[int], share: float
+) -> None:
+    supervised = [int(share * (length - 1)) for length in lengths]
+
+    def scores(begin: int, end: int) -> int:
+        """Queries and keys of each stretch as `tiles.cpp` takes them, each filled up to 32."""
+        total, first = 0, begin
+        while first < end:
+            count = min(64, end - first)
+            total += -(-count // 32) * 32 * (-(-(first + count) // 32) * 32)
+            first += count
+        return total
+
+    everywhere = sum(scores(0, length) for length in lengths)
+    scored = sum(scores(length - many - 1, length - 1) for length, many in zip(lengths, supervised, strict=True))
+    found = work(lengths, supervised, "in tiles")
+    assert found[GROUPS] == 3 * len(lengths)
+    assert found[ATTENTION] == 2 * MODEL.queries * 7 * (2 * everywhere + scored)
+    assert found[PRODUCTS] == work(lengths, supervised)[PRODUCTS]
 
 
 def test_what_rows_share_is_attended_to_by_its_own_blocks_once() -> None:

@@ -87,10 +87,8 @@ def forecast(
     counted = parameters(model, recipe.method)
     step_kind = kind_of_step(config, recipe)
     course = course_with(recipe, step_kind, tokens)
-    # What the engine computes together in each pack of the fused step: its memory and its time follow from that.
-    supervised = tokens.supervised_lengths
-    attended = fused_attention.attended(course.laid, tokens.lengths, supervised) if step_kind == "fused" else None
     setting = _setting(recipe, step_kind, stored_bytes, machine)
+    attended, attention_work = _attention(model, setting, course, tokens)
     setting = with_heaviest_pack(setting, model, course, tokens, attended)
     longest = max((side.longest for side in answers.values()), default=0)
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
@@ -104,7 +102,8 @@ def forecast(
     work = operations(recipe, model, tokens, course)
     load = cost.Load(
         work=pack_work.of_packs(
-            model, counted, course.laid, supervised, attended, full=setting.full, recompute=setting.recompute,
+            model, counted, course.laid, tokens.supervised_lengths, attention_work,
+            full=setting.full, recompute=setting.recompute,
         ),
         dealt=course.dealt,
         steps=course.num_steps,
@@ -188,6 +187,21 @@ def _setting(recipe: Recipe, step_kind: StepKind, stored_bytes: int, machine: Ma
         processes=processes,
         shards=train.processes if train.shard else 1,
     )
+
+
+def _attention(
+    model: Shapes, setting: Setting, course: StepPlan, tokens: TokenSet
+) -> tuple[Sequence[fused_attention.Attended] | None, Sequence[fused_attention.Work] | None]:
+    """What the engine computes together in each pack of the fused step, and its work: memory and time follow from them. In tiles
+    nothing is computed together; None of the reference step."""
+    if setting.step != "fused":
+        return None, None
+    ends = fused_attention.attending(course.laid, tokens.lengths, tokens.supervised_lengths)
+    layers = model.num_layers - 1
+    if fused_step.form_of(model, setting).tiles:
+        return [], [fused_attention.work_in_tiles(one, layers) for one in ends]
+    attended = [fused_attention.in_batches(one) for one in ends]
+    return attended, [fused_attention.work_in_batches(one, layers) for one in attended]
 
 
 def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:

@@ -1,11 +1,13 @@
 """How attention of the engine's fused step works through a pack: which blocks it computes, which of them together, what it keeps.
 
-    attended(laid, lengths_N, supervised_N)       the batches of attention of each pack
-    kept_by_head(start, end, width)               numbers that it keeps of one head from forward to backward
-    alive_in_batches(model, batches)              numbers that it holds at once on the way backward
+    ends = attending(laid, lengths_N, supervised_N)       the stretches of rows that attend in each pack
+    in_batches(ends[0])                                   the batches of blocks that they form
+    work_in_batches(attended, layers), work_in_tiles(ends[0], layers)     what is computed of a pack
+    kept_by_head(start, end, width)                       numbers that it keeps of one head from forward to backward
+    alive_in_batches(model, batches)                      numbers that it holds at once on the way backward
 
 Memory follows from that (`plan.fused_step`), and so does time (`plan.pack_work`). Where a processor multiplies in tiles
-(`in_tiles`) attention forms no batches: memory is counted for that, and time as if it did, at the rate that was measured.
+(`in_tiles`) attention forms no batches.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from lathe.schedule.prefixes import Stretch
 QUERIES, MOST_QUERIES, TOGETHER = 64, 512, 1024
 """Queries of a block of attention, filled up; at most, where keys are filled up by more; and of blocks that are computed at once,
 whose numbers are powers of two."""
-TILES_WIDTH, TILES_QUERIES = 32, 64
-"""In tiles heads are a multiple of so many numbers wide, and so many queries of a head are computed at once."""
+TILES, TILES_QUERIES = 32, 64
+"""In tiles heads are a multiple of so many numbers wide, queries and keys are filled up to one, and so many queries of a head are
+computed at once."""
 KEPT_KEYS = 1024
 """Attention keeps the weights of blocks that see at most so many keys."""
+PRODUCTS, AGAIN = 6, 7
+"""Products that a score takes part in, forward and backward; where its weight is not kept."""
 Laid = Sequence[tuple[Sequence[int], Sequence[Stretch]]]
 """Rows of each pack, and what is computed of them."""
 
@@ -46,14 +51,32 @@ class Batch(NamedTuple):
         return self.keys * self.queries * self.blocks
 
 
+Ends = Sequence[tuple[int, int]]
+"""Begin and end of some stretches of rows, in tokens of their row."""
 Batches = Sequence[Batch]
 
 
+class Attending(NamedTuple):
+    """The stretches of a pack that attend: in all layers but the last, and in the last one, where the scored positions alone do."""
+
+    everywhere: Ends
+    scored: Ends
+
+
 class Attended(NamedTuple):
-    """A pack's batches of attention: in all layers but the last, and in the last one, where the scored positions alone attend."""
+    """A pack's batches of attention, likewise."""
 
     everywhere: Batches
     scored: Batches
+
+
+class Work(NamedTuple):
+    """What attention computes of a pack in all layers."""
+
+    products: int
+    """Scores of one head, times the products that each takes part in."""
+    groups: int
+    """Parts that are set up one by one, however small."""
 
 
 def filled(num_keys: int) -> int:
@@ -80,7 +103,7 @@ def blocks(start: int, end: int) -> tuple[tuple[int, int], ...]:
 
 def in_tiles(model: Shapes, precision: str, *, compiled: bool, has_tiles: bool) -> bool:
     """Whether the engine attends in the processor's matrix units (`engine.fused.tiles`)."""
-    return precision == "bf16" and compiled and has_tiles and (model.queries // model.heads) % TILES_WIDTH == 0
+    return precision == "bf16" and compiled and has_tiles and (model.queries // model.heads) % TILES == 0
 
 
 @cache
@@ -108,15 +131,46 @@ def _powers(count: int, most: int) -> tuple[int, ...]:
     return (*[most] * (count // most), *(part for part in (8, 4, 2, 1) if rest & part))
 
 
-def attended(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64]) -> list[Attended]:
-    """The batches of attention of each pack."""
+def attending(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64]) -> list[Attending]:
+    """What attends in each pack."""
     return [
-        Attended(
-            batches((one.start, one.end) for one in stretches),
-            batches(scored_ends(lengths_N[rows], supervised_N[rows])),
+        Attending(
+            [(one.start, one.end) for one in stretches],
+            list(scored_ends(lengths_N[rows], supervised_N[rows])),
         )
         for rows, stretches in laid
     ]
+
+
+def in_batches(ends: Attending) -> Attended:
+    """The batches of attention of a pack."""
+    return Attended(batches(ends.everywhere), batches(ends.scored))
+
+
+def work_in_batches(attended: Attended, layers: int) -> Work:
+    """What is computed of a pack. layers: all but the last."""
+    everywhere, scored = (sum(_products(batch) for batch in some) for some in attended)
+    return Work(layers * everywhere + scored, layers * len(attended.everywhere) + len(attended.scored))
+
+
+def _products(batch: Batch) -> int:
+    return batch.scores * (PRODUCTS if batch.keys <= KEPT_KEYS else AGAIN)
+
+
+def work_in_tiles(ends: Attending, layers: int) -> Work:
+    """The same in tiles, where a stretch's keys are laid out together and no weights are kept."""
+    everywhere, scored = (AGAIN * sum(starmap(_scores_in_tiles, some)) for some in ends)
+    return Work(layers * everywhere + scored, layers * len(ends.everywhere) + len(ends.scored))
+
+
+@cache
+def _scores_in_tiles(start: int, end: int) -> int:
+    """Scores of one head for tokens start .. end - 1 of a row, filled up."""
+    firsts = range(start, end, TILES_QUERIES)
+    lasts = [min(first + TILES_QUERIES, end) for first in firsts]
+    return sum(
+        rounded_up(last - first, TILES) * rounded_up(last, TILES) for first, last in zip(firsts, lasts, strict=True)
+    )
 
 
 def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

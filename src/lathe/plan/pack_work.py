@@ -1,11 +1,11 @@
 """What the engine does with each pack, as it really lays it out, and how long that takes at what a machine was seen to reach.
 
-    work = of_packs(model, counted, laid, supervised_N, attended)       # one row of KINDS for each pack
+    work = of_packs(model, counted, laid, supervised_N, attention)      # one row of KINDS for each pack
     least(seen, seconds)                                                # what each kind costs, from packs that were timed
 
 The fused step rounds tokens and scored positions of a pack up and fills blocks of attention up; computing what was filled up takes
-time like all else. Blocks with as many queries and keys are computed together: what is done once for such a group, however small
-the model, is counted apart, as is what is done once for a pack.
+time like all else. Blocks with as many queries and keys are computed together, in tiles those of a row: what is done once for such
+a group, however small the model, is counted apart, as is what is done once for a pack.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from lathe.schedule.prefixes import computed
 
 KINDS = ("operations of products", "operations of attention", "groups of attention", "layers")
 """What a pack has so many of."""
-PRODUCTS, AGAIN = 6, 7
-"""Products of queries and keys in a block, forward and backward; where its weights are not kept."""
 
 
 def of_packs(
@@ -33,46 +31,30 @@ def of_packs(
     counted: Parameters,
     laid: fused_attention.Laid,
     supervised_N: NDArray[np.int64],
-    attended: Sequence[fused_attention.Attended] | None,
+    attention_work: Sequence[fused_attention.Work] | None,
     *,
     full: bool = False,
     recompute: bool = False,
 ) -> NDArray[np.float64]:
     """The work of each pack. Shape: (packs, KINDS).
 
-    attended: batches of the fused step's attention, of each pack; None = the reference step.
+    attention_work: of the fused step's attention, in each pack; None = the reference step.
     """
-    fused = attended is not None
+    fused = attention_work is not None
     a_token, a_scored_one = products(model, counted, full, recompute, fused)
     found = np.empty((len(laid), len(KINDS)))
     for place, (rows, stretches) in enumerate(laid):
         tokens, scored = computed(stretches), int(supervised_N[rows].sum())
-        if attended is not None:
+        if attention_work is not None:
             tokens = fused_attention.rounded_up(tokens, fused_step.TOKENS_STEP)
             scored = fused_attention.rounded_up(scored, fused_step.SCORED_STEP)
-            by_attention, groups = _in_blocks(model, attended[place])
+            by_attention, groups = 2 * model.queries * attention_work[place].products, attention_work[place].groups
         else:
             squares = sum(one.end**2 - one.start**2 for one in stretches)
             by_attention = attention(model, model.num_layers * squares, recompute)
             groups = model.num_layers * len(rows)
         found[place] = tokens * a_token + scored * a_scored_one, by_attention, groups, model.num_layers
     return found
-
-
-def _in_blocks(model: Shapes, attended: fused_attention.Attended) -> tuple[int, int]:
-    """Operations and groups of the fused step's attention in a pack."""
-    everywhere, scored = attended
-    layers = model.num_layers - 1
-    a_score = 2 * model.queries
-    return (
-        a_score * (layers * _products(everywhere) + _products(scored)),
-        layers * len(everywhere) + len(scored),
-    )
-
-
-def _products(batches: fused_attention.Batches) -> int:
-    """Scores of all blocks, times the products that they take part in."""
-    return sum(batch.scores * (PRODUCTS if batch.keys <= fused_attention.KEPT_KEYS else AGAIN) for batch in batches)
 
 
 def least(work: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:

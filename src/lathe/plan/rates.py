@@ -1,12 +1,13 @@
 """What this machine has reached: operations a second, by kind of job, kept beside the user's other state.
 
     $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)
-    {"schema_version": 2, "rates": {"3f9c...": [2.1e10, 2.0e10]}, "answers": {"77ab...": [882.0]}}
+    {"schema_version": 3, "rates": {"3f9c...": [2.1e10, 2.0e10]}, "answers": {"77ab...": [882.0]}}
     answers: tokens written a second
 
     $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: a MachineProbe
 
-A file that is missing or damaged is no error: the next run writes it anew. This is the shell of planning; nothing is decided here.
+A file that is missing, damaged or of another version is no error: the next run writes it anew. A version ends with the engine whose
+speed it tells of. This is the shell of planning; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from lathe.plan import fused_attention, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import StepKind
+from lathe.processes import compiler
 from lathe.records import MachineProbe, Parameters, StepRate
 from lathe.schedule.prefixes import Stretch
 from lathe.storage import commit_text
 
+VERSION = 3
 PROBE_SECONDS = 180
 LEAST_SECONDS = 1e-6
 """What a pack takes at least: where other work disturbed the probe, it can seem to have taken less than none."""
@@ -53,7 +56,8 @@ def file() -> Path:
 def known(what: Measured = "rates") -> dict[str, tuple[float, ...]]:
     """Operations of training, or tokens of answers, a second, by kind of job, oldest first; empty where nothing was measured."""
     try:
-        rates = json.loads(file().read_text())[what]
+        said = json.loads(file().read_text())
+        rates = said[what] if said["schema_version"] == VERSION else {}
         found = {str(kind): tuple(float(rate) for rate in several) for kind, several in rates.items()}
         return {kind: several for kind, several in found.items() if several and min(several) > 0}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -65,7 +69,7 @@ def keep(kind: str, rate: float, what: Measured = "rates") -> None:
     sections = {section: known(section) for section in get_args(Measured)}
     several = (*sections[what].pop(kind, ()), rate)[-OF_A_KIND:]
     sections[what] = dict([*sections[what].items(), (kind, several)][-MOST:])
-    commit_text(file(), json.dumps({"schema_version": 2, **sections}, indent=2) + "\n")
+    commit_text(file(), json.dumps({"schema_version": VERSION, **sections}, indent=2) + "\n")
 
 
 def computes_bf16() -> bool:
@@ -132,7 +136,8 @@ def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
     model = shapes(step["config"])
     counted = count(model, said["rank"])
     empty = step["seconds"]["empty"]
-    work = [_work(model, counted, step["step"], pack) for pack in said["packs"].values()]
+    tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
+    work = [_work(model, counted, step["step"], tiles, pack) for pack in said["packs"].values()]
     took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in said["packs"]]
     product, attention, group, pack = pack_work.least(np.concatenate(work), np.array(took)).tolist()
     return StepRate(
@@ -148,10 +153,21 @@ def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
     )
 
 
-def _work(model: Shapes, counted: Parameters, step: StepKind, pack: Mapping[str, Sequence[int]]) -> NDArray[np.float64]:
-    """The work of a pack whose rows share nothing."""
+def _work(
+    model: Shapes, counted: Parameters, step: StepKind, tiles: bool, pack: Mapping[str, Sequence[int]]
+) -> NDArray[np.float64]:
+    """The work of a pack whose rows share nothing. tiles: whether the fused step attends in them."""
     lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
     stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
     laid = [(range(len(stretches)), stretches)]
-    attended = fused_attention.attended(laid, lengths, supervised) if step == "fused" else None
-    return pack_work.of_packs(model, counted, laid, supervised, attended)
+    if step != "fused":
+        return pack_work.of_packs(model, counted, laid, supervised, None)
+    layers = model.num_layers - 1
+    ends = fused_attention.attending(laid, lengths, supervised)
+    attention = [
+        fused_attention.work_in_tiles(one, layers)
+        if tiles
+        else fused_attention.work_in_batches(fused_attention.in_batches(one), layers)
+        for one in ends
+    ]
+    return pack_work.of_packs(model, counted, laid, supervised, attention)

@@ -77,7 +77,7 @@ class StepRate(Record):
 class MachineProbe(Record):
     """What `lathe doctor --probe` measured."""
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     device: str
     threads: int = Field(description="threads that the processor has for us")
     load_seconds: float = Field(0.0, description="that a process takes until it has loaded torch and its like")
