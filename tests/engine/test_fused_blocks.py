@@ -95,7 +95,7 @@ def attention_is_that_of_autograd(segments: list[Segment], attending: NDArray[np
     expected.backward(grad)
 
     attention = InBatches(batches(segments, attending), eager)
-    found, kept = attention.forward(query.detach(), key.detach(), value.detach(), Arena())
+    found, kept = attention.forward(query.detach(), key.detach(), value.detach(), torch.empty)
     close(found, expected.detach())
     grad_query, grad_keyed = attention.backward(grad, kept)
     for one, other in ((grad_query, query), (grad_keyed[:, 0], key), (grad_keyed[:, 1], value)):

@@ -19,6 +19,7 @@ from lathe.engine import gradients
 from lathe.engine import pretrain as engine
 from lathe.engine.base_folder import new_network, write_base
 from lathe.engine.copying import copy_prompts, copy_scores
+from lathe.engine.rare_tokens import TokenKinds
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import best_fit, encoded, make_chunk, stretched_positions, thinned, token_weights
 from lathe.errors import InputError, RecipeError
@@ -331,8 +332,25 @@ def test_a_training_goes_on_from_a_base_and_says_from_which(tmp_path: Path, unco
     assert f"began with `first` (weights of SHA-256 {start.sha256[:16]}" in (tmp_path / "on/CARD.md").read_text()
     old, new = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "on"))
     moved = (old["model.embed_tokens.weight"] != new["model.embed_tokens.weight"]).any(dim=1)
-    assert record.rare is not None
-    assert moved[len(SPECIAL_TOKENS) :].sum() == record.rare.num_tokens, "only rows of rare tokens are drawn anew"
+    assert not moved[len(SPECIAL_TOKENS) :].any(), "rows of rare tokens that are spread already are not drawn anew"
+
+
+def test_rows_of_rare_tokens_that_lie_in_one_place_are_drawn_anew_where_they_are_to_be_learned(
+    tmp_path: Path, tokenizer
+) -> None:
+    start = new_network(SHAPE, tokenizer, 0)
+    kinds = TokenKinds(rare=np.arange(300, 320), ordinary=np.arange(100, 200))
+    with torch.no_grad():
+        start.model.embed_tokens.weight[300:320] = 1.0
+    (tmp_path / "start").mkdir()
+    write_base(tmp_path / "start", start, tokenizer)
+    plain = _recipe(start=("start",))
+    swapping = plain.model_copy(update={"phases": (plain.phases[0].model_copy(update={"swap_share": 0.5}),)})
+    for recipe, moved in ((plain, []), (swapping, list(range(300, 320)))):
+        text = engine.Text(recipe, _documents, tokenizer, kinds)
+        begun = engine._network(text, [tmp_path / "start"]).model.embed_tokens.weight
+        there = (begun != start.model.embed_tokens.weight.bfloat16().float()).any(dim=1).nonzero().flatten()
+        assert there.tolist() == moved
 
 
 def test_bases_that_a_recipe_begins_with_are_made_first_and_their_mean_is_what_it_goes_on_from(

@@ -6,10 +6,11 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
 from lathe.corpora.structured_text import CORPUS
 from lathe.engine.base_folder import new_network
-from lathe.engine.rare_tokens import FEWER_THAN, TokenKinds, copied, swapped, with_swaps
+from lathe.engine.rare_tokens import FEWER_THAN, TokenKinds, copied, spread_out, swapped, with_swaps
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import Tokens, encoded
 from lathe.records.pretrain import Mix, NetworkShape
@@ -72,3 +73,17 @@ def test_what_a_network_gives_back_is_counted(kinds: TokenKinds, documents, toke
     network = new_network(SHAPE, tokenizer, 0)
     for swap_for in (None, kinds.ordinary, kinds.rare):
         assert 0 <= copied(network.model, network.lm_head.weight, documents[:200], kinds, swap_for, 0) < 0.3
+
+
+def test_rows_of_rare_tokens_are_spread_where_they_lie_in_one_place_and_stay_where_they_were_learned(
+    kinds: TokenKinds, tokenizer
+) -> None:
+    learned = torch.randn(tokenizer.get_vocab_size(), 16, generator=torch.Generator().manual_seed(0))
+    assert spread_out(learned, kinds, seed=1) is learned
+    pushed = learned.clone()
+    pushed[kinds.rare] = learned[kinds.rare] * 0.01 + 3
+    found = spread_out(pushed, kinds, seed=1)
+    moved = (found != pushed).any(dim=1).nonzero().flatten()
+    assert moved.tolist() == kinds.rare.tolist()
+    assert found[kinds.rare].std(0).mean() == pytest.approx(float(learned.std(0).mean()), rel=0.2)
+    assert torch.equal(found, spread_out(pushed, kinds, seed=1))

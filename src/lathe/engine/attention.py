@@ -153,12 +153,12 @@ def _blocked(
     return blocked_causal_attention(query, key, value, scale, block).transpose(1, 2).contiguous(), None
 
 
-def _no_mask(*_: Any, **__: Any) -> None:
-    """Both attentions know what may be seen without a mask."""
+def no_mask(*_: Any, **__: Any) -> None:
+    """Lathe's attentions know what may be seen without a mask."""
 
 
 def register_attention() -> None:
     """Make PACKED and BLOCKED known to transformers; calling it twice does no harm."""
     for name, function in ((PACKED, _packed), (BLOCKED, _blocked)):
         AttentionInterface.register(name, function)
-        AttentionMaskInterface.register(name, _no_mask)
+        AttentionMaskInterface.register(name, no_mask)

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lathe.engine.attention import BLOCKED, register_attention
+from lathe.engine.attention import register_attention
+from lathe.engine.attention_in_tiles import attention_of_windows, register
 from lathe.engine.devices import keep_freed_memory
 from lathe.engine.loss import supervised_loss
 from lathe.errors import LatheError
@@ -54,7 +55,8 @@ class Worker:
 
     def __init__(self, config: LlamaConfig, weights: dict[str, Tensor], sums: Sequence[Tensor]) -> None:
         register_attention()
-        self.network = viewed(config, weights, BLOCKED).train().requires_grad_()
+        register()
+        self.network = viewed(config, weights, attention_of_windows(config.head_dim)).train().requires_grad_()
         self.sums = sums
 
     def window(self, length: int) -> None:

@@ -37,7 +37,7 @@ from lathe.engine import optim
 from lathe.engine.attention import register_attention
 from lathe.engine.base_folder import WEIGHTS, network_config, new_network
 from lathe.engine.gradients import Gang, Part, workers
-from lathe.engine.rare_tokens import DOCUMENTS, TokenKinds, drawn_anew, with_swaps
+from lathe.engine.rare_tokens import DOCUMENTS, TokenKinds, spread_out, with_swaps
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import Chunk, Documents, encoded, make_chunk, stretched_positions, thinned
 from lathe.errors import Diverged, InputError
@@ -224,7 +224,7 @@ def _network(text: Text, starts: Sequence[Path]) -> LlamaForCausalLM:
     weights = _mean([load_file(start / WEIGHTS) for start in starts])
     embedding_VD = weights["model.embed_tokens.weight"].float()
     if any(phase.swap_share for phase in recipe.phases):
-        embedding_VD = drawn_anew(embedding_VD, text.kinds, recipe.seed)
+        embedding_VD = spread_out(embedding_VD, text.kinds, recipe.seed)
     network.load_state_dict({**weights, "model.embed_tokens.weight": embedding_VD, "lm_head.weight": embedding_VD})
     return network
 

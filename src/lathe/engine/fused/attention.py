@@ -18,7 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lathe.engine.arena import Arena, New
+from lathe.engine.arena import New
 from lathe.engine.devices import fast_products
 from lathe.engine.fused.batches import Batch
 from lathe.engine.fused.elementwise import Elementwise
@@ -40,8 +40,8 @@ class Kept:
 class Attention(Protocol):
     """Attention of the rows of one pack that attend."""
 
-    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, arena: Arena) -> tuple[Tensor, Kept]:
-        """O, shape (R, K, G, W), zero for queries in no segment, and what `backward` needs. arena: where both lie."""
+    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, new: New) -> tuple[Tensor, Kept]:
+        """O, shape (R, K, G, W), zero for queries in no segment, and what `backward` needs. new: what gives both memory."""
 
     def backward(self, grad_RKGW: Tensor, kept: Kept) -> tuple[Tensor, Tensor]:
         """dQ, shape (R, K, G, W), and dK beside dV, shape (T, 2, K, W), summed in float32 at least."""
@@ -54,14 +54,14 @@ class InBatches:
         self._batches, self._ops = batches, ops
 
     @fast_products()
-    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, arena: Arena) -> tuple[Tensor, Kept]:
-        output = arena.empty(query_RKGW.shape, dtype=query_RKGW.dtype).zero_()
+    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, new: New) -> tuple[Tensor, Kept]:
+        output = new(query_RKGW.shape, dtype=query_RKGW.dtype).zero_()
         kept = Kept(key_TKW, value_TKW, [], [])
         for batch in self._batches:
             is_kept = batch.num_keys <= _KEPT_KEYS
-            queries = self._ops.gather(query_RKGW, batch.rows_BQ, batch, new=arena.empty)
+            queries = self._ops.gather(query_RKGW, batch.rows_BQ, batch, new=new)
             keys = self._ops.gather(key_TKW, batch.keys_BC, batch)
-            weights = _weights(queries, keys, batch, self._ops, arena.empty if is_kept else torch.empty)
+            weights = _weights(queries, keys, batch, self._ops, new if is_kept else torch.empty)
             self._ops.put(torch.bmm(weights, self._ops.gather(value_TKW, batch.keys_BC, batch)), output, batch)
             kept.queries.append(queries)
             kept.weights.append(weights if is_kept else None)

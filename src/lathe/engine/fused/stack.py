@@ -249,7 +249,7 @@ class _Layer:
         ops.turn(query_RKGW, turned, self._scale, turned_query)
         ops.turn(key_TKW, places.turns, 1.0, turned_key)
         attention = places.attention if attending_R is None else places.scored_attention
-        output_RKGW, kept = attention.forward(turned_query, turned_key, value_TKW, arena)
+        output_RKGW, kept = attention.forward(turned_query, turned_key, value_TKW, arena.empty)
         attended = output_RKGW.flatten(1)
         change, attended_inner = self._out.forward(attended, dropped, arena)
         ops.add(stream, change)

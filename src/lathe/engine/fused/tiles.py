@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lathe.engine.arena import Arena
+from lathe.engine.arena import New
 from lathe.engine.fused.attention import Kept
 from lathe.engine.own_code import AT, INT, address, library, spaced
 from lathe.engine.packs import Segment
@@ -77,10 +77,10 @@ class InTiles:
         arrays = (rows_N2[:, 0], rows_N2[:, 1], starts, np.concatenate(ranges), seen_R)
         self._pack = [torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)) for array in arrays]
 
-    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, arena: Arena) -> tuple[Tensor, Kept]:
-        query = arena.empty(query_RKGW.shape, dtype=query_RKGW.dtype).copy_(query_RKGW)
-        output = arena.empty(query.shape, dtype=query.dtype).zero_()
-        logsums = arena.empty((len(query), query[0, ..., 0].numel()), dtype=torch.float32)
+    def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, new: New) -> tuple[Tensor, Kept]:
+        query = new(query_RKGW.shape, dtype=query_RKGW.dtype).copy_(query_RKGW)
+        output = new(query.shape, dtype=query.dtype).zero_()
+        logsums = new((len(query), query[0, ..., 0].numel()), dtype=torch.float32)
         self._do.attend(*self._common(query, key_TKW, value_TKW), address(output), address(logsums))
         return output, Kept(key_TKW, value_TKW, [query], [logsums])
 
