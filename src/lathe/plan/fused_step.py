@@ -186,9 +186,11 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
 
 
 def _logit(form: Form, scored: int) -> int:
-    """Bytes of one logit: as the product gave it, in which its gradient takes its place or else stands beside it and, in bf16, its
-    wide form; and, where there are more than exist at once, the gradient of those before."""
-    own = 0 if form.compiled else WIDE if form.narrow == WIDE else 2 * WIDE
+    """Bytes of one logit: as the product gave it, in which its gradient takes its place; or that stands beside it with, in bf16, its
+    wide form and, where there are more than exist at once, the gradient of those before."""
+    if form.compiled:
+        return form.narrow
+    own = WIDE if form.narrow == WIDE else 2 * WIDE
     return form.narrow + own + form.narrow * (scored > LOGIT_ROWS)
 
 

@@ -23,8 +23,10 @@ def scored(
     """The loss, and its gradient with respect to hidden_SD, in the dtype of the weights w."""
     grad = torch.empty(hidden_SD.shape, dtype=weights_S.dtype)
     losses = torch.empty_like(weights_S)
+    logits = hidden_SD.new_empty(min(_ROWS, len(targets_S)), len(head_VD))  # once: its pages are the machine's to clear
     for start in range(0, len(targets_S), _ROWS):
         rows = slice(start, start + _ROWS)
-        losses[rows], residual = ops.residual(hidden_SD[rows] @ head_VD.T, targets_S[rows])
+        some = torch.mm(hidden_SD[rows], head_VD.T, out=logits[: len(hidden_SD[rows])])
+        losses[rows], residual = ops.residual(some, targets_S[rows])
         grad[rows] = residual @ head_VD
     return float(losses @ weights_S), grad.mul_(weights_S[:, None])
