@@ -186,7 +186,7 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
 
 
 def _logit(form: Form, scored: int) -> int:
-    """Bytes of one logit: as the product gave it, in which its gradient takes its place; or that stands beside it with, in bf16, its
+    """Bytes of one logit: as the product gave it, and its gradient takes its place; or that stands beside it with, in bf16, its
     wide form and, where there are more than exist at once, the gradient of those before."""
     if form.compiled:
         return form.narrow
