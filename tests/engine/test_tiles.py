@@ -37,6 +37,11 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).bfloat16()
 
 
+def scaled(query: Tensor) -> Tensor:
+    """As a network scales queries: nothing of the output's rounding is then much of the gradients."""
+    return query * query.shape[-1] ** -0.5
+
+
 def near(found: Tensor, expected: Tensor) -> None:
     assert found.shape == expected.shape
     assert float((found.double() - expected).norm() / expected.norm()) < 0.005
@@ -56,7 +61,7 @@ def test_output_and_gradients(
     """Of all positions, or of some. Behind the last row stand others that only fill up: they attend to nothing."""
     tokens = segments[-1].end
     rows = np.arange(tokens) if some is None else some
-    query, key = drawn(len(rows) + 5, heads, groups, width), drawn(tokens + 5, heads, width, seed=1)
+    query, key = scaled(drawn(len(rows) + 5, heads, groups, width)), drawn(tokens + 5, heads, width, seed=1)
     value, grad = drawn(tokens + 5, heads, width, seed=2), drawn(*query.shape, seed=3)
     seen_TT = seen_by(segments)
     exact = [one.double().requires_grad_() for one in (query, key, value)]
@@ -105,7 +110,7 @@ def test_a_processor_that_is_to_be_used_in_part_is(monkeypatch: pytest.MonkeyPat
 
 
 def test_windows_are_attended_causally_with_gradients_and_as_torch_wants_an_operation(functions: ctypes.CDLL) -> None:
-    query, key, value = drawn(2, 77, 2, 2, 32), drawn(2, 77, 2, 32, seed=1), drawn(2, 77, 2, 32, seed=2)
+    query, key, value = scaled(drawn(2, 77, 2, 2, 32)), drawn(2, 77, 2, 32, seed=1), drawn(2, 77, 2, 32, seed=2)
     inputs = [one.requires_grad_() for one in (query, key, value)]
     torch.library.opcheck(attention_in_tiles.attend, inputs, test_utils=("test_schema", "test_faketensor"))
     found, _ = attention_in_tiles.attend(*inputs)

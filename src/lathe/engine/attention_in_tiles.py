@@ -57,18 +57,24 @@ def attend(query_BTKGD: Tensor, key_BTKD: Tensor, value_BTKD: Tensor) -> tuple[T
     """What the queries, scaled before, attend to, and the logarithms of the sums of their weights, shape (B x T, K x G)."""
     query, key, value = (part.flatten(0, 1) for part in (query_BTKGD, key_BTKD, value_BTKD))
     attended, kept = _windows(query_BTKGD).forward(query, key, value, torch.empty)
-    (logsums,) = kept.weights
+    logsums = kept.weights[1]
     assert logsums is not None
     return attended.view(query_BTKGD.shape), logsums
 
 
 @torch.library.custom_op("lathe::attend_in_tiles_backward", mutates_args=())
 def attend_backward(
-    grad_BTKGD: Tensor, query_BTKGD: Tensor, key_BTKD: Tensor, value_BTKD: Tensor, logsums: Tensor
+    grad_BTKGD: Tensor,
+    query_BTKGD: Tensor,
+    key_BTKD: Tensor,
+    value_BTKD: Tensor,
+    attended_BTKGD: Tensor,
+    logsums: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the queries, and of keys beside values, shape (B, T, 2, K, D)."""
-    grad, query, key, value = (part.flatten(0, 1) for part in (grad_BTKGD, query_BTKGD, key_BTKD, value_BTKD))
-    grad_query, grad_keyed = _windows(query_BTKGD).backward(grad, Kept(key, value, [query], [logsums]))
+    parts = grad_BTKGD, query_BTKGD, key_BTKD, value_BTKD, attended_BTKGD
+    grad, query, key, value, attended = (part.flatten(0, 1) for part in parts)
+    grad_query, grad_keyed = _windows(query_BTKGD).backward(grad, Kept(key, value, [query], [attended, logsums]))
     windows, length = query_BTKGD.shape[:2]
     return grad_query.view(query_BTKGD.shape), grad_keyed.to(query.dtype).unflatten(0, (windows, length))
 
@@ -90,14 +96,19 @@ def _attend_shapes(query_BTKGD: Tensor, key_BTKD: Tensor, value_BTKD: Tensor) ->
 
 @attend_backward.register_fake
 def _backward_shapes(
-    grad_BTKGD: Tensor, query_BTKGD: Tensor, key_BTKD: Tensor, value_BTKD: Tensor, logsums: Tensor
+    grad_BTKGD: Tensor,
+    query_BTKGD: Tensor,
+    key_BTKD: Tensor,
+    value_BTKD: Tensor,
+    attended_BTKGD: Tensor,
+    logsums: Tensor,
 ) -> tuple[Tensor, Tensor]:
     windows, length, *heads = key_BTKD.shape
     return torch.empty_like(query_BTKGD), key_BTKD.new_empty((windows, length, 2, *heads))
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-    ctx.save_for_backward(*inputs, output[1])
+    ctx.save_for_backward(*inputs, *output)
 
 
 def _backward(ctx: Any, grad_BTKGD: Tensor, _: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -27,9 +27,9 @@ from lathe.schedule.prefixes import Stretch
 QUERIES, MOST_QUERIES, TOGETHER = 64, 512, 1024
 """Queries of a block of attention, filled up; at most, where keys are filled up by more; and of blocks that are computed at once,
 whose numbers are powers of two."""
-TILES, TILES_QUERIES = 32, 64
+TILES, TILES_QUERIES, TILES_KEYS = 32, 64, 128
 """In tiles heads are a multiple of so many numbers wide, queries and keys are filled up to one, and so many queries of a head are
-computed at once."""
+computed at once, on the way back with so many keys."""
 KEPT_KEYS = 1024
 """Attention keeps the weights of blocks that see at most so many keys."""
 PRODUCTS, AGAIN = 6, 7
@@ -194,10 +194,10 @@ def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset
 
 
 def alive_in_tiles(model: Shapes, keys: int) -> int:
-    """Numbers of 2 bytes that a thread holds while a row of so many keys goes backward in tiles: scores, their gradients and both
-    rounded, keys and values laid out, and their gradients."""
+    """Numbers of 2 bytes that a thread holds while a row of so many keys goes backward in tiles: keys and values laid out, and
+    their gradients; of some keys at a time scores, their gradients, and both rounded."""
     width = model.queries // model.heads
-    return keys * (TILES_QUERIES * (2 + 2 + 1 + 1 + 1) + width * (3 + 2 * 2))
+    return keys * width * (3 + 2 * 2) + TILES_QUERIES * TILES_KEYS * (2 + 2 + 1 + 1 + 1)
 
 
 def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool) -> int:

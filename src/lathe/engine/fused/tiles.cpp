@@ -26,6 +26,7 @@ using Index = std::int64_t;
 using Pair = std::uint32_t;  // two bf16, of the even row in the lower half
 
 const Index QUERIES = 64;  // of a stretch: as many as pay for laying out what reads them
+const Index KEYS = 128;    // of a stretch on the way back: what is formed of them stays in the nearest caches
 
 inline Index up(Index x) { return (x + 31) / 32 * 32; }
 inline Index apart(Index columns) { return columns + 16; }  // rows that are a power of two apart share few places of a cache
@@ -133,6 +134,9 @@ inline Sixteen exponentials(Sixteen x) {
     return _mm512_scalef_ps(y, k);
 }
 
+inline Sixteen widened(const bf16* x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)x)), 16));
+}
 inline __m256i rounded(Sixteen x) { return (__m256i)_mm512_cvtneps_pbh(x); }
 inline __m512i paired(__m256i even, __m256i odd) {
     return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
@@ -152,28 +156,28 @@ void powers(const float* x, Index count, Index all, bf16* to, float& sum, float&
     sum = _mm512_reduce_add_ps(total);
 }
 
-// x[0:count] -> P = e^(x - logsum), zeros up to `all`; the sum of P dP.
-float weights(float* x, const float* grad, float logsum, Index count, Index all) {
-    Sixteen along = _mm512_setzero_ps();
-    for (Index c = 0; c < all; c += 16) {
-        const Sixteen below = _mm512_sub_ps(_mm512_loadu_ps(x + c), _mm512_set1_ps(logsum));
-        const Sixteen p = _mm512_maskz_mov_ps(first(count - c), exponentials(below));
-        along = _mm512_fmadd_ps(p, _mm512_loadu_ps(grad + c), along);
-        _mm512_storeu_ps(x + c, p);
-    }
-    return _mm512_reduce_add_ps(along);
+// The sum of x y, width numbers each.
+inline float dot(const bf16* x, const bf16* y, Index width) {
+    Sixteen sum = _mm512_setzero_ps();
+    for (Index w = 0; w < width; w += 16)
+        sum = _mm512_fmadd_ps(widened(x + w), widened(y + w), sum);
+    return _mm512_reduce_add_ps(sum);
 }
 
-// P and dS = P (dP - along) of two rows: dS by rows, both by pairs.
-void score_gradients(Index all, const float* const p[2], const float* const grad[2], const float* along, bf16* const to[2], Pair* weights,
-                     Pair* scores) {
+// A row of a stretch: scores and gradients of their shares, of which it sees the first `sees`; the logarithm of its sum, and its P dP.
+struct Row { const float *scores, *grads; Index sees; float logsum, along; };
+
+// P = e^(S - logsum) and dS = P (dP - along) of two rows, zeros up to `all`: dS by rows, both by pairs.
+void score_gradients(Index all, const Row rows[2], bf16* const to[2], Pair* weights, Pair* scores) {
     for (Index c = 0; c < all; c += 16) {
         __m256i weight[2], score[2];
-        for (int row = 0; row < 2; ++row) {
-            const Sixteen share = _mm512_loadu_ps(p[row] + c);
-            weight[row] = rounded(share);
-            score[row] = rounded(_mm512_mul_ps(share, _mm512_sub_ps(_mm512_loadu_ps(grad[row] + c), _mm512_set1_ps(along[row]))));
-            _mm256_storeu_si256((__m256i*)(to[row] + c), score[row]);
+        for (int i = 0; i < 2; ++i) {
+            const Row& row = rows[i];
+            const Sixteen below = _mm512_sub_ps(_mm512_loadu_ps(row.scores + c), _mm512_set1_ps(row.logsum));
+            const Sixteen share = _mm512_maskz_mov_ps(first(row.sees - c), exponentials(below));
+            weight[i] = rounded(share);
+            score[i] = rounded(_mm512_mul_ps(share, _mm512_sub_ps(_mm512_loadu_ps(row.grads + c), _mm512_set1_ps(row.along))));
+            _mm256_storeu_si256((__m256i*)(to[i] + c), score[i]);
         }
         _mm512_storeu_si512(weights + c, paired(weight[0], weight[1]));
         _mm512_storeu_si512(scores + c, paired(score[0], score[1]));
@@ -230,17 +234,19 @@ void attend(Index segments, const Index* firsts, const Index* ends, const Index*
 
 void attend_backward(Index segments, const Index* firsts, const Index* ends, const Index* starts, const Index* ranges, const Index* seen,
                      Index key_heads, Index groups, Index width, const bf16* query, Index query_apart, const bf16* key, Index key_apart,
-                     const bf16* value, Index value_apart, const bf16* grad, Index grad_apart, const float* logsums, bf16* to_query,
-                     float* to_keyed) {
+                     const bf16* value, Index value_apart, const bf16* grad, Index grad_apart, const bf16* output, const float* logsums,
+                     bf16* to_query, float* to_keyed) {
     const Segments all{firsts, ends, starts, ranges, seen};
     const Index heads = key_heads * groups;
 #pragma omp parallel
     {
         const Tiles tiles;
         Stretch queries(width), grads(width);
-        std::vector<float> scores, grad_scores, found(QUERIES * width), along(QUERIES), to_keys, to_values;
-        std::vector<bf16> by_rows;
-        std::vector<Pair> score_pairs, weight_pairs;
+        std::vector<float> scores(QUERIES * KEYS), grad_scores(QUERIES * KEYS), found(QUERIES * width), to_keys, to_values;
+        std::vector<float> along(QUERIES), logs(QUERIES);
+        std::vector<Index> sees(QUERIES);
+        std::vector<bf16> by_rows(QUERIES * KEYS);
+        std::vector<Pair> score_pairs(QUERIES / 2 * KEYS), weight_pairs(QUERIES / 2 * KEYS);
 #pragma omp for collapse(2) ordered schedule(static, 1)
         for (Index s = 0; s < segments; ++s)
             for (Index h = 0; h < key_heads; ++h) {
@@ -248,9 +254,6 @@ void attend_backward(Index segments, const Index* firsts, const Index* ends, con
                 const Laid keys(places, key + h * width, key_apart, width, true, true);
                 const Laid values(places, value + h * width, value_apart, width, false, true);
                 const Index columns = keys.columns;
-                for (auto* floats : {&scores, &grad_scores}) floats->resize(QUERIES * columns);
-                by_rows.resize(QUERIES * columns);
-                for (auto* pairs : {&score_pairs, &weight_pairs}) pairs->resize(QUERIES / 2 * columns);
                 to_keys.assign(width * columns, 0), to_values.assign(width * columns, 0);
                 for (Index first = firsts[s]; first < ends[s]; first += QUERIES)
                     for (Index g = 0; g < groups; ++g) {
@@ -258,22 +261,26 @@ void attend_backward(Index segments, const Index* firsts, const Index* ends, con
                         const Index rows = up(count), most = up(seen[first + count - 1]);
                         queries.read(query + first * query_apart + head * width, query_apart, count, width, true);
                         grads.read(grad + first * grad_apart + head * width, grad_apart, count, width, true);
-                        product(rows, most, width, queries.rows.data(), width, keys.turned.data(), columns, scores.data(), columns, false);
-                        product(rows, most, width, grads.rows.data(), width, values.turned.data(), columns, grad_scores.data(), columns, false);
                         for (Index i = 0; i < rows; ++i) {
-                            const Index sees = i < count ? seen[first + i] : 0;
-                            const float logsum = i < count ? logsums[(first + i) * heads + head] : 0;
-                            along[i] = weights(&scores[i * columns], &grad_scores[i * columns], logsum, sees, most);
+                            const Index place = (first + i) * heads + head;
+                            sees[i] = i < count ? seen[first + i] : 0, logs[i] = i < count ? logsums[place] : 0;
+                            along[i] = i < count ? dot(&grads.rows[i * width], output + place * width, width) : 0;  // P dP = dO O
                         }
-                        for (Index i = 0; i < rows; i += 2) {
-                            const Index one = i * columns, two = one + columns;
-                            const float *const p[] = {&scores[one], &scores[two]}, *const grad_p[] = {&grad_scores[one], &grad_scores[two]};
-                            bf16* const to[] = {&by_rows[one], &by_rows[two]};
-                            score_gradients(most, p, grad_p, &along[i], to, &weight_pairs[one / 2], &score_pairs[one / 2]);
+                        for (Index at = 0; at < most; at += KEYS) {
+                            const Index many = std::min(KEYS, most - at);
+                            product(rows, many, width, queries.rows.data(), width, &keys.turned[at], columns, scores.data(), KEYS, false);
+                            product(rows, many, width, grads.rows.data(), width, &values.turned[at], columns, grad_scores.data(), KEYS, false);
+                            for (Index i = 0; i < rows; i += 2) {
+                                const Index one = i * KEYS, two = one + KEYS;
+                                const Row both[] = {{&scores[one], &grad_scores[one], sees[i] - at, logs[i], along[i]},
+                                                    {&scores[two], &grad_scores[two], sees[i + 1] - at, logs[i + 1], along[i + 1]}};
+                                bf16* const to[] = {&by_rows[one], &by_rows[two]};
+                                score_gradients(many, both, to, &weight_pairs[one / 2], &score_pairs[one / 2]);
+                            }
+                            product(rows, width, many, by_rows.data(), KEYS, &keys.paired[at / 2 * width], width, found.data(), width, at > 0);
+                            product(width, many, rows, queries.turned.data(), QUERIES, score_pairs.data(), KEYS, &to_keys[at], columns, true);
+                            product(width, many, rows, grads.turned.data(), QUERIES, weight_pairs.data(), KEYS, &to_values[at], columns, true);
                         }
-                        product(rows, width, most, by_rows.data(), columns, keys.paired.data(), width, found.data(), width, false);
-                        product(width, most, rows, queries.turned.data(), QUERIES, score_pairs.data(), columns, to_keys.data(), columns, true);
-                        product(width, most, rows, grads.turned.data(), QUERIES, weight_pairs.data(), columns, to_values.data(), columns, true);
                         for (Index i = 0; i < count; ++i)
                             for (Index w = 0; w < width; ++w)
                                 to_query[((first + i) * heads + head) * width + w] = narrow<bf16>(found[i * width + w]);

@@ -3,9 +3,9 @@
     functions = load()                                             # or why there are none
     attention = InTiles(segments, None, rows, functions)           # an `attention.Attention`
 
-A stretch of 64 queries of a head at a time: scores, softmax and their gradients stay in the processor's cache and in float32, and P
-is computed again on the way back from the logarithm of its sum (Dao et al. 2022, arXiv 2205.14135, section 3.1). Keys are laid out
-once for a segment.
+A stretch of 64 queries of a head at a time: scores, softmax and their gradients stay in the processor's cache and in float32. On
+the way back P is computed again from the logarithm of its sum, some keys at a time, for rowsum(P dP) is rowsum(dO O) (Dao et al.
+2022, arXiv 2205.14135, section 3.1 and appendix B.2). Keys are laid out once for a segment.
 
 Shapes: T tokens of a pack, R rows that attend, N segments, K key-value heads, G query heads to each, W head width.
 """
@@ -33,7 +33,7 @@ _PACK = (INT, AT, AT, AT, AT, AT, INT, INT, INT, AT, INT, AT, INT, AT, INT)
 _SIGNATURES = {
     "permitted": (AT,),
     "attend": (*_PACK, AT, AT),
-    "attend_backward": (*_PACK, AT, INT, AT, AT, AT),
+    "attend_backward": (*_PACK, AT, INT, AT, AT, AT, AT),
 }
 WIDTHS = 32
 """Heads are a multiple of so many numbers wide."""
@@ -82,17 +82,18 @@ class InTiles:
         output = new(query.shape, dtype=query.dtype).zero_()
         logsums = new((len(query), query[0, ..., 0].numel()), dtype=torch.float32)
         self._do.attend(*self._common(query, key_TKW, value_TKW), address(output), address(logsums))
-        return output, Kept(key_TKW, value_TKW, [query], [logsums])
+        return output, Kept(key_TKW, value_TKW, [query], [output, logsums])
 
     def backward(self, grad_RKGW: Tensor, kept: Kept) -> tuple[Tensor, Tensor]:
-        (query,), (logsums,) = kept.queries, kept.weights
+        (query,), (output, logsums) = kept.queries, kept.weights
+        assert output is not None
         assert logsums is not None
         grad_query = torch.zeros(query.shape, dtype=query.dtype)
         tokens, *heads = kept.key_TKW.shape
         grad_keyed = torch.zeros(tokens, 2, *heads)
         self._do.attend_backward(
-            *self._common(query, kept.key_TKW, kept.value_TKW), *spaced(grad_RKGW), address(logsums), address(grad_query),
-            address(grad_keyed),
+            *self._common(query, kept.key_TKW, kept.value_TKW), *spaced(grad_RKGW),
+            *map(address, (output, logsums, grad_query, grad_keyed)),
         )  # fmt: skip
         return grad_query, grad_keyed
 
