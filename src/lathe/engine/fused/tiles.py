@@ -75,11 +75,15 @@ class InTiles:
         ranges = [[place for ends in (*one.front, (one.start, one.end)) for place in ends] for one in segments]
         starts = np.cumsum([0, *map(len, ranges)])
         arrays = (rows_N2[:, 0], rows_N2[:, 1], starts, np.concatenate(ranges), seen_R)
+        self._attending = int(
+            rows_N2[:, 1].max(initial=0)
+        )  # segments follow on one another: behind them rows only fill up
         self._pack = [torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)) for array in arrays]
 
     def forward(self, query_RKGW: Tensor, key_TKW: Tensor, value_TKW: Tensor, new: New) -> tuple[Tensor, Kept]:
         query = new(query_RKGW.shape, dtype=query_RKGW.dtype).copy_(query_RKGW)
-        output = new(query.shape, dtype=query.dtype).zero_()
+        output = new(query.shape, dtype=query.dtype)
+        output[self._attending :].zero_()
         logsums = new((len(query), query[0, ..., 0].numel()), dtype=torch.float32)
         self._do.attend(*self._common(query, key_TKW, value_TKW), address(output), address(logsums))
         return output, Kept(key_TKW, value_TKW, [query], [output, logsums])
@@ -88,7 +92,8 @@ class InTiles:
         (query,), (output, logsums) = kept.queries, kept.weights
         assert output is not None
         assert logsums is not None
-        grad_query = torch.zeros(query.shape, dtype=query.dtype)
+        grad_query = torch.empty_like(query)
+        grad_query[self._attending :].zero_()
         tokens, *heads = kept.key_TKW.shape
         grad_keyed = torch.zeros(tokens, 2, *heads)
         self._do.attend_backward(
