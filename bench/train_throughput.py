@@ -27,7 +27,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -234,6 +236,13 @@ def child(name: str, folder: Path, threads: int, budget: int) -> None:
 # ------------------------------------------------------------------------------------------ turns and table
 
 
+def engine() -> str:
+    """Digest of the engine's sources: its turns, and those of others beside it, are of one engine."""
+    folder = Path(str(files("lathe"))) / "engine"
+    sources = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".cpp", ".h"))
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
 def key_of(asked: argparse.Namespace, batch: Told) -> Told:
     """What a measurement must share with another to stand in one table."""
     from lathe.doctor.machine import cpu_model
@@ -247,6 +256,7 @@ def key_of(asked: argparse.Namespace, batch: Told) -> Told:
         "computed": batch["computed"],
         "budget": asked.token_budget,
         "caps": gemm_ceiling.caps(),
+        "engine": engine(),
         "versions": {name: version(name) for name in PACKAGES},
         "machine": cpu_model(),
     }
