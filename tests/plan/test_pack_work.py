@@ -28,14 +28,11 @@ def work_of(
     laid: fused_step.Laid, lengths: list[int], supervised: list[int], step: str = "fused", again: bool = False
 ) -> NDArray[np.float64]:
     scored = np.array(supervised)
-    (ends,) = fused_attention.attending(laid, np.array(lengths), scored)
-    layers = MODEL.num_layers - 1
-    attention = {
-        "fused": [fused_attention.work_in_batches(fused_attention.in_batches(ends), layers)],
-        "in tiles": [fused_attention.work_in_tiles(ends, layers)],
-        "reference": None,
-    }
-    return pack_work.of_packs(MODEL, COUNTED, laid, scored, attention[step], recompute=again)[0]
+    _, attention = fused_attention.of_packs(
+        laid, np.array(lengths), scored, MODEL.num_layers - 1, tiles=step == "in tiles"
+    )
+    known = None if step == "reference" else attention
+    return pack_work.of_packs(MODEL, COUNTED, laid, scored, known, recompute=again)[0]
 
 
 def test_a_pack_of_the_fused_step_takes_the_time_of_its_rounded_tokens_and_scored_positions() -> None:

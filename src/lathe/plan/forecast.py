@@ -196,12 +196,10 @@ def _attention(
     nothing is computed together; None of the reference step."""
     if setting.step != "fused":
         return None, None
-    ends = fused_attention.attending(course.laid, tokens.lengths, tokens.supervised_lengths)
-    layers = model.num_layers - 1
-    if fused_step.form_of(model, setting).tiles:
-        return [], [fused_attention.work_in_tiles(one, layers) for one in ends]
-    attended = [fused_attention.in_batches(one) for one in ends]
-    return attended, [fused_attention.work_in_batches(one, layers) for one in attended]
+    tiles = fused_step.form_of(model, setting).tiles
+    return fused_attention.of_packs(
+        course.laid, tokens.lengths, tokens.supervised_lengths, model.num_layers - 1, tiles=tiles
+    )
 
 
 def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:

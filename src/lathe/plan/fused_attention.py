@@ -1,8 +1,6 @@
 """How attention of the engine's fused step works through a pack: which blocks it computes, which of them together, what it keeps.
 
-    ends = attending(laid, lengths_N, supervised_N)       the stretches of rows that attend in each pack
-    in_batches(ends[0])                                   the batches of blocks that they form
-    work_in_batches(attended, layers), work_in_tiles(ends[0], layers)     what is computed of a pack
+    attended, work = of_packs(laid, lengths_N, supervised_N, layers, tiles=False)     batches of each pack, and what is computed
     kept_by_head(start, end, width)                       numbers that it keeps of one head from forward to backward
     alive_in_batches(model, batches)                      numbers that it holds at once on the way backward
 
@@ -142,9 +140,15 @@ def attending(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np
     ]
 
 
-def in_batches(ends: Attending) -> Attended:
-    """The batches of attention of a pack."""
-    return Attended(batches(ends.everywhere), batches(ends.scored))
+def of_packs(
+    laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64], layers: int, *, tiles: bool
+) -> tuple[list[Attended], list[Work]]:
+    """The batches of attention of each pack, none in tiles, and what is computed of it. layers: all but the last."""
+    ends = attending(laid, lengths_N, supervised_N)
+    if tiles:
+        return [], [work_in_tiles(one, layers) for one in ends]
+    attended = [Attended(batches(one.everywhere), batches(one.scored)) for one in ends]
+    return attended, [work_in_batches(one, layers) for one in attended]
 
 
 def work_in_batches(attended: Attended, layers: int) -> Work:

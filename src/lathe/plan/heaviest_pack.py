@@ -26,8 +26,8 @@ def with_heaviest_pack(
     tokens: TokenSet,
     attended: Sequence[fused_attention.Attended] | None,
 ) -> Setting:
-    """The setting with what memory needs to know of the course's packs. attended: of the fused step, empty in
-    tiles."""
+    """The setting with what memory needs to know of the course's packs. attended: of the fused step; empty
+    where it attends in tiles."""
     lengths, supervised, laid = tokens.lengths, tokens.supervised_lengths, course.laid
     if not laid:
         return setting

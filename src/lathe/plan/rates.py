@@ -160,14 +160,5 @@ def _work(
     lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
     stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
     laid = [(range(len(stretches)), stretches)]
-    if step != "fused":
-        return pack_work.of_packs(model, counted, laid, supervised, None)
-    layers = model.num_layers - 1
-    ends = fused_attention.attending(laid, lengths, supervised)
-    attention = [
-        fused_attention.work_in_tiles(one, layers)
-        if tiles
-        else fused_attention.work_in_batches(fused_attention.in_batches(one), layers)
-        for one in ends
-    ]
-    return pack_work.of_packs(model, counted, laid, supervised, attention)
+    _, attention = fused_attention.of_packs(laid, lengths, supervised, model.num_layers - 1, tiles=tiles)
+    return pack_work.of_packs(model, counted, laid, supervised, attention if step == "fused" else None)

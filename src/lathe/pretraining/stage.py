@@ -48,9 +48,8 @@ def pretrain(
     source, folder = find_pretrain_recipe(str(recipe_path)), Path(out_dir)
     if record := _made(read_pretrain_recipe(source), folder):
         return record
-    for making in list(
-        makings(source, folder, _work(folder) / "starts")
-    ):  # all are found before the first takes its hours
+    found = list(makings(source, folder, _work(folder) / "starts"))  # all of them, before the first takes its hours
+    for making in found:
         record = _made(making.recipe, making.folder) or _make(making, progress or silent, examine_every)
     assert record is not None, "the recipe's own base comes last"
     return record
