@@ -4,9 +4,9 @@
     python bench/folds.py my-recipe.yaml --out /tmp/folds --folds 5 --only 0 1      # some folds now, the others later
 
 For recipes whose source is one JSONL file. A row's fold is the hash of its input, so that the same text never stands on both sides;
-rows that are near to a judged one leave the training rows, as in any run. Each fold is an ordinary run under --out, so a repeated
-command goes on where it stopped, and prints the pooled scores of all folds that are there. The base is not measured: that
-costs as much again and says the same each time.
+rows that are near to a judged one leave the training rows, as in any run. Validation rows are set aside only where `train.validate`
+asks for them. Each fold is an ordinary run under --out, so a repeated command goes on where it stopped, and prints the pooled
+scores of all folds that are there. The base is not measured: that costs as much again and says the same each time.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def fold_recipe(recipe: Mapping[str, Any], lines: Sequence[str], column: str, fo
     data = {key: value for key, value in recipe["data"].items() if key not in ("source", "split", "rows", "seed")}
     path = folder / "recipe.yaml"
     written = {**recipe, "data": {**data, "train": "train.jsonl", "test": "test.jsonl"}}
+    if "every" not in recipe.get("train", {}).get("validate", {}):
+        written["data"]["split"] = {"validation": 0.0}  # nothing is chosen, so that all other rows are trained on
     path.write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
     return path
 

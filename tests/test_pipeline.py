@@ -105,6 +105,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "evaluate.temperature": (0.5, MODEL_ARMS),
     "evaluate.token_budget": (1024, MODEL_ARMS),
     "evaluate.precision": ("bf16", MODEL_ARMS),
+    "evaluate.constrained": (True, MODEL_ARMS | {"doctor"}),
     "evaluate.confidence": (0.9, MODEL_ARMS | {"rule"}),
     "evaluate.alpha": (0.1, VERDICT | {"plan"}),
     "gates": ([{"metric": "json_exact", "at_least": 0.5}], VERDICT),

@@ -139,7 +139,7 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
         tokens = torch.tensor([20 + taken, 90 + taken, 200 + taken])
         rows = [np.append(ids, token) for ids, token in zip(rows, tokens.numpy(), strict=True)]
         last = decoder.extend(tokens[:, None].tolist())
-        decoder.keep(torch.ones(3, dtype=torch.long))
+        decoder.keep([len(ids) for ids in rows])
 
 
 @pytest.mark.usefixtures("parts")
@@ -152,11 +152,11 @@ def test_several_tokens_at_once_give_the_hidden_states_of_one_at_a_time_and_drop
         for slot, length in enumerate((5, 31)):
             decoder.prefill(slot, np.arange(3, 3 + length))
     together.extend([[11, 12, 13, 14], [15]])
-    together.keep(torch.tensor([0, 0]))
+    together.keep([5, 31])
     found_TD = together.extend(rows)
     for place in range(2):
         expected_ND = single.extend([[row[place]] for row in rows])
-        single.keep(torch.tensor([1, 1]))
+        single.keep([6 + place, 32 + place])
         assert torch.allclose(found_TD[[place, 3 + place]], expected_ND, atol=2e-5)
 
 

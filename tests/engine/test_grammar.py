@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from lathe.conformity import conforms
 from lathe.conformity.narrowed import Bounds, bounded, closed, reduced
 from lathe.contracts import Choice, Form, JsonForm, Model
+from lathe.engine.backtracking import HeldAnswer
 from lathe.engine.generate import Answer, Prompt, Slots, generate
 from lathe.engine.generate_in_processes import generate_in_processes
 from lathe.engine.grammar import Grammars, Guide
@@ -231,7 +232,7 @@ def test_slots_are_given_back_by_answers_that_are_held(tiny_base: Path, grammars
 
     slots = Slots(Decoder(load_base(tiny_base)), 1, 90, frozenset({0, 2}))
     for index in range(3):
-        slots.begin(index, Prompt([5, 6, 7], 20), grammars.begin(Choice(("yes", "no"))))
+        slots.begin(index, Prompt([5, 6, 7], 20), HeldAnswer(grammars.begin(Choice(("yes", "no")))))
         while not (answers := list(slots.finished())):
             slots.write_on()
         assert [answer.index for answer in answers] == [index]

@@ -18,6 +18,7 @@ from lathe.evaluate import evaluate
 from lathe.pipeline import Run
 from lathe.records import (
     EvalReport,
+    EvaluateSpec,
     Json,
     LockedRecipe,
     Manifest,
@@ -43,6 +44,8 @@ THING: Json = {
     "properties": {"name": {"type": "string"}, "count": {"type": "integer"}},
     "required": ["name", "count"],
 }
+ROOM = EvaluateSpec(max_new_tokens=150)
+"""An untrained model writes characters of many tokens."""
 LABELS = ["card_arrival", "card_linking", "lost_card", "card"]
 WORDS = ("nut", "bolt", "pin", "cup")
 
@@ -70,7 +73,7 @@ def measured(
     run.commit(run.manifest, Manifest(inputs="data", sources=(), sides=sides))
     run.commit(run.run_record, RunRecord(id="run", name="toy", created="now", lathe_version="0"))
     fixed = locked(base)
-    fixed = fixed.model_copy(update={"recipe": fixed.recipe.model_copy(update={"task": task})})
+    fixed = fixed.model_copy(update={"recipe": fixed.recipe.model_copy(update={"task": task, "evaluate": ROOM})})
     run.commit(run.lock_record, fixed)
     evaluate(run, fixed, "base-zero", "test", Run(run, fixed).hashes["base-zero"], quiet)
     return run, fixed

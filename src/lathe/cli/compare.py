@@ -52,6 +52,9 @@ def _show(screen: Screen, found: Comparison) -> None:
     if len({arm.precision for arm in found.arms} - {None}) > 1:
         formats = ", ".join(f"{arm.name} in {arm.precision}" for arm in found.arms if arm.precision)
         screen.line(f"  Answers were computed in different number formats: {formats}.")
+    held = [arm.name for arm in found.arms if arm.constrained]
+    if held and len(held) < len(found.arms):
+        screen.line(f"  Held to the form of right answers, as the others were not: {', '.join(held)}.")
     for spread in found.seeds:
         screen.line(f"  {samples.over_seeds(spread, found.metric)}")
 

@@ -152,6 +152,7 @@ def _arm(entry: Entry, metric: str) -> ComparedArm:
         base=entry.locked.recipe.base,
         seed=entry.locked.recipe.seed,
         precision=entry.report.precision,
+        constrained=entry.report.constrained,
         score=entry.report.score(metric),
     )
 

@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from lathe.contracts import Form, Request
+from lathe.engine.backtracking import REACH, HeldAnswer
 from lathe.engine.chance import Chance
 from lathe.engine.decoding.decoder import Decoder, can_decode
-from lathe.engine.grammar import Grammars, Guide
+from lathe.engine.grammar import Grammars
 from lathe.engine.lookup import Lookup
 from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import InputError, LatheError
@@ -85,16 +85,31 @@ class Writing:
 
     index: int
     limit: int
-    seconds: float
-    lookup: Lookup
-    guide: Guide | None
+    prompt: Sequence[int]
+    held: HeldAnswer | None
+    seconds: float = 0.0
     ids: list[int] = field(default_factory=list)
+    unread: int = 1
+    """How many of the last tokens the model has not read."""
     trust: int = 2
     """Guesses that are worth their place in the next pass."""
     key: int = 0
     """What the noise of an answer that is drawn follows from."""
     lost: bool = False
     """Whether the form could not be followed further."""
+
+    def __post_init__(self) -> None:
+        self.lookup = Lookup(self.prompt)
+
+    @property
+    def settled(self) -> Sequence[int]:
+        """Its tokens that are not taken back any more."""
+        return self.ids if self.held is None else self.ids[:-REACH]
+
+    @property
+    def num_read(self) -> int:
+        """Tokens of prompt and answer that the model has read."""
+        return len(self.prompt) + len(self.ids) - self.unread
 
     @property
     def room(self) -> int:
@@ -108,28 +123,30 @@ class Writing:
     def guess(self, most: int) -> list[int]:
         """Tokens that may come next: twice as many after guesses that were all right, few after wrong ones."""
         guess = self.lookup.guess(min(most, self.trust, self.room - 1))
-        return guess if self.guide is None else self.guide.passable(guess)
+        return guess if self.held is None else self.held.guess(guess)
 
-    def best(self, logits_TV: Tensor, free_T: list[int], guess: Sequence[int]) -> list[int]:
-        """The tokens that the model writes after the last one, and after each guess as long as they are right.
+    def go_on(self, logits_TV: Tensor, free_T: list[int], guess: Sequence[int], stop_ids: frozenset[int]) -> None:
+        """Writes what the model says after the last token, and after each guess as long as they are right.
 
         logits_TV: after the last token and after each of the guesses; free_T: the likeliest token of each.
         """
-        if self.guide is None:
-            return free_T[: _right(guess, free_T) + 1]
+        if self.held is None:
+            self._write(free_T[: _right(guess, free_T) + 1], len(guess), stop_ids)
+            return
         try:
-            return _best_allowed(self.guide, logits_TV, guess)
+            stay, tokens, self.unread = self.held.go_on(logits_TV, guess)
         except LatheError:
             self.lost = True
-            return []
+            return
+        if stay < len(self.ids):
+            del self.ids[stay:]
+            self.lookup = Lookup([*self.prompt, *self.ids])
+        self._write(tokens, len(guess), stop_ids)
 
-    def learn(self, guessed: int, right: int) -> None:
-        """Takes in how many of the guesses were right."""
+    def _write(self, tokens: Sequence[int], guessed: int, stop_ids: frozenset[int]) -> None:
+        """Adds tokens, up to the first that ends the answer: the last one, and before it guesses that were right."""
         if guessed:
-            self.trust = 2 * guessed if right == guessed else right + 1
-
-    def write(self, tokens: Sequence[int], stop_ids: frozenset[int]) -> None:
-        """Adds tokens, up to the first that ends the answer."""
+            self.trust = 2 * guessed if len(tokens) == guessed + 1 else len(tokens)
         for token in tokens:
             self.ids.append(token)
             self.lookup.append(token)
@@ -166,8 +183,10 @@ def generate(
                 slots.lay_out(*_cut(need, len(waiting) + len(slots.writing), token_budget))
         while waiting and slots.free:
             prompt = prompts[waiting[-1]]
-            guide = grammars.begin(prompt.form) if grammars is not None and prompt.form is not None else None
-            slots.begin(waiting.pop(), prompt, guide)
+            held = None
+            if grammars is not None and prompt.form is not None:
+                held = HeldAnswer(grammars.begin(prompt.form), returns=chance is None)
+            slots.begin(waiting.pop(), prompt, held)
         yield from slots.finished()
         if slots.writing:
             slots.write_on()
@@ -247,15 +266,15 @@ class Slots:
         new = [np.zeros(0, dtype=np.int64)] * (count - len(self._held))
         self._held = [prompt_N[:capacity] for prompt_N in self._held] + new
 
-    def begin(self, index: int, prompt: Prompt, guide: Guide | None = None) -> None:
-        """Reads a prompt into a free slot and writes its first token. guide: the answer's own, where it is held to a form."""
+    def begin(self, index: int, prompt: Prompt, held: HeldAnswer | None = None) -> None:
+        """Reads a prompt into a free slot and writes its first token. held: where the answer is held to a form."""
         begun = time.perf_counter()
         logits_1V = _read(self._decoder, self._held, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
-        entry = Writing(index, prompt.max_new_tokens, 0.0, Lookup(prompt.ids), guide)
+        entry = Writing(index, prompt.max_new_tokens, prompt.ids, held)
         if self._chance is not None:
             entry.key = self._chance.key(prompt.ids)
             logits_1V = self._chance.moved(logits_1V, entry.places(1))
-        entry.write(entry.best(logits_1V, logits_1V.argmax(dim=-1).tolist(), ()), self._stop_ids)
+        entry.go_on(logits_1V, logits_1V.argmax(dim=-1).tolist(), (), self._stop_ids)
         entry.seconds = time.perf_counter() - begun
         self.writing.append(entry)
 
@@ -283,24 +302,23 @@ class Slots:
         self.writing.pop()
 
     def write_on(self) -> None:
-        """One pass: each answer's last token and the guesses after it; each answer grows by the guesses that were right and
-        one token more."""
+        """One pass: each answer's last tokens and the guesses after them; each answer grows by the guesses that were right and
+        one token more, or goes back."""
         begun = time.perf_counter()
-        rows = [[entry.ids[-1], *entry.guess(self._guesses)] for entry in self.writing]
+        guesses = [entry.guess(self._guesses) for entry in self.writing]
+        rows = [[*entry.ids[-entry.unread :], *guess] for entry, guess in zip(self.writing, guesses, strict=True)]
         logits_TV = self._decoder.logits(self._decoder.extend(rows))
         if self._chance is not None:
             places = [place for entry, row in zip(self.writing, rows, strict=True) for place in entry.places(len(row))]
             logits_TV = self._chance.moved(logits_TV, places)
         free_T = logits_TV.argmax(dim=-1).tolist()
-        added, start = [], 0
-        for entry, row in zip(self.writing, rows, strict=True):
+        start = 0
+        for entry, row, guess in zip(self.writing, rows, guesses, strict=True):
             end = start + len(row)
-            best = entry.best(logits_TV[start:end], free_T[start:end], row[1:])
-            entry.learn(len(row) - 1, len(best) - 1)
-            entry.write(best, self._stop_ids)
-            added.append(len(best))
+            start += entry.unread - 1
+            entry.go_on(logits_TV[start:end], free_T[start:end], guess, self._stop_ids)
             start = end
-        self._decoder.keep(torch.tensor(added, device=self._decoder.device))
+        self._decoder.keep([entry.num_read for entry in self.writing])
         share = (time.perf_counter() - begun) / len(self.writing)
         for entry in self.writing:
             entry.seconds += share
@@ -309,23 +327,6 @@ class Slots:
 def _right(guess: Sequence[int], best: Sequence[int]) -> int:
     """Length of the beginning of `guess` that the model would have written."""
     return next((place for place, token in enumerate(guess) if token != best[place]), len(guess))
-
-
-def _best_allowed(guide: Guide, logits_TV: Tensor, guess: Sequence[int]) -> list[int]:
-    """The best tokens that a form allows: one after each guess that was right, and one more; the guide goes on by them.
-
-    Raises LatheError where the form cannot be followed.
-    """
-    written: list[int] = []
-    for logits_V in logits_TV:
-        allowed_V = torch.from_numpy(guide.allowed()).to(logits_V.device)
-        # A model may have more outputs than there are tokens.
-        among = logits_V[: len(allowed_V)].masked_fill(~allowed_V[: len(logits_V)], float("-inf"))
-        written.append(int(among.argmax()))
-        guide.take(written[-1])
-        if list(guess[: len(written)]) != written:
-            break
-    return written
 
 
 def _read(

@@ -64,7 +64,7 @@ class Grammars:
             self._tokens = llguidance.LLTokenizer(tokenizer.backend.to_str(), eos_token=sorted(stop_ids))
         except ValueError as error:
             raise InputError(f"{PACKAGE} cannot read the tokenizer of {tokenizer.folder}: {error}") from error
-        self._stop_ids = stop_ids
+        self.stop_ids = stop_ids
         self._limits = llguidance.LLParserLimits(verbose_errors=False)
         self._matcher = lru_cache(KEPT_GRAMMARS)(self._made)
 
@@ -79,7 +79,7 @@ class Grammars:
         """Whether tokens are a whole answer of a form; a last one that ends an answer is left out."""
         if self.problem_with(form):
             return False
-        said = list(ids[:-1] if ids and ids[-1] in self._stop_ids else ids)
+        said = list(ids[:-1] if ids and ids[-1] in self.stop_ids else ids)
         matcher = self._matcher(_grammar(form)).deep_copy()
         return matcher.try_consume_tokens(said) == len(said) and matcher.is_accepting()
 
@@ -91,7 +91,7 @@ class Grammars:
         """A new answer of a form. Raises InputError where none can be held to it."""
         if problem := self.problem_with(form):
             raise InputError(f"no answer can be held to this form: {problem}")
-        return Guide(self._matcher(_grammar(form)).deep_copy(), self._stop_ids)
+        return Guide(self._matcher(_grammar(form)).deep_copy(), self.stop_ids)
 
     def _made(self, grammar: str) -> LLMatcher:
         import llguidance
@@ -119,8 +119,16 @@ class Guide:
 
     def take(self, token: int) -> None:
         """Goes on by a token that was allowed; one that ends the answer changes nothing."""
-        if token not in self._stop_ids:
+        if not self.ends(token):
             self._matcher.consume_token(token)
+
+    def take_back(self, count: int) -> None:
+        """Goes back by so many tokens, none of which ended the answer."""
+        self._matcher.rollback(count)
+
+    def ends(self, token: int) -> bool:
+        """Whether a token ends the answer."""
+        return token in self._stop_ids
 
 
 def _grammar(form: Form) -> str:

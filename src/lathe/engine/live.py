@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from lathe.contracts import Heard, Piece, Request
 from lathe.engine import devices, eight_bits
+from lathe.engine.backtracking import HeldAnswer
 from lathe.engine.decoding.decoder import Decoder, can_decode
 from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
 from lathe.engine.grammar import Grammars
@@ -130,8 +131,8 @@ class Live:
         for number in list(self._waiting)[: slots.free]:
             order = self._under_way[number] = self._waiting.pop(number)
             asked = order.request
-            guide = self.grammars.begin(asked.form) if asked.form is not None else None
-            slots.begin(number, Prompt(asked.prompt_ids, asked.max_new_tokens), guide)
+            held = HeldAnswer(self.grammars.begin(asked.form)) if asked.form is not None else None
+            slots.begin(number, Prompt(asked.prompt_ids, asked.max_new_tokens), held)
         for answer in slots.finished():
             self._tell_end(answer, self._under_way.pop(answer.index))
         for entry in slots.writing:
@@ -157,6 +158,6 @@ class Live:
 
 
 def _tell_piece(entry: Writing, order: _Order) -> None:
-    text = order.growing.grow(entry.ids) if order.growing is not None else ""
+    text = order.growing.grow(entry.settled) if order.growing is not None else ""
     if text:
-        order.heard(Piece(text, len(entry.ids)))
+        order.heard(Piece(text, len(entry.settled)))

@@ -2,7 +2,7 @@
 
 Correct for any causal language model of transformers, and several times slower: rows share neither a pass nor a prefix.
 
-Shapes: N slots in use, D hidden width.
+Shapes: N slots in use, T tokens of a pass, D hidden width.
 """
 
 from __future__ import annotations
@@ -25,39 +25,51 @@ class ReferenceDecoder:
         self.device = model.device
         self.config = model.config
         self.caches: list[DynamicCache] = []
+        self.read: list[list[int]] = []
+        """Tokens that stand in each."""
 
     def reserve(self, slots: int, capacity: int) -> None:
         """Makes room for `slots` answers; these caches grow as they need, and the first ones stay."""
         new = slots - len(self.caches)
-        self.caches = self.caches[:slots] + [DynamicCache(config=self.config) for _ in range(new)]
+        self.caches = self.caches[:slots] + [self._empty() for _ in range(new)]
+        self.read = self.read[:slots] + [[] for _ in range(new)]
 
-    @torch.inference_mode()
     def prefill(self, slot: int, ids: NDArray[np.int64], start: int = 0) -> Tensor:
         """Reads a prompt into a slot and returns the hidden state of its last token, shape (D,). start: must be 0."""
         assert start == 0
-        self.caches[slot] = DynamicCache(config=self.config)
-        return self._forward(slot, torch.as_tensor(ids, device=self.device))
+        return self._anew(slot, ids.tolist())[-1]
 
-    @torch.inference_mode()
     def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Appends one token to each of the first N slots; the hidden states after them, shape (N, D)."""
-        assert all(len(row) == 1 for row in rows)
-        return torch.stack(
-            [self._forward(slot, torch.tensor(row, device=self.device)) for slot, row in enumerate(rows)]
-        )
+        """Appends tokens to each of the first N slots; the hidden states after all of them, shape (T, D), row after row."""
+        return torch.cat([self._forward(slot, row) for slot, row in enumerate(rows)])
 
-    def keep(self, added_N: Tensor) -> None:
-        """Every token stays: none was a guess."""
+    def keep(self, lengths: Sequence[int]) -> None:
+        """Says how many tokens of each of the first N slots stay. Where some do not, those that do are read again: not every cache
+        of transformers can be cut."""
+        for slot, length in enumerate(lengths):
+            if length < len(self.read[slot]):
+                self._anew(slot, self.read[slot][:length])
 
     def move(self, source: int, target: int) -> None:
         """Moves a slot's content."""
-        self.caches[target] = self.caches[source]
+        self.caches[target], self.read[target] = self.caches[source], self.read[source]
 
     @torch.inference_mode()
     def logits(self, hidden_ND: Tensor) -> Tensor:
         """Logits of hidden states, float32, shape (N, vocabulary)."""
         return self.output(hidden_ND).float()
 
-    def _forward(self, slot: int, ids_T: Tensor) -> Tensor:
+    def _empty(self) -> DynamicCache:
+        return DynamicCache(config=self.config)
+
+    def _anew(self, slot: int, ids: Sequence[int]) -> Tensor:
+        self.caches[slot], self.read[slot] = self._empty(), []
+        return self._forward(slot, ids)
+
+    @torch.inference_mode()
+    def _forward(self, slot: int, ids: Sequence[int]) -> Tensor:
+        ids_T = torch.tensor(ids, device=self.device)
         told = self.body(input_ids=ids_T[None], past_key_values=self.caches[slot], use_cache=True)
-        return told.last_hidden_state[0, -1]
+        # Another list, for a slot that was moved shares it with where it was.
+        self.read[slot] = [*self.read[slot], *ids]
+        return told.last_hidden_state[0]

@@ -25,6 +25,7 @@ from lathe.records import (
     Example,
     FileHash,
     Generation,
+    Json,
     LockedRecipe,
     Message,
     Prediction,
@@ -39,7 +40,7 @@ from lathe.text.tokenizer import Tokenizer
 
 MODEL_ARMS = ("base-zero", "base-few", "tuned")
 CONSTRAINED = "-constrained"
-"""Ends the name of an arm whose answers were held to a form."""
+"""Ends the name of an arm that answered freely, and once more held to a form."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,13 @@ class Measurement:
     """What answers, where it is neither the base nor the run's own adapter: an exported file or an endpoint."""
     forms: Forms = field(default_factory=Forms)
     """What the answers are held to; without any they are written freely."""
+    suffix: str = ""
+    """Of the arm's name, where it is measured once more."""
 
     @property
     def name(self) -> Arm:
         """What the report calls it, and the folder of its answers."""
-        return f"{self.arm}{CONSTRAINED}" if self.forms.by_id else self.arm
+        return f"{self.arm}{self.suffix}"
 
     @property
     def examples(self) -> list[Example]:
@@ -98,6 +101,7 @@ class Answers:
     samples: int = 1
     temperature: float | None = None
     precision: AnswerPrecision | None = None
+    constrained: bool = False
     prompt_hash: str = ""
     chosen: str = ""
     few_shot_ids: tuple[str, ...] = ()
@@ -163,7 +167,7 @@ def ask_model(asking: Measurement) -> Answers:
     questions = [*rows.sides["validation"], *rows.sides["test"]]
     shots = prompts.shots_that_fit(candidates, questions, rendered, lengths.limits, context)
     asked = prompts.ask(asking.examples, shots, lengths.gold[asking.side], rendered, lengths.limits, context)
-    asked = _held(asked, asking.forms)
+    asked = held(asked, asking.forms)
     said = recipe.evaluate
     settings = GenerateSettings(said.token_budget, recipe.train.threads, tok.stop_ids, said.temperature)
     predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples)
@@ -173,6 +177,7 @@ def ask_model(asking: Measurement) -> Answers:
         samples=said.samples,
         temperature=said.temperature,
         precision=model.precision if asking.runtime == "native" else None,
+        constrained=bool(asking.forms.by_id),
         prompt_hash=asked.prompt_hash,
         few_shot_ids=tuple(shot.id for shot in shots),
         max_new_tokens=max((request.max_new_tokens for request in asked.requests), default=None),
@@ -181,7 +186,7 @@ def ask_model(asking: Measurement) -> Answers:
     )
 
 
-def _held(asked: prompts.Asked, forms: Forms) -> prompts.Asked:
+def held(asked: prompts.Asked, forms: Forms) -> prompts.Asked:
     """The same requests, each with its form."""
     return replace(asked, requests=tuple(replace(one, form=forms.by_id.get(one.id)) for one in asked.requests))
 
@@ -249,6 +254,17 @@ def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:
     return begun
 
 
+def following(forms: Forms) -> dict[str, Json]:
+    """What held answers depend on besides."""
+    from lathe.engine import backtracking
+
+    return {
+        "forms": forms.described(),
+        "followed by": grammar.version(),
+        "going back": [backtracking.REACH, backtracking.OTHERS, backtracking.MOST_RETURNS],
+    }
+
+
 def _base_files(asking: Measurement, model: Model) -> Sequence[FileHash]:
     """Of the run's own base as it was locked; of another folder, which is a shipped one, as it lies there."""
     own = model.base_folder == Path(asking.locked.base_folder)
@@ -271,6 +287,6 @@ def _inputs(asking: Measurement, model: Model, asked: prompts.Asked, temperature
             "runtime": asking.runtime,
             "packages": asking.locked.packages,
             **({"temperature": temperature} if temperature else {}),
-            **({"forms": asking.forms.described(), "followed by": grammar.version()} if asking.forms.by_id else {}),
+            **(following(asking.forms) if asking.forms.by_id else {}),
         }
     )

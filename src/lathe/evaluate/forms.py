@@ -1,26 +1,32 @@
 """The form that every right answer of a run has, as a model is held to it while it writes.
 
-A form is taken only where it lets all right answers through: what stands in the way of one is left out of the schema, and named.
-Then it is made as narrow as the right answers of all sides allow, so that a model that knows nothing comes to an end.
+A form is taken from the task and made to fit the rows that may be looked at, those of training and validation: what stands in the
+way of one of their right answers is left out of the schema, and named; then it is made as narrow as they allow, so that a model
+that knows nothing comes to an end. A right answer of the test rows that has another form is wrong whatever a model writes, and
+counted.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 from lathe.conformity.narrowed import Bounds, bounded, closed, reduced
 from lathe.contracts import Form, JsonForm, Task, TextForm
 from lathe.engine.grammar import Grammars
 from lathe.errors import InputError
 from lathe.evaluate.prompts import ENOUGH_ALIKE
-from lathe.evaluate.rows import SIDES, Rows
-from lathe.records import DataFinding, Example, Json, TaskSetup
+from lathe.evaluate.rows import Rows
+from lathe.records import DataFinding, Example, Json, Side, TaskSetup
 from lathe.text import render
 from lathe.text.tokenizer import Tokenizer
+
+KNOWN_SIDES: tuple[Side, ...] = ("train", "validation")
+"""Sides whose answers may be looked at."""
+MOST_TRIED = 64
+"""Right answers of a form that are held against it: a grammar that lets so many through lets the others through as well."""
 
 
 @dataclass(frozen=True)
@@ -35,52 +41,52 @@ class Forms:
         return [[id, _described(form)] for id, form in self.by_id.items()]
 
 
-def forms_of(task_name: str, task: Task, rows: Rows, tok: Tokenizer) -> Forms:
-    """The forms of the test rows.
+def forms_of(task_name: str, task: Task, rows: Rows, side: Side, tok: Tokenizer) -> Forms:
+    """The forms of the rows of one side.
 
-    Raises InputError where the task names none for one of them, or a right answer is not let through, and Unavailable where the
-    package that follows a form is missing.
+    Raises InputError where the task names none for one of them, or a right answer that may be looked at is not let through, and
+    Unavailable where the package that follows a form is missing.
     """
     grammars = Grammars(tok, tok.stop_ids)
-    bounds = _bounds(task, rows)
+    known = _alike(task, rows.setup, [example for one in KNOWN_SIDES for example in rows.sides[one]])
+    of_all = Bounds.over(example.target for _, some in known.values() for example in some)
     by_id: dict[str, Form] = {}
-    left_out: dict[tuple[str, tuple[str, ...]], int] = Counter()
-    for form, examples in _alike(task_name, task, rows.setup, rows.sides["test"]):
-        written = render.encode_all(tok, examples)
-        gold = {one.id: ids.ids[ids.num_prompt :].tolist() for one, ids in zip(examples, written, strict=True)}
-        followed, keywords = _followed(grammars, form, gold, tok)
-        if keywords:
-            left_out[examples[0].meta.get("schema", ""), keywords] += len(examples)
-        by_id |= dict.fromkeys(gold, _narrowed(grammars, followed, gold, bounds[_described(form)]))
-    return Forms(by_id, tuple(_left_out(name, keywords, count) for (name, keywords), count in left_out.items()))
-
-
-def _alike(
-    task_name: str, task: Task, setup: TaskSetup, examples: Sequence[Example]
-) -> list[tuple[Form, list[Example]]]:
-    """The rows that have the same form, and that form."""
-    found: dict[str, tuple[Form, list[Example]]] = {}
-    for example in examples:
-        form = task.form(example, setup)
+    left_out: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    outside: list[str] = []
+    for described, (form, examples) in _alike(task, rows.setup, rows.sides[side]).items():
         if form is None:
             raise InputError(
-                f"{task_name} has no form for the answer to {example.id!r} that a model could be held to",
+                f"{task_name} has no form for the answer to {examples[0].id!r} that a model could be held to",
                 hint="There is one for json_extraction with schemas, for intent with a set of labels, for function_calling and for "
                 "graph_extraction.",
             )
-        found.setdefault(_described(form), (form, []))[1].append(example)
-    return list(found.values())
+        _, alike = known.get(described, (None, []))
+        gold = _written(tok, alike[:MOST_TRIED])
+        followed, keywords = _followed(grammars, form, gold, tok)
+        if keywords:
+            left_out[examples[0].meta.get("schema", ""), keywords] += len(examples)
+        # The bounds of a few rows with a form of their own would tell the answer.
+        bounds = Bounds.over(one.target for one in alike) if len(alike) >= ENOUGH_ALIKE else of_all
+        narrow = _narrowed(grammars, followed, gold, bounds)
+        by_id |= dict.fromkeys((example.id for example in examples), narrow)
+        outside += [id for id, ids in _written(tok, examples).items() if not grammars.accepts(narrow, ids)]
+    findings = [_left_out(name, keywords, count) for (name, keywords), count in left_out.items()]
+    return Forms(by_id, (*findings, *_outside(outside, len(by_id))))
 
 
-def _bounds(task: Task, rows: Rows) -> dict[str, Bounds]:
-    """What right answers of all sides have at most, by their form; of few rows with a form of their own it would tell the answer,
-    and all answers are looked at."""
-    found: dict[str, list[Json]] = defaultdict(list)
-    for example in (one for side in SIDES for one in rows.sides[side]):
-        if (form := task.form(example, rows.setup)) is not None:
-            found[_described(form)].append(example.target)
-    of_all = Bounds.over(chain.from_iterable(found.values()))
-    return {form: Bounds.over(some) if len(some) >= ENOUGH_ALIKE else of_all for form, some in found.items()}
+def _alike(task: Task, setup: TaskSetup, examples: Iterable[Example]) -> dict[str, tuple[Form | None, list[Example]]]:
+    """The rows that have the same form, and that form, by its description; those without one under an empty description."""
+    found: dict[str, tuple[Form | None, list[Example]]] = {}
+    for example in examples:
+        form = task.form(example, setup)
+        found.setdefault("" if form is None else _described(form), (form, []))[1].append(example)
+    return found
+
+
+def _written(tok: Tokenizer, examples: Sequence[Example]) -> dict[str, list[int]]:
+    """The tokens of right answers, by item."""
+    encoded = render.encode_all(tok, examples)
+    return {one.id: ids.ids[ids.num_prompt :].tolist() for one, ids in zip(examples, encoded, strict=True)}
 
 
 def _followed(
@@ -126,6 +132,18 @@ def _described(form: Form) -> str:
     return json.dumps(
         form.schema if isinstance(form, JsonForm) else form.grammar() if isinstance(form, TextForm) else form.texts
     )
+
+
+def _outside(ids: Sequence[str], count: int) -> Iterator[DataFinding]:
+    if ids:
+        yield DataFinding(
+            id="right_answer_of_another_form",
+            level="warning",
+            message=f"the right answers to {len(ids)} of {count} rows have another form than those of training and validation "
+            "rows, which models are held to: they cannot give them",
+            examples=tuple(ids[:10]),
+            count=len(ids),
+        )
 
 
 def _left_out(name: str, keywords: Sequence[str], count: int) -> DataFinding:

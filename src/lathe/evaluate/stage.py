@@ -6,13 +6,21 @@ import time
 from pathlib import Path
 
 from lathe import plugins
-from lathe.contracts import Model, Progress, silent
-from lathe.engine import grammar
+from lathe.contracts import Model, Progress, Task, silent
 from lathe.errors import InputError
 from lathe.evaluate import aggregate
-from lathe.evaluate.answers import CONSTRAINED, MODEL_ARMS, Answers, Measurement, ask_model, ask_rule, read_answers
-from lathe.evaluate.forms import forms_of
-from lathe.evaluate.rows import read
+from lathe.evaluate.answers import (
+    CONSTRAINED,
+    MODEL_ARMS,
+    Answers,
+    Measurement,
+    ask_model,
+    ask_rule,
+    following,
+    read_answers,
+)
+from lathe.evaluate.forms import Forms, forms_of
+from lathe.evaluate.rows import Rows, read
 from lathe.records import Arm, EvalReport, LockedRecipe, Side
 from lathe.runs import RunFolder, stage_inputs
 from lathe.storage import committed
@@ -36,7 +44,11 @@ def evaluate(
     """
     started = time.monotonic()
     task = plugins.load("tasks", locked.recipe.task)
-    asking = Measurement(run, locked, task, read(run), arm, side, progress, runtime, model)
+    rows = read(run)
+    # Other runtimes choose among all tokens.
+    held = locked.recipe.evaluate.constrained and arm != "rule" and runtime == "native"
+    forms = _forms(locked, task, rows, side) if held else Forms()
+    asking = Measurement(run, locked, task, rows, arm, side, progress, runtime, model, forms)
     if arm == "rule":
         answers = ask_rule(asking)
     elif arm in MODEL_ARMS or model is not None:
@@ -50,18 +62,28 @@ def evaluate_constrained(run: RunFolder, locked: LockedRecipe, arm: Arm, progres
     """Measures a model's arm once more on the test rows, with each answer held to the form of the right one while it is written.
 
     The arm is named ARM-constrained: the same prompts, limits and scorer as of ARM, which must be measured. What is done already is
-    not done again. Raises InputError where the task has no form or a right answer is not of it, Unavailable without the package.
+    not done again. Raises InputError where ARM was held to its form too, where the task has no form or a right answer is not of it,
+    and Unavailable without the package.
     """
     started = time.monotonic()
+    if locked.recipe.evaluate.constrained:
+        raise InputError(
+            "all answers of this run are held to their form",
+            hint="Run the recipe once more with --set evaluate.constrained=false, and compare the two: lathe compare RUN OTHER.",
+        )
     free = run.load(run.eval_report(arm), EvalReport)
-    inputs = stage_inputs({"free": free.inputs, "followed by": grammar.version()})
+    inputs = stage_inputs({"free": free.inputs, **following(Forms())})
     done = run.done(run.eval_report(f"{arm}{CONSTRAINED}"), EvalReport, inputs)
     if done is not None:
         return done
     task, rows = plugins.load("tasks", locked.recipe.task), read(run)
-    forms = forms_of(locked.recipe.task, task, rows, tokenizer.load(Path(locked.base_folder)))
-    asking = Measurement(run, locked, task, rows, arm, "test", progress, forms=forms)
+    forms = _forms(locked, task, rows, "test")
+    asking = Measurement(run, locked, task, rows, arm, "test", progress, forms=forms, suffix=CONSTRAINED)
     return _commit(asking, ask_model(asking), inputs, started)
+
+
+def _forms(locked: LockedRecipe, task: Task, rows: Rows, side: Side) -> Forms:
+    return forms_of(locked.recipe.task, task, rows, side, tokenizer.load(Path(locked.base_folder)))
 
 
 def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: str) -> EvalReport:
@@ -77,6 +99,7 @@ def regrade(run: RunFolder, locked: LockedRecipe, arm: Arm, side: Side, inputs: 
         samples=old.samples,
         temperature=old.temperature,
         precision=old.precision,
+        constrained=old.constrained,
         prompt_hash=old.prompt_hash,
         chosen=old.chosen,
         few_shot_ids=old.few_shot_ids,
@@ -119,6 +142,7 @@ def _commit(asked: Measurement, answers: Answers, inputs: str, started: float) -
         samples=answers.samples,
         temperature=answers.temperature,
         precision=answers.precision,
+        constrained=answers.constrained,
         spread=aggregate.spread(task.metrics, passes, confidence),
         finish=aggregate.finishes(predictions),
         reasons=aggregate.reasons(scored),

@@ -10,7 +10,8 @@ from lathe import plugins
 from lathe.contracts import GenerateSettings, Measure, Model, Told
 from lathe.errors import InputError
 from lathe.evaluate import aggregate, prompts
-from lathe.evaluate.answers import lengths_of
+from lathe.evaluate.answers import held, lengths_of
+from lathe.evaluate.forms import forms_of
 from lathe.evaluate.rows import read
 from lathe.records import LockedRecipe, Prediction, Validation
 from lathe.runs import RunFolder
@@ -36,6 +37,8 @@ def measure_of(run: RunFolder, locked: LockedRecipe) -> Measure:
     examples = [rows.sides["validation"][place] for place in places]
     gold = [lengths.gold["validation"][place] for place in places]
     asked = prompts.ask(examples, (), gold, partial(render.prompts, tok), lengths.limits, tok.max_tokens)
+    if recipe.evaluate.constrained:
+        asked = held(asked, forms_of(recipe.task, task, rows, "validation", tok))
     settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)
     metric = next(metric for metric in task.metrics if metric.name == task.primary)
 

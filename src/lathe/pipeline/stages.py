@@ -34,13 +34,14 @@ class Stage:
 
 
 VALIDATION = (
-    "base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.precision", "evaluate.confidence", "train.threads"
+    "base:form", "evaluate.max_new_tokens", "evaluate.token_budget", "evaluate.precision", "evaluate.constrained",
+    "evaluate.confidence", "train.threads",
 )  # fmt: skip
 GENERATION = (*VALIDATION, "evaluate.samples", "evaluate.temperature")
 """While a model is trained it answers greedily."""
 
 STAGES: tuple[Stage, ...] = (
-    Stage("doctor", ("trainer", "method.kind", "train.optimiser", "ship")),
+    Stage("doctor", ("trainer", "method.kind", "train.optimiser", "evaluate.constrained", "ship")),
     Stage("teach", ("teacher", "data:asked", "schema", "task")),
     Stage("prepare", ("data", "schema", "task")),
     Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed"), ("prepare",)),

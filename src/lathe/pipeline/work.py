@@ -35,7 +35,8 @@ def doctor(run: RunFolder, locked: LockedRecipe, inputs: str, _: Progress) -> Do
 
     recipe = locked.recipe
     optimiser = () if recipe.train.optimiser == "adamw" else (recipe.train.optimiser,)
-    report = doctor.examine((recipe.trainer, recipe.method.kind, *optimiser, *recipe.ship), inputs)
+    grammar = ("grammar",) if recipe.evaluate.constrained else ()
+    report = doctor.examine((recipe.trainer, recipe.method.kind, *optimiser, *grammar, *recipe.ship), inputs)
     run.commit(run.doctor, report)
     return report
 

@@ -110,8 +110,9 @@ def speed_parts(recipe: Recipe) -> dict[str, object]:
 
 def answer_kind(model: Shapes, recipe: Recipe) -> str:
     """Hash of what decides how fast a model writes answers here, prompts included. Rates are kept under it."""
-    parts = {"shapes": repr(model), "threads": recipe.train.threads, "task": recipe.task}
-    return digest(parts | {"schema": recipe.schema_.in_prompt, "precision": recipe.evaluate.precision})[:16]
+    said = recipe.evaluate
+    parts = {"shapes": repr(model), "threads": recipe.train.threads, "task": recipe.task, "precision": said.precision}
+    return digest(parts | {"schema": recipe.schema_.in_prompt, "constrained": said.constrained})[:16]
 
 
 def answer_seconds(tokens: int, kind: str, rates: Mapping[str, Sequence[float]]) -> Interval | None:

@@ -21,6 +21,7 @@ class ComparedArm(Record):
     precision: AnswerPrecision | None = Field(
         None, description="number format of its answers; None = not the native runtime's"
     )
+    constrained: bool = Field(False, description="whether its answers were held to the form of right ones")
     score: Score | None
 
 

@@ -210,6 +210,12 @@ class EvaluateSpec(Written):
         "of 100 M parameters and more; int8, for CPUs, holds the layers' matrices in 8 bits. Both round otherwise than fp32; base "
         "and tuned model answer in it where Lathe computes, and so does what serves the run",
     )
+    constrained: bool = Field(
+        False,
+        description="whether models are held to the form of right answers while they write: a row's schema, the labels, calls of "
+        "the functions offered. `lathe serve` does the same where a request names a `response_format`; a file in another runtime "
+        "answers freely, and is measured so",
+    )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="error budget of the test set; each look at the same test rows spends part of it"

@@ -227,6 +227,7 @@ class EvalReport(StageRecord):
     precision: AnswerPrecision | None = Field(
         None, description="number format in which the native runtime computed them; None = something else answered"
     )
+    constrained: bool = Field(False, description="whether every answer was held to the form of right ones")
     spread: tuple[SampleSpread, ...] = Field(
         (), description="of several answers to each item: yes-or-no metrics and means, answer by answer"
     )

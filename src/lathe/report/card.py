@@ -170,7 +170,13 @@ def _results(story: Story) -> Iterator[str]:
     formats = {arm: report.precision for arm, report in story.arms.items() if report.precision not in (None, "fp32")}
     for arm, precision in formats.items():
         yield f"- {ARM_TITLES.get(arm, arm)}: answers computed in {cited(text(precision), report_of(arm), 'precision')}."
-    if drawn or formats:
+    held = [arm for arm, report in story.arms.items() if report.constrained]
+    for arm in held:
+        yield (
+            f"- {ARM_TITLES.get(arm, arm)}: every answer held to the form of right ones while it was written. "
+            f"{source(report_of(arm), 'constrained')}"
+        )
+    if drawn or formats or held:
         yield ""
     rows = []
     for score in first.scores:

@@ -4,7 +4,7 @@
     decoder.reserve(slots=16, capacity=900)                       # room for so many answers of so many tokens
     last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
     hidden_TD = decoder.extend([[17], [4, 9, 2]])                 # more tokens in each of the first N slots
-    decoder.keep(added_N)                                         # how many of them stay
+    decoder.keep([212, 640])                                      # how many tokens of those slots stay
 
 It computes what transformers computes, without building modules, masks and caches for every token; a test holds it to
 transformers' logits. Slots are rows of the cache; the first N are in use. What it computes between products is `parts`' matter.
@@ -152,9 +152,10 @@ class Decoder:
         return self.parts.normalise(self._through(tokens_T, appended, self.parts.attend), self.norm_D, self.epsilon)
 
     @torch.inference_mode()
-    def keep(self, added_N: Tensor) -> None:
-        """Says how many of the tokens that `extend` appended to each of the first N slots stay."""
-        self.lengths_S[: len(added_N)] += added_N
+    def keep(self, lengths: Sequence[int]) -> None:
+        """Says how many tokens of each of the first N slots stay, of those that stood there before `extend` and those that it
+        appended."""
+        self.lengths_S[: len(lengths)] = torch.tensor(lengths, device=self.device)
 
     @torch.inference_mode()
     def copy_prefix(self, source: int, target: int, length: int) -> None:

@@ -49,9 +49,9 @@ def in_lines(named: Named) -> TextForm:
 
 def as_json(named: Named) -> JsonForm:
     """Graphs as JSON, as they are written for a model to learn."""
-    text: Json = {"type": "string"}
+    text: Json = {"type": "string", "minLength": 1}
     types, labels, descriptions = ({"enum": list(named[part])} if named[part] else text for part in PARTS)
-    member = {"anyOf": [text, _object({"entity": text, "role": text}, ("entity", "role"))]}
+    member = {"anyOf": [text, _object({"entity": text, "role": {"type": "string"}}, ("entity", "role"))]}
     parts = {
         "entities": _object(
             {"text": text, "type": types, "start": {"type": "integer"}, "end": {"type": "integer"}}, ("text", "type")
