@@ -37,6 +37,8 @@ LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
 LIBRARY_BYTES = 50_000_000
 """What torch's libraries keep after their first products, kernels aside."""
+BUFFER_BYTES = 20_000_000
+"""What products in fp32 keep beside that where several threads share them: 6 to 31 MB with two threads, in eight trainings."""
 KERNEL_BYTES, TILES_KERNEL_BYTES, MOST_KERNELS = 550_000, 650_000, 256
 """What oneDNN keeps of one shape of product, a mean, and where it multiplies in tiles; and of how many it keeps it
 (`cli.main.LIBRARY_SETTINGS`)."""
@@ -287,8 +289,9 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x {_logit(form, setting.pack_supervised)} bytes",
     }[found.beside]
     kernels, each = min(MOST_KERNELS, setting.kept_kernels), _kernel_bytes(setting)
+    kept_by_libraries = LIBRARY_BYTES + buffers_of_threads(setting)
     libraries = (
-        f"{LIBRARY_BYTES:,} bytes that torch's libraries keep after their first products, and {kernels} compiled products of "
+        f"{kept_by_libraries:,} bytes that torch's libraries keep after their first products, and {kernels} compiled products of "
         f"oneDNN x {each:,} bytes, measured"
     )
     return (
@@ -296,7 +299,7 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
         MemoryTerm(name="working set", num_bytes=found.beside, formula=working),
         _holes(setting, found.kept),
-        MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES + kernels * each, formula=libraries),
+        MemoryTerm(name="libraries", num_bytes=kept_by_libraries + kernels * each, formula=libraries),
     )
 
 
@@ -313,3 +316,8 @@ def _holes(setting: Setting, kept: int) -> MemoryTerm:
 
 def _kernel_bytes(setting: Setting) -> int:
     return TILES_KERNEL_BYTES if setting.has_tiles else KERNEL_BYTES
+
+
+def buffers_of_threads(setting: Setting) -> int:
+    """Bytes that products keep for more threads than one."""
+    return BUFFER_BYTES if setting.threads > 1 and setting.precision == "fp32" else 0

@@ -33,8 +33,8 @@ Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (lla
 KEPT_BYTES = 256_000_000
 """Growth after which the engine gives back what was freed between layers that are computed again (engine/recompute.py)."""
 FREED_BYTES_A_PACK, FREED_SHARE = 40_000_000, 1.2
-"""In fp32 such layers free so much for each pack, at most so much times what all layers of a pack keep: 63 to 169 MB after 4 and 5
-packs, and 0.5 to 1.9 times after 9 to 60, measured."""
+"""In fp32 such layers free so much for each pack, or half of what a large one keeps, at most so much times what all of a pack
+keep: 63 to 230 MB after 4 and 5 packs, and 0.5 to 1.9 times after 9 to 60, measured."""
 FREED_BYTES_A_LAYER, MOST_FREED_BYTES = 8_000_000, 170_000_000
 """In bf16, where oneDNN's own temporaries lie among the tensors, so much for each layer of each pack: 13 MB measured after 2 layers
 of 4 packs, 117 to 195 after 5 layers of 5 packs and more."""
@@ -112,8 +112,10 @@ def _between_layers(model: Shapes, setting: Setting) -> MemoryTerm:
     """What stands beside layers that are computed again until the engine gives it back, whatever left it."""
     packs = setting.num_packs
     if setting.precision == "fp32":
-        every = setting.pack_tokens * model.num_layers * layer(model, setting)
-        size = min(KEPT_BYTES, FREED_BYTES_A_PACK * packs, int(FREED_SHARE * every))
+        one = setting.pack_tokens * layer(model, setting)
+        # The engine looks between two layers, so one more has been freed by then.
+        most = min(KEPT_BYTES + one, int(FREED_SHARE * model.num_layers * one))
+        size = min(most, packs * max(FREED_BYTES_A_PACK, one // 2))
     else:
         size = min(MOST_FREED_BYTES, FREED_BYTES_A_LAYER * model.num_layers * packs)
     formula = f"freed memory between layers over {packs:,} packs, given back from time to time, measured"
@@ -135,7 +137,8 @@ def _holes(model: Shapes, setting: Setting) -> int:
 def libraries(setting: Setting) -> MemoryTerm:
     """What the products' libraries take in this process."""
     formula = "torch's libraries after their first products, kernels aside, measured"
-    return MemoryTerm(name="libraries", num_bytes=LIBRARY_BYTES[setting.precision], formula=formula)
+    num_bytes = LIBRARY_BYTES[setting.precision] + fused_step.buffers_of_threads(setting)
+    return MemoryTerm(name="libraries", num_bytes=num_bytes, formula=formula)
 
 
 def kernels(setting: Setting) -> MemoryTerm:
