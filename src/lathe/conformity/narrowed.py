@@ -3,7 +3,7 @@
     without({"type": "string", "format": "date"}, {"format"})                    ->  {"type": "string"}
     reduced(schema, accepted)                                                    ->  schema, ("format",)
     bounded({"type": "array", "items": {"type": "string"}}, Bounds.over([["nut", "bolt"]]))
-    ->  {"type": "array", "items": {"type": "string", "maxLength": 21}, "maxItems": 5}
+    ->  {"type": "array", "items": {"type": "string", "maxLength": 24}, "maxItems": 6}
 
 Pure: whether a schema is accepted (as a grammar, and with all right answers) is asked of the caller.
 """
@@ -11,7 +11,6 @@ Pure: whether a schema is accepted (as a grammar, and with all right answers) is
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +30,8 @@ MAY_GO = {
 }  # fmt: skip
 """Keywords that can be left out: without any other one nothing would be known of an answer's shape."""
 
-HEADROOM = 1.25
+HEADROOM = 2
+"""Rows to come may need more than those that were seen."""
 SPARE_CHARACTERS, SPARE_ITEMS, SPARE_DIGITS = 16, 2, 2
 SHAPED_CHARACTERS = 64
 """Room for a string with a pattern or a format, which may need more than the strings that were seen."""
@@ -98,7 +98,7 @@ class Bounds:
 
     @classmethod
     def over(cls, values: Iterable[Json]) -> Bounds:
-        """A quarter more than the longest of these values, and a little: as with the length of a whole answer."""
+        """Twice as much as the most that these values have, and a little."""
         characters = items = digits = decimals = 0
         for value in (leaf for whole in values for leaf in _all_values(whole)):
             if isinstance(value, str):
@@ -199,7 +199,7 @@ def _all_values(value: Json) -> Iterator[Any]:
 
 
 def _more(longest: int, spare: int) -> int:
-    return math.ceil(HEADROOM * longest) + spare
+    return HEADROOM * longest + spare
 
 
 def _number(part: dict[str, Json], key: str) -> int:
