@@ -1,6 +1,6 @@
 """k-fold measurement of a recipe: every row is judged once, by a model that was trained on the other folds.
 
-    LATHE_MIRROR=FOLDER python bench/folds.py edgejson-v3 --out /tmp/folds --set schema.in_prompt=false
+    LATHE_MIRROR=FOLDER python bench/folds.py edgejson-v3 --out /tmp/folds
     python bench/folds.py my-recipe.yaml --out /tmp/folds --folds 5 --only 0 1      # some folds now, the others later
 
 For recipes whose source is one JSONL file. A row's fold is the hash of its input, so that the same text never stands on both sides;

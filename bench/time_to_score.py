@@ -1,7 +1,7 @@
 """Seconds and energy from data to a score: what a recipe takes until its tuned model is measured, and whether it got there.
 
     python bench/time_to_score.py demo --target 0.30
-    LATHE_MIRROR=FOLDER python bench/time_to_score.py edgejson-v3 --target 0.50 --set schema.in_prompt=false --set train.epochs=3
+    LATHE_MIRROR=FOLDER python bench/time_to_score.py edgejson-v3 --target 0.50 --set train.epochs=3
 
 Timed: rows read and proved, the plan, training, and the tuned model's answers to the test rows; base and rule are not asked, since
 a score does not need them. The target is reached where the lower end of the score's interval is not below it. Energy is what the
