@@ -104,6 +104,19 @@ def test_a_model_is_held_to_the_schema_of_the_request_while_it_writes(words_run:
     assert conforms(THING, json.loads(reply["choices"][0]["message"]["content"]))
     assert reply["choices"][0]["finish_reason"] == "stop"
     assert reply["lathe"]["format"] == {"constrained": True, "left_out": ["format"], "kept": True, "problem": None}
+    # What is told is not taken back, though the answer goes back.
+    longer = {
+        **THING,
+        "properties": {**THING["properties"], "note": {"type": "string", "maxLength": 40}},
+        "required": ["note"],
+    }
+    body = in_form(server, longer, max_tokens=200)
+    body["response_format"]["json_schema"]["strict"] = False
+    whole = server.ask("POST", "/v1/chat/completions", body).json()["choices"][0]["message"]["content"]
+    streamed = server.ask("POST", "/v1/chat/completions", {**body, "stream": True}).body
+    pieces = [json.loads(line[6:])["choices"][0]["delta"].get("content") for line in streamed.split(b"\n\n")[:-2]]
+    assert len([piece for piece in pieces if piece]) > 2
+    assert "".join(piece or "" for piece in pieces) == whole
     assert (
         said(server, server.models[0], "alder 3")["choices"][0]["message"]["content"]
         == words_run.ask("alder 3")["tuned"]

@@ -56,7 +56,7 @@ class Step:
 
 
 class HeldAnswer:
-    """An answer under way. returns: whether it may go back; drawn answers and such as are read while they are written may not."""
+    """An answer under way. returns: whether it may go back; one that is drawn may not."""
 
     def __init__(self, guide: Guide, *, returns: bool = True) -> None:
         self._guide = guide
