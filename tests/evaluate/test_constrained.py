@@ -58,22 +58,28 @@ def things(*more: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def measured(
-    folder: Path, task: str, rows: Sequence[dict[str, Any]], schemas: dict[str, Json]
+    folder: Path,
+    task: str,
+    rows: Sequence[dict[str, Any]],
+    schemas: dict[str, Json],
+    *,
+    known: Sequence[dict[str, Any]] | None = None,
+    how: EvaluateSpec = ROOM,
 ) -> tuple[RunFolder, LockedRecipe]:
-    """A run of an untrained base that has answered all rows freely; every side holds the same rows."""
+    """A run of an untrained base that has answered all test rows. known: rows of training and validation; None = the same."""
     base = write_base(folder / "base", "llama", sliding_window=None)
     run, leaf = RunFolder(folder / "run"), plugins.load("tasks", task)
     setup = TaskSetup(schemas=schemas, schema_in_prompt=False)
-    examples = [leaf.example(row, setup) for row in rows]
-    sides: dict[Side, SideCount] = {
-        side: SideCount(rows=len(rows), sha256=commit_rows(run.rows(side), examples))
-        for side in ("train", "validation", "test")
+    of_sides: dict[Side, Sequence[dict[str, Any]]] = {"train": known or rows, "validation": known or rows, "test": rows}
+    sides = {
+        side: SideCount(rows=len(some), sha256=commit_rows(run.rows(side), [leaf.example(row, setup) for row in some]))
+        for side, some in of_sides.items()
     }
     run.commit(run.setup, setup)
     run.commit(run.manifest, Manifest(inputs="data", sources=(), sides=sides))
     run.commit(run.run_record, RunRecord(id="run", name="toy", created="now", lathe_version="0"))
     fixed = locked(base)
-    fixed = fixed.model_copy(update={"recipe": fixed.recipe.model_copy(update={"task": task, "evaluate": ROOM})})
+    fixed = fixed.model_copy(update={"recipe": fixed.recipe.model_copy(update={"task": task, "evaluate": how})})
     run.commit(run.lock_record, fixed)
     evaluate(run, fixed, "base-zero", "test", Run(run, fixed).hashes["base-zero"], quiet)
     return run, fixed
@@ -195,6 +201,31 @@ def test_what_a_functions_schema_says_in_vain_is_left_out_and_named_once(tmp_pat
     run, fixed = measured(tmp_path, "function_calling", rows, {})
     (finding,) = Run(run, fixed).constrain().arms[0].findings
     assert (finding.count, finding.examples) == (3, ("format",))
+
+
+def test_a_recipe_that_asks_for_it_holds_its_arms_and_says_so(tmp_path: Path) -> None:
+    how = ROOM.model_copy(update={"constrained": True})
+    run, fixed = measured(tmp_path, "json_extraction", things(), {"thing": THING}, how=how)
+    held = run.load(run.eval_report("base-zero"), EvalReport)
+    assert (held.constrained, score(held, "schema_valid").value) == (True, 1.0)
+    with pytest.raises(InputError, match="all answers of this run are held to their form"):
+        Run(run, fixed).constrain()
+
+
+def test_no_form_is_made_of_the_test_rows_and_a_right_answer_beyond_it_is_counted(tmp_path: Path) -> None:
+    beyond = {"id": "beyond", "input": "a", "target": {"name": "x" * 200, "count": 3}, "schema_id": "thing"}
+    how = ROOM.model_copy(update={"constrained": True})
+    run, _ = measured(tmp_path, "json_extraction", [*things(), beyond], {"thing": THING}, known=things(), how=how)
+    found = {finding.id: finding for finding in run.load(run.eval_report("base-zero"), EvalReport).findings}
+    assert found["right_answer_of_another_form"].examples == ("beyond",)
+
+
+def test_a_form_that_only_a_test_row_has_and_no_grammar_can_follow_is_named(tmp_path: Path) -> None:
+    schemas = {"thing": THING, "far": {"$ref": "https://example.com/far"}}
+    far = {"id": "far-off", "input": "a", "target": {}, "schema_id": "far"}
+    with pytest.raises(InputError, match="no answer can be held to the form of 'far-off'"):
+        how = ROOM.model_copy(update={"constrained": True})
+        measured(tmp_path, "json_extraction", [far], schemas, known=things(), how=how)
 
 
 LINES = """### Entities:

@@ -62,7 +62,7 @@ def forms_of(task_name: str, task: Task, rows: Rows, side: Side, tok: Tokenizer)
             )
         _, alike = known.get(described, (None, []))
         gold = _written(tok, alike[:MOST_TRIED])
-        followed, keywords = _followed(grammars, form, gold, tok)
+        followed, keywords = _followed(grammars, form, gold, tok, examples[0].id)
         if keywords:
             left_out[examples[0].meta.get("schema", ""), keywords] += len(examples)
         # The bounds of a few rows with a form of their own would tell the answer.
@@ -90,9 +90,12 @@ def _written(tok: Tokenizer, examples: Sequence[Example]) -> dict[str, list[int]
 
 
 def _followed(
-    grammars: Grammars, form: Form, gold: Mapping[str, Sequence[int]], tok: Tokenizer
+    grammars: Grammars, form: Form, gold: Mapping[str, Sequence[int]], tok: Tokenizer, one: str
 ) -> tuple[Form, tuple[str, ...]]:
-    """The form without the keywords that stand in the way of a right answer, and those. Raises InputError where that helps not."""
+    """The form without the keywords that stand in the way of a right answer, and those. one: an item that has the form.
+
+    Raises InputError where leaving out helps not.
+    """
     if isinstance(form, JsonForm):
         found = reduced(form.schema, lambda schema: _all_pass(grammars, JsonForm(schema), gold.values()))
         if found is not None:
@@ -100,7 +103,7 @@ def _followed(
     elif _all_pass(grammars, form, gold.values()):
         return form, ()
     if problem := grammars.problem_with(form):
-        raise InputError(f"no answer can be held to the form of {next(iter(gold))!r}: {problem}", hint=_MEND)
+        raise InputError(f"no answer can be held to the form of {one!r}: {problem}", hint=_MEND)
     id, ids = next((id, ids) for id, ids in gold.items() if not grammars.accepts(form, ids))
     passed = tok.decode(ids[: grammars.reach(form, ids)])
     raise InputError(
