@@ -208,6 +208,7 @@ def test_a_recipe_that_asks_for_it_holds_its_arms_and_says_so(tmp_path: Path) ->
     run, fixed = measured(tmp_path, "json_extraction", things(), {"thing": THING}, how=how)
     held = run.load(run.eval_report("base-zero"), EvalReport)
     assert (held.constrained, score(held, "schema_valid").value) == (True, 1.0)
+    assert "while they were written: the answers of base." in page(gather(run, fixed))
     with pytest.raises(InputError, match="all answers of this run are held to their form"):
         Run(run, fixed).constrain()
 

@@ -7,8 +7,8 @@ Answers under way share a cache of `token_budget` tokens, cut into as many slots
 Each new prompt takes over the keys and values that it has in common with a prompt still in the cache (an instruction, a schema,
 examples), and a finished answer's place goes to the next prompt at once. What the text said before is guessed to come again (see
 lookup.py) and checked in the same pass. Every answer is the one that its prompt gives alone, also where it is drawn (see
-chance.py). An answer that is held to a form (see grammar.py) is made of the best tokens that the form allows; guesses are held to
-it too.
+chance.py). An answer that is held to a form (see grammar.py) is made of tokens that the form allows, and may go back (see
+backtracking.py); guesses are held to it too.
 """
 
 from __future__ import annotations
@@ -250,26 +250,26 @@ class Slots:
         self._stop_ids = stop_ids
         self._guesses = guesses_of(decoder, most_guesses)
         self._chance = chance
-        self._held: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * count
+        self._prompts: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * count
 
     @property
     def free(self) -> int:
         """Slots without an answer."""
-        return len(self._held) - len(self.writing)
+        return len(self._prompts) - len(self.writing)
 
     def lay_out(self, count: int, capacity: int) -> None:
         """Cuts the cache into `count` slots of such a capacity, if that is more of them; answers under way must fit, and go on."""
-        if count <= len(self._held):
+        if count <= len(self._prompts):
             return
         self._decoder.reserve(count, capacity)
         self.capacity = capacity
-        new = [np.zeros(0, dtype=np.int64)] * (count - len(self._held))
-        self._held = [prompt_N[:capacity] for prompt_N in self._held] + new
+        new = [np.zeros(0, dtype=np.int64)] * (count - len(self._prompts))
+        self._prompts = [prompt_N[:capacity] for prompt_N in self._prompts] + new
 
     def begin(self, index: int, prompt: Prompt, held: HeldAnswer | None = None) -> None:
         """Reads a prompt into a free slot and writes its first token. held: where the answer is held to a form."""
         begun = time.perf_counter()
-        logits_1V = _read(self._decoder, self._held, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
+        logits_1V = _read(self._decoder, self._prompts, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
         entry = Writing(index, prompt.max_new_tokens, prompt.ids, held)
         if self._chance is not None:
             entry.key = self._chance.key(prompt.ids)
@@ -298,7 +298,7 @@ class Slots:
         last = len(self.writing) - 1
         if slot != last:
             self._decoder.move(last, slot)
-            self._held[slot], self.writing[slot] = self._held[last], self.writing[last]
+            self._prompts[slot], self.writing[slot] = self._prompts[last], self.writing[last]
         self.writing.pop()
 
     def write_on(self) -> None:

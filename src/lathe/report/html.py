@@ -60,6 +60,7 @@ def page(story: Story, secrets: Collection[str] = ()) -> str:
         form_rows=list(form_effect.rows(story.form_effect)) if story.form_effect else [],
         form_words=form_effect.words,
         drawn={arm: said for arm, one in story.arms.items() if (said := samples.over_samples(one, story.primary))},
+        held=[ARM_TITLES.get(arm, arm) for arm, one in story.arms.items() if one.constrained],
         one_seed=samples.ONE_SEED,
     )
 
