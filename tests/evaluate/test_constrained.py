@@ -296,6 +296,21 @@ def test_a_keyword_that_a_right_answer_breaks_is_left_out_and_named(tmp_path: Pa
     assert finding.message.startswith("left out of the grammar of thing: format;")
 
 
+def test_what_is_left_out_of_many_forms_is_said_once(tmp_path: Path) -> None:
+    schemas = {
+        f"kind-{n}": {"type": "object", "properties": {f"to-{n}": {"type": "string", "format": "email"}}}
+        for n in range(5)
+    }
+    rows = [
+        {"id": f"row-{n}", "input": f"{n}", "target": {f"to-{n}": "by post"}, "schema_id": f"kind-{n}"}
+        for n in range(5)
+    ]
+    run, fixed = measured(tmp_path, "json_extraction", rows, schemas)
+    (finding,) = Run(run, fixed).constrain().arms[0].findings
+    assert finding.message.startswith("left out of the grammar of kind-0, kind-1, kind-2 and 2 more schemas: format;")
+    assert finding.count == 5
+
+
 def test_a_right_answer_that_its_own_form_refuses_stops_it_before_a_model_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ counted.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,8 @@ from lathe.text.tokenizer import Tokenizer
 
 KNOWN_SIDES: tuple[Side, ...] = ("train", "validation")
 """Sides whose answers may be looked at."""
+NAMED = 3
+"""Schemas that a finding names, of those that it is about."""
 MOST_TRIED = 64
 """Right answers of a form that are held against it: a grammar that lets so many through lets the others through as well."""
 
@@ -51,7 +53,7 @@ def forms_of(task_name: str, task: Task, rows: Rows, side: Side, tok: Tokenizer)
     known = _alike(task, rows.setup, [example for one in KNOWN_SIDES for example in rows.sides[one]])
     of_all = Bounds.over(example.target for _, some in known.values() for example in some)
     by_id: dict[str, Form] = {}
-    left_out: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    left_out: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     outside: list[str] = []
     for described, (form, examples) in _alike(task, rows.setup, rows.sides[side]).items():
         if form is None:
@@ -64,13 +66,13 @@ def forms_of(task_name: str, task: Task, rows: Rows, side: Side, tok: Tokenizer)
         gold = _written(tok, alike[:MOST_TRIED])
         followed, keywords = _followed(grammars, form, gold, tok, examples[0].id)
         if keywords:
-            left_out[examples[0].meta.get("schema", ""), keywords] += len(examples)
+            left_out[keywords][examples[0].meta.get("schema", "")] += len(examples)
         # The bounds of a few rows with a form of their own would tell the answer.
         bounds = Bounds.over(one.target for one in alike) if len(alike) >= ENOUGH_ALIKE else of_all
         narrow = _narrowed(grammars, followed, gold, bounds)
         by_id |= dict.fromkeys((example.id for example in examples), narrow)
         outside += [id for id, ids in _written(tok, examples).items() if not grammars.accepts(narrow, ids)]
-    findings = [_left_out(name, keywords, count) for (name, keywords), count in left_out.items()]
+    findings = [_left_out(keywords, items) for keywords, items in left_out.items()]
     return Forms(by_id, (*findings, *_outside(outside, len(by_id))))
 
 
@@ -149,12 +151,15 @@ def _outside(ids: Sequence[str], count: int) -> Iterator[DataFinding]:
         )
 
 
-def _left_out(name: str, keywords: Sequence[str], count: int) -> DataFinding:
+def _left_out(keywords: Sequence[str], items: Counter[str]) -> DataFinding:
+    """items: how many have a form without these keywords, by the name of their schema; the empty name: a form of their own."""
+    names = [name for name in items if name]
+    more = f" and {len(names) - NAMED} more schemas" if len(names) > NAMED else ""
+    of = ", ".join(names[:NAMED]) + more if names else f"{items.total()} items"
     return DataFinding(
         id="left_out_of_grammar",
         level="warning",
-        message=f"left out of the grammar of {name or f'{count} items'}: {', '.join(keywords)}; a right answer breaks it, or no "
-        "grammar can follow it",
+        message=f"left out of the grammar of {of}: {', '.join(keywords)}; a right answer breaks it, or no grammar can follow it",
         examples=tuple(keywords[:10]),
-        count=count,
+        count=items.total(),
     )
