@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from lathe.engine import backtracking
 from lathe.engine.backtracking import HeldAnswer
 from lathe.engine.grammar import Grammars
 from lathe.records import Json
-from lathe.text import tokenizer
 from lathe.text.tokenizer import Tokenizer
 
 Model = Callable[[Sequence[int]], torch.Tensor]
@@ -31,16 +29,6 @@ LINES: Json = {
     },
 }
 LABELS = Choice(("card arrival", "card linking", "lost card", "lock", "top up"))
-
-
-@pytest.fixture(scope="module")
-def tok(tiny_base: Path) -> Tokenizer:
-    return tokenizer.load(tiny_base)
-
-
-@pytest.fixture(scope="module")
-def grammars(tok: Tokenizer) -> Grammars:
-    return Grammars(tok, tok.stop_ids)
 
 
 def written(grammars: Grammars, form: Form, model: Model, *, returns: bool = True) -> tuple[list[int], int]:

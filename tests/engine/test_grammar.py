@@ -22,7 +22,6 @@ from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.model import load_base
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import Json
-from lathe.text import tokenizer
 from lathe.text.tokenizer import Tokenizer
 from tiny_base import write_base
 
@@ -46,16 +45,6 @@ ORDER: dict[str, Json] = {
     "required": ["id", "total", "lines"],
 }
 GOLD = {"id": "A-17", "total": 4.5, "paid": True, "lines": [{"name": "bölt", "count": 12}]}
-
-
-@pytest.fixture(scope="module")
-def tok(tiny_base: Path) -> Tokenizer:
-    return tokenizer.load(tiny_base)
-
-
-@pytest.fixture(scope="module")
-def grammars(tok: Tokenizer) -> Grammars:
-    return Grammars(tok, tok.stop_ids)
 
 
 @pytest.fixture(scope="module", params=[0, 2])
