@@ -52,6 +52,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "data.system": ({"coder": "Write code."}, EVERYTHING),
     "data.against": (["runs/earlier"], EVERYTHING),
     "data.limit": (10, EVERYTHING),
+    "data.variants": (2, EVERYTHING),
     "data.max_rejected": (0.01, EVERYTHING),
     "data.invariants": ({"*": ["a == b"]}, EVERYTHING),
     "teacher.endpoint": ("http://elsewhere/v1", {"teach"}),

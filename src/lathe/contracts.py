@@ -192,6 +192,14 @@ class Task(ABC):
         """What a right answer to an item looks like, as far as its schema says; None where nothing says it."""
         return None
 
+    def variants(self, rows: Sequence[Example], count: int, setup: TaskSetup) -> Iterator[Example] | None:
+        """`count` further rows of each training row, unlike it in text and answer, and right where it is; None where the task makes
+        none.
+
+        Equal rows give equal variants. A row in which nothing can be exchanged is given again, so that all rows weigh the same.
+        """
+        return None
+
     @abstractmethod
     def worked_setup(self) -> TaskSetup:
         """The setup under which the worked examples hold; for tests and docs."""

@@ -129,7 +129,9 @@ def doubt(run: RunFolder, locked: LockedRecipe, inputs: str, hide: Callable[[str
     from lathe.engine.row_losses import row_losses
 
     tokens = _encode(run, locked, progress)
-    chosen = np.linspace(0, len(tokens) - 1, min(MOST_DOUBTED, len(tokens))).round().astype(int).tolist()
+    path = run.rows("train")
+    examples = [example for example in read_rows(path, Example) if not example.made_of]  # they stand first
+    chosen = np.linspace(0, len(examples) - 1, min(MOST_DOUBTED, len(examples))).round().astype(int).tolist()
     losses = row_losses(
         Model.of(locked, run.adapter),
         tokens,
@@ -138,12 +140,10 @@ def doubt(run: RunFolder, locked: LockedRecipe, inputs: str, hide: Callable[[str
         threads=locked.recipe.train.threads,
         progress=lambda done, total: progress({"stage": "doubt", "done": done, "total": total, "unit": "row"}),
     )
-    path = run.rows("train")
-    examples = read_rows(path, Example)
     record = Doubts(
         inputs=inputs,
         rows=len(chosen),
-        of=len(tokens),
+        of=len(examples),
         median=float(np.nanmedian(losses)),
         worst=tuple(
             Doubt(

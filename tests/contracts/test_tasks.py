@@ -157,6 +157,21 @@ def test_a_question_is_prompted_as_a_row_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_variants_of_generated_rows_are_items_whose_gold_is_right(name: str) -> None:
+    task, found = plugins.load("tasks", name), list(corpus_examples(name))
+    if task.variants((), 1, task.worked_setup()) is None:
+        return
+    for setup in {id(setup): setup for setup, _ in found}.values():
+        rows = {example.id: example for whose, example in found if whose is setup}
+        made = list(task.variants(list(rows.values()), 2, setup))
+        assert [example.made_of for example in made] == [id for id in rows for _ in range(2)]
+        assert len({example.id for example in made} - set(rows)) == len(made)
+        for example in made:
+            assert task.score(example, example.completion, setup).values[task.primary] == 1.0
+            assert example.meta == rows[example.made_of].meta
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_value_of_a_right_answer_is_what_it_says(name: str) -> None:
     task, setup, example, _ = worked_example(name)
     for known, row in [(setup, example), *corpus_examples(name)]:

@@ -391,3 +391,58 @@ def test_progress_ends_with_the_number_of_rows(tmp_path: Path, run: RunFolder) -
     prepare(run, locked({"source": source}), "inputs", lambda event: seen.append(dict(event)))
     assert [event["done"] for event in seen] == [500, 1000, 1200]
     assert all(event["stage"] == "prepare" and event["unit"] == "rows" for event in seen)
+
+
+def test_variants_stand_behind_the_rows_to_train_on_and_are_counted_apart(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    source = put(tmp_path / "rows.jsonl", good_lines(200))
+    plain = prepared({"source": source}).sides
+    given = examples(run, "train")
+    manifest = prepared({"source": source, "variants": 2})
+    rows = examples(run, "train")
+    assert rows[: len(given)] == given
+    assert [row.made_of for row in rows[len(given) :]] == [row.id for row in given for _ in range(2)]
+    train = manifest.sides["train"]
+    assert (train.rows, train.made, train.slices) == (3 * len(given), 2 * len(given), plain["train"].slices)
+    assert train.sha256 == file_sha256(run.rows("train"))
+    assert {side: manifest.sides[side] for side in ("validation", "test")} == {
+        side: plain[side] for side in ("validation", "test")
+    }
+    assert finding(manifest, "variants").message == (
+        f"{2 * len(given)} rows to train on were made of {len(given)} by exchanging values"
+    )
+
+
+def test_a_variant_that_reads_like_a_held_out_row_is_left_out(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    lines = [
+        row_line(input=f"{city} has {n} gates", target={"city": city, "gates": n})
+        for n in range(10, 22)
+        for city in ("Oslo", "Lima", "Bern", "Rome")
+    ]
+    prepared({"source": put(tmp_path / "rows.jsonl", lines), "variants": 20})
+    held_out = {row.input for side in ("validation", "test") for row in examples(run, side)}
+    made = [row for row in examples(run, "train") if row.made_of]
+    assert held_out
+    assert made
+    assert not held_out & {row.input for row in made}
+
+
+def test_rows_in_which_nothing_can_be_exchanged_are_given_again_and_said(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    lines = [row_line(input=f"the {n}th of them", target={"place": n}) for n in range(100)]
+    manifest = prepared({"source": put(tmp_path / "rows.jsonl", lines), "variants": 1})
+    given = [row for row in examples(run, "train") if not row.made_of]
+    assert [row.input for row in examples(run, "train")] == 2 * [row.input for row in given]
+    assert finding(manifest, "variants").level == "warning"
+
+
+def test_a_task_that_makes_no_variants_says_so_before_a_row_is_read(run: RunFolder, tmp_path: Path) -> None:
+    recipe = locked({"source": str(tmp_path / "not there"), "variants": 3})
+    recipe = recipe.model_copy(update={"recipe": recipe.recipe.model_copy(update={"task": "bash"})})
+    with pytest.raises(InputError, match=r"the task 'bash' makes no variants of its rows, got data\.variants: 3"):
+        prepare(run, recipe, "inputs", lambda _: None)
+    assert files_of(run) == []

@@ -66,7 +66,7 @@ class Questions:
 
     @cached_property
     def _schemas_by_text(self) -> tuple[Callable[[str], int], list[str | None]]:
-        rows = read_rows(self.run.rows("train"), Example)
+        rows = [row for row in read_rows(self.run.rows("train"), Example) if not row.made_of]
         return tfidf.nearest([row.input for row in rows]), [row.meta.get("schema") for row in rows]
 
     def example(self, text: str, schema: str | None = None, **fields: Json) -> Example:

@@ -101,7 +101,10 @@ def taught(record: TeachRecord) -> str:
 
 def manifest(record: Manifest) -> str:
     """`1,400 rows: 978 train · 140 validation · 282 test · 3 near-duplicates dropped`; nothing left out goes unsaid."""
-    sides = " · ".join(f"{figures.count(side.rows)} {name}" for name, side in record.sides.items())
+    sides = " · ".join(
+        f"{figures.count(side.rows)} {name}" + (f" ({figures.count(side.made)} of them variants)" if side.made else "")
+        for name, side in record.sides.items()
+    )
     text = f"{figures.counted(sum(side.rows for side in record.sides.values()), 'row')}: {sides}"
     if record.dropped_from_train:
         text += f" · {figures.counted(record.dropped_from_train, 'near-duplicate')} dropped from train"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -24,8 +25,9 @@ from lathe.data.duplicates.earlier import EarlierRows
 from lathe.data.findings.tally import Tally, note_suspects
 from lathe.data.preparing import source
 from lathe.data.preparing.intake import Intake
-from lathe.data.preparing.judge import Judged, Places, judge
+from lathe.data.preparing.judge import TRAIN, Judged, Places, judge
 from lathe.data.preparing.spool import SIDES, Columns, Spool
+from lathe.data.preparing.variants import Variants
 from lathe.errors import DataError
 from lathe.records import DataFinding, LockedRecipe, Manifest, SideCount
 from lathe.records.data import Suspect
@@ -50,6 +52,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     taught = (run.taught, run.load(run.teacher_record, TeachRecord)) if run.teacher_record.is_file() else None
+    variants = Variants(locked.recipe.task, task, setup, locked.recipe.data.variants)
     against = [Path(run) for run in locked.recipe.data.against]
     with Spool(folder, task.slices) as spool, contextlib.closing(EarlierRows(against)) as earlier:
         intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
@@ -63,7 +66,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
             with writing(folder):
                 run.manifest.unlink(missing_ok=True)
                 sync_folder(folder)
-            sides = write(run, spool, judged)
+            sides = write(run, spool, judged, variants)
             seen_before = tuple(str(json.loads(line)["id"]) for line in spool.lines(judged.seen_before & judged.kept))
             found = doubted.result()
     commit_rows(run.rows("rejected"), intake.rejected)
@@ -81,6 +84,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
             *(teacher_findings(locked, taught[1]) if taught is not None and locked.recipe.teacher is not None else ()),
             *judged.findings,
             *label_findings(found, len(intake.sample)),
+            *([] if (made := variants.finding()) is None else [made]),
         ),
         suspects=found,
         seconds=time.monotonic() - start,
@@ -135,18 +139,24 @@ def teacher_findings(locked: LockedRecipe, record: TeachRecord) -> tuple[DataFin
     return (*record.findings, measured)
 
 
-def write(run: RunFolder, spool: Spool, judged: Judged) -> dict[str, SideCount]:
-    """Copies each kept example from the spool to its side's file, in the order of the source."""
+def write(run: RunFolder, spool: Spool, judged: Judged, variants: Variants) -> dict[str, SideCount]:
+    """Copies each kept example from the spool to its side's file, in the order of the source; behind those to train on, their
+    variants."""
     counts: dict[str, SideCount] = {}
-    sides = spool.columns().sides
+    columns = spool.columns()
+    sides = columns.sides
     for index, side in enumerate(SIDES):
         sha = hashlib.sha256()
         kept = (sides == index) & judged.kept
+        made = variants.lines(spool.lines(kept), columns) if index == TRAIN else ()
         with committed(run.rows(side)) as out:
-            for line in spool.lines(kept):
+            for line in itertools.chain(spool.lines(kept), made):
                 sha.update(line)
                 out.write(line)
+        num_made = variants.made if index == TRAIN else 0
         slices = {key: dict(each.most_common(MOST_VALUES)) for key, each in spool.slices(kept).items() if each}
-        counts[side] = SideCount(rows=judged.rows[side], sha256=sha.hexdigest(), slices=slices)
-    assert sum(count.rows for count in counts.values()) == np.count_nonzero(judged.kept)
+        counts[side] = SideCount(
+            rows=judged.rows[side] + num_made, made=num_made, sha256=sha.hexdigest(), slices=slices
+        )
+    assert sum(count.rows - count.made for count in counts.values()) == np.count_nonzero(judged.kept)
     return counts

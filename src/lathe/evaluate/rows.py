@@ -15,7 +15,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of all sides, and what the task knows besides them."""
+    """The rows of all sides as they were given, and what the task knows besides them."""
 
     sides: dict[Side, list[Example]]
     setup: TaskSetup
@@ -23,7 +23,10 @@ class Rows:
 
 
 def read(run: RunFolder) -> Rows:
-    """The rows of all sides. Raises InputError where the data stage has not run, or a file is shorter than it was."""
+    """The rows of all sides, without variants: rules, forms and worked examples are made of what was given.
+
+    Raises InputError where the data stage has not run, or a file is shorter than it was.
+    """
     manifest = run.load(run.manifest, Manifest)
     sides = {side: read_rows(run.rows(side), Example) if run.rows(side).is_file() else [] for side in SIDES}
     for side, found in sides.items():
@@ -33,4 +36,5 @@ def read(run: RunFolder) -> Rows:
                 f"{run.rows(side)} has {len(found)} rows, expected {expected}",
                 hint=f"Delete {run.manifest} and run the same command: the data is prepared again.",
             )
-    return Rows(sides, run.load(run.setup, TaskSetup), manifest)
+    given = {side: [row for row in found if not row.made_of] for side, found in sides.items()}
+    return Rows(given, run.load(run.setup, TaskSetup), manifest)

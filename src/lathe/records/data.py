@@ -36,6 +36,11 @@ class Example(Record):
         exclude_if=operator.not_,
         description="functions that the item offers: by name the JSON Schema of the arguments; not written where it offers none",
     )
+    made_of: str = Field(
+        "",
+        exclude_if=operator.not_,
+        description="id of the training row that this one is a variant of; not written otherwise",
+    )
 
 
 class TaskSetup(Record):
@@ -99,10 +104,11 @@ class SideCount(Record):
     """Rows and tokens of one side of the split."""
 
     rows: int
+    made: int = Field(0, description="those of them that are variants of others (data.variants)")
     sha256: str = Field(description="hash of the side's file: two runs with the same hash measured the same rows")
     slices: dict[str, dict[str, int]] = Field(
         default_factory=dict,
-        description="rows by each of the task's slice keys and its most frequent values; empty in older runs",
+        description="rows without variants by each of the task's slice keys and its most frequent values; empty in older runs",
     )
 
 

@@ -67,6 +67,11 @@ class DataSpec(Written):
         0.0, description="share of rows that may be unusable; above it the run stops. They are always listed"
     )
     limit: Count | None = Field(None, description="use only the first so many rows of the source; None = all")
+    variants: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="further rows to train on that are made of each training row: the same with other values in text and answer, "
+        "and lists drawn anew; they replace repeated epochs",
+    )
     invariants: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="rules that every right answer keeps, by schema (`*` for all): {invoice: [total == subtotal + tax]}",

@@ -14,15 +14,17 @@ A row has `input` (the document) and `target` (the value, or its JSON text); `id
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from lathe import conformity
 from lathe.contracts import Baseline, ItemVerdict, JsonForm, Task
 from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._counts import f1, macro_f1
-from lathe.tasks._json import nuextract, place, reading, rows, rules, slmbench, tolerance, values
+from lathe.tasks._json import nuextract, place, reading, rows, rules, slmbench, tolerance, values, variants
 from lathe.tasks._json.metrics import METRICS
 from lathe.tasks._json.shape import ordered, shape
 from lathe.tasks._json.worked import WORKED, WORKED_SCHEMA
-from lathe.tasks._rows import UNSTATED, identity, label
+from lathe.tasks._rows import UNSTATED, column_of, identity, label
 
 REASONS = (*reading.PROBLEMS, *values.FAULTS)
 """Why an answer is not exactly right: one of these for each wrong answer."""
@@ -119,6 +121,16 @@ class JsonExtraction(Task):
         """The row's schema."""
         schema = setup.schemas.get(example.meta.get("schema", ""))
         return None if schema is None else JsonForm(schema)
+
+    def variants(self, rows: Sequence[Example], count: int, setup: TaskSetup) -> Iterator[Example]:
+        """Other values, and lists drawn anew (lathe.tasks._json.variants)."""
+
+        def example(row: Example, text: str, target: Json) -> Example:
+            stated = {"input": text, "target": target, **row.meta}
+            named = {column_of(setup, name): value for name, value in stated.items()}
+            return self.example({**named, setup.schema_key: row.meta["schema"]}, setup)
+
+        return variants.of_rows(rows, count, example)
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         return {}
