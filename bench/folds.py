@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from lathe import plugins
+from lathe import plugins, stats
 from lathe.evaluate import aggregate
 from lathe.pipeline import Run
 from lathe.records import EvalReport, TrainResult
@@ -50,6 +50,18 @@ def fold_recipe(recipe: Mapping[str, Any], lines: Sequence[str], column: str, fo
         written["data"]["split"] = {"validation": 0.0}  # nothing is chosen, so that all other rows are trained on
     path.write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
     return path
+
+
+def against_rule(reports: Mapping[str, Sequence[EvalReport]], metric: str) -> str:
+    """The tuned model and the rule, row by row: wins, losses, and the interval of the difference (Tango 1998)."""
+    values = {arm: {item.id: item.values[metric] for one in found for item in one.items} for arm, found in reports.items()}
+    both = [(values["tuned"][row] or 0.0, values["rule"][row] or 0.0) for row in values["tuned"]]
+    wins, losses = sum(a > b for a, b in both), sum(a < b for a, b in both)
+    low, high = stats.tango(wins, losses, len(both), 0.95)
+    return (
+        f"{metric}: of {len(both)} rows the tuned model alone has {wins} right, the rule alone {losses}: "
+        f"{(wins - losses) / len(both):+.3f} [{low:+.3f}, {high:+.3f}], McNemar's p = {stats.mcnemar(wins, losses):.3f}"
+    )
 
 
 def main() -> None:
@@ -90,6 +102,7 @@ def main() -> None:
         for key, groups in aggregate.slices(primary, task.slices, items, 0.95).items():
             for value, scores in groups.items():
                 print(f"  {arm:<6} {key} {value}: {shown(scores[0])}, n = {scores[0].n}")
+    print(f"  {against_rule(reports, task.primary)}")
     minutes = sum(result.train_seconds for result in trained) / 60
     print(f"  training {minutes:.1f} min in all; peak {max(result.peak_bytes for result in trained) / 1e9:.1f} GB")
 
