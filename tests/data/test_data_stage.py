@@ -409,9 +409,8 @@ def test_variants_stand_behind_the_rows_to_train_on_and_are_counted_apart(
     assert {side: manifest.sides[side] for side in ("validation", "test")} == {
         side: plain[side] for side in ("validation", "test")
     }
-    assert finding(manifest, "variants").message == (
-        f"{2 * len(given)} rows to train on were made of {len(given)} by exchanging values"
-    )
+    said = f"{2 * len(given)} rows to train on were made of {len(given)} by exchanging values"
+    assert finding(manifest, "variants").message.startswith(said)
 
 
 def test_a_variant_that_reads_like_a_held_out_row_is_left_out(
