@@ -54,7 +54,9 @@ def fold_recipe(recipe: Mapping[str, Any], lines: Sequence[str], column: str, fo
 
 def against_rule(reports: Mapping[str, Sequence[EvalReport]], metric: str) -> str:
     """The tuned model and the rule, row by row: wins, losses, and the interval of the difference (Tango 1998)."""
-    values = {arm: {item.id: item.values[metric] for one in found for item in one.items} for arm, found in reports.items()}
+    values = {
+        arm: {item.id: item.values[metric] for one in found for item in one.items} for arm, found in reports.items()
+    }
     both = [(values["tuned"][row] or 0.0, values["rule"][row] or 0.0) for row in values["tuned"]]
     wins, losses = sum(a > b for a, b in both), sum(a < b for a, b in both)
     low, high = stats.tango(wins, losses, len(both), 0.95)

@@ -130,7 +130,7 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
     assert {kind for kind in step_rates.STEPS if kind[0] == "fused"} <= set(alone)
     for one in found:
         assert one["config"]["hidden_size"] == 64
-        assert one["seconds"].keys() == {"empty", *step_rates.LENGTHS}
+        assert one["seconds"].keys() == {"empty", *one["packs"]}
         assert min(one["seconds"].values()) > 0
 
 
@@ -139,6 +139,7 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
 ) -> None:
     torch = pytest.importorskip("torch")
     from lathe.engine import step_rates
+    from lathe.engine.step_rates import HALVES, LENGTHS
 
     built: list[str] = []
     rounds: Counter[tuple[str, int]] = Counter()
@@ -162,8 +163,10 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
     list(step_rates.timed(64, 1, 2, torch.device("cpu"), Helper(), seconds=0.0))  # type: ignore[arg-type]
 
     assert built == ["helper", "fused bf16", "helper", "fused fp32", "reference fp32"]
-    tokens = [sum(lengths) for lengths in step_rates.LENGTHS.values()]
-    taken = {step: [rounds[step, count] for count in tokens] for step in built if step != "helper"}
+    taken = {
+        step: [rounds[step, sum(lengths)] for lengths in rows.values()]
+        for step, rows in (("fused bf16", LENGTHS), ("fused fp32", HALVES), ("reference fp32", HALVES))
+    }
     assert taken == {"fused bf16": [2, 2, 2, 2], "fused fp32": [2, 1, 1, 1], "reference fp32": [1, 1, 1, 1]}
 
 
@@ -174,10 +177,11 @@ def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
     costs = np.array([1e-10, 2e-10, 1e-3, 5e-3])
     work = {name: rates._work(model, count(model, 8), "fused", False, pack)[0] for name, pack in packs.items()}
     seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
-    step = {"config": CONFIG | {"num_hidden_layers": 4}, "step": "fused", "precision": "fp32", "threads": 2}
-    found = rates._step_rate({"rank": 8, "packs": packs}, {**step, "seconds": seconds})
+    config = CONFIG | {"num_hidden_layers": 4}
+    step = {"config": config, "step": "fused", "precision": "fp32", "threads": 2, "packs": packs, "seconds": seconds}
+    found = rates._step_rate(step, rank=8)
     assert found.of_each == pytest.approx(tuple(costs), rel=1e-6)
     assert found.rate == pytest.approx(1e10)
     assert found.step_seconds == pytest.approx(3 / 4)
-    busy = rates._step_rate({"rank": 8, "packs": packs}, {**step, "seconds": dict.fromkeys(seconds, 3.0)})
+    busy = rates._step_rate({**step, "seconds": dict.fromkeys(seconds, 3.0)}, rank=8)
     assert min(busy.of_each) >= 0, "a machine that was busy while it was probed"

@@ -1,8 +1,9 @@
 """How fast this machine trains: what `lathe doctor --probe` asks in a child process (`lathe.engine.probe`).
 
     measured(lines)
-    {"device": "cpu", "threads": 2, "rank": 16, "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
+    {"device": "cpu", "threads": 2, "rank": 16,
      "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2,
+                "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
                 "seconds": {"empty": 0.001, "mixed": 0.08, ...}}, ...]}
 
 Real steps of the engine on models of a few layers with random weights, for each of WIDTHS: the rates of single matrix products
@@ -57,6 +58,8 @@ LENGTHS: Mapping[str, tuple[int, ...]] = {
     "short": (89, 149),
 }
 """Tokens of the rows of each pack: as rows mostly are; the same tokens with most and with least attention; and few tokens."""
+HALVES: Mapping[str, tuple[int, ...]] = {"mixed": (89, 149, 271), "long": (511,), "even": (64,) * 8, "short": (119,)}
+"""Half as many, for fp32 on a CPU: it took four fifths of the probe's time."""
 SCORED = 4
 """One of so many tokens carries loss."""
 STEPS: tuple[tuple[str, Precision], ...] = (("fused", "bf16"), ("fused", "fp32"), ("reference", "fp32"))
@@ -96,7 +99,6 @@ def timed(
     """Seconds of each kind of step at a width: with all threads, and of the fused ones of small models with one as well, which the
     helpers share."""
     config = configuration(width, key_heads, layers)
-    packs = {name: build_pack(_rows(lengths), device) for name, lengths in LENGTHS.items()}
     for kind, precision in STEPS:
         if (kind == "fused" and device.type != "cpu") or (kind, width) == ("reference", BETWEEN):
             continue
@@ -104,10 +106,12 @@ def timed(
         if shared:  # while this process does the same
             helpers.build(partial(_alone, config, kind, precision))
         take, named = _built(config, kind, precision, device)
+        rows = HALVES if (precision, device.type) == ("fp32", "cpu") else LENGTHS
+        packs = {name: build_pack(_rows(lengths), device) for name, lengths in rows.items()}
         of_packs = partial(
             _of_packs, packs=packs, named=named, cold=_cold(kind, precision, device), device=device, seconds=seconds
         )
-        said = {"config": config.to_dict(), "step": kind, "precision": precision}
+        said = {"config": config.to_dict(), "step": kind, "precision": precision, "packs": _described(rows)}
         # First, for helpers that still load their libraries would disturb what all threads take.
         if shared:
             with threads(1):
@@ -162,6 +166,14 @@ def _rows(lengths: tuple[int, ...]) -> list[Encoded]:
     ]
 
 
+def _described(rows: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The packs as the plan counts their work."""
+    return {
+        name: {"lengths": lengths, "supervised": [length // SCORED for length in lengths]}
+        for name, lengths in rows.items()
+    }
+
+
 def _built(
     config: LlamaConfig, kind: str, precision: Precision, device: torch.device
 ) -> tuple[step.Step, dict[str, nn.Parameter]]:
@@ -187,9 +199,5 @@ def measured(device: torch.device, lines: Sequence[Connection]) -> dict[str, Any
         for width, (heads, layers) in WIDTHS[device.type].items()
         for step in timed(width, heads, layers, device, helpers)
     ]
-    packs = {
-        name: {"lengths": lengths, "supervised": [length // SCORED for length in lengths]}
-        for name, lengths in LENGTHS.items()
-    }
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
-    return {"device": name, "threads": usable_cores(), "rank": RANK, "packs": packs, "steps": found}
+    return {"device": name, "threads": usable_cores(), "rank": RANK, "steps": found}

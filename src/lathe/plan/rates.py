@@ -119,7 +119,7 @@ def probe() -> MachineProbe:
     except (subprocess.SubprocessError, ValueError) as error:
         raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
-    steps = tuple(_step_rate(said, step) for step in said["steps"])
+    steps = tuple(_step_rate(step, said["rank"]) for step in said["steps"])
     found = MachineProbe(
         device=said["device"],
         threads=said["threads"],
@@ -131,14 +131,14 @@ def probe() -> MachineProbe:
     return found
 
 
-def _step_rate(said: Mapping[str, Any], step: Mapping[str, Any]) -> StepRate:
+def _step_rate(step: Mapping[str, Any], rank: int) -> StepRate:
     """What a timed step says of each kind of work, by its layers."""
     model = shapes(step["config"])
-    counted = count(model, said["rank"])
+    counted = count(model, rank)
     empty = step["seconds"]["empty"]
     tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
-    work = [_work(model, counted, step["step"], tiles, pack) for pack in said["packs"].values()]
-    took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in said["packs"]]
+    work = [_work(model, counted, step["step"], tiles, pack) for pack in step["packs"].values()]
+    took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in step["packs"]]
     product, attention, group, pack = pack_work.least(np.concatenate(work), np.array(took)).tolist()
     return StepRate(
         step=step["step"],
