@@ -165,7 +165,7 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
     assert built == ["helper", "fused bf16", "helper", "fused fp32", "reference fp32"]
     taken = {
         step: [rounds[step, sum(lengths)] for lengths in rows.values()]
-        for step, rows in (("fused bf16", LENGTHS), ("fused fp32", HALVES), ("reference fp32", HALVES))
+        for step, rows in (("fused bf16", LENGTHS), ("fused fp32", HALVES), ("reference fp32", LENGTHS))
     }
     assert taken == {"fused bf16": [2, 2, 2, 2], "fused fp32": [2, 1, 1, 1], "reference fp32": [1, 1, 1, 1]}
 
