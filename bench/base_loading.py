@@ -1,4 +1,4 @@
-"""How long the bundled base takes to load where torch and transformers are loaded already: the model as it answers, and its tokenizer.
+"""How long the bundled base takes to load where torch and transformers are loaded: the model as it answers, and its tokenizer.
 
     python bench/base_loading.py                # five processes, one after the other
 

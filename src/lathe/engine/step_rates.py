@@ -59,8 +59,8 @@ LENGTHS: Mapping[str, tuple[int, ...]] = {
 }
 """Tokens of the rows of each pack: as rows mostly are; the same tokens with most and with least attention; and few tokens."""
 HALVES: Mapping[str, tuple[int, ...]] = {"mixed": (89, 149, 271), "long": (511,), "even": (64,) * 8, "short": (119,)}
-"""Half as many, for the fused step in fp32, which took half of the time. By those the reference step's packs of 4,096 tokens, computed
-again on the way back, were foretold 20 % too low, by whole ones 16 %."""
+"""Half as many, for the fused step in fp32, which took half of the time. With those for the reference step too, packs of 4,096
+tokens that are computed again on the way back were foretold 20 % too low, with whole ones 16 %."""
 SCORED = 4
 """One of so many tokens carries loss."""
 STEPS: tuple[tuple[str, Precision], ...] = (("fused", "bf16"), ("fused", "fp32"), ("reference", "fp32"))
