@@ -26,7 +26,7 @@ def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
 def _probe(screen: Screen) -> Exit:
     from lathe.plan import rates
 
-    screen.say("  probing: some 20 s of training steps")
+    screen.say("  probing: some 17 s, mostly steps of training")
     found = rates.probe()
     if screen.as_json:
         screen.document(found.dump())
