@@ -4,7 +4,8 @@
     ->  {("age",): Place(5, 7, "31"), ("city",): Place(14, 18, "Bern")}
 
 A value has a place only where there is no doubt: it stands as often in the text as in the answer, by itself and not within a longer
-word, number or value, nor before an `am` or `pm`, which make one clock time two. Of equal values the first in the answer is the
+word, number or value, nor before an `am` or `pm`, which make one clock time two; a boolean also only behind a mark, as the end of
+its line or cell. Of equal values the first in the answer is the
 first in the text, where the row's answer keeps to the order of its text; else they have a place only if they are values of one
 field.
 """
@@ -26,6 +27,8 @@ BOOLEANS = {True: ("true", "True", "TRUE", "yes", "Yes"), False: ("false", "Fals
 """How booleans are written, the opposites at one place."""
 _BEGINS = re.compile(r"(?<![\w@])(?<!\w[./'-])(?<!\d[:,])")
 _ENDS = re.compile(r"(?![\w@]|[./'-]\w|[:,]\d|\s?[aApP]\.?[mM]\b)")
+_BEHIND_MARK = re.compile(r"(?<=[:=|>,\t])|(?<=[:=|>,-] )")
+_ENDS_CELL = re.compile(r"\s*(?:$|\n|[|,;])")
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,12 @@ def _said(value: Json, text: str) -> tuple[str, ...]:
 
 def _by_itself(said: str, text: str) -> Iterator[tuple[int, int]]:
     """Where a text stands in another, and not within a longer word, number or value."""
+    is_boolean = any(said in spoken for spoken in BOOLEANS.values())
+    begins, ends = (_BEHIND_MARK, _ENDS_CELL) if is_boolean else (_BEGINS, _ENDS)
     start = text.find(said)
     while start >= 0:
         end = start + len(said)
-        stands = _BEGINS.match(text, start) and _ENDS.match(text, end)
+        stands = begins.match(text, start) and ends.match(text, end)
         if stands:
             yield start, end
         start = text.find(said, end if stands else start + 1)
