@@ -405,6 +405,7 @@ def test_variants_stand_behind_the_rows_to_train_on_and_are_counted_apart(
     assert [row.made_of for row in rows[len(given) :]] == [row.id for row in given for _ in range(2)]
     train = manifest.sides["train"]
     assert (train.rows, train.made, train.slices) == (3 * len(given), 2 * len(given), plain["train"].slices)
+    assert train.given() == plain["train"].rows == len(given)
     assert train.sha256 == file_sha256(run.rows("train"))
     assert {side: manifest.sides[side] for side in ("validation", "test")} == {
         side: plain[side] for side in ("validation", "test")

@@ -249,7 +249,7 @@ def test_a_weak_slice_is_named_with_its_numbers() -> None:
         "json_exact is 0.00 [0.00, 0.09] where complexity is complex (40 items), 0.75 over all"
     ]
     sides = manifest().sides
-    counted = SideCount(rows=440, sha256="train", slices={"complexity": {"simple": 428, "complex": 12}})
+    counted = SideCount(rows=1320, made=880, sha256="train", slices={"complexity": {"simple": 428, "complex": 12}})
     data = manifest().model_copy(update={"sides": {**sides, "train": counted}})
     weak = [finding for finding in verdict(case, data=data).findings if finding.id == "weak_slice"]
     assert weak[0].message.endswith("0.75 over all; 12 of 440 training rows are like that")

@@ -13,7 +13,7 @@ def item(number: int, reason: str = "", **meta: str) -> ItemScore:
 DATES = [item(n, "wrong value", holds="dates") for n in range(30)] + [item(30, "cut off", holds="dates")]
 OTHERS = [item(40 + n, "missing field" if n < 13 else "", holds="names") for n in range(60)]
 FAILED = [one for one in (*DATES, *OTHERS) if one.reason]
-TRAINED = SideCount(rows=500, sha256="", slices={"holds": {"names": 491, "dates": 9}})
+TRAINED = SideCount(rows=1500, made=1000, sha256="", slices={"holds": {"names": 491, "dates": 9}})
 
 
 def test_failures_are_counted_by_slice_and_kind_beside_the_training_rows_like_that() -> None:

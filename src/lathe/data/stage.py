@@ -158,5 +158,5 @@ def write(run: RunFolder, spool: Spool, judged: Judged, variants: Variants) -> d
         counts[side] = SideCount(
             rows=judged.rows[side] + num_made, made=num_made, sha256=sha.hexdigest(), slices=slices
         )
-    assert sum(count.rows - count.made for count in counts.values()) == np.count_nonzero(judged.kept)
+    assert sum(count.given() for count in counts.values()) == np.count_nonzero(judged.kept)
     return counts

@@ -208,7 +208,7 @@ def _alike(trained: SideCount | None, key: str, value: str) -> str:
     """`; 12 of 440 training rows are like that`; empty where they were not counted."""
     if trained is None or value not in trained.slices.get(key, {}):
         return ""
-    return f"; {trained.slices[key][value]:,} of {trained.rows:,} training rows are like that"
+    return f"; {trained.slices[key][value]:,} of {trained.given():,} training rows are like that"
 
 
 def _of(scores: Sequence[Score], metric: str) -> Score | None:

@@ -111,6 +111,10 @@ class SideCount(Record):
         description="rows without variants by each of the task's slice keys and its most frequent values; empty in older runs",
     )
 
+    def given(self) -> int:
+        """Rows without variants, as they came from the sources."""
+        return self.rows - self.made
+
 
 class Manifest(StageRecord):
     """What the data stage made: sides, counts, rejected rows and findings."""

@@ -94,4 +94,4 @@ def _trained(trained: SideCount | None, key: str, value: str) -> str:
     counts: Mapping[str, int] = trained.slices.get(key, {}) if trained is not None else {}
     if trained is None or not counts:
         return ""
-    return f"{figures.count(counts.get(value, 0))} of {figures.count(trained.rows)}"
+    return f"{figures.count(counts.get(value, 0))} of {figures.count(trained.given())}"

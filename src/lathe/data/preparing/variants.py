@@ -53,7 +53,7 @@ class Variants:
         """What is to be said of them."""
         if not self.made:
             return None
-        repeats = f"; in {self.repeats:,} of them nothing could be exchanged" if self.repeats else ""
+        repeats = f"; {self.repeats:,} of them are equal to their row" if self.repeats else ""
         return DataFinding(
             id="variants",
             level="warning" if self.repeats > self.made / 2 else "info",
