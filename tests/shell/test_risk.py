@@ -236,3 +236,8 @@ def test_a_wrapped_command_is_judged_no_better_than_bare(evasions: ModuleType) -
         for name, wrap in (evasions.WRAPPERS | evasions.HELD_OUT).items():
             wrapped = wrap(seed.command, rng)
             assert wrapped is None or judge(wrapped).severity >= bare, (name, wrapped)
+
+
+@pytest.mark.parametrize("command", ["'>'", "'<'", "\\>", "'>>' a", "sudo '>'", "?", "??", "[<>]", "x '>'"])
+def test_a_program_that_bears_the_name_of_a_redirection_is_judged_as_any_other(command: str) -> None:
+    assert judge(command).level in (1, 3, "U")

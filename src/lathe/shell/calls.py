@@ -54,9 +54,9 @@ REACH_OUT = frozenset(
     "mailx sendmail mutt rcp rlogin rsh apt yum pip npm gem cargo go brew dpkg rpm snap flatpak conda docker kubectl service systemctl "
     "kill pkill killall sudo su rm rmdir shred mount umount rename".split()
 )
-WITHOUT_COMMANDS = (
-    frozenset("<>") | READS | {">>", "<", ">", "git", "make", "vim", "nano", "emacs", "tar", "zip", "mail"}
-)
+REDIRECTIONS = frozenset({"<", ">", ">>"})
+"""What calls of redirections are named; their first word is the target."""
+WITHOUT_COMMANDS = REDIRECTIONS | READS | {"git", "make", "vim", "nano", "emacs", "tar", "zip", "mail"}
 """Programs whose arguments are data, whatever they say."""
 
 
@@ -189,7 +189,7 @@ def is_program(word: str) -> bool:
 
 def level_of(name: str) -> int:
     """The level of a program by itself."""
-    if name in READS or name in ("<", ">", ">>"):
+    if name in READS or name in REDIRECTIONS:
         return 0
     return 2 if name in REACH_OUT else 1
 
@@ -204,7 +204,8 @@ def judge(shell: Script, argv: list[str], stdin: str) -> str:
         shell.found(3, "obfuscated", "runs code that was hidden in an encoding")
     words = [plain(word) for word in argv[1:]]
     name = head.rsplit("/", 1)[-1]
-    if not is_known(name) and head not in (">", "<"):
+    nameless = name in REDIRECTIONS and not words  # written as a program, quoted: a redirection has a target
+    if nameless or (not is_known(name) and head not in (">", "<")):
         return _unknown(shell, head, words, stdin)
     if name in shell.state.functions:
         return shell.function(name, words, stdin)
@@ -261,7 +262,8 @@ def _unknown(shell: Script, head: str, words: list[str], stdin: str) -> str:
 def _matching(shell: Script, glob: str) -> str:
     """The riskiest program that a pattern in place of a name can mean; those with rules come first."""
     shell.found(3, "obfuscated", f"runs whatever program {quoted(glob)} matches")
-    return next((name for name in ("rm", "sh", *RULES) if fnmatch.fnmatchcase(name, glob)), glob)
+    programs = (name for name in ("rm", "sh", *RULES) if name not in REDIRECTIONS)
+    return next((name for name in programs if fnmatch.fnmatchcase(name, glob)), glob)
 
 
 def _perhaps_a_launcher(call: Call) -> None:
