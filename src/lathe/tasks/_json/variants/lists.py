@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from random import Random
 
 from lathe.records import Json
-from lathe.tasks._json.variants.places import Path, Place, at, leaves
+from lathe.tasks._json.variants.places import Path, Place, at, leaves, parts
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ def drawn_anew(text: str, target: Json, chosen: Items, rng: Random) -> tuple[str
 def _arrays(value: Json, path: Path = ()) -> Iterator[tuple[Path, list[Json]]]:
     if isinstance(value, list):
         yield path, value
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
+    for key, part in parts(value):
         yield from _arrays(part, (*path, key))
 
 

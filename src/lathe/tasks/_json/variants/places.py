@@ -1,7 +1,7 @@
 """Where the values of an answer stand in its text, letter for letter.
 
-    places("Age: 31\nCity: Bern", {"age": 31, "city": "Bern"})
-    ->  {("age",): Place(5, 7, "31"), ("city",): Place(14, 18, "Bern")}
+    places("Age: 31, city: Bern", {"age": 31, "city": "Bern"})
+    ->  {("age",): Place(5, 7, "31"), ("city",): Place(15, 19, "Bern")}
 
 A value has a place only where there is no doubt: it stands as often in the text as in the answer, by itself and not within a longer
 word, number or value, nor before an `am` or `pm`, which make one clock time two; a boolean also only behind a mark, as the end of
@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lathe.records import Json
@@ -40,13 +40,16 @@ class Place:
     said: str
 
 
+def parts(value: Json) -> Iterable[tuple[str | int, Json]]:
+    """What an object or an array holds, with key or position; nothing for other values."""
+    return value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+
+
 def leaves(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     """All values that are neither objects nor arrays, and all empty ones of those, in order."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    if not parts or not value:
+    if not isinstance(value, dict | list) or not value:
         yield path, value
-        return
-    for key, part in parts:
+    for key, part in parts(value):
         yield from leaves(part, (*path, key))
 
 
