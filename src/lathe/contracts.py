@@ -324,7 +324,7 @@ class Model:
 class Request:
     """One prompt to answer. `prompt_ids` are the very tokens that training would use; `messages` the same as turns.
 
-    form: what the answer is held to while it is written, by the native runtime; None = it is written freely.
+    form: what the answer is held to while it is written, by a runtime that can; None = it is written freely.
     """
 
     id: str
@@ -425,6 +425,9 @@ class Service(ABC):
 
 class Runtime(ABC):
     """Runs a model."""
+
+    holds_to_form: ClassVar[bool] = False
+    """Whether it holds answers to the form of their request."""
 
     @abstractmethod
     def ability(self) -> Ability:

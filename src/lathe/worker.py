@@ -4,12 +4,9 @@
     worker.ask(chunk).result()
     worker.close()
 
-The module's side:
+The module's side, where `prepared(terms)` is a function that answers:
 
-    stdin, stdout = streams()
-    terms = receive(stdin)
-    while (chunk := receive(stdin)) is not None:
-        send(stdout, answer_to(chunk))
+    serve(prepared)
 
 A message is its length in 8 bytes and a pickle, which parent and child write for each other alone.
 """
@@ -20,6 +17,8 @@ import contextlib
 import os
 import pickle
 import sys
+import traceback
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
@@ -41,7 +40,7 @@ class Worker:
         self._writer.submit(self._write, pickle.dumps(terms))
 
     def ask(self, question: object) -> Future[Any]:
-        """Hands a question over; the future holds the answer, or a LatheError where the process has ended."""
+        """Hands a question over; the future holds the answer, or raises what was raised there, or LatheError where it has ended."""
         self._writer.submit(self._write, pickle.dumps(question))
         return self._reader.submit(self._read)
 
@@ -62,19 +61,24 @@ class Worker:
         answer = receive(self._child.stdout)
         if answer is None:
             raise LatheError(f"{self._name} ended with code {self._child.wait()}", hint=self._hint)
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
 
-def streams() -> tuple[IO[bytes], IO[bytes]]:
-    """What this process is asked through, and what it answers through."""
+def serve(prepared: Callable[[Any], Callable[[Any], object]]) -> None:
+    """A worker's life: hears the terms, then answers questions until there are no more. prepared: of the terms, what answers."""
     # Whatever a library prints must not stand between the messages.
     stdin, stdout, sys.stdout = sys.stdin.buffer, sys.stdout.buffer, sys.stderr
-    return stdin, stdout
-
-
-def send(stream: IO[bytes], said: object) -> None:
-    """Writes a message; None says nothing."""
-    _write(stream, pickle.dumps(said))
+    answer = prepared(receive(stdin))
+    while (question := receive(stdin)) is not None:
+        answered: object
+        try:
+            answered = answer(question)
+        except Exception as error:
+            error.add_note(f"in a process beside:\n{traceback.format_exc()}")
+            answered = error
+        _write(stdout, pickle.dumps(answered))
 
 
 def receive(stream: IO[bytes]) -> Any:

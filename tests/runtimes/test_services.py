@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gguf_base import write_gguf_base
 from lathe import plugins
-from lathe.contracts import GenerateSettings, Model, Piece, Request, Room, Service
+from lathe.contracts import (
+    Choice,
+    Form,
+    GenerateSettings,
+    HoldsToForm,
+    JsonForm,
+    Model,
+    Piece,
+    Request,
+    Room,
+    Service,
+    TextForm,
+)  # fmt: skip
 from lathe.engine.generate import Slots
 from lathe.errors import LatheError
 from lathe.records import Prediction
@@ -159,15 +172,20 @@ def requests_by_rule(text: str) -> Request:
     return Request("asked", (row.messages[0].model_copy(update={"content": text}),), (1,), 9)
 
 
-def test_a_gguf_file_answers_many_at_a_time_as_it_does_one(tmp_path: Path) -> None:
+@pytest.fixture
+def file(tmp_path: Path) -> Model:
+    """A tiny model as a GGUF file."""
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     from lathe.engine.gguf.write import write
     from lathe.engine.model import load_base
 
     base = write_gguf_base(tmp_path / "base")
     write(load_base(base), tokenizer.load(base), tmp_path / "model.gguf", "F16", "tiny")
-    file = Model(base, gguf_file=tmp_path / "model.gguf")
-    runtime = plugins.load("runtimes", "llama_cpp")
+    return Model(base, gguf_file=tmp_path / "model.gguf")
+
+
+def test_a_gguf_file_answers_many_at_a_time_as_it_does_one(file: Model) -> None:
+    base, runtime = file.base_folder, plugins.load("runtimes", "llama_cpp")
     session = runtime.open(file, threads=1)
     wanted = {one.id: one for one in session.generate(requests(base), GenerateSettings())}
     session.close()
@@ -186,3 +204,52 @@ def test_a_gguf_file_answers_many_at_a_time_as_it_does_one(tmp_path: Path) -> No
     raw = Request("raw", (), requests(base, 1)[0].prompt_ids, NEW)
     assert "".join(piece.text for piece in Listener(service, raw).all()[0]) == pieces_of["row-0"]
     service.close()
+
+
+FORMS: dict[str, Form] = {
+    "object": JsonForm(
+        {
+            "type": "object",
+            "properties": {"count": {"type": "integer", "maximum": 999}, "open": {"type": "boolean"}},
+            "required": ["count", "open"],
+            "additionalProperties": False,
+        }
+    ),
+    "one of three texts": Choice(("a label", 'with a "quote"', "größer")),
+    "lines": TextForm('start: ("yes" | "no") ("\\n" ("yes" | "no")){2}'),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_answers_of_a_gguf_file_are_held_to_their_form_as_those_of_the_model_are(file: Model, form: Form) -> None:
+    pytest.importorskip("llguidance", reason="the extra constrain is not installed")
+    from lathe.engine.grammar import Grammars
+
+    tok, runtime = tokenizer.load(file.base_folder), plugins.load("runtimes", "llama_cpp")
+    grammars = Grammars(tok, tok.stop_ids)
+    asked = [replace(request, form=form, max_new_tokens=60) for request in requests(file.base_folder, 3)]
+    session = runtime.open(file, threads=1)
+    wanted = {one.id: one for one in session.generate(asked, GenerateSettings())}
+    session.close()
+    service = runtime.serve(file, ROOM, threads=1)
+    assert isinstance(service, HoldsToForm)
+    assert service.problem_with(form) == ""
+    assert service.problem_with(JsonForm({"type": "nothing"}))
+    for request in asked:
+        whole = Listener(service, request).all()[1]
+        assert isinstance(whole, Prediction)
+        assert whole.finish == "stop"
+        assert grammars.accepts(form, tok.encode(whole.text))
+        assert whole.text == wanted[request.id].text
+    service.close()
+
+
+def test_an_answer_that_llama_cpp_did_not_hold_to_its_form_is_an_error(file: Model) -> None:
+    """It answers freely where it cannot read a grammar, and says nothing."""
+    pytest.importorskip("llguidance", reason="the extra constrain is not installed")
+    session = plugins.load("runtimes", "llama_cpp").open(file, threads=1)
+    (request,) = requests(file.base_folder, 1)
+    unreadable = TextForm("start: (")
+    with pytest.raises(LatheError, match="did not hold an answer to its form"):
+        list(session.generate([replace(request, form=unreadable)], GenerateSettings()))
+    session.close()

@@ -1,30 +1,22 @@
-"""The process that looks at rows beside another one: `python -m lathe.data.looker`, spoken to in pickles of its parent.
+"""The process that looks at rows beside another one: `python -m lathe.data.looker`.
 
-Read (`lathe.worker`): the terms, then chunks (conversations, show). Written for each chunk: what was seen of it, or the error that
-it met. It ends when its input does.
+Asked (`lathe.worker`) with chunks (conversations, show), it answers what was seen of each.
 """
 
 from __future__ import annotations
 
-import traceback
+from collections.abc import Callable, Sequence
 
-from lathe.data.findings.single_rows import SingleRows
-from lathe.worker import receive, send, streams
+from lathe.data.conversations.conversation import Conversation
+from lathe.data.findings.single_rows import Seen, SingleRows, Terms
+from lathe.worker import serve
 
 
-def main() -> None:
-    """Answers chunks until the input ends."""
-    stdin, stdout = streams()
-    rows = SingleRows(receive(stdin))
-    while (chunk := receive(stdin)) is not None:
-        answer: object
-        try:
-            answer = rows.seen(*chunk)
-        except Exception as error:
-            error.add_note(f"in a process beside:\n{traceback.format_exc()}")
-            answer = error
-        send(stdout, answer)
+def prepared(terms: Terms) -> Callable[[tuple[Sequence[Conversation], int]], Seen]:
+    """What looks at a chunk."""
+    rows = SingleRows(terms)
+    return lambda chunk: rows.seen(*chunk)
 
 
 if __name__ == "__main__":
-    main()
+    serve(prepared)

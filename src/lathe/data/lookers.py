@@ -42,7 +42,7 @@ class Lookers(Generic[Mark]):
         self._most = min(MOST, usable_cores()) if processes is None else processes
         self._handed = 0
         self._beside: list[Worker] = []
-        self._ahead: deque[tuple[Future[Seen | Exception], Mark]] = deque()
+        self._ahead: deque[tuple[Future[Seen], Mark]] = deque()
 
     def __enter__(self) -> Lookers[Mark]:
         return self
@@ -72,10 +72,7 @@ class Lookers(Generic[Mark]):
 
     def _oldest(self) -> tuple[Seen, Mark]:
         answer, mark = self._ahead.popleft()
-        seen = answer.result()
-        if isinstance(seen, Exception):
-            raise seen
-        return seen, mark
+        return answer.result(), mark
 
     def close(self) -> None:
         """Ends the processes. They also end by themselves when this one does."""

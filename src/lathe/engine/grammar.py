@@ -13,6 +13,7 @@ was never trained would write without end. By llguidance; reading a schema takes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import metadata
@@ -131,15 +132,25 @@ class Guide:
         return token in self._stop_ids
 
 
+def as_lark(form: Form) -> str:
+    """A form in Lark's notation, as llguidance reads it, and llama.cpp behind `%llguidance {}`.
+
+    Raises ValueError on a schema that is none.
+    """
+    if isinstance(form, Choice):
+        return "start: " + " | ".join(map(canonical, form.texts))
+    if isinstance(form, TextForm):
+        return form.grammar()
+    schema = {} if form.schema is True else form.schema
+    if not isinstance(schema, dict):
+        raise ValueError(f"a schema is an object, got {canonical(schema)}")
+    return f"start: %json {json.dumps({**schema, 'x-guidance': AS_JSON_DUMPS})}"
+
+
 def _grammar(form: Form) -> str:
-    """Raises ValueError on a schema that is none."""
     from llguidance import LLMatcher
 
-    if isinstance(form, Choice):
-        return LLMatcher.grammar_from_lark("start: " + " | ".join(map(canonical, form.texts)))
-    if isinstance(form, TextForm):
-        return LLMatcher.grammar_from_lark(form.grammar())
-    return LLMatcher.grammar_from_json_schema({} if form.schema is True else form.schema, overrides=AS_JSON_DUMPS)
+    return LLMatcher.grammar_from_lark(as_lark(form))
 
 
 def _first_line(matcher: LLMatcher) -> str:

@@ -29,7 +29,8 @@ from typing import IO, Any, Literal
 import psutil
 
 from lathe import processes
-from lathe.contracts import Piece
+from lathe.contracts import Form, Piece
+from lathe.engine.grammar import as_lark
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import Message
 
@@ -148,18 +149,21 @@ class LlamaServer:
         asked = {"content": text, "add_special": whole, "parse_special": True}
         return [int(id) for id in self._post("/tokenize", asked)["tokens"]]
 
-    def complete(self, ids: Sequence[int], max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Completion:
-        """The answer to prompt ids, ended by the file's own end tokens: the greedy one, or one that is drawn among all tokens."""
+    def complete(
+        self, ids: Sequence[int], max_new_tokens: int, temperature: float = 0.0, seed: int = 0, form: Form | None = None
+    ) -> Completion:
+        """The answer to prompt ids, ended by the file's own end tokens: the greedy one, or one that is drawn among all tokens; of
+        those that its form allows, where it has one."""
         # Left to itself llama.cpp would draw among the likeliest tokens alone.
         drawn = {"temperature": temperature, "seed": seed, "samplers": ["temperature"]} if temperature else {}
-        said = self._complete(ids, n_predict=max_new_tokens, **drawn)
+        said = self._complete(ids, n_predict=max_new_tokens, **drawn, **_held(form))
         tokens = [int(id) for id in said["tokens"]]
         ids = tokens[:-1] if said["stop_type"] == "eos" else tokens
         return Completion(ids, str(said["content"]), _finish(said), _seconds(said))
 
-    def stream(self, ids: Sequence[int], max_new_tokens: int) -> Generator[Piece | Streamed]:
+    def stream(self, ids: Sequence[int], max_new_tokens: int, form: Form | None = None) -> Generator[Piece | Streamed]:
         """As `complete`, told while it is written; the last is the whole. To break the answer off, close the generator."""
-        asked = self._greedily(ids, n_predict=max_new_tokens, stream=True)
+        asked = self._greedily(ids, n_predict=max_new_tokens, stream=True, **_held(form))
         text = ""
         with self._answer("/completion", asked) as lines:
             for line in lines:
@@ -218,6 +222,12 @@ class LlamaServer:
                 self._child.wait(GRACE_SECONDS)
                 raise self._ended() from error
             raise LatheError(f"llama.cpp did not answer {path}: {error}") from error
+
+
+def _held(form: Form | None) -> dict[str, object]:
+    """What llama.cpp holds an answer to its form by. Of a grammar that it cannot read it says nothing, and answers freely:
+    `Grammars.problem_with` tells before."""
+    return {} if form is None else {"grammar": f"%llguidance {{}}\n{as_lark(form)}"}
 
 
 def _finish(said: Mapping[str, Any]) -> Literal["stop", "length"]:

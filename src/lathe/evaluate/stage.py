@@ -45,8 +45,8 @@ def evaluate(
     started = time.monotonic()
     task = plugins.load("tasks", locked.recipe.task)
     rows = read(run)
-    # Other runtimes choose among all tokens.
-    held = locked.recipe.evaluate.constrained and arm != "rule" and runtime == "native"
+    can_hold = arm != "rule" and plugins.load("runtimes", runtime).holds_to_form
+    held = locked.recipe.evaluate.constrained and can_hold
     forms = _forms(locked, task, rows, side) if held else Forms()
     asking = Measurement(run, locked, task, rows, arm, side, progress, runtime, model, forms)
     if arm == "rule":

@@ -1,7 +1,7 @@
 """Answers of a GGUF file through llama.cpp, as any user of the file gets them: by its own template, tokenizer and end tokens.
 
 `prompt_ids` and `stop_ids` are not used where there are messages: what is measured is the file, and a wrong template in it has to
-show in the score.
+show in the score. Answers that are held to a form are held by llama.cpp's own grammar, which never goes back.
 """
 
 from __future__ import annotations
@@ -9,33 +9,53 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cache, partial
 from importlib.util import find_spec
 from threading import Event
 from typing import TYPE_CHECKING
 
-from lathe.contracts import Ability, GenerateSettings, Heard, Model, Piece, Request, Room, Runtime, Service, Session
+from lathe.contracts import (
+    Ability,
+    Form,
+    GenerateSettings,
+    Heard,
+    HoldsToForm,
+    Model,
+    Piece,
+    Request,
+    Room,
+    Runtime,
+    Service,
+    Session,
+)
 from lathe.errors import InputError, LatheError
 from lathe.records import Prediction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lathe.engine.grammar import Grammars
     from lathe.engine.llama_server import Completion, LlamaServer, Streamed
 
 
 class LlamaCppSession(Session):
     """A file that is loaded with as much context as the longest request needs."""
 
-    def __init__(self, path: Path, threads: int | None) -> None:
-        self._path = path
+    def __init__(self, model: Model, threads: int | None) -> None:
+        self._path = _file_of(model)
+        self._base = model.base_folder
         self._threads = threads
         self._server: LlamaServer | None = None
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
-        """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once."""
+        """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once.
+
+        Raises Unavailable where answers are held to a form without the package for it.
+        """
         from lathe.engine.llama_server import LlamaServer
 
         self.close()
+        grammars = _grammars(self._base) if any(request.form for request in requests) else None
         # The file's own template may write more than ours, and then that must show as another answer, not as an error.
         longest = max((2 * len(request.prompt_ids) + request.max_new_tokens for request in requests), default=1)
         server = self._server = LlamaServer(self._path, longest, settings.threads or self._threads)
@@ -43,7 +63,9 @@ class LlamaCppSession(Session):
         for request in sorted(requests, key=lambda request: rendered[request.id]):
             ids = server.tokenize(rendered[request.id])
             seed = request.seed(settings.seed)
-            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed)
+            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, request.form)
+            if grammars is not None and request.form is not None:
+                _refuse_another_form(grammars, request.form, answer)
             yield _prediction(request, ids, answer, len(answer.ids))
 
     def close(self) -> None:
@@ -52,13 +74,14 @@ class LlamaCppSession(Session):
             self._server = None
 
 
-class LlamaCppService(Service):
+class LlamaCppService(Service, HoldsToForm):
     """A file that is loaded once; each answer under way has a thread that listens to it."""
 
-    def __init__(self, path: Path, room: Room, threads: int | None) -> None:
+    def __init__(self, model: Model, room: Room, threads: int | None) -> None:
         from lathe.engine.llama_server import LlamaServer
 
-        self._server = LlamaServer(path, room.tokens, threads, room.at_once)
+        self._server = LlamaServer(_file_of(model), room.tokens, threads, room.at_once)
+        self._grammars = cache(partial(_grammars, model.base_folder))
         self._listeners = ThreadPoolExecutor(room.at_once, "answers")
 
     def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
@@ -77,7 +100,7 @@ class LlamaCppService(Service):
         """Closing the stream early is what makes llama.cpp stop."""
         server = self._server
         ids = server.tokenize(server.render(request.messages)) if request.messages else request.prompt_ids
-        with closing(server.stream(ids, request.max_new_tokens)) as stream:
+        with closing(server.stream(ids, request.max_new_tokens, request.form)) as stream:
             for said in stream:
                 if dropped.is_set():
                     return
@@ -85,6 +108,9 @@ class LlamaCppService(Service):
                     heard(_prediction(request, ids, said, said.new_tokens))
                 elif pieces:
                     heard(said)
+
+    def problem_with(self, form: Form) -> str:
+        return self._grammars().problem_with(form)
 
     def close(self) -> None:
         self._server.close()
@@ -103,6 +129,8 @@ def _prediction(request: Request, ids: Sequence[int], answer: Completion | Strea
 
 
 class LlamaCpp(Runtime):
+    holds_to_form = True
+
     def ability(self) -> Ability:
         if find_spec("xllamacpp") is None:
             return Ability(False, "not installed: xllamacpp", "pip install 'lathe-slm[gguf]'")
@@ -110,11 +138,30 @@ class LlamaCpp(Runtime):
 
     def open(self, model: Model, threads: int | None = None) -> LlamaCppSession:
         """Raises InputError where the model names no GGUF file."""
-        return LlamaCppSession(_file_of(model), threads)
+        return LlamaCppSession(model, threads)
 
     def serve(self, model: Model, room: Room, threads: int | None = None) -> LlamaCppService:
         """Raises InputError where the model names no GGUF file, or one that llama.cpp cannot load."""
-        return LlamaCppService(_file_of(model), room, threads)
+        return LlamaCppService(model, room, threads)
+
+
+def _grammars(base: Path) -> Grammars:
+    """What says whether llama.cpp can follow a form: the same library reads it there."""
+    from lathe.engine.grammar import Grammars
+    from lathe.text import tokenizer
+
+    tok = tokenizer.load(base)
+    return Grammars(tok, tok.stop_ids)
+
+
+def _refuse_another_form(grammars: Grammars, form: Form, answer: Completion) -> None:
+    """Raises LatheError where an answer is of another form: llama.cpp does not say that it follows none."""
+    whole = answer.finish == "stop"
+    if not (grammars.accepts(form, answer.ids) if whole else grammars.reach(form, answer.ids) == len(answer.ids)):
+        raise LatheError(
+            f"llama.cpp did not hold an answer to its form: {answer.text[:60]!r}",
+            hint="Its build may lack llguidance. Install the wheel that Lathe asks for: pip install 'lathe-slm[gguf]'.",
+        )
 
 
 def _file_of(model: Model) -> Path:

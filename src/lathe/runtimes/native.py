@@ -102,6 +102,8 @@ class NativeService(Service, HoldsToForm):
 
 
 class Native(Runtime):
+    holds_to_form = True
+
     def ability(self) -> Ability:
         return Ability.with_packages("torch", "transformers", "peft", "safetensors")
 

@@ -1,4 +1,4 @@
-"""Texts encoded here and by a process beside this one: `python -m lathe.text.encoding_beside`, spoken to in pickles of its parent.
+"""Texts encoded here and by a process beside this one: `python -m lathe.text.encoding_beside` (`lathe.worker`).
 
     with beside(tok, num_rows=10_000) as encoded:
         ids = encoded(["pay by card", "pay by cash"])         # a future: that process has them, or it is done already
@@ -6,9 +6,6 @@
 
 Both encode by words (lathe.text.words), so the ids are the same whoever encodes. The process starts in a fifth of a second and gets
 few lists of texts ahead; what it has no time for is encoded here meanwhile. Its memory is some 80 MB.
-
-Read (`lathe.worker`): the tokenizer, as tokenizer.json has it, then lists of texts. Written for each list: the ids of its texts.
-The process ends when its input does.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ import tokenizers
 from lathe.processes import usable_cores
 from lathe.text.special import OPEN
 from lathe.text.words import Ids, Words
-from lathe.worker import Worker, receive, send, streams
+from lathe.worker import Worker, serve
 
 if TYPE_CHECKING:
     from lathe.text.tokenizer import Tokenizer
@@ -79,14 +76,12 @@ def _done(ids: list[Ids]) -> Future[list[Ids]]:
     return found
 
 
-def main() -> None:
-    """Encodes lists of texts until the input ends."""
-    stdin, stdout = streams()
-    words = Words.of(tokenizers.Tokenizer.from_str(receive(stdin)))
+def prepared(tokenizer_json: str) -> Callable[[Sequence[str]], list[Ids]]:
+    """What encodes a list of texts there."""
+    words = Words.of(tokenizers.Tokenizer.from_str(tokenizer_json))
     assert words is not None, "the first process found the tokenizer's texts to fall into words"
-    while (texts := receive(stdin)) is not None:
-        send(stdout, words.encode(texts))
+    return words.encode
 
 
 if __name__ == "__main__":
-    main()
+    serve(prepared)

@@ -110,12 +110,15 @@ def rarest(sets: Sets, wanted: NDArray[np.bool_], rare: Rarity, threshold: float
         count = rare.of(hashes)
         kept = (count <= rare.limit) & wanted[begin:end][owner]
         hashes, owner, count = hashes[kept], owner[kept], count[kept]
-        order = np.lexsort((hashes, count, owner))
         n = np.bincount(owner, minlength=end - begin)
         sizes[begin:end] = n
-        position = np.arange(len(hashes)) - (np.cumsum(n) - n)[owner]
-        first = position < n[owner] - np.ceil(threshold * n[owner] - 1e-9).astype(np.int64) + 1
-        used = order[first & (count[order] > 1)]
+        # Those that stand in one text only come first, and need no order among themselves.
+        shared = np.flatnonzero(count > 1)
+        order = shared[np.lexsort((hashes[shared], count[shared], owner[shared]))]
+        num_shared = np.bincount(owner[order], minlength=end - begin)
+        position = np.arange(len(order)) - (np.cumsum(num_shared) - n)[owner[order]]
+        most = n - np.ceil(threshold * n - 1e-9).astype(np.int64) + 1
+        used = order[position < most[owner[order]]]
         used = used[np.argsort(hashes[used])]
         bounds = np.searchsorted(hashes[used] >> _PART, np.arange(PARTS + 1, dtype=np.uint64))
         rows = (owner[used] + begin).astype(np.uint32)
