@@ -210,8 +210,11 @@ FORMS: dict[str, Form] = {
     "object": JsonForm(
         {
             "type": "object",
-            "properties": {"count": {"type": "integer", "maximum": 999}, "open": {"type": "boolean"}},
-            "required": ["count", "open"],
+            "properties": {
+                "owed": {"type": "integer", "minimum": -999, "maximum": -3, "multipleOf": 1},
+                "open": {"type": "boolean"},
+            },
+            "required": ["owed", "open"],
             "additionalProperties": False,
         }
     ),
@@ -224,6 +227,7 @@ FORMS: dict[str, Form] = {
 def test_answers_of_a_gguf_file_are_held_to_their_form_as_those_of_the_model_are(file: Model, form: Form) -> None:
     pytest.importorskip("llguidance", reason="the extra constrain is not installed")
     from lathe.engine.grammar import Grammars
+    from lathe.engine.llama_server import followed
 
     tok, runtime = tokenizer.load(file.base_folder), plugins.load("runtimes", "llama_cpp")
     grammars = Grammars(tok, tok.stop_ids)
@@ -239,7 +243,7 @@ def test_answers_of_a_gguf_file_are_held_to_their_form_as_those_of_the_model_are
         whole = Listener(service, request).all()[1]
         assert isinstance(whole, Prediction)
         assert whole.finish == "stop"
-        assert grammars.accepts(form, tok.encode(whole.text))
+        assert grammars.accepts(followed(form), tok.encode(whole.text))
         assert whole.text == wanted[request.id].text
     service.close()
 

@@ -218,8 +218,8 @@ class EvaluateSpec(Written):
     constrained: bool = Field(
         False,
         description="whether models are held to the form of right answers while they write: a row's schema, the labels, calls of "
-        "the functions offered. `lathe serve` does the same where a request names a `response_format`; a file in another runtime "
-        "answers freely, and is measured so",
+        "the functions offered. `lathe serve` does the same where a request names a `response_format`. A GGUF file is "
+        "held by llama.cpp's own grammar, which does not go back",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="confidence of every interval")
     alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(

@@ -52,7 +52,7 @@ class LlamaCppSession(Session):
 
         Raises Unavailable where answers are held to a form without the package for it.
         """
-        from lathe.engine.llama_server import LlamaServer
+        from lathe.engine.llama_server import LlamaServer, followed
 
         self.close()
         grammars = _grammars(self._base) if any(request.form for request in requests) else None
@@ -63,9 +63,10 @@ class LlamaCppSession(Session):
         for request in sorted(requests, key=lambda request: rendered[request.id]):
             ids = server.tokenize(rendered[request.id])
             seed = request.seed(settings.seed)
-            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, request.form)
-            if grammars is not None and request.form is not None:
-                _refuse_another_form(grammars, request.form, answer)
+            form = None if request.form is None else followed(request.form)
+            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, form)
+            if grammars is not None and form is not None:
+                _refuse_another_form(grammars, form, answer)
             yield _prediction(request, ids, answer, len(answer.ids))
 
     def close(self) -> None:
@@ -98,9 +99,12 @@ class LlamaCppService(Service, HoldsToForm):
 
     def _answer(self, request: Request, heard: Heard, pieces: bool, dropped: Event) -> None:
         """Closing the stream early is what makes llama.cpp stop."""
+        from lathe.engine.llama_server import followed
+
         server = self._server
+        form = None if request.form is None else followed(request.form)
         ids = server.tokenize(server.render(request.messages)) if request.messages else request.prompt_ids
-        with closing(server.stream(ids, request.max_new_tokens, request.form)) as stream:
+        with closing(server.stream(ids, request.max_new_tokens, form)) as stream:
             for said in stream:
                 if dropped.is_set():
                     return
@@ -110,7 +114,9 @@ class LlamaCppService(Service, HoldsToForm):
                     heard(said)
 
     def problem_with(self, form: Form) -> str:
-        return self._grammars().problem_with(form)
+        from lathe.engine.llama_server import followed
+
+        return self._grammars().problem_with(followed(form))
 
     def close(self) -> None:
         self._server.close()
