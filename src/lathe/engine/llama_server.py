@@ -184,6 +184,11 @@ class LlamaServer:
         """Whether an answer to the prompt really ends where it comes to `token`: it is made to write nothing else."""
         return bool(self._complete(ids, n_predict=2, logit_bias=[[token, FORCING]])["stop_type"] == "eos")
 
+    def holds(self, form: Form, token: int) -> bool:
+        """Whether an answer is kept from beginning with a token that its form refuses: it is pushed to write nothing else."""
+        said = self._complete([token], n_predict=1, logit_bias=[[token, FORCING]], **_held(form))
+        return token not in said["tokens"]
+
     def next_token(self, ids: Sequence[int], most_likely: int) -> dict[int, float]:
         """Log-probabilities of the tokens that are most likely to follow, by id, most likely first.
 
@@ -226,8 +231,7 @@ class LlamaServer:
 
 
 def _held(form: Form | None) -> dict[str, object]:
-    """What llama.cpp holds an answer to its form by. Of a grammar that it cannot read it says nothing, and answers freely:
-    `Grammars.problem_with` tells before."""
+    """What llama.cpp holds an answer to its form by. Of a grammar that it cannot read it says nothing, and answers freely."""
     return {} if form is None else {"grammar": f"%llguidance {{}}\n{as_lark(form)}"}
 
 

@@ -34,8 +34,12 @@ from lathe.records import Prediction
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lathe.engine.grammar import Grammars
+    from lathe.engine.grammar import Grammars, Guide
     from lathe.engine.llama_server import Completion, LlamaServer, Streamed
+    from lathe.text.tokenizer import Tokenizer
+
+BEGINNINGS = "}x-"
+"""Signs of which hardly a form begins with all."""
 
 
 class LlamaCppSession(Session):
@@ -50,23 +54,21 @@ class LlamaCppSession(Session):
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request. Prompts that begin alike follow each other, so that llama.cpp computes the beginning once.
 
-        Raises Unavailable where answers are held to a form without the package for it.
+        Raises Unavailable where answers are held to a form without the package for it, LatheError where llama.cpp does not
+        hold them.
         """
-        from lathe.engine.llama_server import LlamaServer, followed
+        from lathe.engine.llama_server import LlamaServer
 
         self.close()
-        grammars = _grammars(self._base) if any(request.form for request in requests) else None
         # The file's own template may write more than ours, and then that must show as another answer, not as an error.
         longest = max((2 * len(request.prompt_ids) + request.max_new_tokens for request in requests), default=1)
         server = self._server = LlamaServer(self._path, longest, settings.threads or self._threads)
+        forms = _forms(server, self._base, requests)
         rendered = {request.id: server.render(request.messages) for request in requests}
         for request in sorted(requests, key=lambda request: rendered[request.id]):
             ids = server.tokenize(rendered[request.id])
             seed = request.seed(settings.seed)
-            form = None if request.form is None else followed(request.form)
-            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, form)
-            if grammars is not None and form is not None:
-                _refuse_another_form(grammars, form, answer)
+            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, forms.get(request.id))
             yield _prediction(request, ids, answer, len(answer.ids))
 
     def close(self) -> None:
@@ -116,7 +118,7 @@ class LlamaCppService(Service, HoldsToForm):
     def problem_with(self, form: Form) -> str:
         from lathe.engine.llama_server import followed
 
-        return self._grammars().problem_with(followed(form))
+        return self._grammars()[1].problem_with(followed(form))
 
     def close(self) -> None:
         self._server.close()
@@ -151,21 +153,35 @@ class LlamaCpp(Runtime):
         return LlamaCppService(model, room, threads)
 
 
-def _grammars(base: Path) -> Grammars:
-    """What says whether llama.cpp can follow a form: the same library reads it there."""
+def _forms(server: LlamaServer, base: Path, requests: Sequence[Request]) -> dict[str, Form]:
+    """The forms as llama.cpp follows them, by request; each kind is tried once. Raises as `_refuse_unread`, and Unavailable."""
+    from lathe.engine.grammar import as_lark
+    from lathe.engine.llama_server import followed
+
+    forms = {request.id: followed(request.form) for request in requests if request.form is not None}
+    if forms:
+        tok, grammars = _grammars(base)
+        for form in {as_lark(form): form for form in forms.values()}.values():
+            _refuse_unread(server, tok, grammars.begin(form), form)
+    return forms
+
+
+def _grammars(base: Path) -> tuple[Tokenizer, Grammars]:
+    """What reads forms here, by the library that llama.cpp has too, over the tokens of the file's base."""
     from lathe.engine.grammar import Grammars
     from lathe.text import tokenizer
 
     tok = tokenizer.load(base)
-    return Grammars(tok, tok.stop_ids)
+    return tok, Grammars(tok, tok.stop_ids)
 
 
-def _refuse_another_form(grammars: Grammars, form: Form, answer: Completion) -> None:
-    """Raises LatheError where an answer is of another form: llama.cpp does not say that it follows none."""
-    whole = answer.finish == "stop"
-    if not (grammars.accepts(form, answer.ids) if whole else grammars.reach(form, answer.ids) == len(answer.ids)):
+def _refuse_unread(server: LlamaServer, tok: Tokenizer, guide: Guide, form: Form) -> None:
+    """Raises LatheError where llama.cpp does not follow a form, of which it says nothing."""
+    allowed = guide.allowed()
+    refused = next((token for sign in BEGINNINGS if not allowed[token := tok.encode(sign)[-1]]), None)
+    if refused is not None and not server.holds(form, refused):
         raise LatheError(
-            f"llama.cpp did not hold an answer to its form: {answer.text[:60]!r}",
+            "llama.cpp does not hold answers to their form",
             hint="Its build may lack llguidance. Install the wheel that Lathe asks for: pip install 'lathe-slm[gguf]'.",
         )
 
