@@ -427,7 +427,7 @@ class Runtime(ABC):
     """Runs a model."""
 
     holds_to_form: ClassVar[bool] = False
-    """Whether it holds answers to the form of their request."""
+    """Whether it holds answers to the form of their request; its services are `HoldsToForm` then."""
 
     @abstractmethod
     def ability(self) -> Ability:

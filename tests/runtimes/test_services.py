@@ -227,7 +227,6 @@ FORMS: dict[str, Form] = {
 def test_answers_of_a_gguf_file_are_held_to_their_form_as_those_of_the_model_are(file: Model, form: Form) -> None:
     pytest.importorskip("llguidance", reason="the extra constrain is not installed")
     from lathe.engine.grammar import Grammars
-    from lathe.engine.llama_server import followed
 
     tok, runtime = tokenizer.load(file.base_folder), plugins.load("runtimes", "llama_cpp")
     grammars = Grammars(tok, tok.stop_ids)
@@ -243,7 +242,7 @@ def test_answers_of_a_gguf_file_are_held_to_their_form_as_those_of_the_model_are
         whole = Listener(service, request).all()[1]
         assert isinstance(whole, Prediction)
         assert whole.finish == "stop"
-        assert grammars.accepts(followed(form), tok.encode(whole.text))
+        assert grammars.accepts(form, tok.encode(whole.text))
         assert whole.text == wanted[request.id].text
     service.close()
 

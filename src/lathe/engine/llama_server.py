@@ -154,7 +154,7 @@ class LlamaServer:
         self, ids: Sequence[int], max_new_tokens: int, temperature: float = 0.0, seed: int = 0, form: Form | None = None
     ) -> Completion:
         """The answer to prompt ids, ended by the file's own end tokens: the greedy one, or one that is drawn among all tokens; of
-        those that its form allows, where it has one, `followed`."""
+        those that its form allows, where it has one."""
         # Left to itself llama.cpp would draw among the likeliest tokens alone.
         drawn = {"temperature": temperature, "seed": seed, "samplers": ["temperature"]} if temperature else {}
         said = self._complete(ids, n_predict=max_new_tokens, **drawn, **_held(form))
@@ -232,12 +232,12 @@ class LlamaServer:
 
 def _held(form: Form | None) -> dict[str, object]:
     """What llama.cpp holds an answer to its form by. Of a grammar that it cannot read it says nothing, and answers freely."""
-    return {} if form is None else {"grammar": f"%llguidance {{}}\n{as_lark(form)}"}
-
-
-def followed(form: Form) -> Form:
-    """A form without what llama.cpp follows wrongly: its llguidance, 1.0.1, takes `multipleOf` for a ban on minus signs."""
-    return JsonForm(without(form.schema, ("multipleOf",))) if isinstance(form, JsonForm) else form
+    if form is None:
+        return {}
+    if isinstance(form, JsonForm):
+        # Its llguidance, 1.0.1, takes the keyword for a ban on minus signs.
+        form = JsonForm(without(form.schema, ("multipleOf",)))
+    return {"grammar": f"%llguidance {{}}\n{as_lark(form)}"}
 
 
 def _finish(said: Mapping[str, Any]) -> Literal["stop", "length"]:

@@ -6,10 +6,10 @@ show in the score. Answers that are held to a form are held by llama.cpp's own g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from functools import cache, partial
+from functools import cached_property
 from importlib.util import find_spec
 from threading import Event
 from typing import TYPE_CHECKING
@@ -34,9 +34,8 @@ from lathe.records import Prediction
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lathe.engine.grammar import Grammars, Guide
+    from lathe.engine.grammar import Grammars
     from lathe.engine.llama_server import Completion, LlamaServer, Streamed
-    from lathe.text.tokenizer import Tokenizer
 
 BEGINNINGS = "}x-"
 """Signs of which hardly a form begins with all."""
@@ -63,12 +62,13 @@ class LlamaCppSession(Session):
         # The file's own template may write more than ours, and then that must show as another answer, not as an error.
         longest = max((2 * len(request.prompt_ids) + request.max_new_tokens for request in requests), default=1)
         server = self._server = LlamaServer(self._path, longest, settings.threads or self._threads)
-        forms = _forms(server, self._base, requests)
+        if forms := [request.form for request in requests if request.form is not None]:
+            _refuse_unread(server, self._base, forms)
         rendered = {request.id: server.render(request.messages) for request in requests}
         for request in sorted(requests, key=lambda request: rendered[request.id]):
             ids = server.tokenize(rendered[request.id])
             seed = request.seed(settings.seed)
-            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, forms.get(request.id))
+            answer = server.complete(ids, request.max_new_tokens, settings.temperature, seed, request.form)
             yield _prediction(request, ids, answer, len(answer.ids))
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class LlamaCppService(Service, HoldsToForm):
         from lathe.engine.llama_server import LlamaServer
 
         self._server = LlamaServer(_file_of(model), room.tokens, threads, room.at_once)
-        self._grammars = cache(partial(_grammars, model.base_folder))
+        self._base = model.base_folder
         self._listeners = ThreadPoolExecutor(room.at_once, "answers")
 
     def begin(self, request: Request, heard: Heard, pieces: bool) -> Callable[[], None]:
@@ -101,12 +101,9 @@ class LlamaCppService(Service, HoldsToForm):
 
     def _answer(self, request: Request, heard: Heard, pieces: bool, dropped: Event) -> None:
         """Closing the stream early is what makes llama.cpp stop."""
-        from lathe.engine.llama_server import followed
-
         server = self._server
-        form = None if request.form is None else followed(request.form)
         ids = server.tokenize(server.render(request.messages)) if request.messages else request.prompt_ids
-        with closing(server.stream(ids, request.max_new_tokens, form)) as stream:
+        with closing(server.stream(ids, request.max_new_tokens, request.form)) as stream:
             for said in stream:
                 if dropped.is_set():
                     return
@@ -115,10 +112,17 @@ class LlamaCppService(Service, HoldsToForm):
                 elif pieces:
                     heard(said)
 
-    def problem_with(self, form: Form) -> str:
-        from lathe.engine.llama_server import followed
+    @cached_property
+    def _grammars(self) -> Grammars:
+        """What reads forms here: llama.cpp has the same library."""
+        from lathe.engine.grammar import Grammars
+        from lathe.text import tokenizer
 
-        return self._grammars()[1].problem_with(followed(form))
+        tok = tokenizer.load(self._base)
+        return Grammars(tok, tok.stop_ids)
+
+    def problem_with(self, form: Form) -> str:
+        return self._grammars.problem_with(form)
 
     def close(self) -> None:
         self._server.close()
@@ -153,37 +157,22 @@ class LlamaCpp(Runtime):
         return LlamaCppService(model, room, threads)
 
 
-def _forms(server: LlamaServer, base: Path, requests: Sequence[Request]) -> dict[str, Form]:
-    """The forms as llama.cpp follows them, by request; each kind is tried once. Raises as `_refuse_unread`, and Unavailable."""
-    from lathe.engine.grammar import as_lark
-    from lathe.engine.llama_server import followed
-
-    forms = {request.id: followed(request.form) for request in requests if request.form is not None}
-    if forms:
-        tok, grammars = _grammars(base)
-        for form in {as_lark(form): form for form in forms.values()}.values():
-            _refuse_unread(server, tok, grammars.begin(form), form)
-    return forms
-
-
-def _grammars(base: Path) -> tuple[Tokenizer, Grammars]:
-    """What reads forms here, by the library that llama.cpp has too, over the tokens of the file's base."""
-    from lathe.engine.grammar import Grammars
+def _refuse_unread(server: LlamaServer, base: Path, forms: Iterable[Form]) -> None:
+    """Raises LatheError where llama.cpp does not follow one of the forms, of which it says nothing; each kind is tried once, with a
+    token that it refuses. Raises Unavailable as `Grammars`."""
+    from lathe.engine.grammar import Grammars, as_lark
     from lathe.text import tokenizer
 
     tok = tokenizer.load(base)
-    return tok, Grammars(tok, tok.stop_ids)
-
-
-def _refuse_unread(server: LlamaServer, tok: Tokenizer, guide: Guide, form: Form) -> None:
-    """Raises LatheError where llama.cpp does not follow a form, of which it says nothing."""
-    allowed = guide.allowed()
-    refused = next((token for sign in BEGINNINGS if not allowed[token := tok.encode(sign)[-1]]), None)
-    if refused is not None and not server.holds(form, refused):
-        raise LatheError(
-            "llama.cpp does not hold answers to their form",
-            hint="Its build may lack llguidance. Install the wheel that Lathe asks for: pip install 'lathe-slm[gguf]'.",
-        )
+    grammars = Grammars(tok, tok.stop_ids)
+    for form in {as_lark(form): form for form in forms}.values():
+        allowed = grammars.begin(form).allowed()
+        refused = next((token for sign in BEGINNINGS if not allowed[token := tok.encode(sign)[-1]]), None)
+        if refused is not None and not server.holds(form, refused):
+            raise LatheError(
+                "llama.cpp does not hold answers to their form",
+                hint="Its build may lack llguidance. Install the wheel that Lathe asks for: pip install 'lathe-slm[gguf]'.",
+            )
 
 
 def _file_of(model: Model) -> Path:
