@@ -20,12 +20,16 @@ import numpy as np
 from lathe.plan import rates
 from plan_accuracy import SHAPES, Case, config_of, drawn_rows, measured
 
-KINDS: dict[str, dict[str, Any]] = {
-    "bf16": {"precision": "bf16"},
-    "fp32": {"precision": "fp32"},
-    "fp32 checkpointing": {"precision": "fp32", "recompute": True},
-    "bf16 two processes": {"precision": "bf16", "processes": 2},
+LORA, FULL = {"kind": "lora", "rank": 16, "alpha": 32}, {"kind": "full"}
+KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "bf16": (LORA, {"precision": "bf16"}),
+    "fp32": (LORA, {"precision": "fp32"}),
+    "fp32 checkpointing": (LORA, {"precision": "fp32", "recompute": True}),
+    "bf16 two processes": (LORA, {"precision": "bf16", "processes": 2}),
+    "all weights bf16": (FULL, {"precision": "bf16"}),
+    "all weights bf16 two processes": (FULL, {"precision": "bf16", "processes": 2}),
 }
+"""What is trained, and how."""
 QWEN = {
     "vocab_size": 32768, "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 12,
     "num_attention_heads": 14, "num_key_value_heads": 2, "head_dim": 64,
@@ -36,13 +40,13 @@ EXAMPLES_PER_STEP = 8
 
 
 def case(shape: str, kind: str, steps: int) -> Case:
+    method, of_kind = KINDS[kind]
     train = {
         "token_budget": 2048, "threads": None, "examples_per_step": EXAMPLES_PER_STEP, "max_steps": steps, "epochs": 100.0,
-        **KINDS[kind],
+        **of_kind,
     }  # fmt: skip
     rows = drawn_rows(np.random.default_rng(0), EXAMPLES_PER_STEP * steps, 600)
     model_type = "qwen2" if "qwen" in shape else "llama"
-    method = {"kind": "lora", "rank": 16, "alpha": 32}
     return Case(f"{shape} {kind}", config_of(EVERY_SHAPE[shape], model_type), method, train, rows)
 
 
@@ -56,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as state:
         os.environ["XDG_STATE_HOME"] = state
         print(f"probed: {len(rates.probe().steps)} kinds of step")
-        print(f"{'training':36} {'probe':>8} {'first steps':>12} {'taken':>8}")
+        print(f"{'training':44} {'probe':>8} {'first steps':>12} {'taken':>8}")
         for shape in asked.shapes:
             for kind in asked.kinds:
                 given = case(shape, kind, asked.steps)
@@ -66,7 +70,7 @@ def main() -> None:
                 errors["the probe"].append(abs(probed / took - 1))
                 errors["the first steps"].append(abs(foretold / took - 1))
                 told = f"{probed:6.1f} s {foretold:10.1f} s {took:6.1f} s"
-                print(f"{given.name:36} {told}   {probed / took - 1:+.0%} {foretold / took - 1:+.0%}", flush=True)
+                print(f"{given.name:44} {told}   {probed / took - 1:+.0%} {foretold / took - 1:+.0%}", flush=True)
     for source, several in errors.items():
         print(f"after {source}: median error {statistics.median(several):.0%}, largest {max(several):.0%}")
 

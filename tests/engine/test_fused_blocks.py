@@ -20,6 +20,7 @@ from lathe.engine.dropout import RowDropout, Rows, Span
 from lathe.engine.fused import eager
 from lathe.engine.fused.attention import InBatches, Kept
 from lathe.engine.fused.batches import batches
+from lathe.engine.fused.full_projection import FullProjection
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.projection import Projection
 from lathe.engine.fused.rotary import paired_order, turns
@@ -159,14 +160,16 @@ def test_attention_of_any_positions_of_rows_of_any_length(drawn_rows: tuple[list
 
 def test_the_head_with_weighted_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lathe.engine.fused.head._ROWS", 4)
-    hidden, head, weights = drawn(10, 6), drawn(9, 6, seed=1).detach(), drawn(10, seed=2).detach().abs()
+    hidden, head, weights = drawn(10, 6), drawn(9, 6, seed=1), drawn(10, seed=2).detach().abs()
     weights[3] = 0
     targets = torch.arange(10) % 9
     expected = (functional.cross_entropy(hidden @ head.T, targets, reduction="none") * weights).sum()
     expected.backward()
-    loss, grad = scored(hidden.detach(), head, targets, weights, eager)
+    grad_head = torch.ones_like(head)
+    loss, grad = scored(hidden.detach(), head.detach(), targets, weights, eager, grad_head)
     assert loss == pytest.approx(expected.item(), rel=1e-12)
     close(grad, hidden.grad)
+    close(grad_head - 1, head.grad)
 
 
 class Two(nn.Module):
@@ -207,9 +210,9 @@ def test_a_projection_is_its_layers_with_their_adapters(
     expected.backward(grad)
 
     projection = Projection(layers, dtype, gain, [order if ordered else None, None])
-    wanted = [matrix.grad for matrix in projection.adapters]
+    wanted = [matrix.grad for matrix in projection.trained]
     assert len(wanted) == 2 * len(targets)
-    for matrix in projection.adapters:
+    for matrix in projection.trained:
         matrix.grad = None
     tolerance = 1e-10 if dtype == torch.float64 else 0.03
     with torch.no_grad():
@@ -220,6 +223,42 @@ def test_a_projection_is_its_layers_with_their_adapters(
         assert float((found.double() - expected).norm() / expected.norm()) < tolerance
         assert float((back.double() - normed.grad).norm() / normed.grad.norm()) < tolerance
         for twice in (1, 2):
-            for matrix, gradient in zip(projection.adapters, wanted, strict=True):
+            for matrix, gradient in zip(projection.trained, wanted, strict=True):
                 assert float((matrix.grad - twice * gradient).norm() / gradient.norm()) < twice * tolerance
             projection.learn(grad.to(dtype), inputs, inner, rows)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("gained", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_projection_whose_weights_are_trained_is_its_layers(ordered: bool, gained: bool, dtype: torch.dtype) -> None:
+    """Two packs of a step add up, and `.grad` has the step's gradient once it is finished."""
+    torch.manual_seed(0)
+    net = Two(bias=not ordered).double()
+    gain = nn.Parameter(torch.randn(6).double()) if gained else None
+    order = torch.tensor([2, 0, 1, 3, 7, 5, 4, 6])
+    orders, rows = [order if ordered else None, None], Rows((), num_tokens=5)
+    packs = [(drawn(5, 6, seed=seed), drawn(5, 12, seed=seed + 2).detach()) for seed in (1, 2)]
+    columns = torch.cat((order if ordered else torch.arange(8), torch.arange(8, 12)))
+    expected = [net(normed if gain is None else normed * gain)[:, columns] for normed, _ in packs]
+    for output, (_, grad) in zip(expected, packs, strict=True):
+        output.backward(grad)
+
+    projection = FullProjection([net.first, net.second], dtype, gain, orders)
+    wanted = [parameter.grad for parameter in projection.trained]
+    assert len(wanted) == len(list(net.parameters())) + gained
+    for parameter in projection.trained:
+        parameter.grad = None
+    tolerance = 1e-10 if dtype == torch.float64 else 0.03
+    with torch.no_grad():
+        projection.refresh()
+        for output, (normed, grad) in zip(expected, packs, strict=True):
+            inputs = normed.detach().to(dtype)
+            found, inner = projection.forward(inputs, rows, Arena())
+            back = projection.backward(grad.to(dtype), inputs, inner, rows)
+            assert float((found.double() - output).norm() / output.norm()) < tolerance
+            assert float((back.double() - normed.grad).norm() / normed.grad.norm()) < tolerance
+        assert all(parameter.grad is None for parameter in projection.trained)
+        projection.finish()
+    for parameter, gradient in zip(projection.trained, wanted, strict=True):
+        assert float((parameter.grad - gradient).norm() / gradient.norm()) < tolerance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -73,14 +73,15 @@ def sample(tokens: TokenSet) -> list[Encoded]:
 
 
 def adapted(folder: Path, dtype: torch.dtype = torch.float32, **method: Any) -> torch.nn.Module:
-    """A model whose B matrices are not zero, so that every gradient is something."""
+    """A model whose B matrices are not zero, gains not one and biases not zero, so that every gradient is something."""
     step.register_attention()
     base = model.load_base(folder, dtype=dtype, attention=step.ATTENTION)
     net = model.attach(base, Method(**({"rank": 4} | method)), seed=3)
     with torch.no_grad():
         for number, (name, parameter) in enumerate(model.trainable(net).items()):
-            if "lora_B" in name:
-                parameter.normal_(generator=torch.Generator().manual_seed(number), std=0.1)
+            if "lora_B" in name or parameter.dim() == 1:
+                drawn = torch.empty_like(parameter).normal_(generator=torch.Generator().manual_seed(number), std=0.1)
+                parameter += drawn
     return net
 
 
@@ -97,11 +98,16 @@ def error(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> 
     return math.sqrt(off / sum(float(part.square().sum()) for part in expected.values()))
 
 
+METHODS: dict[str, dict[str, Any]] = {"adapters": {}, "all weights": {"kind": "full"}}
+trains = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+
+
+@trains
 @pytest.mark.parametrize("name", BASES)
 def test_loss_and_every_gradient_are_the_reference_s(
-    fused_step: Fused, tmp_path: Path, tokens: TokenSet, name: str
+    fused_step: Fused, tmp_path: Path, tokens: TokenSet, name: str, method: dict[str, Any]
 ) -> None:
-    net = adapted(write_base(tmp_path / "base", name.split(",")[0], **BASES[name]))
+    net = adapted(write_base(tmp_path / "base", name.split(",")[0], **BASES[name]), **method)
     packs, supervised = built(tokens)
     assert len(packs) > 1
     assert choice.unfit(net) is None
@@ -188,10 +194,11 @@ def test_any_targets_may_have_the_adapters(
     assert error(taken(net), expected) < 1e-5
 
 
-def test_the_adapters_are_read_anew_at_every_step_and_gradients_add_up(
-    fused_step: Fused, tiny_base: Path, tokens: TokenSet
+@trains
+def test_what_is_trained_is_read_anew_at_every_step_and_gradients_add_up(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet, method: dict[str, Any]
 ) -> None:
-    net = adapted(tiny_base)
+    net = adapted(tiny_base, **method)
     packs, supervised = built(tokens)
     fused = fused_step(net)
     fused.gradients(packs, supervised)
@@ -225,21 +232,58 @@ def test_bf16_is_as_near_to_fp32_as_autocast_is(fused_step: Fused, tiny_base: Pa
     assert abs(loss - exact_loss) <= 1.5 * max(abs(autocast_loss - exact_loss), 1e-3)
 
 
+def test_bf16_of_all_weights_is_as_near_to_fp32_as_autocast_is(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet
+) -> None:
+    """The weights stay float32, and products round them."""
+    packs, supervised = built(tokens)
+    net = adapted(tiny_base, kind="full")
+    exact_loss = step.gradients(net, packs, supervised)
+    exact = taken(net)
+    autocast_loss = step.gradients(net, packs, supervised, "bf16")
+    autocast = taken(net)
+    loss = fused_step(net, "bf16").gradients(packs, supervised)
+    assert error(taken(net), exact) <= 1.5 * error(autocast, exact)
+    assert abs(loss - exact_loss) <= 1.5 * max(abs(autocast_loss - exact_loss), 1e-3)
+
+
+def test_a_step_that_broke_off_leaves_nothing_in_the_gradients_of_the_next(
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet
+) -> None:
+    net = adapted(tiny_base, kind="full")
+    packs, supervised = built(tokens)
+    fused = fused_step(net)
+    fused.gradients(packs, supervised)
+    expected = taken(net)
+
+    def broken_off() -> Iterator[Pack]:
+        yield packs[0]
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        fused.gradients(broken_off(), supervised)
+    net.zero_grad()  # as the loop does
+    fused.gradients(packs, supervised)
+    assert error(taken(net), expected) == 0
+
+
+@trains
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_same_step_gives_the_same_bytes(
-    fused_step: Fused, tiny_base: Path, tokens: TokenSet, precision: Any
+    fused_step: Fused, tiny_base: Path, tokens: TokenSet, precision: Any, method: dict[str, Any]
 ) -> None:
     packs, supervised = built(tokens)
     results = []
     for _ in range(2):
-        net = adapted(tiny_base, torch.bfloat16 if precision == "bf16" else torch.float32)
+        net = adapted(tiny_base, torch.bfloat16 if precision == "bf16" and not method else torch.float32, **method)
         results.append((fused_step(net, precision).gradients(packs, supervised), taken(net)))
     assert results[0][0] == results[1][0]
     assert all(torch.equal(part, results[1][1][name]) for name, part in results[0][1].items())
 
 
-def test_the_choice_leaves_the_model_as_it_was(tiny_base: Path, tokens: TokenSet) -> None:
-    net = adapted(tiny_base)
+@trains
+def test_the_choice_leaves_the_model_as_it_was(tiny_base: Path, tokens: TokenSet, method: dict[str, Any]) -> None:
+    net = adapted(tiny_base, **method)
     before = {name: part.detach().clone() for name, part in model.trainable(net).items()}
     take, kind = choice.choose(net, sample(tokens), "fp32")
     assert choice.is_fused(kind)
@@ -267,12 +311,34 @@ def test_a_fused_step_that_forgets_one_matrix_is_not_taken(
     name, forgotten = next(
         (name, part) for name, part in model.trainable(net).items() if "1.mlp.up_proj.lora_B" in name
     )
-    add = projection._add_gradient
+    add = projection.add_gradient
     monkeypatch.setattr(
-        projection, "_add_gradient", lambda part, gradient: None if part is forgotten else add(part, gradient)
+        projection, "add_gradient", lambda part, gradient: None if part is forgotten else add(part, gradient)
     )
     assert choice.choose(net, sample(tokens), precision)[1] == (
         f"reference: the fused step's gradient of {name} is 1.0e+00 off"
+    )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "name", ["layers.0.input_layernorm.weight", "embed_tokens.weight", "layers.1.mlp.up_proj.weight"]
+)
+def test_a_fused_step_that_forgets_one_of_all_weights_is_not_taken(
+    tiny_base: Path, tokens: TokenSet, monkeypatch: pytest.MonkeyPatch, precision: Precision, name: str
+) -> None:
+    net = adapted(tiny_base, kind="full")
+    whole, forgotten = next((whole, part) for whole, part in net.named_parameters() if whole.endswith(name))
+    gradients = FusedStep.gradients
+
+    def forgetful(fused: FusedStep, packs: Iterable[Pack], supervised: int) -> float:
+        loss = gradients(fused, packs, supervised)
+        forgotten.grad = None
+        return loss
+
+    monkeypatch.setattr(FusedStep, "gradients", forgetful)
+    assert choice.choose(net, sample(tokens), precision)[1] == (
+        f"reference: the fused step's gradient of {whole} is 1.0e+00 off"
     )
 
 
@@ -292,21 +358,14 @@ def test_rows_that_the_base_knows_well_do_not_keep_a_right_step_from_bf16() -> N
     assert min(losses) < 0.1
 
 
-@pytest.mark.parametrize(
-    ("method", "reason"),
-    [
-        ({"kind": "full"}, "all weights are trained"),
-    ],
-)
-def test_where_the_fused_step_does_not_apply_the_reason_is_said(
-    tiny_base: Path, tokens: TokenSet, method: dict[str, Any], reason: str
-) -> None:
-    net = adapted(tiny_base, **method)
+def test_an_architecture_that_is_not_written_out_takes_the_reference(tmp_path: Path, tokens: TokenSet) -> None:
+    net = adapted(write_base(tmp_path / "base", "olmo2"))
     take, kind = choice.choose(net, sample(tokens), "fp32")
-    assert kind == f"reference: {reason}"
+    assert kind.startswith("reference: olmo2")
     assert take([built(tokens)[0][0]], 10) > 0
 
 
-def test_an_architecture_that_is_not_written_out_takes_the_reference(tmp_path: Path, tokens: TokenSet) -> None:
-    net = adapted(write_base(tmp_path / "base", "olmo2"))
-    assert choice.choose(net, sample(tokens), "fp32")[1].startswith("reference: olmo2")
+def test_where_only_some_weights_are_trained_the_reference_is_taken(tiny_base: Path, tokens: TokenSet) -> None:
+    net = adapted(tiny_base, kind="full")
+    net.get_decoder().embed_tokens.weight.requires_grad_(False)
+    assert choice.choose(net, sample(tokens), "fp32")[1] == "reference: model.embed_tokens.weight is not trained"

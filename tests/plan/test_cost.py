@@ -69,7 +69,7 @@ def test_an_unmeasured_machine_gets_no_number(plan_of: PlanOf) -> None:
 
 
 def test_the_rate_of_the_same_job_gives_a_narrow_interval_and_another_job_a_wide_one(plan_of: PlanOf) -> None:
-    kind = cost.job_kind(MODEL, cost.speed_parts(locked_recipe().recipe))
+    kind = cost.job_kind(MODEL, locked_recipe().recipe)
     same = plan_of(rates={kind: (1e9,), "other": (1e3,)}).train_seconds
     other = plan_of(rates={"other": (1e9,)}).train_seconds
     assert same is not None
@@ -79,7 +79,7 @@ def test_the_rate_of_the_same_job_gives_a_narrow_interval_and_another_job_a_wide
 
 
 def test_another_rank_is_another_kind_of_job() -> None:
-    kinds = {cost.job_kind(MODEL, cost.speed_parts(locked_recipe(method={"rank": rank}).recipe)) for rank in (8, 16)}
+    kinds = {cost.job_kind(MODEL, locked_recipe(method={"rank": rank}).recipe) for rank in (8, 16)}
     assert len(kinds) == 2
 
 

@@ -71,7 +71,7 @@ def test_a_large_base_fits_some_machines_and_not_others(plan_of: PlanOf) -> None
 
 
 def test_the_cpu_is_this_machine_and_costs_its_electricity(plan_of: PlanOf) -> None:
-    kind = cost.job_kind(shapes(CONFIG), cost.speed_parts(locked_recipe().recipe))
+    kind = cost.job_kind(shapes(CONFIG), locked_recipe().recipe)
     plan = plan_of(rates={kind: (1e9,)})
     (found,) = machines.elsewhere(locked_recipe().recipe, CONFIG, plan, machines.read(Path("nowhere")), ["cpu"])
     assert found.seconds == plan.train_seconds

@@ -7,7 +7,7 @@ Floating-point operations (2 for a multiply and add), counted for what the engin
     both        one forward more where layers are computed again
     head        4 V H for each supervised token: logits and the gradient of the hidden state; 2 V H more where it is trained
 The fused step leaves out what nobody reads: in the last layer all but keys and values of tokens without loss, and the gradient
-that the first layer would pass to the embedding.
+that the first layer would pass to a frozen embedding.
 """
 
 from __future__ import annotations
@@ -78,9 +78,11 @@ def products(
         return each, head
     last = [linear for linear in model.layer if linear.name.rpartition(".")[2] not in ("k_proj", "v_proj")]
     first = [linear for linear in model.layer if linear.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj")]
+    of_last = sum(one.fan_in * one.fan_out for one in last)
+    if full:
+        return each - 6 * of_last, head + 6 * of_last
     share = sum(one.fan_in + one.fan_out for one in last) / sum(one.fan_in + one.fan_out for one in model.layer)
-    adapters = int(6 * share * counted.trainable / model.num_layers)
-    in_last = 4 * sum(one.fan_in * one.fan_out for one in last) + adapters
+    in_last = 4 * of_last + int(6 * share * counted.trainable / model.num_layers)
     return each - in_last - 2 * sum(one.fan_in * one.fan_out for one in first), head + in_last
 
 
@@ -89,15 +91,11 @@ def attention(model: Shapes, squares: int, recompute: bool = False) -> int:
     return (9 if recompute else 7) * model.queries * squares
 
 
-def job_kind(model: Shapes, recipe_parts: Mapping[str, object]) -> str:
+def job_kind(model: Shapes, recipe: Recipe) -> str:
     """Hash of what decides speed beside the machine: the model's shapes and how it is trained. Rates are kept under it."""
-    return digest({"shapes": repr(model), **recipe_parts})[:16]
-
-
-def speed_parts(recipe: Recipe) -> dict[str, object]:
-    """The recipe's part in `job_kind`."""
     targets = recipe.method.targets
     parts: dict[str, object] = {
+        "shapes": repr(model),
         "method": [recipe.method.kind, recipe.method.rank, targets if isinstance(targets, str) else sorted(targets)],
         "precision": recipe.train.precision,
         "threads": recipe.train.threads,
@@ -105,7 +103,7 @@ def speed_parts(recipe: Recipe) -> dict[str, object]:
         "trainer": recipe.trainer,
     }
     said = {"recompute": recipe.train.recompute, "shard": recipe.train.shard}
-    return parts | {name: True for name, is_so in said.items() if is_so}
+    return digest(parts | {name: True for name, is_so in said.items() if is_so})[:16]
 
 
 def answer_kind(model: Shapes, recipe: Recipe) -> str:

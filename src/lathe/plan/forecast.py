@@ -113,7 +113,7 @@ def forecast(
         processes_here=setting.processes,
     )  # fmt: skip
     probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
-    seconds, source = cost.seconds(work, cost.job_kind(model, cost.speed_parts(recipe)), machine.rates, probed)
+    seconds, source = cost.seconds(work, cost.job_kind(model, recipe), machine.rates, probed)
     schedule = _schedule(course, tokens)
     plan = Plan(
         inputs=inputs,

@@ -60,13 +60,15 @@ OF_A_PACK = ("activations", "heap", "working set")
 
 @dataclass(frozen=True)
 class Form:
-    """How the model is trained. narrow: bytes of a number that goes into a product; targets: last names of adapted layers;
-    compiled: whether what lies between products is (`engine.fused.compiled`), which then holds nothing between one number and the
-    next."""
+    """How the model is trained. narrow: bytes of a number that goes into a product; targets: last names of adapted layers, none
+    where all weights are trained; compiled: whether what lies between products is (`engine.fused.compiled`), which then holds
+    nothing between one number and the next."""
 
     narrow: int
     rank: int
     targets: frozenset[str]
+    full: bool = False
+    """Whether all weights are trained."""
     dropout: bool = False
     compiled: bool = False
     tiles: bool = False
@@ -98,19 +100,19 @@ class Met:
     batches: frozenset[Batch]
 
     def kernels(self, form: Form) -> int:
-        """Shapes of products: of every projection forward and backward, of the gradients of its adapters, in bf16 of the adapters
-        by themselves; of the head's logits and their gradient; of each batch of attention, where it is formed, what has the
-        shape of scores, of queries and of keys."""
+        """Shapes of products: of every projection forward and backward, of the gradients of its weights or its adapters, in bf16
+        of the adapters by themselves; of the head's logits and their gradient; of each batch of attention, where it is formed,
+        what has the shape of scores, of queries and of keys."""
         bf16 = form.narrow < WIDE
 
         def products(layers: frozenset[str]) -> int:
             # Of A and of B; in bf16 what the adapters add each way. Layers of one projection are as wide, and share a shape.
-            return 2 + (4 if bf16 else 2) * bool(layers & form.targets)
+            return 2 + form.full + (4 if bf16 else 2) * bool(layers & form.targets)
 
         everywhere, scored = PROJECTIONS, [layers for layers in PROJECTIONS if "k_proj" not in layers]
         return (
             self.tokens * sum(map(products, everywhere))
-            + self.scored * (sum(map(products, scored)) + 2)
+            + self.scored * (sum(map(products, scored)) + 2 + form.full)
             + 3 * len(self.batches) * (not form.tiles)
         )
 
@@ -118,19 +120,20 @@ class Met:
 @dataclass(frozen=True)
 class Held:
     """Bytes of a pack: kept from forward to backward, and beside it while a layer's attention goes backward, at the end of the
-    layer's way backward, and around the logits."""
+    layer's way backward, around the logits, and where the step ends."""
 
     kept: int
     attention: int
     backward: int
     logits: int
+    end: int
     each: int
     """Bytes that a layer keeps of one token, attention's own aside."""
 
     @property
     def beside(self) -> int:
         """One goes before the other comes: the logits before the first layer goes backward, attention's before the layer ends."""
-        return max(self.attention, self.backward, self.logits)
+        return max(self.attention, self.backward, self.logits, self.end)
 
     @property
     def peak(self) -> int:
@@ -155,16 +158,23 @@ def heaviest(model: Shapes, form: Form, tokens: NDArray[np.int64], attention: ND
 
 
 def matrix_bytes(model: Shapes, form: Form) -> int:
-    """The matrices that hold weights and adapters side by side, (out + R) x (in + R) for each projection."""
+    """The matrices that hold weights and adapters side by side, (out + R) x (in + R) for each projection; and the head's narrow
+    copy, where it is trained as a wide one."""
+    sizes = ((out + ranks) * (into + ranks) for out, into, ranks in _sides(model, form))
+    copied = model.vocab * model.hidden * (form.full and form.narrow < WIDE)
+    return form.narrow * (model.num_layers * sum(sizes) + copied)
+
+
+def _sides(model: Shapes, form: Form) -> tuple[tuple[int, int, int], ...]:
+    """Of each projection: features that it gives and takes, and R."""
     hidden, inner = model.hidden, model.intermediate
-    sides = (
+    return (
         (model.queries, hidden, form.ranks("q_proj")),
         (2 * model.keys, hidden, form.ranks("k_proj", "v_proj")),
         (hidden, model.queries, form.ranks("o_proj")),
         (2 * inner, hidden, form.ranks("gate_proj", "up_proj")),
         (hidden, inner, form.ranks("down_proj")),
     )
-    return model.num_layers * form.narrow * sum((out + ranks) * (into + ranks) for out, into, ranks in sides)
 
 
 def held(model: Shapes, form: Form, pack: Pack) -> Held:
@@ -176,13 +186,17 @@ def held(model: Shapes, form: Form, pack: Pack) -> Held:
     head = scored * model.hidden * (3 * WIDE + form.narrow)
     attending, at_end = _backward(model, form)
     positions = tokens if layers else scored
+    # The gradient of one product's weights before it is added up; at the end in their own order, and times the weights.
+    largest = form.full * max(out * into for out, into, _ in _sides(model, form))
+    of_head = form.full * model.vocab * model.hidden
     return Held(
         kept=tokens * (layers * (at_keys + at_rows) + at_keys)
         + scored * at_rows
         + form.narrow * model.heads * pack.attention,
         attention=head + positions * attending + form.narrow * pack.batch,
-        backward=head + positions * at_end,
-        logits=head + min(LOGIT_ROWS, scored) * model.vocab * _logit(form, scored),
+        backward=head + positions * at_end + form.narrow * largest,
+        logits=head + min(LOGIT_ROWS, scored) * model.vocab * _logit(form, scored) + form.narrow * of_head,
+        end=2 * WIDE * largest,
         each=at_keys + at_rows,
     )
 
@@ -249,7 +263,7 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
     windowed = config.get("sliding_window", 4096 if kind == "mistral" else None) is not None
     reasons = {
         f"the trainer is {recipe.trainer}": recipe.trainer != "native",
-        "all weights are trained": method.kind == "full",
+        "weights lie in shards": recipe.train.shard,
         "the base is quantised": method.quantised,
         "layers are computed again": recipe.train.recompute,
         f"{kind} is not written out": kind not in ARCHITECTURES,
@@ -258,16 +272,19 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
         "attention has a window": windowed and bool(config.get("use_sliding_window", not kind.startswith("qwen"))),
         f"positions are of type {rope}": rope not in ("default", "llama3", "linear"),
         "the base has attention dropout": bool(config.get("attention_dropout")),
-        "other layers are trained": method.targets != "all-linear" and not LAYERS.issuperset(method.targets),
+        "other layers are trained": method.kind != "full"
+        and method.targets != "all-linear"
+        and not LAYERS.issuperset(method.targets),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def form_of(model: Shapes, setting: Setting) -> Form:
     """A setting in the fused step's own terms."""
-    names = frozenset(linear.name.rpartition(".")[2] for linear in adapted(model, setting.targets))
+    layers = () if setting.full else adapted(model, setting.targets)
+    names = frozenset(linear.name.rpartition(".")[2] for linear in layers)
     tiles = in_tiles(model, setting.precision, compiled=setting.compiled, has_tiles=setting.has_tiles)
-    return Form(BYTES[setting.precision], setting.rank, names, setting.dropout, setting.compiled, tiles)
+    return Form(BYTES[setting.precision], setting.rank, names, setting.full, setting.dropout, setting.compiled, tiles)
 
 
 def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
@@ -276,6 +293,9 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     pack = Pack(setting.pack_tokens, setting.pack_supervised, setting.pack_weights, setting.pack_batch)
     found = held(model, form, pack)
     matrices = f"{model.num_layers} layers, weights and adapters side by side: (out + ranks) x (in + ranks) x {form.narrow} bytes"
+    if form.full:
+        matrices = f"weights of {model.num_layers} layers as products read them x {form.narrow} bytes"
+        matrices += ", and the head" if form.narrow < WIDE else ""
     kept = (
         f"{setting.pack_tokens:,} tokens x {model.num_layers} layers x {found.each:,} bytes, in the last layer for "
         f"{setting.pack_supervised:,} scored ones"
@@ -286,6 +306,7 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         found.attention: f"gradients of one layer while its attention goes backward, of which {setting.pack_batch:,} numbers x "
         f"{form.narrow} bytes in batches",
         found.backward: "gradients of one layer at the end of its way backward",
+        found.end: "gradients of one layer's weights in their own order",
         found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x {_logit(form, setting.pack_supervised)} bytes",
     }[found.beside]
     kernels, each = min(MOST_KERNELS, setting.kept_kernels), _kernel_bytes(setting)

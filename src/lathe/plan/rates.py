@@ -1,7 +1,7 @@
 """What this machine has reached: operations a second, by kind of job, kept beside the user's other state.
 
     $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)
-    {"schema_version": 3, "rates": {"3f9c...": [2.1e10, 2.0e10]}, "answers": {"77ab...": [882.0]}}
+    {"schema_version": 4, "rates": {"3f9c...": [2.1e10, 2.0e10]}, "answers": {"77ab...": [882.0]}}
     answers: tokens written a second
 
     $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: a MachineProbe
@@ -35,7 +35,7 @@ from lathe.records import MachineProbe, Parameters, StepRate
 from lathe.schedule.prefixes import Stretch
 from lathe.storage import commit_text
 
-VERSION = 3
+VERSION = 4
 PROBE_SECONDS = 180
 LEAST_SECONDS = 1e-6
 """What a pack takes at least: where other work disturbed the probe, it can seem to have taken less than none."""

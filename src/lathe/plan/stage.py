@@ -96,7 +96,7 @@ def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> 
     model, course = shapes(config), course_with(recipe, kind_of_step(config, recipe), tokens)
     work = operations(recipe, model, tokens, course)
     with contextlib.suppress(StorageError):
-        rates.keep(cost.job_kind(model, cost.speed_parts(recipe)), work / result.train_seconds)
+        rates.keep(cost.job_kind(model, recipe), work / result.train_seconds)
 
 
 def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:

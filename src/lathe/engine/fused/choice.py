@@ -77,8 +77,6 @@ def is_fused(kind: str) -> bool:
 
 def unfit(net: nn.Module) -> str | None:
     """Why the fused step does not apply to a model; None where it does."""
-    if not isinstance(net, PeftModel):
-        return "all weights are trained"
     model = causal(net)
     if is_quantised(model):
         return "the base is quantised"
@@ -90,7 +88,7 @@ def unfit(net: nn.Module) -> str | None:
         return f"{model.config.model_type} with these options is not written out"
     if getattr(model.config, "attention_dropout", 0.0):
         return "the base has attention dropout"
-    if set(net.peft_config) != {ADAPTER}:
+    if isinstance(net, PeftModel) and set(net.peft_config) != {ADAPTER}:
         return "there is more than one adapter"
     for name, layer in model.named_modules():
         if not isinstance(layer, LoraLinear):
@@ -99,10 +97,10 @@ def unfit(net: nn.Module) -> str | None:
             return f"the dropout of {name} draws other numbers in every pass"
         if layer.lora_variant or layer.lora_bias[ADAPTER] or layer.merged:
             return f"the adapter of {name} is more than a product of two matrices"
-    held = {id(matrix) for matrix in FusedStep(net).adapters()}
-    for name, parameter in trainable(net).items():
-        if id(parameter) not in held:
-            return f"{name} is trained"
+    formed = {id(parameter) for parameter in FusedStep(net).trained()}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad != (id(parameter) in formed):
+            return f"{name} is {'' if parameter.requires_grad else 'not '}trained"
     return None
 
 

@@ -35,6 +35,7 @@ from lathe.engine.adapters import LoraLinear
 from lathe.engine.arena import Arena, New
 from lathe.engine.devices import fast_products
 from lathe.engine.dropout import RowDropout, Rows
+from lathe.engine.fused.gradient import add_gradient
 
 ADAPTER = "default"
 """peft's name of the only adapter there is."""
@@ -101,7 +102,7 @@ class Projection:
                 self._matrix[part.rows, : self.inner] = self._scaled(_ordered(part.base.weight, part.order))
 
     @property
-    def adapters(self) -> list[nn.Parameter]:
+    def trained(self) -> list[nn.Parameter]:
         """The A and B matrices whose gradients `backward` forms."""
         return [matrix for part in self._parts for matrix in (part.down, part.up) if matrix is not None]
 
@@ -164,6 +165,9 @@ class Projection:
             return torch.mm(input_TI, transposed, out=into)
         return torch.addmm(self._bias[:features], input_TI, transposed, out=into)
 
+    def finish(self) -> None:
+        """Nothing is left to do: each pack's gradients are in `.grad`."""
+
     @fast_products()
     def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> None:
         """As `backward`, where nobody needs dX."""
@@ -186,11 +190,11 @@ class Projection:
         for part in self._parts:
             if part.down is None or part.up is None:
                 continue
-            _add_gradient(part.down, grad_down[part.ranks] * part.kept_scale)
+            add_gradient(part.down, grad_down[part.ranks] * part.kept_scale)
             grad_up = (grad_TO[:, part.rows].T @ inner_TR[:, part.ranks]).to(part.up.dtype).mul_(part.scale)
             if part.order is not None:
                 grad_up = torch.empty_like(grad_up).index_copy_(0, part.order, grad_up)
-            _add_gradient(part.up, grad_up)
+            add_gradient(part.up, grad_up)
 
     def _down(self, part: _Part) -> Tensor:
         """A of a layer as it stands in M, shape (rank, in)."""
@@ -218,10 +222,3 @@ class Projection:
 
 def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
     return rows if order is None else rows.index_select(0, order)
-
-
-def _add_gradient(parameter: nn.Parameter, gradient: Tensor) -> None:
-    if parameter.grad is None:
-        parameter.grad = gradient.to(parameter.dtype, copy=True)
-    else:
-        parameter.grad += gradient

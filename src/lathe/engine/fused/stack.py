@@ -1,4 +1,4 @@
-"""The Llama stack written out by hand: loss and LoRA gradients of a step without autograd.
+"""The Llama stack written out by hand: loss and gradients of a step without autograd, of LoRA adapters or of all weights.
 
     fused = FusedStep(net, precision)
     loss = fused.gradients(packs, supervised)          # as `step.gradients`: .grad now holds the step's gradient
@@ -8,7 +8,7 @@ and each of its blocks stands in this folder with its backward pass: products in
 them in `elementwise`. What is gained beside the blocks:
 
 - The last layer computes queries, output projection and MLP at the scored positions only, for nothing else reads them.
-- The first layer passes no gradient on to the frozen embedding.
+- The first layer passes no gradient on to a frozen embedding.
 - What rows of a pack share is computed once: it is attended to from several segments, which add up their gradients there.
 
 In float32 everything is float32. In bf16 products are bf16, those of attention and its weights among them, and all between them is
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lathe.engine.adapters import PeftModel
 from lathe.engine.arena import Arena
 from lathe.engine.devices import Precision
 from lathe.engine.dropout import Rows, rows_of
@@ -37,6 +38,8 @@ from lathe.engine.fused import eager
 from lathe.engine.fused.attention import Attention, InBatches, Kept
 from lathe.engine.fused.batches import batches
 from lathe.engine.fused.elementwise import Elementwise
+from lathe.engine.fused.full_projection import FullProjection
+from lathe.engine.fused.gradient import add_gradient
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.projection import Projection
 from lathe.engine.fused.rotary import paired_order, turns
@@ -79,23 +82,24 @@ class _Places:
 
 
 class FusedStep:
-    """A peft model with LoRA, its weights laid out for the step. The model must pass `choice.unfit`."""
+    """A model, its weights laid out for the step: a peft model with LoRA, or one of which all is trained. It must pass
+    `choice.unfit`."""
 
     def __init__(self, net: nn.Module, precision: Precision = "fp32", ops: Elementwise = eager) -> None:
         """ops: what computes all between the products."""
         model = causal(net)
         body, config = model.get_decoder(), model.config
+        self._full = not isinstance(net, PeftModel)
         self._embedding, self._head, self._gain = body.embed_tokens.weight, head(net), body.norm.weight
         self._narrow = narrow(net, precision)
         self._wide = torch.promote_types(self._narrow, torch.float32)
-        self._head = self._head.to(self._narrow)
-        self._gain = self._gain.to(self._wide)
+        self._narrow_head = self._head.to(self._narrow)
         self._epsilon = config.rms_norm_eps
         self._rotary = body.rotary_emb
         self._ops = ops
         self._tiles = usable(self._narrow, body.layers[0].self_attn.head_dim) if ops is not eager else None
         self._arena = Arena()
-        self._layers = [_Layer(layer, config, self._narrow, ops, self._arena) for layer in body.layers]
+        self._layers = [_Layer(layer, config, self._narrow, ops, self._arena, full=self._full) for layer in body.layers]
 
     def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
         """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
@@ -105,15 +109,20 @@ class FusedStep:
         with torch.inference_mode(False), torch.no_grad():
             for layer in self._layers:
                 layer.refresh()
+            if self._full:
+                self._narrow_head = self._head.to(self._narrow)
             total = 0.0
             for pack in packs:
                 if pack.targets_S.numel():
                     total += self._piece(self._rounded(pack, supervised))
+            for layer in self._layers:
+                layer.finish()
             return total
 
-    def adapters(self) -> list[nn.Parameter]:
+    def trained(self) -> list[nn.Parameter]:
         """The parameters whose gradients are formed."""
-        return [matrix for layer in self._layers for part in layer.projections for matrix in part.adapters]
+        ends = [self._embedding, self._head, self._gain] if self._full else []
+        return ends + [parameter for layer in self._layers for parameter in layer.trained]
 
     def _rounded(self, pack: Pack, supervised: int) -> _Piece:
         more = more_scored = 0
@@ -163,13 +172,25 @@ class FusedStep:
         normed_SD, inverse = torch.empty_like(stream), stream.new_empty(len(stream), 1)
         eager.normalise(stream, self._epsilon, normed_SD, inverse)
         hidden_SD = (normed_SD * self._gain).to(self._narrow)
-        loss, grad_SD = scored(hidden_SD, self._head, piece.targets_S, piece.weights_S, self._ops)
+        grad_head = _grad_of(self._head) if self._full else None
+        loss, grad_SD = scored(hidden_SD, self._narrow_head, piece.targets_S, piece.weights_S, self._ops, grad_head)
+        if self._full:
+            add_gradient(self._gain, (grad_SD * normed_SD).sum(0))
         grad = eager.add_normalise_backward(torch.zeros_like(stream), grad_SD.mul_(self._gain), normed_SD, inverse)
         for layer in reversed(self._layers):
             attending = piece.scored_S if layer is last else None
-            needs_input = layer is not self._layers[0]
+            needs_input = self._full or layer is not self._layers[0]
             grad = layer.backward(grad, kept.pop(), places, attending, needs_input=needs_input)
+        if self._full:
+            _grad_of(self._embedding).index_add_(0, piece.ids_T, grad)
         return loss
+
+
+def _grad_of(parameter: nn.Parameter) -> Tensor:
+    """Its `.grad`, to add to."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 @dataclass(frozen=True)
@@ -196,7 +217,10 @@ class _Saved:
 class _Layer:
     """One layer: forward and backward on a pack."""
 
-    def __init__(self, layer: nn.Module, config: object, narrow: torch.dtype, ops: Elementwise, arena: Arena) -> None:
+    def __init__(
+        self, layer: nn.Module, config: object, narrow: torch.dtype, ops: Elementwise, arena: Arena, *, full: bool
+    ) -> None:
+        """full: whether its own weights are trained, and not adapters of them."""
         attention, mlp = layer.self_attn, layer.mlp
         self._width = attention.head_dim
         self._scale = attention.scaling
@@ -206,22 +230,35 @@ class _Layer:
         self._ops, self._arena = ops, arena
         query_order, key_order = paired_order(heads, self._width), paired_order(self._key_heads, self._width)
         gain, mlp_gain = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
-        self._query = Projection([attention.q_proj], narrow, gain, [query_order])
-        self._key_value = Projection([attention.k_proj, attention.v_proj], narrow, gain, [key_order, None])
-        self._out = Projection([attention.o_proj], narrow)
-        self._gate_up = Projection([mlp.gate_proj, mlp.up_proj], narrow, mlp_gain)
-        self._down = Projection([mlp.down_proj], narrow)
-        order = paired_order(1, self._width)
-        self._head_gains = [
-            getattr(attention, name).weight[order].to(self._wide)
-            for name in ("q_norm", "k_norm")
-            if getattr(attention, name, None) is not None
-        ]
-        self.projections = (self._query, self._key_value, self._out, self._gate_up, self._down)
+        kind = FullProjection if full else Projection
+        self._query = kind([attention.q_proj], narrow, gain, [query_order])
+        self._key_value = kind([attention.k_proj, attention.v_proj], narrow, gain, [key_order, None])
+        self._out = kind([attention.o_proj], narrow)
+        self._gate_up = kind([mlp.gate_proj, mlp.up_proj], narrow, mlp_gain)
+        self._down = kind([mlp.down_proj], narrow)
+        self._projections = (self._query, self._key_value, self._out, self._gate_up, self._down)
+        self._full = full
+        self._head_order = paired_order(1, self._width)
+        norms = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
+        self._head_weights: list[nn.Parameter] = [norm.weight for norm in norms if norm is not None]
+        self._head_gains: list[Tensor] = []
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """The parameters whose gradients `backward` and `finish` form."""
+        of_heads = self._head_weights if self._full else []
+        return of_heads + [parameter for part in self._projections for parameter in part.trained]
 
     def refresh(self) -> None:
-        for part in self.projections:
+        """Begins a step with the weights as they are now."""
+        for part in self._projections:
             part.refresh()
+        self._head_gains = [weight[self._head_order].to(self._wide) for weight in self._head_weights]
+
+    def finish(self) -> None:
+        """Ends a step: all gradients are in `.grad`."""
+        for part in self._projections:
+            part.finish()
 
     def forward(
         self, stream_TD: Tensor, places: _Places, attending_R: Tensor | None, epsilon: float
@@ -297,12 +334,15 @@ class _Layer:
         grad_query, grad_keyed = attention.backward(grad_attended, saved.attention)
         turned = places.turns if attending_R is None else places.scored_turns
         if saved.head_norms:
-            for grad, factors, scale, (normed, inverse), gain in zip(
+            for grad, factors, scale, (normed, inverse), gain, weight in zip(
                 (grad_query, grad_keyed[:, 0]), (turned, places.turns), (self._scale, 1.0), saved.head_norms,
-                self._head_gains, strict=True,
+                self._head_gains, self._head_weights, strict=True,
             ):  # fmt: skip
                 before = torch.empty(grad.shape, dtype=self._wide)
                 eager.turn(grad, factors, scale, before, back=True)
+                if self._full:
+                    grad_gain = (before * normed).flatten(0, -2).sum(0)
+                    add_gradient(weight, torch.empty_like(grad_gain).index_copy_(0, self._head_order, grad_gain))
                 grad.copy_(eager.add_normalise_backward(torch.zeros_like(normed), before * gain, normed, inverse))
             before_query, before_keyed = grad_query, grad_keyed.to(self._narrow)
         else:

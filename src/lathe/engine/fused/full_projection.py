@@ -1,0 +1,117 @@
+"""Linear layers that read the same input, all their weights trained, as one matrix product forward and two backward.
+
+Let W stack the weights W_i of the layers and b their biases, and let g be the gain of the norm in front, so that M = W diag(g):
+
+    Y = X M.T + b,    dX = dY M,    dM = dY.T X,    dW = dM diag(g),    dg = sum of the rows of dM * W,    db = sum of those of dY
+
+dM and db are summed up over the packs of a step, in wide numbers; what follows of them is formed once, by `finish`. M is narrow:
+in bf16 the weights themselves stay float32, as autocast has it.
+
+Shapes: T tokens; `in` and `out` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lathe.engine.arena import Arena, New
+from lathe.engine.devices import fast_products
+from lathe.engine.dropout import Rows
+from lathe.engine.fused.gradient import add_gradient
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One of the layers. order: where its output rows come from, where they are not in their own order."""
+
+    rows: slice
+    layer: nn.Linear
+    order: Tensor | None
+
+    def ordered(self, rows: Tensor) -> Tensor:
+        return rows if self.order is None else rows.index_select(0, self.order)
+
+    def own_order(self, rows: Tensor) -> Tensor:
+        """The inverse of `ordered`."""
+        return rows if self.order is None else torch.empty_like(rows).index_copy_(0, self.order, rows)
+
+
+class FullProjection:
+    """Y = X W.T + bias for some layers side by side. `refresh` begins a step, and `finish` ends it."""
+
+    def __init__(
+        self,
+        layers: Sequence[nn.Module],
+        dtype: torch.dtype,
+        gain: nn.Parameter | None = None,
+        orders: Sequence[Tensor | None] | None = None,
+    ) -> None:
+        self._parts = []
+        out = 0
+        for layer, order in zip(layers, orders or [None] * len(layers), strict=True):
+            assert isinstance(layer, nn.Linear)
+            self._parts.append(_Part(slice(out, out := out + layer.out_features), layer, order))
+        self._gain = gain
+        self._matrix = torch.empty(out, self._parts[0].layer.in_features, dtype=dtype)
+        self._bias = torch.zeros(out, dtype=dtype) if any(part.layer.bias is not None for part in self._parts) else None
+        self._wide = torch.promote_types(dtype, torch.float32)
+        self._grad_matrix: Tensor | None = None
+        self._grad_bias: Tensor | None = None
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """The parameters whose gradients `finish` adds."""
+        gain = [] if self._gain is None else [self._gain]
+        return [parameter for part in self._parts for parameter in part.layer.parameters()] + gain
+
+    def refresh(self) -> None:
+        """Takes the weights as they are now into M, and forgets what was learned of a step that did not end."""
+        self._grad_matrix = self._grad_bias = None
+        for part in self._parts:
+            weight = part.ordered(part.layer.weight)
+            self._matrix[part.rows] = weight if self._gain is None else weight * self._gain
+            if self._bias is not None and part.layer.bias is not None:
+                self._bias[part.rows] = part.ordered(part.layer.bias)
+
+    @fast_products()
+    def forward(self, input_TI: Tensor, rows: Rows, arena: Arena, *, new: New = torch.empty) -> tuple[Tensor, Tensor]:
+        """Y, shape (T, out), and nothing: there is no adapter. new: what gives memory to Y."""
+        into = new((len(input_TI), len(self._matrix)), dtype=input_TI.dtype)
+        nothing = input_TI.new_empty(0)
+        if self._bias is None:
+            return torch.mm(input_TI, self._matrix.T, out=into), nothing
+        return torch.addmm(self._bias, input_TI, self._matrix.T, out=into), nothing
+
+    @fast_products()
+    def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> Tensor:
+        """dX, shape (T, in); learns dM and db. input_TI: X."""
+        self.learn(grad_TO, input_TI, inner_TR, rows)
+        return grad_TO @ self._matrix
+
+    @fast_products()
+    def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> None:
+        """As `backward`, where nobody needs dX."""
+        self._grad_matrix = _sum(self._grad_matrix, grad_TO.T @ input_TI, self._wide)
+        if self._bias is not None:
+            self._grad_bias = _sum(self._grad_bias, grad_TO.sum(0, dtype=self._wide), self._wide)
+
+    def finish(self) -> None:
+        """Adds the step's gradients to `.grad`."""
+        for part in self._parts:
+            if self._grad_matrix is not None:
+                grad_OI = part.own_order(self._grad_matrix[part.rows])
+                if self._gain is not None:
+                    add_gradient(self._gain, (grad_OI * part.layer.weight).sum(0))
+                    grad_OI = grad_OI.mul_(self._gain)
+                add_gradient(part.layer.weight, grad_OI)
+            if self._grad_bias is not None and part.layer.bias is not None:
+                add_gradient(part.layer.bias, part.own_order(self._grad_bias[part.rows]))
+        self._grad_matrix = self._grad_bias = None
+
+
+def _sum(before: Tensor | None, more: Tensor, wide: torch.dtype) -> Tensor:
+    return more.to(wide) if before is None else before.add_(more)
