@@ -244,7 +244,7 @@ def test_a_projection_whose_weights_are_trained_is_its_layers(ordered: bool, gai
     for output, (_, grad) in zip(expected, packs, strict=True):
         output.backward(grad)
 
-    projection = FullProjection([net.first, net.second], dtype, gain, orders)
+    projection = FullProjection([net.first, net.second], dtype, gain, orders, ops=eager, sums=Arena())
     wanted = [parameter.grad for parameter in projection.trained]
     assert len(wanted) == len(list(net.parameters())) + gained
     for parameter in projection.trained:

@@ -1,4 +1,4 @@
-"""Memory for what a pack keeps from its way forward to its way backward; the next pack writes over it.
+"""Memory for what lives as long as a pack, from its way forward to its way backward, or as a step; the next one writes over it.
 
     arena = Arena()
     normed_TD = arena.empty((tokens, hidden), dtype=torch.bfloat16)      # until

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from lathe.engine.arena import Arena, New
 from lathe.engine.devices import fast_products
 from lathe.engine.dropout import Rows
+from lathe.engine.fused.elementwise import Elementwise
 from lathe.engine.fused.gradient import add_gradient
 
 
@@ -49,7 +50,11 @@ class FullProjection:
         dtype: torch.dtype,
         gain: nn.Parameter | None = None,
         orders: Sequence[Tensor | None] | None = None,
+        *,
+        ops: Elementwise,
+        sums: Arena,
     ) -> None:
+        """ops: what adds up dM; sums: where it lies, and becomes `.grad`."""
         self._parts = []
         out = 0
         for layer, order in zip(layers, orders or [None] * len(layers), strict=True):
@@ -59,6 +64,7 @@ class FullProjection:
         self._matrix = torch.empty(out, self._parts[0].layer.in_features, dtype=dtype)
         self._bias = torch.zeros(out, dtype=dtype) if any(part.layer.bias is not None for part in self._parts) else None
         self._wide = torch.promote_types(dtype, torch.float32)
+        self._ops, self._sums = ops, sums
         self._grad_matrix: Tensor | None = None
         self._grad_bias: Tensor | None = None
 
@@ -95,23 +101,26 @@ class FullProjection:
     @fast_products()
     def learn(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> None:
         """As `backward`, where nobody needs dX."""
-        self._grad_matrix = _sum(self._grad_matrix, grad_TO.T @ input_TI, self._wide)
+        grad_OI = grad_TO.T @ input_TI
+        if self._grad_matrix is None:
+            self._grad_matrix = self._sums.empty(grad_OI.shape, dtype=self._wide).copy_(grad_OI)
+        else:
+            self._ops.add(self._grad_matrix, grad_OI)
         if self._bias is not None:
-            self._grad_bias = _sum(self._grad_bias, grad_TO.sum(0, dtype=self._wide), self._wide)
+            of_pack = grad_TO.sum(0, dtype=self._wide)
+            self._grad_bias = of_pack if self._grad_bias is None else self._grad_bias.add_(of_pack)
 
     def finish(self) -> None:
         """Adds the step's gradients to `.grad`."""
         for part in self._parts:
             if self._grad_matrix is not None:
-                grad_OI = part.own_order(self._grad_matrix[part.rows])
+                grad_OI = self._grad_matrix[part.rows]
+                if part.order is not None:
+                    grad_OI.copy_(part.own_order(grad_OI))
                 if self._gain is not None:
                     add_gradient(self._gain, (grad_OI * part.layer.weight).sum(0))
-                    grad_OI = grad_OI.mul_(self._gain)
+                    grad_OI.mul_(self._gain)
                 add_gradient(part.layer.weight, grad_OI)
             if self._grad_bias is not None and part.layer.bias is not None:
                 add_gradient(part.layer.bias, part.own_order(self._grad_bias[part.rows]))
         self._grad_matrix = self._grad_bias = None
-
-
-def _sum(before: Tensor | None, more: Tensor, wide: torch.dtype) -> Tensor:
-    return more.to(wide) if before is None else before.add_(more)

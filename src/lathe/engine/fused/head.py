@@ -39,5 +39,5 @@ def scored(
         losses[rows], residual = ops.residual(some, targets_S[rows])
         grad[rows] = residual @ head_VD
         if grad_head_VD is not None:
-            grad_head_VD += residual.T @ (hidden_SD[rows] * weights_S[rows, None]).to(hidden_SD.dtype)
+            ops.add(grad_head_VD, residual.T @ (hidden_SD[rows] * weights_S[rows, None]).to(hidden_SD.dtype))
     return float(losses @ weights_S), grad.mul_(weights_S[:, None])

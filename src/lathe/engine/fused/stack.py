@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -99,7 +100,9 @@ class FusedStep:
         self._ops = ops
         self._tiles = usable(self._narrow, body.layers[0].self_attn.head_dim) if ops is not eager else None
         self._arena = Arena()
-        self._layers = [_Layer(layer, config, self._narrow, ops, self._arena, full=self._full) for layer in body.layers]
+        self._sums = Arena()
+        sums = self._sums if self._full else None
+        self._layers = [_Layer(layer, config, self._narrow, ops, self._arena, sums) for layer in body.layers]
 
     def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
         """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
@@ -107,6 +110,8 @@ class FusedStep:
         supervised: supervised tokens of the whole step, over all its packs.
         """
         with torch.inference_mode(False), torch.no_grad():
+            if all(parameter.grad is None for parameter in self.trained()):
+                self._sums.clear()
             for layer in self._layers:
                 layer.refresh()
             if self._full:
@@ -172,7 +177,7 @@ class FusedStep:
         normed_SD, inverse = torch.empty_like(stream), stream.new_empty(len(stream), 1)
         eager.normalise(stream, self._epsilon, normed_SD, inverse)
         hidden_SD = (normed_SD * self._gain).to(self._narrow)
-        grad_head = _grad_of(self._head) if self._full else None
+        grad_head = self._grad_of(self._head) if self._full else None
         loss, grad_SD = scored(hidden_SD, self._narrow_head, piece.targets_S, piece.weights_S, self._ops, grad_head)
         if self._full:
             add_gradient(self._gain, (grad_SD * normed_SD).sum(0))
@@ -182,15 +187,14 @@ class FusedStep:
             needs_input = self._full or layer is not self._layers[0]
             grad = layer.backward(grad, kept.pop(), places, attending, needs_input=needs_input)
         if self._full:
-            _grad_of(self._embedding).index_add_(0, piece.ids_T, grad)
+            self._grad_of(self._embedding).index_add_(0, piece.ids_T, grad)
         return loss
 
-
-def _grad_of(parameter: nn.Parameter) -> Tensor:
-    """Its `.grad`, to add to."""
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad
+    def _grad_of(self, parameter: nn.Parameter) -> Tensor:
+        """Its `.grad`, to add to."""
+        if parameter.grad is None:
+            parameter.grad = self._sums.empty(parameter.shape, dtype=parameter.dtype).zero_()
+        return parameter.grad
 
 
 @dataclass(frozen=True)
@@ -218,9 +222,15 @@ class _Layer:
     """One layer: forward and backward on a pack."""
 
     def __init__(
-        self, layer: nn.Module, config: object, narrow: torch.dtype, ops: Elementwise, arena: Arena, *, full: bool
+        self,
+        layer: nn.Module,
+        config: object,
+        narrow: torch.dtype,
+        ops: Elementwise,
+        arena: Arena,
+        sums: Arena | None,
     ) -> None:
-        """full: whether its own weights are trained, and not adapters of them."""
+        """arena: for what a pack keeps; sums: for the gradients of a step, where its own weights are trained and not adapters."""
         attention, mlp = layer.self_attn, layer.mlp
         self._width = attention.head_dim
         self._scale = attention.scaling
@@ -230,14 +240,14 @@ class _Layer:
         self._ops, self._arena = ops, arena
         query_order, key_order = paired_order(heads, self._width), paired_order(self._key_heads, self._width)
         gain, mlp_gain = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
-        kind = FullProjection if full else Projection
+        kind = Projection if sums is None else partial(FullProjection, ops=ops, sums=sums)
         self._query = kind([attention.q_proj], narrow, gain, [query_order])
         self._key_value = kind([attention.k_proj, attention.v_proj], narrow, gain, [key_order, None])
         self._out = kind([attention.o_proj], narrow)
         self._gate_up = kind([mlp.gate_proj, mlp.up_proj], narrow, mlp_gain)
         self._down = kind([mlp.down_proj], narrow)
         self._projections = (self._query, self._key_value, self._out, self._gate_up, self._down)
-        self._full = full
+        self._full = sums is not None
         self._head_order = paired_order(1, self._width)
         norms = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
         self._head_weights: list[nn.Parameter] = [norm.weight for norm in norms if norm is not None]
