@@ -13,6 +13,15 @@ import numpy as np
 LONGEST, RANK = 1024, 16
 """Tokens of the longest row; rank of the adapters."""
 Told = dict[str, Any]
+Variant = Callable[[Path, int, bool], Told]
+"""Measures a step in this process: folder of base and tokens, token budget, whether all weights are trained -> what it took."""
+
+
+def method(full: bool) -> Any:
+    """What is trained: all weights, or adapters."""
+    from lathe.records import Method
+
+    return Method(kind="full") if full else Method(rank=RANK)
 
 
 class Watch:
@@ -57,22 +66,21 @@ def _common(steps: int, batch: int, a_step: int) -> Told:
     }  # fmt: skip
 
 
-def trl(packed_to: int | None) -> Callable[[Path, int], Told]:
+def trl(packed_to: int | None) -> Variant:
     """SFTTrainer with its defaults (bf16 autocast, checkpointing, batches of 8), or packed to a length without checkpointing."""
 
-    def run(folder: Path, _: int) -> Told:
+    def run(folder: Path, _: int, full: bool) -> Told:
         import torch
         from transformers import AutoTokenizer
         from trl import SFTConfig, SFTTrainer
 
         from lathe.engine import model
-        from lathe.records import Method
         from lathe.text.tokens import TokenSet
         from lathe.trainers._trl import labelled
 
         rows = labelled(TokenSet.load(folder / "tokens.safetensors"))
         words = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
-        net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
+        net = model.attach(model.load_base(folder / "base", dtype=torch.float32), method(full), 0)
 
         def made(batch: int = 8, a_step: int = len(rows) // 8, **more: Any) -> Any:
             own = {"packing": True, "max_length": packed_to, "gradient_checkpointing": False} if packed_to else {}
@@ -87,17 +95,16 @@ def trl(packed_to: int | None) -> Callable[[Path, int], Told]:
     return run
 
 
-def plain(folder: Path, _: int) -> Told:
+def plain(folder: Path, _: int, full: bool) -> Told:
     """transformers' Trainer in fp32, all rows padded to 1,024 tokens, all tokens scored: what is written by hand most often."""
     import torch
     from transformers import Trainer, TrainingArguments
 
     from lathe.engine import model
-    from lathe.records import Method
     from lathe.text.tokens import TokenSet
 
     tokens = TokenSet.load(folder / "tokens.safetensors")
-    net = model.attach(model.load_base(folder / "base", dtype=torch.float32), Method(rank=RANK), 0)
+    net = model.attach(model.load_base(folder / "base", dtype=torch.float32), method(full), 0)
 
     def padded(rows: list[Told]) -> Told:
         ids = torch.zeros(len(rows), LONGEST, dtype=torch.long)

@@ -4,15 +4,16 @@
     python bench/train_throughput.py --rows train_v3.jsonl --schemas schemas \\
         --fields '{"input": "prompt", "target": "expected_output"}'    # EdgeJSON
     python bench/train_throughput.py --without-schema --threads 2
+    python bench/train_throughput.py --all-weights                     # in place of adapters
 
-SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers, rows of up to 1,024 tokens. Each measurement is a process
-of its own: two steps of the same examples, the optimiser included, of which the second is timed (the plain Trainer takes one).
-They take turns, and what is measured already is not measured again, so an interrupted run goes on. The rate of matrix products is
-measured in the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no padding, head at scored positions
-alone) at that rate. What lies between the fused step's products is compiled where there is a compiler; "eager" is the same step in
-torch's operations. The fused step computes once what rows of a pack begin with alike, and its ceiling counts it once; "whole" is
-the same step without that. All start from the same adapters and see the same labels, so their first losses say whether they do
-the same; the plain Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
+SmolLM2-135M's shape with random weights, LoRA 16 on all linear layers or all weights, rows of up to 1,024 tokens. Each
+measurement is a process of its own: two steps of the same examples, the optimiser included, of which the second is timed (the
+plain Trainer takes one). They take turns, and what is measured already is not measured again, so an interrupted run goes on.
+The rate of matrix products is measured in the same turns; the ceiling is the step's work (`lathe.plan.cost.operations`: no
+padding, head at scored positions alone) at that rate. What lies between the fused step's products is compiled where there is a
+compiler; "eager" is the same step in torch's operations. The fused step computes once what rows of a pack begin with alike, and
+its ceiling counts it once; "whole" is the same step without that. All start from the same weights and see the same labels, so
+their first losses say whether they do the same; the plain Trainer's differs, since it scores prompts too, padded to 1,024 tokens.
 
 Needs the extra `trl`. Appends to bench/results/train_throughput.jsonl. With ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 in the
 environment it measures what a processor of that instruction set would do.
@@ -26,7 +27,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -37,7 +38,7 @@ import numpy as np
 
 import gemm_ceiling
 import recorded
-from stock_steps import LONGEST, RANK, Told, Watch, plain, trl
+from stock_steps import LONGEST, RANK, Told, Variant, Watch, method, plain, trl
 
 NAME = "train_throughput"
 SHAPE = {
@@ -139,7 +140,7 @@ def course_of_step(tokens: Any, budget: int, shared: bool) -> Any:
     return course_of(tokens, spec, 0, shared=shared)
 
 
-def work_of(folder: Path, budget: int, shared: bool) -> Mapping[str, int]:
+def work_of(folder: Path, budget: int, shared: bool, full: bool) -> Mapping[str, int]:
     """Floating-point operations of the step, at the head and elsewhere. shared: whether what rows begin with alike counts once."""
     from lathe.plan.architecture import shapes
     from lathe.plan.cost import operations
@@ -150,33 +151,31 @@ def work_of(folder: Path, budget: int, shared: bool) -> Mapping[str, int]:
     model = shapes({"model_type": "llama", **SHAPE})
     once = np.ones(len(tokens), dtype=np.int64)
     spared = course_of_step(tokens, budget, shared).spared
-    whole = operations(model, count(model, RANK), False, tokens.lengths, tokens.supervised_lengths, once, spared=spared)
-    head = 4 * model.vocab * model.hidden * int(tokens.supervised_lengths.sum())
+    rows = tokens.lengths, tokens.supervised_lengths, once
+    whole = operations(model, count(model, None if full else RANK), full, *rows, spared=spared)
+    head = (6 if full else 4) * model.vocab * model.hidden * int(tokens.supervised_lengths.sum())
     return {"body": whole - head, "head": head}
 
 
 # ------------------------------------------------------------------------------------------ what is measured
 
 
-def ours(kind: str, precision: Literal["fp32", "bf16"], shared: bool = False) -> Callable[[Path, int], Told]:
+def ours(kind: str, precision: Literal["fp32", "bf16"], shared: bool = False) -> Variant:
     """Lathe's own step: fused or reference. shared: whether what rows begin with alike is computed once."""
 
-    def run(folder: Path, budget: int) -> Told:
+    def run(folder: Path, budget: int, full: bool) -> Told:
         import torch
 
         from lathe.engine import model, step
         from lathe.engine.fused.choice import step_of
         from lathe.engine.optim import adamw, clip_global_norm
         from lathe.engine.packs import build_pack
-        from lathe.records import Method
         from lathe.text.tokens import TokenSet
 
         tokens = TokenSet.load(folder / "tokens.safetensors")
         step.register_attention()
-        storage = torch.bfloat16 if precision == "bf16" else torch.float32
-        net = model.attach(
-            model.load_base(folder / "base", dtype=storage, attention=step.ATTENTION), Method(rank=RANK), 0
-        )
+        storage = torch.bfloat16 if precision == "bf16" and not full else torch.float32
+        net = model.attach(model.load_base(folder / "base", dtype=storage, attention=step.ATTENTION), method(full), 0)
         optimizer = adamw(model.trainable(net).items(), 1e-4)
         supervised = int(tokens.supervised_lengths.sum())
         take = step_of(net, kind, precision)
@@ -196,12 +195,12 @@ def ours(kind: str, precision: Literal["fp32", "bf16"], shared: bool = False) ->
     return run
 
 
-def products(_: Path, __: int) -> Told:
+def products(_: Path, __: int, ___: bool) -> Told:
     """Operations a CPU second of plain matrix products, by part and number format."""
     return {"rates": gemm_ceiling.rates(), "cpu": 0.0, "wall": 0.0, "loss": 0.0}
 
 
-VARIANTS: Mapping[str, Callable[[Path, int], Told]] = {
+VARIANTS: Mapping[str, Variant] = {
     "products": products,
     "fused bf16": ours("fused", "bf16", shared=True),
     "fused bf16 whole": ours("fused", "bf16"),
@@ -220,7 +219,7 @@ SHARING = ("fused bf16", "fused bf16 eager", "fused fp32")
 STOCK = ("trl packed 1024", "trl packed 2048")
 
 
-def child(name: str, folder: Path, threads: int, budget: int) -> None:
+def child(name: str, folder: Path, threads: int, budget: int, full: bool) -> None:
     """Measures one variant in this process and prints what it found as the last line."""
     import torch
     from transformers.utils import logging
@@ -229,7 +228,7 @@ def child(name: str, folder: Path, threads: int, budget: int) -> None:
 
     logging.set_verbosity_error()
     torch.set_num_threads(threads)
-    found = VARIANTS[name](folder, budget)
+    found = VARIANTS[name](folder, budget, full)
     print(json.dumps(found | {"peak_bytes": peak_bytes(torch.device("cpu"))}))
 
 
@@ -250,6 +249,7 @@ def key_of(asked: argparse.Namespace, batch: Told) -> Told:
     return {
         "threads": asked.threads,
         "schema": not asked.without_schema,
+        **({"all weights": True} if asked.all_weights else {}),
         "source": asked.rows.name if asked.rows else "lathe:edge_json",
         "tokens": batch["tokens"],
         "supervised": batch["supervised"],
@@ -274,7 +274,7 @@ def take_turns(asked: argparse.Namespace, folder: Path, key: Told) -> None:
             ):
                 continue
             words = ["--child", name, "--folder", str(folder), "--threads", str(asked.threads)]
-            words += ["--token-budget", str(asked.token_budget)]
+            words += ["--token-budget", str(asked.token_budget), *(["--all-weights"] if asked.all_weights else [])]
             done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
             if done.returncode:
                 print(
@@ -338,6 +338,7 @@ def main() -> int:
     parser.add_argument("--schemas", type=Path, default=None)
     parser.add_argument("--fields", default="{}", help="columns by the task's names, as JSON")
     parser.add_argument("--without-schema", action="store_true")
+    parser.add_argument("--all-weights", action="store_true", help="are trained, and not LoRA 16")
     parser.add_argument(
         "--examples", type=int, default=16, choices=range(8, 257, 8), metavar="N", help="a multiple of 8"
     )
@@ -349,7 +350,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=None, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child is not None:
-        child(asked.child, asked.folder, asked.threads, asked.token_budget)
+        child(asked.child, asked.folder, asked.threads, asked.token_budget, asked.all_weights)
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -361,7 +362,7 @@ def main() -> int:
         )
         key = key_of(asked, batch)
         take_turns(asked, folder, key)
-        work = {shared: work_of(folder, asked.token_budget, shared) for shared in (False, True)}
+        work = {shared: work_of(folder, asked.token_budget, shared, asked.all_weights) for shared in (False, True)}
         show([line for line in recorded.kept(NAME) if line["key"] == key], batch, work)
     return 0
 

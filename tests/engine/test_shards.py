@@ -121,7 +121,7 @@ def test_a_run_in_shards_ends_with_the_weights_of_one_process(
 ) -> None:
     told = found["job-a"]
     assert (told["processes"], told["num_steps"], alone.num_steps) == (2, 6, 6)
-    assert told["step_kind"] == "reference: all weights are trained, in shards over the ranks"
+    assert told["step_kind"] == "reference: weights lie in shards over the ranks"
     assert told["trainable_parameters"] == alone.trainable_parameters
     assert told["first_loss"] == pytest.approx(alone.first_loss, rel=1e-6)
     assert off(begun, "a", "alone") < 1e-4
@@ -147,9 +147,7 @@ def test_a_run_goes_on_in_shards_and_out_of_them_and_says_so(
 ) -> None:
     into = found["job-from_whole"]
     assert (into["resumed"], into["num_steps"]) == (1, 6)
-    assert any(
-        "continued at step 3 with step reference: all weights are trained, in shards" in n for n in into["notes"]
-    )
+    assert any("continued at step 3 with step reference: weights lie in shards" in n for n in into["notes"])
     assert off(begun, "from-whole", "alone") < 1e-4
     out_of = native(full(begun, tiny_base, "to-whole", checkpoint_every=3))
     assert (out_of.resumed, out_of.num_steps, out_of.processes) == (1, 6, 1)

@@ -151,7 +151,11 @@ def test_more_targets_make_wider_matrices() -> None:
         ({"model_type": "mistral", "sliding_window": None}, {}, None),
         ({"model_type": "qwen2", "sliding_window": 4096}, {}, None),
         ({}, {"method": {"kind": "full"}}, None),
-        ({}, {"method": {"kind": "full"}, "train": {"shard": True, "processes": 2}}, "weights lie in shards"),
+        (
+            {},
+            {"method": {"kind": "full"}, "train": {"shard": True, "processes": 2}},
+            "weights lie in shards over the ranks",
+        ),
         ({}, {"method": {"dropout": 0.1}}, None),
         ({}, {"method": {"targets": ["q_proj", "lm_head"]}}, "other layers are trained"),
     ],

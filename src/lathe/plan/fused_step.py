@@ -263,7 +263,7 @@ def unfit(config: Mapping[str, Any], recipe: Recipe) -> str | None:
     windowed = config.get("sliding_window", 4096 if kind == "mistral" else None) is not None
     reasons = {
         f"the trainer is {recipe.trainer}": recipe.trainer != "native",
-        "weights lie in shards": recipe.train.shard,
+        "weights lie in shards over the ranks": recipe.train.shard,
         "the base is quantised": method.quantised,
         "layers are computed again": recipe.train.recompute,
         f"{kind} is not written out": kind not in ARCHITECTURES,

@@ -197,7 +197,7 @@ def _in_shards(job: TrainJob, device: torch.device) -> Iterator[_Held]:
         yield _Held(
             sharded,
             precision,
-            "reference: all weights are trained, in shards over the ranks",
+            "reference: weights lie in shards over the ranks",
             "default",
             sum(held.numel() for held in sharded.tensors().values()),
             sharded.signal,

@@ -1,1 +1,1 @@
-"""The fused step: loss and LoRA gradients of a Llama-like model on the CPU, written out by hand, block by block."""
+"""The fused step: loss and gradients of a Llama-like model on the CPU, of adapters or all weights, written out by hand."""
