@@ -1,4 +1,4 @@
-"""Attention without masks: segments do not see one another, and both forms equal the plain one."""
+"""Attention without masks: segments do not see one another, and each is attended to as by the plain one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from lathe.engine.attention import (
-    BLOCKED,
-    PACKED,
-    blocked_causal_attention,
-    register_attention,
-    segment_causal_attention,
-)
+from lathe.engine.attention import PACKED, register_attention, segment_causal_attention
 from lathe.errors import InputError
 
 B, H, K, T, D = 2, 4, 2, 13, 8
@@ -29,18 +23,6 @@ def _plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
     return functional.scaled_dot_product_attention(
         query, key.repeat_interleave(2, 1), value.repeat_interleave(2, 1), is_causal=True
     )
-
-
-@pytest.mark.parametrize("block", [1, 4, 5, 13, 64])
-def test_blocked_attention_equals_the_plain_one_with_gradients(block: int) -> None:
-    inputs = _heads(1)
-    expected = _plain(*inputs)
-    weights = torch.randn_like(expected)
-    expected_grads = torch.autograd.grad((expected * weights).sum(), inputs)
-    got = blocked_causal_attention(*inputs, D**-0.5, block)
-    torch.testing.assert_close(got, expected)
-    for gradient, reference in zip(torch.autograd.grad((got * weights).sum(), inputs), expected_grads, strict=True):
-        torch.testing.assert_close(gradient, reference)
 
 
 def test_each_segment_is_attended_alone() -> None:
@@ -117,10 +99,9 @@ def test_an_attention_that_is_not_written_out_is_refused() -> None:
         _logits(network, PACKED, torch.tensor([[1, 2, 3]]))
 
 
-@pytest.mark.parametrize("name", [PACKED, BLOCKED])
-def test_without_segments_both_equal_sdpa(network: LlamaForCausalLM, name: str) -> None:
+def test_without_segments_it_equals_sdpa(network: LlamaForCausalLM) -> None:
     ids = torch.randint(50, (2, 9), generator=torch.Generator().manual_seed(2))
-    torch.testing.assert_close(_logits(network, name, ids, use_cache=False), _logits(network, "sdpa", ids))
+    torch.testing.assert_close(_logits(network, PACKED, ids, use_cache=False), _logits(network, "sdpa", ids))
 
 
 def test_positions_that_jump_do_not_cut_the_window(network: LlamaForCausalLM) -> None:
@@ -130,7 +111,7 @@ def test_positions_that_jump_do_not_cut_the_window(network: LlamaForCausalLM) ->
     other[0, 0] = (ids[0, 0] + 1) % 50
     positions = torch.tensor([[0, 1, 2, 3, 40, 41, 42, 43]])
     first, second = (
-        _logits(network, BLOCKED, row, position_ids=positions, use_cache=False)[0, -1] for row in (ids, other)
+        _logits(network, PACKED, row, position_ids=positions, use_cache=False)[0, -1] for row in (ids, other)
     )
     assert (first - second).abs().max() > 1e-9
 

@@ -10,10 +10,8 @@ import torch
 from numpy.typing import NDArray
 from test_fused_blocks import seen_by
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from lathe.engine import attention_in_tiles, devices
-from lathe.engine.attention import BLOCKED, register_attention
+from lathe.engine import devices
 from lathe.engine.fused import tiles
 from lathe.engine.fused.tiles import InTiles
 from lathe.engine.packs import Segment
@@ -107,44 +105,3 @@ def test_heads_and_numbers_of_other_kinds_are_left_to_batches() -> None:
 def test_a_processor_that_is_to_be_used_in_part_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert tiles.load.__wrapped__() == "ONEDNN_MAX_CPU_ISA is AVX2"
-
-
-def test_windows_are_attended_causally_with_gradients_and_as_torch_wants_an_operation(functions: ctypes.CDLL) -> None:
-    query, key, value = scaled(drawn(2, 77, 2, 2, 32)), drawn(2, 77, 2, 32, seed=1), drawn(2, 77, 2, 32, seed=2)
-    inputs = [one.requires_grad_() for one in (query, key, value)]
-    torch.library.opcheck(attention_in_tiles.attend, inputs, test_utils=("test_schema", "test_faketensor"))
-    found, _ = attention_in_tiles.attend(*inputs)
-    exact = [one.detach().double().requires_grad_() for one in inputs]
-    scores = torch.einsum("bqkgd,btkd->bkgqt", exact[0], exact[1]).masked_fill(
-        ~torch.ones(77, 77).tril().bool(), float("-inf")
-    )
-    expected = torch.einsum("bkgqt,btkd->bqkgd", scores.softmax(-1), exact[2])
-    near(found.detach(), expected.detach())
-    grad = drawn(*query.shape, seed=3)
-    for one, other in zip(
-        torch.autograd.grad(found, inputs, grad), torch.autograd.grad(expected, exact, grad.double()), strict=True
-    ):
-        near(one, other)
-
-
-def test_a_network_on_windows_gives_the_same_in_tiles_as_in_blocks(functions: ctypes.CDLL) -> None:
-    register_attention()
-    attention_in_tiles.register()
-    config = LlamaConfig(
-        vocab_size=300,
-        hidden_size=64,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-    )
-    torch.manual_seed(0)
-    network = LlamaForCausalLM(config).bfloat16()
-    ids = torch.arange(2 * 96).view(2, 96) % 300
-    told = []
-    for attention in (BLOCKED, attention_in_tiles.TILED):
-        network.set_attn_implementation(attention)
-        told.append(network(input_ids=ids, use_cache=False).logits.detach())
-    near(told[1], told[0].double())
-    assert attention_in_tiles.attention_of_windows(32) == attention_in_tiles.TILED
-    assert attention_in_tiles.attention_of_windows(40) == BLOCKED

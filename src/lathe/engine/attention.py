@@ -1,4 +1,4 @@
-"""Attention without a T x T mask: per-segment causal for packs, blocked causal for training windows.
+"""Attention without a T x T mask: causal inside each segment of a pack.
 
     register_attention()
     config._attn_implementation = PACKED
@@ -26,13 +26,8 @@ from lathe.errors import InputError
 PACKED = "lathe_packed"
 """Name of the attention for packs: one causal attention a segment where `cu_seq_lens_q` is given, one over all of T
 where it is not."""
-BLOCKED = "lathe_blocked"
-"""Name of the attention for compiled training on windows: no segments, causal over the window, in blocks of rows."""
 UNKNOWN = {"softcap": "scores that are bent down to a cap", "s_aux": "attention sinks"}
 """What some models ask of an attention by these names and would silently not get."""
-_BLOCK_ROWS = 256
-"""Rows of scores formed at once for windows up to 1,024; a quarter of longer windows, so that few pieces have to be
-compiled."""
 
 
 def repeated(heads_BKTD: Tensor, times: int) -> Tensor:
@@ -74,31 +69,6 @@ def seen(queries: int, keys: int, window: int | None, device: torch.device) -> T
     return causal if window is None else causal.triu(keys - queries - window + 1)
 
 
-def blocked_causal_attention(
-    query_BHTD: Tensor, key_BKTD: Tensor, value_BKTD: Tensor, scale: float, block: int = _BLOCK_ROWS
-) -> Tensor:
-    """Causal attention over T by batched matrix products, `block` rows of scores at a time; shape B, H, T, D.
-
-    On CPU the batched products reach the processor's bf16 units, which torch's own flash kernel does not: forward
-    and backward together take 0.45 of its time at T = 512 (bf16, 64 heads in all). Keys behind a block's last row
-    are never multiplied, so the work is about half the square.
-    """
-    times = query_BHTD.shape[1] // key_BKTD.shape[1]
-    keys, values = repeated(key_BKTD, times), repeated(value_BKTD, times)
-    query = query_BHTD * scale
-    length = query.shape[2]
-    future = torch.full((block, block), float("-inf"), dtype=query.dtype, device=query.device).triu(1)
-    parts = []
-    for start in range(0, length, block):
-        end = min(start + block, length)
-        rows = end - start
-        scores = query[:, :, start:end] @ keys[:, :, :end].transpose(-1, -2)
-        own = scores[..., start:] + future[:rows, :rows]
-        weights = torch.softmax(torch.cat((scores[..., :start], own), dim=-1) if start else own, dim=-1)
-        parts.append(weights @ values[:, :, :end])
-    return torch.cat(parts, dim=2)
-
-
 def _packed(
     module: Any,
     query: Tensor,
@@ -138,27 +108,11 @@ def _packed(
     return out.transpose(1, 2).contiguous(), None
 
 
-def _blocked(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Any = None,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """The signature transformers calls: returns B, T, H, D and no weights."""
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    block = max(_BLOCK_ROWS, query.shape[2] // 4)
-    return blocked_causal_attention(query, key, value, scale, block).transpose(1, 2).contiguous(), None
-
-
 def no_mask(*_: Any, **__: Any) -> None:
     """Lathe's attentions know what may be seen without a mask."""
 
 
 def register_attention() -> None:
-    """Make PACKED and BLOCKED known to transformers; calling it twice does no harm."""
-    for name, function in ((PACKED, _packed), (BLOCKED, _blocked)):
-        AttentionInterface.register(name, function)
-        AttentionMaskInterface.register(name, no_mask)
+    """Makes PACKED known to transformers; calling it twice does no harm."""
+    AttentionInterface.register(PACKED, _packed)
+    AttentionMaskInterface.register(PACKED, no_mask)

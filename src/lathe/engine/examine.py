@@ -7,6 +7,7 @@ examiner.copying(examined(master), lengths=(4, 16), distances=(128, 2048))
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -18,7 +19,9 @@ from transformers import LlamaForCausalLM
 from lathe.engine import rare_tokens
 from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.copying import copy_scores
-from lathe.engine.gradients import viewed, weighted_loss
+from lathe.engine.loss import supervised_loss
+from lathe.engine.packs import pack_of_windows
+from lathe.engine.step import hidden
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS
 from lathe.engine.windows import Documents, WeightedText, encoded, make_chunk
 from lathe.records.pretrain import CopyScore, HeldOut, Mix, PretrainRecipe, RareScore
@@ -29,10 +32,12 @@ _RARE_TOKENS, _RARE_LONGEST = 60_000, 600
 
 
 def examined(master: LlamaForCausalLM) -> LlamaForCausalLM:
-    """The network as it will be shipped: bf16, with an attention that needs no mask."""
+    """A copy as it will be shipped: bf16, with an attention that needs no mask."""
     register_attention()
-    weights = {name: parameter.detach().to(torch.bfloat16) for name, parameter in master.named_parameters()}
-    return viewed(master.config, weights, PACKED).eval()
+    network = copy.deepcopy(master).to(torch.bfloat16).requires_grad_(False).eval()
+    network.model.rotary_emb = type(network.model.rotary_emb)(network.config)  # its table stays float32
+    network.set_attn_implementation(PACKED)
+    return network
 
 
 class Examiner:
@@ -75,14 +80,14 @@ class Examiner:
         text_bytes = answer_bytes = 0
         head_VD = network.lm_head.weight
         for ids_T, weights_T in zip(self.chunk.ids_WT, self.chunk.weights_WT, strict=True):
-            ids_BT = torch.from_numpy(ids_T.astype(np.int64))[None]
-            hidden = network.model(input_ids=ids_BT, use_cache=False).last_hidden_state
+            positions_1T = np.arange(len(ids_T))[None]
             used, answer = (
-                torch.from_numpy((ids_T != pad)[None]).float(),
-                torch.from_numpy(((weights_T == 1) & (ids_T != pad))[None]).float(),
+                pack_of_windows(ids_T[None], positions_1T, scored.astype(np.float32)[None])
+                for scored in (ids_T != pad, (weights_T == 1) & (ids_T != pad))
             )
-            nats += float(weighted_loss(hidden, head_VD, ids_BT, used))
-            answer_nats += float(weighted_loss(hidden, head_VD, ids_BT, answer))
+            hidden_TD = hidden(network, used)
+            nats += float(supervised_loss(hidden_TD, head_VD, used.scored_S, used.targets_S))
+            answer_nats += float(supervised_loss(hidden_TD, head_VD, answer.scored_S, answer.targets_S))
             text_bytes += self._bytes(ids_T[ids_T != pad])
             answer_bytes += self._bytes(ids_T[(weights_T == 1) & (ids_T != pad)])
         return HeldOut(

@@ -2,8 +2,9 @@
 
     pack = build_pack([tokens.row(0), tokens.row(1)])
     pack = build_pack([tokens.row(0), tokens.row(1)], shared=True)          # what both begin with is laid down once
+    pack = pack_of_windows(ids_BT, positions_BT, weights_BT)                # pretraining's
 
-Shapes: T tokens of a pack, S supervised positions of it.
+Shapes: T tokens of a pack, S supervised positions of it; B windows of T tokens each.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lathe.schedule.prefixes import Alike, prefixes, stretches
@@ -48,6 +50,8 @@ class Pack:
     scored_S: Tensor
     """Positions whose logits are scored, ascending: each stands one before a supervised token."""
     targets_S: Tensor
+    weights_S: Tensor | None = None
+    """Factors of their losses, above 0; None = 1."""
 
     @property
     def bounds(self) -> list[int]:
@@ -99,6 +103,26 @@ def build_pack(rows: Sequence[Encoded], device: torch.device | None = None, *, s
         segments=tuple(segments),
         scored_S=torch.from_numpy(targets - 1).to(device),
         targets_S=torch.from_numpy(ids_T[targets]).to(device),
+    )
+
+
+def pack_of_windows(
+    ids_BT: NDArray[np.integer], positions_BT: NDArray[np.integer], weights_BT: NDArray[np.floating]
+) -> Pack:
+    """Windows of one length laid end to end. weights: of predicting each token; those of weight 0, and the first of a window, are
+    not scored."""
+    count, length = ids_BT.shape
+    scored = weights_BT != 0
+    scored[:, 0] = False
+    targets = np.flatnonzero(scored)
+    ids_T = ids_BT.astype(np.int64).ravel()
+    return Pack(
+        ids_1T=torch.from_numpy(ids_T)[None],
+        positions_1T=torch.from_numpy(positions_BT.astype(np.int64).ravel())[None],
+        segments=tuple(Segment(place * length, (place + 1) * length) for place in range(count)),
+        scored_S=torch.from_numpy(targets - 1),
+        targets_S=torch.from_numpy(ids_T[targets]),
+        weights_S=torch.from_numpy(weights_BT.ravel()[targets].astype(np.float32)),
     )
 
 

@@ -2,9 +2,13 @@
 
     base = pretrain(recipe, documents, folder, progress)       # continues from the newest checkpoint under folder
 
-Compute is bf16 on a copy of the weights (see gradients.py), the weights themselves stay float32; the network is compiled for
-the window of its phase. Micro-batches are small on purpose: 2,048 tokens of activations stay in the processor's cache
-(measured: 9.3 k tokens/s against 7.7 k at 8,192).
+It takes the fused step of training (`engine.fused`): windows are rows of a pack, and every token is scored by its weight.
+Products are bf16 where the processor multiplies that, the weights stay float32. Micro-batches are small on purpose: 2,048 tokens of
+activations stay in the processor's cache (measured, by an engine before: 9.3 k tokens/s against 7.7 k at 8,192).
+
+Several processes of one thread each beat one process of several threads wherever the machine also does something else: they
+wait for one another once a step, threads once a matrix product. Which computes which windows is fixed, and so is the order in which
+their sums are added: the weights do not depend on who was faster.
 
 The unit of progress is a chunk of documents. Documents, windows, their order and the learning rate are functions of
 (recipe, phase, chunk), and a checkpoint falls between chunks, so a killed run repeats at most one chunk and sees the
@@ -13,10 +17,11 @@ same data.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -28,16 +33,21 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from transformers import LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from lathe import storage
 from lathe.engine import optim
-from lathe.engine.attention import register_attention
 from lathe.engine.base_folder import WEIGHTS, network_config, new_network
-from lathe.engine.gradients import Gang, Part, workers
+from lathe.engine.devices import Precision, computes_bf16, keep_freed_memory, threads
+from lathe.engine.fused.elementwise import best
+from lathe.engine.fused.stack import FusedStep, narrow
+from lathe.engine.model import trainable
+from lathe.engine.packs import Pack, pack_of_windows
 from lathe.engine.rare_tokens import DOCUMENTS, TokenKinds, spread_out, with_swaps
+from lathe.engine.step import Step
+from lathe.engine.step_in_processes import StepInProcesses, piped
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import Chunk, Documents, encoded, make_chunk, stretched_positions, thinned
 from lathe.errors import Diverged, InputError
@@ -116,7 +126,6 @@ class Trainee:
     """The float32 weights and their optimisers."""
 
     def __init__(self, recipe: PretrainRecipe, master: LlamaForCausalLM) -> None:
-        register_attention()
         self.master = master
         self.optimisers: list[Optimizer] = optim.muon_and_adamw(
             self.master.named_parameters(),
@@ -173,12 +182,11 @@ def pretrain(
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
         _check_continued(recipe, checkpoint, position)
         trainee.load(load_file(checkpoint / "state.safetensors"))
-    with workers(trainee.master, recipe.workers) as gang:
+    with step_of(trainee.master, recipe.workers) as take:
         while position.phase < len(recipe.phases):
             phase = recipe.phases[position.phase]
-            gang.window(phase.window)
             while position.phase_tokens < phase.tokens:
-                position = _run_chunk(text, position, trainee, gang, progress)
+                position = _run_chunk(text, position, trainee, take, progress)
                 storage.commit_folder(checkpoint, partial(_save, recipe, trainee, position))
             position = replace(position, phase=position.phase + 1, chunk=0, phase_tokens=0)
     return Base(trainee.master, tokenizer, position, text.kinds)
@@ -254,7 +262,28 @@ def _save(recipe: PretrainRecipe, trainee: Trainee, position: Position, folder: 
     (folder / "state.json").write_text(json.dumps(asdict(position), indent=2) + "\n")
 
 
-def _run_chunk(text: Text, position: Position, trainee: Trainee, gang: Gang, progress: Progress) -> Position:
+@contextlib.contextmanager
+def step_of(master: LlamaForCausalLM, workers: int) -> Iterator[Step]:
+    """What forms the gradients of a network's weights: this process, or so many of one thread each."""
+    with threads(1 if workers > 1 else torch.get_num_threads()), piped(workers - 1) as helpers:
+        helpers.build(partial(_in_a_helper, master.config))
+        take, parameters = _built(master)
+        yield StepInProcesses(take, parameters, helpers)
+
+
+def _in_a_helper(config: LlamaConfig) -> tuple[Step, dict[str, nn.Parameter]]:
+    torch.set_num_threads(1)
+    return _built(LlamaForCausalLM(config))
+
+
+def _built(network: LlamaForCausalLM) -> tuple[Step, dict[str, nn.Parameter]]:
+    keep_freed_memory()
+    precision: Precision = "bf16" if computes_bf16() else "fp32"
+    ops, _ = best(narrow(network, precision))
+    return FusedStep(network, precision, ops).gradients, trainable(network)
+
+
+def _run_chunk(text: Text, position: Position, trainee: Trainee, take: Step, progress: Progress) -> Position:
     """Takes the steps of the next chunk. Returns where the run stands after them."""
     began = time.monotonic()
     recipe, phase = text.recipe, text.recipe.phases[position.phase]
@@ -265,8 +294,7 @@ def _run_chunk(text: Text, position: Position, trainee: Trainee, gang: Gang, pro
     norm = 0.0
     for step in range(num_steps):
         rows = slice(step * windows_a_step, (step + 1) * windows_a_step)
-        gang.take(trainee.master)
-        loss = gang.gradients(trainee.master, *step_parts(chunk, positions_WT, weights_WT, rows, phase))
+        loss = take(*step_packs(chunk, positions_WT, weights_WT, rows, phase))
         if not math.isfinite(loss):
             raise Diverged(
                 f"the loss became {loss} at step {position.steps + step}",
@@ -305,12 +333,12 @@ def _run_chunk(text: Text, position: Position, trainee: Trainee, gang: Gang, pro
     return done
 
 
-def step_parts(
-    chunk: Chunk, positions_WT: np.ndarray, weights_WT: np.ndarray, rows: slice, phase: Phase
-) -> tuple[list[Part], float]:
+def step_packs(
+    chunk: Chunk, positions_WT: NDArray[np.int64], weights_WT: NDArray[np.float32], rows: slice, phase: Phase
+) -> tuple[list[Pack], float]:
     """The micro-batches of one step's windows, and the sum of their weights, which divides the loss."""
     count = phase.micro_tokens // phase.window
     starts = range(rows.start, min(rows.stop, len(chunk.ids_WT)), count)
     places = [slice(start, min(start + count, rows.stop)) for start in starts]
-    parts = [(chunk.ids_WT[place], positions_WT[place], weights_WT[place]) for place in places]
-    return parts, float(weights_WT[rows, 1:].sum()) or 1.0
+    packs = [pack_of_windows(chunk.ids_WT[place], positions_WT[place], weights_WT[place]) for place in places]
+    return packs, float(weights_WT[rows, 1:].sum()) or 1.0

@@ -96,7 +96,7 @@ class Shards:
         dist.all_gather_object(told, Answer(loss, peak_bytes(self._device), self._place.asked()))
         return told
 
-    def _take(self, packs: Iterable[Pack], supervised: int) -> float:
+    def _take(self, packs: Iterable[Pack], supervised: float) -> float:
         """The gradient of this rank's packs, added to everybody's part of it."""
         total = 0.0
         for pack in packs:
@@ -165,7 +165,7 @@ class Sharded:
         for name in self.tensors():
             self._do(Shards.put, name, whole=weights[name.removeprefix(checkpoint.MODEL)].detach())
 
-    def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
+    def gradients(self, packs: Iterable[Pack], supervised: float) -> float:
         """See Trained. Raises what a rank raised."""
         packs = [pack.to(torch.device("cpu")) for pack in packs]
         shares = [

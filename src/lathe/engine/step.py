@@ -28,8 +28,9 @@ ATTENTION = PACKED
 """The attention that `gradients` needs a model to be loaded with."""
 
 
-Step = Callable[[Iterable[Pack], int], float]
-"""(packs of a step, supervised tokens over all of them) -> loss in nats per supervised token; adds the gradient to `.grad`."""
+Step = Callable[[Iterable[Pack], float], float]
+"""(packs of a step, supervised tokens over all of them, or the sum of their weights) -> loss in nats per supervised token; adds the
+gradient to `.grad`."""
 
 
 def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Tensor:
@@ -37,7 +38,7 @@ def pack_loss(model: nn.Module, pack: Pack, precision: Precision = "fp32") -> Te
     with torch.autocast(pack.ids_1T.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         hidden_TD = hidden(model, pack)
     head_VD = head(model)
-    return supervised_loss(hidden_TD.to(head_VD.dtype), head_VD, pack.scored_S, pack.targets_S)
+    return supervised_loss(hidden_TD.to(head_VD.dtype), head_VD, pack.scored_S, pack.targets_S, pack.weights_S)
 
 
 def hidden(model: nn.Module, pack: Pack) -> Tensor:
@@ -57,7 +58,7 @@ def hidden(model: nn.Module, pack: Pack) -> Tensor:
     return states_1TD[0]
 
 
-def gradients(model: nn.Module, packs: Iterable[Pack], supervised: int, precision: Precision = "fp32") -> float:
+def gradients(model: nn.Module, packs: Iterable[Pack], supervised: float, precision: Precision = "fp32") -> float:
     """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
 
     supervised: supervised tokens of the whole step, over all its packs. The model must have been loaded with `ATTENTION`.

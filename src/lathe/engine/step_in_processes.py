@@ -41,10 +41,10 @@ Build = Callable[[], tuple[Step, Mapping[str, nn.Parameter]]]
 
 @dataclass(frozen=True)
 class Share:
-    """What a process does of a step. supervised: supervised tokens of the whole step."""
+    """What a process does of a step. supervised: supervised tokens of the whole step, or the sum of their weights."""
 
     packs: list[Pack]
-    supervised: int
+    supervised: float
     seed: int
 
 
@@ -92,7 +92,7 @@ class StepInProcesses:
         """The signal that a helper got, if any."""
         return self._signal
 
-    def __call__(self, packs: Iterable[Pack], supervised: int) -> float:
+    def __call__(self, packs: Iterable[Pack], supervised: float) -> float:
         """See `step.gradients`. Raises what a helper raised."""
         if not self._helpers.count:
             return self._take(packs, supervised)

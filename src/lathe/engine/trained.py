@@ -29,7 +29,7 @@ from lathe.records import TrainSpec
 class Trained(Protocol):
     """What the loop moves step by step, wherever it lies."""
 
-    def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
+    def gradients(self, packs: Iterable[Pack], supervised: float) -> float:
         """Adds the step's gradient; see `step.gradients`."""
 
     def forget(self) -> None:
@@ -63,7 +63,7 @@ class Whole:
         self._parameters = trainable(net)
         self.optimizer = OPTIMISERS[train.optimiser](self._parameters.items(), train.learning_rate, train.weight_decay)
 
-    def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
+    def gradients(self, packs: Iterable[Pack], supervised: float) -> float:
         """See Trained."""
         return self._take(packs, supervised)
 

@@ -104,10 +104,10 @@ class FusedStep:
         sums = self._sums if self._full else None
         self._layers = [_Layer(layer, config, self._narrow, ops, self._arena, sums) for layer in body.layers]
 
-    def gradients(self, packs: Iterable[Pack], supervised: int) -> float:
+    def gradients(self, packs: Iterable[Pack], supervised: float) -> float:
         """Adds the step's gradient to `.grad` and returns its loss in nats per supervised token.
 
-        supervised: supervised tokens of the whole step, over all its packs.
+        supervised: supervised tokens of the whole step, over all its packs, or the sum of their weights.
         """
         with torch.inference_mode(False), torch.no_grad():
             if all(parameter.grad is None for parameter in self.trained()):
@@ -129,11 +129,13 @@ class FusedStep:
         ends = [self._embedding, self._head, self._gain] if self._full else []
         return ends + [parameter for layer in self._layers for parameter in layer.trained]
 
-    def _rounded(self, pack: Pack, supervised: int) -> _Piece:
+    def _rounded(self, pack: Pack, supervised: float) -> _Piece:
         more = more_scored = 0
         if self._narrow in (torch.bfloat16, torch.float32):
             more, more_scored = -pack.bounds[-1] % _TOKENS_STEP, -pack.targets_S.numel() % _SCORED_STEP
         weights = torch.full(pack.targets_S.shape, 1 / supervised, dtype=self._wide)
+        if pack.weights_S is not None:
+            weights *= pack.weights_S
         return _Piece(
             ids_T=functional.pad(pack.ids_1T[0], (0, more)),
             positions_T=functional.pad(pack.positions_1T[0], (0, more)),
