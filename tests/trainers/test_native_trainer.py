@@ -293,6 +293,16 @@ def test_full_fine_tuning_gives_a_model_folder_of_its_own(job: TrainJob, tiny_ba
     assert result.trainable_parameters == sum(tensor.numel() for tensor in before.values())
 
 
+def test_all_weights_are_trained_to_the_same_bytes_by_two_processes_that_were_stopped(job: TrainJob) -> None:
+    two = job.model_copy(update={"method": {"kind": "full"}, "train": job.train | {"processes": 2}})
+    assert choice.is_fused(train(two).step_kind)
+    stopped = elsewhere(two, "stopped")
+    with pytest.raises(Interrupted):
+        train(stopped, sigterm_after(2))
+    train(stopped)
+    assert adapter(stopped) == adapter(two)
+
+
 def test_moments_in_eight_bits_take_the_bytes_that_the_plan_counts_and_go_on_to_the_same_bytes(
     job: TrainJob, tiny_base: Path
 ) -> None:
@@ -349,10 +359,14 @@ def test_a_target_that_is_not_there_is_named_beside_those_that_are(job: TrainJob
     assert "q_proj" in raised.value.hint
 
 
-def test_lora_on_a_llama_takes_the_fused_step_and_learns_as_the_reference_does(
-    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+METHODS = pytest.mark.parametrize("method", [Method(rank=4), Method(kind="full")], ids=lambda method: method.kind)
+
+
+@METHODS
+def test_a_llama_takes_the_fused_step_and_learns_as_by_the_reference(
+    job: TrainJob, method: Method, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = {"method": Method(rank=4).model_dump(mode="json"), "train": job.train | {"precision": "fp32"}}
+    plain = {"method": method.model_dump(mode="json"), "train": job.train | {"precision": "fp32"}}
     fused = train(job.model_copy(update=plain))
     assert choice.is_fused(fused.step_kind)
     assert fused.precision == "fp32"
@@ -363,10 +377,11 @@ def test_lora_on_a_llama_takes_the_fused_step_and_learns_as_the_reference_does(
     assert fused.last_loss == pytest.approx(reference.last_loss, rel=1e-4)
 
 
+@METHODS
 def test_auto_is_bf16_only_where_the_processor_multiplies_it_and_the_step_is_fused(
-    job: TrainJob, monkeypatch: pytest.MonkeyPatch
+    job: TrainJob, method: Method, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = job.model_copy(update={"method": Method(rank=4).model_dump(mode="json")})
+    plain = job.model_copy(update={"method": method.model_dump(mode="json")})
     for able in (True, False):
         monkeypatch.setattr(devices, "computes_bf16", lambda able=able: able)
         result = train(elsewhere(plain, f"bf16-{able}"))
@@ -374,7 +389,7 @@ def test_auto_is_bf16_only_where_the_processor_multiplies_it_and_the_step_is_fus
         assert result.precision == ("bf16" if able else "fp32")
     monkeypatch.setattr(devices, "computes_bf16", lambda: True)
     monkeypatch.setattr(choice, "unfit", lambda net: "asked for by a test")
-    result = train(job)
+    result = train(plain)
     assert (result.step_kind, result.precision) == ("reference: asked for by a test", "fp32")
 
 

@@ -74,7 +74,7 @@ def tokenizers(_: Path) -> Capability:
 
 
 def compiler(_: Path) -> Capability:
-    """A C++ program, compiled with OpenMP and run: what makes LoRA on a CPU 8 to 20 % faster."""
+    """A C++ program, compiled with OpenMP and run: what makes training on a CPU 8 to 20 % faster."""
     name = processes.compiler()
     remedy = "Install a C++ compiler: apt install g++ (Debian, Ubuntu), xcode-select --install (macOS)"
     if name is None:
