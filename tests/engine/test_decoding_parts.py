@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lathe.engine.decoding import compiled, parts
-from lathe.engine.decoding.cache import Cache, Heads, Rows, Turns
+from lathe.engine.decoding.cache import GROUP, Cache, Heads, Rows, Turns, groups_of
 from lathe.engine.decoding.compiled import Compiled
 from lathe.engine.decoding.eager import Eager
 
@@ -38,8 +38,8 @@ def near(found: Tensor, expected: Tensor) -> None:
 
 
 def cache(dtype: torch.dtype, heads: Heads, slots: int = 6) -> Cache:
-    shape = (slots, heads.keys, CAPACITY, heads.width)
-    return Cache(drawn(*shape, seed=1).to(dtype), drawn(*shape, seed=2).to(dtype))
+    keys = drawn(slots, heads.keys, groups_of(CAPACITY), heads.width, GROUP, seed=1)
+    return Cache(keys.to(dtype), drawn(slots, heads.keys, CAPACITY, heads.width, seed=2).to(dtype))
 
 
 def turns(dtype: torch.dtype, width: int) -> Turns:
@@ -81,7 +81,7 @@ def test_turning_and_attention(dtype: torch.dtype, heads: Heads, drawn_answers: 
     for ops in both(dtype, heads):
         kept, own = cache(dtype, heads), joined.clone()
         ops.turn(own, rows, turns(dtype, heads.width), kept)
-        found.append((own, kept.keys_SKCW, kept.values_SKCW, ops.attend(own, rows, kept)))
+        found.append((own, kept.keys_SKBWP, kept.values_SKCW, ops.attend(own, rows, kept)))
     for one, other in zip(*found, strict=True):
         near(one, other)
 

@@ -73,7 +73,7 @@ def test_a_model_answers_in_its_number_format_the_adapter_folded_in(tmp_path: Pa
         decoder.reserve(1, 32)
         found = decoder.logits(decoder.prefill(0, ids.numpy())[None])[0]
     assert found.dtype == torch.float32
-    assert decoder.caches[0].keys_SKCW.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
+    assert decoder.caches[0].values_SKCW.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
     assert float((found - exact).norm() / exact.norm()) < off
     of_layers = [part for part in answering.get_decoder().modules() if isinstance(part, nn.Linear | EightBitLinear)]
     assert len(of_layers) == 7 * answering.config.num_hidden_layers

@@ -1,10 +1,10 @@
 """What a decoder holds of the answers under way, and which rows a pass adds to it.
 
     rows = Rows.after(lengths_N, added=[1, 3])      # one token more in the first slot, three in the second
-    cache = Cache(keys_SKCW, values_SKCW)           # of one layer
+    cache = Cache(keys_SKBWP, values_SKCW)          # of one layer
 
 Shapes: T rows (tokens of a pass, answer after answer), N answers, M rows of one answer, S slots, C capacity of a slot, L places
-that are looked at, K key heads, W head width.
+that are looked at, K key heads, W head width, B groups of P = GROUP places.
 """
 
 from __future__ import annotations
@@ -75,9 +75,30 @@ class Turns:
     sin_CW: Tensor
 
 
+GROUP = 32
+"""Places whose keys lie number by number beside one another, so that a query meets them all at once."""
+
+
+def groups_of(places: int) -> int:
+    """B that hold so many places."""
+    return -(-places // GROUP)
+
+
 @dataclass(frozen=True)
 class Cache:
     """Keys and values of one layer."""
 
-    keys_SKCW: Tensor
+    keys_SKBWP: Tensor
     values_SKCW: Tensor
+
+    def copy_to(self, other: Cache, source: slice, target: slice, places: int) -> None:
+        """Gives some slots of another the first keys and values of as many slots."""
+        if places:
+            groups = groups_of(places)
+            other.keys_SKBWP[target, :, :groups] = self.keys_SKBWP[source, :, :groups]
+            other.values_SKCW[target, :, :places] = self.values_SKCW[source, :, :places]
+
+    def keys_KLW(self, slot: int, places: int) -> Tensor:
+        """The first keys of a slot, copied."""
+        keys_KBPW = self.keys_SKBWP[slot, :, : groups_of(places)].transpose(2, 3)
+        return keys_KBPW.flatten(1, 2)[:, :places]

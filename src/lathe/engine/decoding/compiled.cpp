@@ -4,8 +4,8 @@
 // Compiled once for each format of narrow numbers, which NUMBER names. Work is shared by rows or by heads of answers among OpenMP's
 // threads, which are torch's, and no sum goes over two of them: the result is the same for any number of threads.
 //
-// Names: n rows; a row begins `stride` numbers after the one before. Heads of `width` numbers; the cache holds, of one layer,
-// [slot][key head][place][width].
+// Names: n rows; a row begins `stride` numbers after the one before. Heads of `width` numbers; the cache holds, of one layer, values as
+// [slot][key head][place][width], and keys as [slot][key head][place / GROUP][width][place % GROUP].
 
 #include <algorithm>
 #include <vector>
@@ -15,23 +15,35 @@
 namespace {
 
 const std::int64_t TOGETHER = 4;  // queries that share a reading of keys and values: their sums fit the registers
+const std::int64_t GROUP = 32;    // as in `cache.py`
 
-// Of some queries of one head, the k-th of which sees seen[k] keys, the first ones. powers: room for TOGETHER x seen of the last.
+inline std::int64_t filled_up(std::int64_t places) { return (places + GROUP - 1) / GROUP * GROUP; }
+
+// Of some queries of one head, the k-th of which sees seen[k] keys, the first ones. scratch: room for TOGETHER x (seen of the last,
+// filled up, + width).
 template <std::int64_t WIDTH>
 void attended(std::int64_t count, std::int64_t any_width, const T* const* queries, const std::int64_t* seen, const T* keys,
-              const T* values, float scale, float* powers, T* const* to) {
-    const std::int64_t width = WIDTH ? WIDTH : any_width, all = seen[count - 1];
+              const T* values, float scale, float* scratch, T* const* to) {
+    const std::int64_t width = WIDTH ? WIDTH : any_width, all = seen[count - 1], room = filled_up(all);
+    float *scaled = scratch, *powers = scratch + TOGETHER * width;  // queries of which there are none are zeros
+    for (std::int64_t k = 0; k < TOGETHER; ++k)
+        for (std::int64_t j = 0; j < width; ++j) scaled[j * TOGETHER + k] = k < count ? wide(queries[k][j]) * scale : 0.0f;
+    for (std::int64_t c = 0; c < all; c += GROUP) {
+        const T* group = keys + c * width;
+        float along[TOGETHER][GROUP];
+        std::memset(along, 0, sizeof along);
+        for (std::int64_t j = 0; j < width; ++j)
+            for (std::int64_t k = 0; k < TOGETHER; ++k) {
+                const float q = scaled[j * TOGETHER + k];
+#pragma omp simd
+                for (std::int64_t l = 0; l < GROUP; ++l) along[k][l] += q * wide(group[j * GROUP + l]);
+            }
+        for (std::int64_t k = 0; k < count; ++k) std::memcpy(powers + k * room + c, along[k], sizeof along[k]);
+    }
     float share[TOGETHER];
     for (std::int64_t k = 0; k < count; ++k) {
-        float* p = powers + k * all;
-        const T* q = queries[k];
+        float* p = powers + k * room;
         float most = -INFINITY, sum = 0;
-        for (std::int64_t c = 0; c < seen[k]; ++c) {
-            float along = 0;
-#pragma omp simd reduction(+ : along)
-            for (std::int64_t j = 0; j < width; ++j) along += wide(q[j]) * wide(keys[c * width + j]);
-            p[c] = along * scale;
-        }
 #pragma omp simd reduction(max : most)
         for (std::int64_t c = 0; c < seen[k]; ++c) most = p[c] > most ? p[c] : most;
 #pragma omp simd reduction(+ : sum)
@@ -44,7 +56,7 @@ void attended(std::int64_t count, std::int64_t any_width, const T* const* querie
         std::memset(sums, 0, sizeof sums);
         for (std::int64_t c = 0; c < all; ++c)
             for (std::int64_t k = 0; k < TOGETHER; ++k) {
-                const float p = k < count ? powers[k * all + c] : 0.0f;
+                const float p = k < count ? powers[k * room + c] : 0.0f;
 #pragma omp simd
                 for (std::int64_t j = 0; j < WIDTH; ++j) sums[k][j] += p * wide(values[c * WIDTH + j]);
             }
@@ -54,7 +66,7 @@ void attended(std::int64_t count, std::int64_t any_width, const T* const* querie
         for (std::int64_t k = 0; k < count; ++k)
             for (std::int64_t j = 0; j < width; ++j) {
                 float sum = 0;
-                for (std::int64_t c = 0; c < seen[k]; ++c) sum += powers[k * all + c] * wide(values[c * width + j]);
+                for (std::int64_t c = 0; c < seen[k]; ++c) sum += powers[k * room + c] * wide(values[c * width + j]);
                 to[k][j] = narrow<T>(sum * share[k]);
             }
     }
@@ -83,8 +95,8 @@ void gated(std::int64_t n, std::int64_t f, const T* gate_up, std::int64_t stride
 }
 
 // In place, and keys and values on to the cache. joined[row]: `heads` of queries, then as many of keys as of values.
-void turn(std::int64_t n, std::int64_t heads, std::int64_t key_heads, std::int64_t width, std::int64_t capacity, T* joined,
-          std::int64_t stride, const T* cos, const T* sin, const std::int64_t* slots, const std::int64_t* places, T* keys, T* values) {
+void turn(std::int64_t n, std::int64_t heads, std::int64_t key_heads, std::int64_t width, std::int64_t groups, std::int64_t capacity,
+          T* joined, std::int64_t stride, const T* cos, const T* sin, const std::int64_t* slots, const std::int64_t* places, T* keys, T* values) {
     const std::int64_t half = width / 2;
 #pragma omp parallel for
     for (std::int64_t i = 0; i < n; ++i) {
@@ -99,38 +111,39 @@ void turn(std::int64_t n, std::int64_t heads, std::int64_t key_heads, std::int64
             }
         }
         for (std::int64_t h = 0; h < key_heads; ++h, x += width) {
-            const std::int64_t to = ((slots[i] * key_heads + h) * capacity + places[i]) * width;
-            std::copy_n(x - key_heads * width, width, keys + to);
-            std::copy_n(x, width, values + to);
+            const std::int64_t head = slots[i] * key_heads + h, place = places[i];
+            T* key = keys + (head * groups + place / GROUP) * width * GROUP + place % GROUP;
+            for (std::int64_t j = 0; j < width; ++j) key[j * GROUP] = (x - key_heads * width)[j];
+            std::copy_n(x, width, values + (head * capacity + place) * width);
         }
     }
 }
 
 // Of the rows of each answer, starts[s] to starts[s + 1], the first sees the keys before it and its own, each next one more.
-void attend(std::int64_t answers, std::int64_t key_heads, std::int64_t groups, std::int64_t width, std::int64_t capacity,
-            const T* joined, std::int64_t stride, const std::int64_t* starts, const std::int64_t* places, const T* keys,
-            const T* values, float scale, T* to) {
+void attend(std::int64_t answers, std::int64_t key_heads, std::int64_t together, std::int64_t width, std::int64_t groups,
+            std::int64_t capacity, const T* joined, std::int64_t stride, const std::int64_t* starts, const std::int64_t* places,
+            const T* keys, const T* values, float scale, T* to) {
 #pragma omp parallel
     {
-        std::vector<float> powers(TOGETHER * capacity);
+        std::vector<float> scratch(TOGETHER * (groups * GROUP + width));
         const T* queries[TOGETHER];
         T* results[TOGETHER];
         std::int64_t seen[TOGETHER];
 #pragma omp for collapse(2)
         for (std::int64_t s = 0; s < answers; ++s)
             for (std::int64_t h = 0; h < key_heads; ++h) {
-                const T *k = keys + (s * key_heads + h) * capacity * width, *v = values + (s * key_heads + h) * capacity * width;
-                const std::int64_t last = starts[s + 1] * groups;
-                for (std::int64_t q = starts[s] * groups; q < last; q += TOGETHER) {
+                const std::int64_t at = s * key_heads + h, last = starts[s + 1] * together;
+                const T *k = keys + at * groups * GROUP * width, *v = values + at * capacity * width;
+                for (std::int64_t q = starts[s] * together; q < last; q += TOGETHER) {
                     const std::int64_t count = std::min(TOGETHER, last - q);
                     for (std::int64_t one = 0; one < count; ++one) {
-                        const std::int64_t row = (q + one) / groups, head = h * groups + (q + one) % groups;
+                        const std::int64_t row = (q + one) / together, head = h * together + (q + one) % together;
                         queries[one] = joined + row * stride + head * width;
-                        results[one] = to + (row * key_heads * groups + head) * width;
+                        results[one] = to + (row * key_heads * together + head) * width;
                         seen[one] = places[row] + 1;
                     }
                     auto* fits = width == 64 ? attended<64> : width == 128 ? attended<128> : attended<0>;
-                    fits(count, width, queries, seen, k, v, scale, powers.data(), results);
+                    fits(count, width, queries, seen, k, v, scale, scratch.data(), results);
                 }
             }
     }

@@ -22,8 +22,8 @@ _SOURCE = Path(__file__).with_name("compiled.cpp")
 _SIGNATURES = {
     "normalise": (INT, INT, AT, AT, FLOAT, AT),
     "gated": (INT, INT, AT, INT, AT),
-    "turn": (INT, INT, INT, INT, INT, AT, INT, AT, AT, AT, AT, AT, AT),
-    "attend": (INT, INT, INT, INT, INT, AT, INT, AT, AT, AT, AT, FLOAT, AT),
+    "turn": (INT, INT, INT, INT, INT, INT, AT, INT, AT, AT, AT, AT, AT, AT),
+    "attend": (INT, INT, INT, INT, INT, INT, AT, INT, AT, AT, AT, AT, FLOAT, AT),
 }
 
 
@@ -52,19 +52,19 @@ class Compiled:
         return inner_TF
 
     def turn(self, joined_TE: Tensor, rows: Rows, turns: Turns, cache: Cache) -> None:
-        heads, capacity = self._heads, cache.keys_SKCW.shape[2]
+        heads = self._heads
         self._do.turn(
-            len(joined_TE), heads.queries, heads.keys, heads.width, capacity, *self._spaced(joined_TE),
+            len(joined_TE), heads.queries, heads.keys, heads.width, *_room(cache), *self._spaced(joined_TE),
             self._at(turns.cos_CW), self._at(turns.sin_CW), address(rows.slots_T), address(rows.places_T),
-            self._at(cache.keys_SKCW), self._at(cache.values_SKCW),
+            self._at(cache.keys_SKBWP), self._at(cache.values_SKCW),
         )  # fmt: skip
 
     def attend(self, joined_TE: Tensor, rows: Rows, cache: Cache) -> Tensor:
-        heads, capacity = self._heads, cache.keys_SKCW.shape[2]
+        heads = self._heads
         attended_TQ = joined_TE.new_empty(len(joined_TE), heads.queries * heads.width)
         self._do.attend(
-            len(rows.starts_N1) - 1, heads.keys, heads.queries // heads.keys, heads.width, capacity, *self._spaced(joined_TE),
-            address(rows.starts_N1), address(rows.places_T), self._at(cache.keys_SKCW), self._at(cache.values_SKCW),
+            len(rows.starts_N1) - 1, heads.keys, heads.queries // heads.keys, heads.width, *_room(cache), *self._spaced(joined_TE),
+            address(rows.starts_N1), address(rows.places_T), self._at(cache.keys_SKBWP), self._at(cache.values_SKCW),
             heads.width**-0.5, address(attended_TQ),
         )  # fmt: skip
         return attended_TQ
@@ -76,3 +76,8 @@ class Compiled:
     def _spaced(self, matrix: Tensor) -> tuple[int, int]:
         assert matrix.dtype == self._narrow
         return spaced(matrix)
+
+
+def _room(cache: Cache) -> tuple[int, int]:
+    """Groups of keys and places of values that a slot has."""
+    return cache.keys_SKBWP.shape[2], cache.values_SKCW.shape[2]

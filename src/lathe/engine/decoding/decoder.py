@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from lathe.engine.decoding.cache import Cache, Heads, Rows, Turns
+from lathe.engine.decoding.cache import GROUP, Cache, Heads, Rows, Turns, groups_of
 from lathe.engine.decoding.parts import best
 
 LLAMA_LIKE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
@@ -76,7 +76,7 @@ class Decoder:
         self.layers = [_layer(layer) for layer in body.layers]
         self.rotary = body.rotary_emb
         self.parts = best(self.embedding.dtype, self.device, self.heads)
-        nothing = self.embedding.new_zeros(0, key_heads, 0, self.heads.width)
+        nothing = self.embedding.new_zeros(0, 0, 0)
         self.caches = [Cache(nothing, nothing) for _ in self.layers]
         self.lengths_S = torch.zeros(0, dtype=torch.long, device=self.device)
         self.reserve(slots=1, capacity=1)
@@ -89,21 +89,18 @@ class Decoder:
         cos_1CW, sin_1CW = self.rotary(self.embedding[:1], torch.arange(capacity, device=self.device)[None])
         half = self.heads.width // 2
         self.turns = Turns(cos_1CW[0].contiguous(), torch.cat((-sin_1CW[0, :, :half], sin_1CW[0, :, half:]), dim=1))
+        kept, heads, width = min(slots, len(self.lengths_S)), self.heads.keys, self.heads.width
+        filled = min(capacity, max(self.lengths_S[:kept].tolist(), default=0))
         # One layer after another, so that little is held twice.
         for index, old in enumerate(self.caches):
-            self.caches[index] = Cache(
-                self._cut(old.keys_SKCW, slots, capacity), self._cut(old.values_SKCW, slots, capacity)
+            new = Cache(
+                self._zeros((slots, heads, groups_of(capacity), width, GROUP)),
+                self._zeros((slots, heads, capacity, width)),
             )
-        kept = min(slots, len(self.lengths_S))
+            old.copy_to(new, slice(kept), slice(kept), filled)
+            self.caches[index] = new
         lengths_S, self.lengths_S = self.lengths_S[:kept], self.lengths_S.new_zeros(slots)
         self.lengths_S[:kept] = lengths_S
-
-    def _cut(self, old_SKCW: Tensor, slots: int, capacity: int) -> Tensor:
-        cut_SKCW = self._zeros((slots, self.heads.keys, capacity, self.heads.width))
-        kept = min(slots, len(old_SKCW))
-        filled = min(capacity, max(self.lengths_S[:kept].tolist(), default=0))
-        cut_SKCW[:kept, :, :filled] = old_SKCW[:kept, :, :filled]
-        return cut_SKCW
 
     def _zeros(self, shape: tuple[int, ...]) -> Tensor:
         dtype = self.embedding.dtype
@@ -127,7 +124,7 @@ class Decoder:
             query_THW = joined_TE[:, : self.heads.queries * self.heads.width].unflatten(1, (-1, self.heads.width))
             attended_HTW = functional.scaled_dot_product_attention(
                 query_THW.transpose(0, 1)[None],
-                cache.keys_SKCW[slot, None, :, : len(ids)],
+                cache.keys_KLW(slot, len(ids))[None],
                 cache.values_SKCW[slot, None, :, : len(ids)],
                 attn_mask=mask,
                 is_causal=mask is None,
@@ -161,8 +158,7 @@ class Decoder:
     def copy_prefix(self, source: int, target: int, length: int) -> None:
         """Gives `target` the keys and values of the first `length` tokens of `source`; exact where those tokens are equal."""
         for cache in self.caches:
-            for kept_SKCW in (cache.keys_SKCW, cache.values_SKCW):
-                kept_SKCW[target, :, :length] = kept_SKCW[source, :, :length]
+            cache.copy_to(cache, slice(source, source + 1), slice(target, target + 1), length)
 
     @torch.inference_mode()
     def move(self, source: int, target: int) -> None:

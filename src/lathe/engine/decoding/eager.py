@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lathe.engine.decoding.cache import Cache, Heads, Rows, Turns
+from lathe.engine.decoding.cache import GROUP, Cache, Heads, Rows, Turns, groups_of
 
 
 class Eager:
@@ -28,7 +28,9 @@ class Eager:
         turned_THW, values_TKW = joined_THW.split((heads.queries + heads.keys, heads.keys), dim=1)
         cos, sin = turns.cos_CW[rows.places_T, None], turns.sin_CW[rows.places_T, None]
         turned_THW.copy_(turned_THW * cos + torch.roll(turned_THW, width // 2, dims=-1) * sin)
-        cache.keys_SKCW[rows.slots_T, :, rows.places_T] = turned_THW[:, heads.queries :]
+        cache.keys_SKBWP[rows.slots_T, :, rows.places_T // GROUP, :, rows.places_T % GROUP] = turned_THW[
+            :, heads.queries :
+        ]
         cache.values_SKCW[rows.slots_T, :, rows.places_T] = values_TKW
 
     def attend(self, joined_TE: Tensor, rows: Rows, cache: Cache) -> Tensor:
@@ -38,7 +40,8 @@ class Eager:
         query_NMHW[rows.slots_T, rows.columns_T] = joined_TE[:, : heads.queries * width].view(-1, heads.queries, width)
         # The groups of a head in turn, R = groups x M: one product with its keys for all of them.
         query_NKRW = query_NMHW.unflatten(2, (heads.keys, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
-        scores_NKRL = (query_NKRW @ cache.keys_SKCW[:count, :, :longest].transpose(2, 3)) * width**-0.5
+        scores_NKBRP = query_NKRW[:, :, None] @ cache.keys_SKBWP[:count, :, : groups_of(longest)]
+        scores_NKRL = scores_NKBRP.transpose(2, 3).flatten(3)[..., :longest] * width**-0.5
         unseen_NRL = rows.unseen_NML.repeat(1, heads.queries // heads.keys, 1)
         scores_NKRL.masked_fill_(unseen_NRL[:, None], float("-inf"))
         shares_NKRL = torch.softmax(scores_NKRL, dim=-1, dtype=torch.float32).to(scores_NKRL.dtype)
