@@ -96,7 +96,8 @@ void gated(std::int64_t n, std::int64_t f, const T* gate_up, std::int64_t stride
 
 // In place, and keys and values on to the cache. joined[row]: `heads` of queries, then as many of keys as of values.
 void turn(std::int64_t n, std::int64_t heads, std::int64_t key_heads, std::int64_t width, std::int64_t groups, std::int64_t capacity,
-          T* joined, std::int64_t stride, const T* cos, const T* sin, const std::int64_t* slots, const std::int64_t* places, T* keys, T* values) {
+          T* joined, std::int64_t stride, const T* cos, const T* sin, const std::int64_t* slots, const std::int64_t* places, T* keys,
+          T* values) {
     const std::int64_t half = width / 2;
 #pragma omp parallel for
     for (std::int64_t i = 0; i < n; ++i) {
