@@ -157,7 +157,7 @@ def test_micro_batches_and_processes_do_not_change_the_gradient(tokenizer, monke
     for micro, workers in ((256, 1), (512, 1), (256, 2)):
         phase = recipe.phases[0].model_copy(update={"micro_tokens": micro})
         master = _trainee(recipe, tokenizer).master
-        with engine.step_of(master, workers) as take:
+        with engine.shared_step(master, workers) as take:
             loss = take(*engine.step_packs(chunk, positions, weights, slice(0, 6), phase))
         found.append((loss, torch.cat([p.grad.flatten() for p in master.parameters()])))
     for loss, gradient in found[1:]:

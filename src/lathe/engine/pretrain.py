@@ -40,9 +40,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from lathe import storage
 from lathe.engine import optim
 from lathe.engine.base_folder import WEIGHTS, network_config, new_network
-from lathe.engine.devices import Precision, computes_bf16, keep_freed_memory, threads
-from lathe.engine.fused.elementwise import best
-from lathe.engine.fused.stack import FusedStep, narrow
+from lathe.engine.devices import computes_bf16, threads
+from lathe.engine.fused.choice import step_of
 from lathe.engine.model import trainable
 from lathe.engine.packs import Pack, pack_of_windows
 from lathe.engine.rare_tokens import DOCUMENTS, TokenKinds, spread_out, with_swaps
@@ -182,7 +181,7 @@ def pretrain(
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
         _check_continued(recipe, checkpoint, position)
         trainee.load(load_file(checkpoint / "state.safetensors"))
-    with step_of(trainee.master, recipe.workers) as take:
+    with shared_step(trainee.master, recipe.workers) as take:
         while position.phase < len(recipe.phases):
             phase = recipe.phases[position.phase]
             while position.phase_tokens < phase.tokens:
@@ -263,7 +262,7 @@ def _save(recipe: PretrainRecipe, trainee: Trainee, position: Position, folder: 
 
 
 @contextlib.contextmanager
-def step_of(master: LlamaForCausalLM, workers: int) -> Iterator[Step]:
+def shared_step(master: LlamaForCausalLM, workers: int) -> Iterator[Step]:
     """What forms the gradients of a network's weights: this process, or so many of one thread each."""
     with threads(1 if workers > 1 else torch.get_num_threads()), piped(workers - 1) as helpers:
         helpers.build(partial(_in_a_helper, master.config))
@@ -277,10 +276,7 @@ def _in_a_helper(config: LlamaConfig) -> tuple[Step, dict[str, nn.Parameter]]:
 
 
 def _built(network: LlamaForCausalLM) -> tuple[Step, dict[str, nn.Parameter]]:
-    keep_freed_memory()
-    precision: Precision = "bf16" if computes_bf16() else "fp32"
-    ops, _ = best(narrow(network, precision))
-    return FusedStep(network, precision, ops).gradients, trainable(network)
+    return step_of(network, "fused", "bf16" if computes_bf16() else "fp32"), trainable(network)
 
 
 def _run_chunk(text: Text, position: Position, trainee: Trainee, take: Step, progress: Progress) -> Position:

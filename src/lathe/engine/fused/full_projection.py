@@ -23,6 +23,8 @@ from lathe.engine.devices import fast_products
 from lathe.engine.dropout import Rows
 from lathe.engine.fused.elementwise import Elementwise
 from lathe.engine.fused.gradient import add_gradient
+from lathe.engine.fused.projection import product
+from lathe.engine.fused.rotary import ordered, own_order
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,6 @@ class _Part:
     rows: slice
     layer: nn.Linear
     order: Tensor | None
-
-    def ordered(self, rows: Tensor) -> Tensor:
-        return rows if self.order is None else rows.index_select(0, self.order)
-
-    def own_order(self, rows: Tensor) -> Tensor:
-        """The inverse of `ordered`."""
-        return rows if self.order is None else torch.empty_like(rows).index_copy_(0, self.order, rows)
 
 
 class FullProjection:
@@ -78,19 +73,15 @@ class FullProjection:
         """Takes the weights as they are now into M, and forgets what was learned of a step that did not end."""
         self._grad_matrix = self._grad_bias = None
         for part in self._parts:
-            weight = part.ordered(part.layer.weight)
+            weight = ordered(part.layer.weight, part.order)
             self._matrix[part.rows] = weight if self._gain is None else weight * self._gain
             if self._bias is not None and part.layer.bias is not None:
-                self._bias[part.rows] = part.ordered(part.layer.bias)
+                self._bias[part.rows] = ordered(part.layer.bias, part.order)
 
     @fast_products()
     def forward(self, input_TI: Tensor, rows: Rows, arena: Arena, *, new: New = torch.empty) -> tuple[Tensor, Tensor]:
         """Y, shape (T, out), and nothing: there is no adapter. new: what gives memory to Y."""
-        into = new((len(input_TI), len(self._matrix)), dtype=input_TI.dtype)
-        nothing = input_TI.new_empty(0)
-        if self._bias is None:
-            return torch.mm(input_TI, self._matrix.T, out=into), nothing
-        return torch.addmm(self._bias, input_TI, self._matrix.T, out=into), nothing
+        return product(input_TI, self._matrix, self._bias, new), input_TI.new_empty(0)
 
     @fast_products()
     def backward(self, grad_TO: Tensor, input_TI: Tensor, inner_TR: Tensor, rows: Rows) -> Tensor:
@@ -116,11 +107,11 @@ class FullProjection:
             if self._grad_matrix is not None:
                 grad_OI = self._grad_matrix[part.rows]
                 if part.order is not None:
-                    grad_OI.copy_(part.own_order(grad_OI))
+                    grad_OI.copy_(own_order(grad_OI, part.order))
                 if self._gain is not None:
                     add_gradient(self._gain, (grad_OI * part.layer.weight).sum(0))
                     grad_OI.mul_(self._gain)
                 add_gradient(part.layer.weight, grad_OI)
             if self._grad_bias is not None and part.layer.bias is not None:
-                add_gradient(part.layer.bias, part.own_order(self._grad_bias[part.rows]))
+                add_gradient(part.layer.bias, own_order(self._grad_bias[part.rows], part.order))
         self._grad_matrix = self._grad_bias = None

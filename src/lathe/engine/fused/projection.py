@@ -36,6 +36,7 @@ from lathe.engine.arena import Arena, New
 from lathe.engine.devices import fast_products
 from lathe.engine.dropout import RowDropout, Rows
 from lathe.engine.fused.gradient import add_gradient
+from lathe.engine.fused.rotary import ordered, own_order
 
 ADAPTER = "default"
 """peft's name of the only adapter there is."""
@@ -99,7 +100,7 @@ class Projection:
         self._bias = self._joined_bias(out + ranks)
         if not self._merged or not self._adapted:
             for part in self._parts:
-                self._matrix[part.rows, : self.inner] = self._scaled(_ordered(part.base.weight, part.order))
+                self._matrix[part.rows, : self.inner] = self._scaled(ordered(part.base.weight, part.order))
 
     @property
     def trained(self) -> list[nn.Parameter]:
@@ -111,10 +112,10 @@ class Projection:
         for part in self._parts if self._adapted else ():
             into = self._matrix[part.rows, : self.inner]
             if self._merged:
-                torch.mul(_ordered(part.base.weight, part.order), 1 if self._gain is None else self._gain, out=into)
+                torch.mul(ordered(part.base.weight, part.order), 1 if self._gain is None else self._gain, out=into)
             if part.down is None or part.up is None:
                 continue
-            down, up = self._scaled(part.down * part.kept_scale), _ordered(part.up, part.order) * part.scale
+            down, up = self._scaled(part.down * part.kept_scale), ordered(part.up, part.order) * part.scale
             inner = slice(self.inner + part.ranks.start, self.inner + part.ranks.stop)
             self._down(part).copy_(down)
             self._matrix[part.rows, inner] = up.to(self._matrix.dtype)
@@ -160,10 +161,9 @@ class Projection:
 
     def _product(self, input_TI: Tensor, features: int, new: New) -> Tensor:
         """The first so many features of X M[:, :in].T, with their bias."""
-        transposed, into = self._matrix[:features, : self.inner].T, new((len(input_TI), features), dtype=input_TI.dtype)
-        if self._bias is None:
-            return torch.mm(input_TI, transposed, out=into)
-        return torch.addmm(self._bias[:features], input_TI, transposed, out=into)
+        return product(
+            input_TI, self._matrix[:features, : self.inner], None if self._bias is None else self._bias[:features], new
+        )
 
     def finish(self) -> None:
         """Nothing is left to do: each pack's gradients are in `.grad`."""
@@ -192,9 +192,7 @@ class Projection:
                 continue
             add_gradient(part.down, grad_down[part.ranks] * part.kept_scale)
             grad_up = (grad_TO[:, part.rows].T @ inner_TR[:, part.ranks]).to(part.up.dtype).mul_(part.scale)
-            if part.order is not None:
-                grad_up = torch.empty_like(grad_up).index_copy_(0, part.order, grad_up)
-            add_gradient(part.up, grad_up)
+            add_gradient(part.up, own_order(grad_up, part.order))
 
     def _down(self, part: _Part) -> Tensor:
         """A of a layer as it stands in M, shape (rank, in)."""
@@ -216,9 +214,13 @@ class Projection:
         bias = torch.zeros(rows, dtype=self._matrix.dtype)
         for part in self._parts:
             if part.base.bias is not None:
-                bias[part.rows] = _ordered(part.base.bias, part.order)
+                bias[part.rows] = ordered(part.base.bias, part.order)
         return bias
 
 
-def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
-    return rows if order is None else rows.index_select(0, order)
+def product(input_TI: Tensor, matrix_OI: Tensor, bias_O: Tensor | None, new: New) -> Tensor:
+    """X M.T + b, shape (T, out). new: what gives memory to it."""
+    into = new((len(input_TI), len(matrix_OI)), dtype=input_TI.dtype)
+    if bias_O is None:
+        return torch.mm(input_TI, matrix_OI.T, out=into)
+    return torch.addmm(bias_O, input_TI, matrix_OI.T, out=into)

@@ -23,3 +23,13 @@ def turns(cos_TW: Tensor, sin_TW: Tensor) -> Tensor:
     """exp(i angle), shape (T, W/2) complex, from the cosines and sines of transformers."""
     half = cos_TW.shape[1] // 2
     return torch.complex(cos_TW[:, :half].contiguous(), sin_TW[:, :half].contiguous())
+
+
+def ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+    """Rows by the places that they come from; as they are where there is no order."""
+    return rows if order is None else rows.index_select(0, order)
+
+
+def own_order(rows: Tensor, order: Tensor | None) -> Tensor:
+    """The inverse of `ordered`."""
+    return rows if order is None else torch.empty_like(rows).index_copy_(0, order, rows)

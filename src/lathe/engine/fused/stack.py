@@ -43,7 +43,7 @@ from lathe.engine.fused.full_projection import FullProjection
 from lathe.engine.fused.gradient import add_gradient
 from lathe.engine.fused.head import scored
 from lathe.engine.fused.projection import Projection
-from lathe.engine.fused.rotary import paired_order, turns
+from lathe.engine.fused.rotary import own_order, paired_order, turns
 from lathe.engine.fused.tiles import InTiles, usable
 from lathe.engine.model import causal, head
 from lathe.engine.packs import Pack, Segment
@@ -354,7 +354,7 @@ class _Layer:
                 eager.turn(grad, factors, scale, before, back=True)
                 if self._full:
                     grad_gain = (before * normed).flatten(0, -2).sum(0)
-                    add_gradient(weight, torch.empty_like(grad_gain).index_copy_(0, self._head_order, grad_gain))
+                    add_gradient(weight, own_order(grad_gain, self._head_order))
                 grad.copy_(eager.add_normalise_backward(torch.zeros_like(normed), before * gain, normed, inverse))
             before_query, before_keyed = grad_query, grad_keyed.to(self._narrow)
         else:
