@@ -42,12 +42,11 @@ from pathlib import Path
 import recorded
 from file_calls import MAKES_ROOM, Call, Fate, missing
 from forked_command import UNDISTURBED, Ended
-from killed_runs import BY_THE_CLOCK, Case, Job, Yard
+from killed_runs import ALL_WEIGHTS, BY_THE_CLOCK, TWO_PROCESSES, Case, Job, Yard
 from lathe.processes import usable_cores
 
 Kinds = Counter[tuple[str, str]]
 """Points by job and kind."""
-TWO_PROCESSES = {"train.processes": 2, "train.threads": 2}
 MOMENTS = 100
 """Of a training."""
 ATTEMPTS = 5
@@ -233,6 +232,7 @@ def main() -> int:
             (yard.job("data, baselines", after="doctor", until="rule"), 0),
             (yard.job("training", after="rule", until="train"), MOMENTS),
             (yard.job("two processes", TWO_PROCESSES, after="rule", until="train"), MOMENTS),
+            (yard.job("all weights by two", ALL_WEIGHTS | TWO_PROCESSES, after="rule", until="train"), MOMENTS),
             (yard.job("two ranks", after="rule", until="train", ranks=2), MOMENTS),
             (yard.job("answers, report", after="train"), 0),
         ]
@@ -243,7 +243,7 @@ def main() -> int:
         chosen = random.Random(asked.seed).sample(chosen, min(asked.sample or len(chosen), len(chosen)))
         for job in jobs.values():
             print(
-                f"{job.name:15} {len(job.ended.calls):4} calls, {job.ended.cpu_seconds:.2f} CPU seconds undisturbed",
+                f"{job.name:18} {len(job.ended.calls):4} calls, {job.ended.cpu_seconds:.2f} CPU seconds undisturbed",
                 flush=True,
             )
         print(f"{len(chosen)} points", flush=True)
@@ -271,7 +271,7 @@ def main() -> int:
 
 def _table(held: Sequence[Held], total: Kinds, good: Kinds, seconds: float) -> None:
     for (job, kind), number in sorted(total.items()):
-        print(f"{job:15} {kind:7} {good[job, kind]:5} of {number:5}")
+        print(f"{job:18} {kind:7} {good[job, kind]:5} of {number:5}")
     absent = sum(not one.came for one in held)
     if absent:
         print(f"{absent} calls that only the clock asks for did not come again")

@@ -61,6 +61,9 @@ RECIPE: dict[str, Any] = {
     "evaluate": {"few_shot": 0, "max_new_tokens": 6},
     "ship": ["adapter", "merged"],
 }
+ALL_WEIGHTS = {"method": {"kind": "full"}, "train.learning_rate": 1.0e-3, "ship": ["merged"]}
+TWO_PROCESSES = {"train.processes": 2, "train.threads": 2}
+"""Changes of it."""
 ROWS = 44
 BY_THE_CLOCK = re.compile(r"/\.progress\.|predictions.*\.jsonl$")
 """Files that are written or synced at most once a second, as it comes."""

@@ -1,11 +1,11 @@
-"""Kills a training at eight moments with each of eight features, repeats the command, and compares the bytes that it ends with.
+"""Kills a training at eight moments with each of ten features, repeats the command, and compares the bytes that it ends with.
 
     python bench/resume_matrix.py
 
 Moments: before the first step; after it; in the middle of a step, before its last pack; in the middle of an epoch; a step before
 its end, at its end, a step after it; after the last step. Features: see FEATURES; each is proved to be at work in the undisturbed
 run.
-Prints the table and appends that of all features to bench/results/resume_matrix.jsonl; exits 1 where one of the 64 cells differs.
+Prints the table and appends that of all features to bench/results/resume_matrix.jsonl; exits 1 where one of the 80 cells differs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import recorded
-from killed_runs import Case, Job, Yard
+from killed_runs import ALL_WEIGHTS, TWO_PROCESSES, Case, Job, Yard
+from lathe.engine.fused.choice import is_fused
 from lathe.processes import usable_cores
 from lathe.records import TrainResult
 
@@ -58,8 +59,17 @@ FEATURES = {
         lambda job, result, _: result.stop == "early" and len(job.ledger) > _epoch(job) + 1,
     ),
     "QLoRA": Feature({"method.kind": "qlora"}, lambda _, result, __: "quantised" in result.step_kind, "bitsandbytes"),
-    "two processes": Feature({"train.processes": 2, "train.threads": 2}, lambda _, result, __: result.processes == 2),
+    "two processes": Feature(TWO_PROCESSES, lambda _, result, __: result.processes == 2),
+    "all weights": Feature(ALL_WEIGHTS, lambda job, result, _: _is_whole(job) and is_fused(result.step_kind)),
+    "all weights by two": Feature(
+        ALL_WEIGHTS | TWO_PROCESSES, lambda job, result, _: _is_whole(job) and result.processes == 2
+    ),
 }
+
+
+def _is_whole(job: Job) -> bool:
+    """Whether the training ends with a model and not with an adapter."""
+    return "train/adapter/model.safetensors" in job.outcome
 
 
 def _losses(job: Job) -> str:
