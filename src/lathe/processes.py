@@ -30,6 +30,9 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that ask a program to stop. Terminals, `timeout`, containers and batch systems send them to all of its processes."""
+
 
 def usable_cores() -> int:
     """Cores that this process may use."""
@@ -93,18 +96,38 @@ def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(work, there, *given), daemon=True)
-    process.start()
+    with _held_back():
+        process.start()
     there.close()
     try:
         yield here
     finally:
         here.close()
-        process.terminate()
+        process.kill()
         process.join()
 
 
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """What begins in this block is not struck by these signals before it heeds or ignores them; this process is, after the block."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # else the first process beside starts it, which lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(work: Callable[..., None], line: Connection, *given: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is told, and ends this one
+    for number in STOP_SIGNALS:  # the first process is told, comes to a safe point with this one's help, and ends it
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # as `_held_back` blocked them
     with contextlib.suppress(EOFError, ConnectionError):
         work(line, *given)
 

@@ -80,3 +80,40 @@ def test_outside_the_main_thread_nothing_is_heeded_and_nothing_fails() -> None:
     thread.start()
     thread.join()
     assert seen == [None]
+
+
+BESIDE = """
+import os, signal, time
+from lathe.engine.signals import stop_requested
+from lathe.processes import beside
+
+time.sleep(0.3)  # what a process beside loads before it comes to its work
+
+def echo(line):
+    while True:
+        line.send(line.recv())
+
+if __name__ == "__main__":
+    with stop_requested() as asked, beside(echo) as line:
+        os.killpg(0, signal.{name})
+        line.send("still here")
+        print(line.recv(), asked(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_leaves_the_process_beside_at_its_work(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(BESIDE.format(name=number.name))
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"still here {number.name}\n"), done.stderr

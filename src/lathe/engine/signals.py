@@ -19,7 +19,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-HEEDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+from lathe.processes import STOP_SIGNALS
+
 
 
 @contextlib.contextmanager
@@ -38,7 +39,7 @@ def stop_requested() -> Iterator[Callable[[], str | None]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.signal(number, note) for number in HEEDED}
+    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
     try:
         yield asked
     finally:

@@ -19,13 +19,13 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lathe.errors import InputError
+from lathe.processes import STOP_SIGNALS
 from lathe.serve.settings import Limits, Settings
 
 KEEP_ALIVE_SECONDS = 30
 HEAD_BYTES = 16384
 LAST_SECONDS = 5
 """What answers under way may still take when the server is asked to stop."""
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def bound(settings: Settings) -> socket.socket:
@@ -108,7 +108,7 @@ class _Server(uvicorn.Server):
             self.force_exit = self.should_exit
             self.should_exit = True
 
-        before = {number: signal.signal(number, ask) for number in SIGNALS}
+        before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
         try:
             yield
         finally:
