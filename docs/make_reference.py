@@ -46,7 +46,8 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if field.default_factory is not None or field.default is PydanticUndefined:
-        return "as its parts" if isinstance(field.get_default(call_default_factory=True), BaseModel) else "empty"
+        value = field.get_default(call_default_factory=True, validated_data={})
+        return "as its parts" if isinstance(value, BaseModel) else f"`{value}`" if value else "empty"
     if field.default is None or isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
     return f"`{field.default}`"

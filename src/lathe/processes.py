@@ -109,7 +109,7 @@ def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """What begins in this block is not struck by these signals before it heeds or ignores them; this process is, after the block."""
+    """What begins in this block hears such a signal only when it has said what it does with it; this process after the block."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

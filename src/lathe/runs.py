@@ -211,6 +211,28 @@ class RunFolder:
         """A line for each request to a server of this run."""
         return self.path / "requests.jsonl"
 
+    # which of them belong together ---------------------------------------------------------
+
+    @property
+    def opened(self) -> tuple[Path, ...]:
+        """What is written at every opening."""
+        return self.recipe, self.lock_record
+
+    @property
+    def growing(self) -> tuple[Path, ...]:
+        """Files that only grow, also after the run has ended."""
+        return self.journal_file, self.requests_log, self.verdicts
+
+    @property
+    def told(self) -> tuple[Path, ...]:
+        """What the report stage wrote, its record first; it can be written again from all else."""
+        return self.report_record, self.report_html, self.card, self.card_evidence
+
+    @property
+    def exported(self) -> tuple[Path, ...]:
+        """What the ship stage wrote, its record first; it can be written again from the trained weights."""
+        return self.bundle_record, self.bundle, self.withheld
+
     # records -------------------------------------------------------------------------------
 
     def commit(self, path: Path, record: Record) -> None:

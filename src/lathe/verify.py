@@ -2,6 +2,8 @@
 
     seal(run)             -> digests.json: every file of the run folder with its sha256; taken away when a stage runs again
     verify(run, locked)   -> Verification: every file held against that, and against the digests of the records themselves
+    changed(run)          -> the sealed files that are not as they were sealed: held before the seal is taken away
+    refuse_changed(run)   -> InputError where there is one
 
 The chain that is held: data files and base as they were locked, the rows of each side, everything in the run folder (adapter,
 predictions, reports, shipped files down to the GGUF). Cost: one reading of all files.
@@ -10,7 +12,7 @@ predictions, reports, shipped files down to the GGUF). Cost: one reading of all 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lathe.errors import InputError
@@ -22,7 +24,7 @@ CHUNK = 1 << 20
 
 
 def seal(run: RunFolder) -> Digests:
-    """Writes the digests of all files that the run has now. The journal goes on growing: its beginning is sealed."""
+    """Writes the digests of all files that the run has now. Of those that go on growing the beginning is sealed."""
     files = tuple(
         FileHash(path=path.relative_to(run.path).as_posix(), sha256=file_sha256(path), num_bytes=path.stat().st_size)
         for path in _files(run)
@@ -30,6 +32,41 @@ def seal(run: RunFolder) -> Digests:
     sealed = Digests(files=files, sha256=digest([file.dump() for file in files]))
     run.commit(run.digests, sealed)
     return sealed
+
+
+def changed(run: RunFolder, under: Path | None = None) -> list[Damage]:
+    """The files of a sealed run, or those in one place of it, that are not as they were sealed; none where it is not sealed.
+
+    The recipe is not among them: it is written at every opening, and what changed in it decides which stages run again.
+    """
+    if not run.digests.is_file():
+        return []
+    sealed, damaged = _sealed(run)
+    paths = {path: file for file in sealed if (path := run.path / file.path) not in run.opened}
+    held = (_held(run, path, file) for path, file in paths.items() if path.is_relative_to(under or run.path))
+    return [*damaged, *(damage for damage in held if damage is not None)]
+
+
+def has_other_recipe(run: RunFolder) -> bool:
+    """Whether a sealed run was opened with another recipe since, if only in its words."""
+    sealed = {run.path / file.path: file for file in _sealed(run)[0]} if run.digests.is_file() else {}
+    return any(_held(run, path, sealed[path]) is not None for path in run.opened if path in sealed)
+
+
+def refuse_changed(run: RunFolder, under: Path | None = None, *, but: Collection[Path] = ()) -> list[Path]:
+    """Raises InputError that names the first of the files that `changed` finds.
+
+    but: files, and folders of files, that may be changed; those that are come back.
+    """
+    lost = []
+    for damage in changed(run, under):
+        lost.append(path := run.path / damage.path)
+        if not any(path.is_relative_to(place) for place in but):
+            raise InputError(
+                f"{path} is not as it was when the run ended: {damage.reason}",
+                hint=f"Bring it back from a copy, or make the run again with --new. All that changed: lathe verify {run.path}",
+            )
+    return lost
 
 
 def verify(run: RunFolder, locked: LockedRecipe) -> Verification:
@@ -93,7 +130,7 @@ def _held(run: RunFolder, path: Path, expected: FileHash) -> Damage | None:
     shown = str(path.relative_to(run.path)) if path.is_relative_to(run.path) else str(path)
     try:
         size = path.stat().st_size
-        if size < expected.num_bytes or (size > expected.num_bytes and path != run.journal_file):
+        if size < expected.num_bytes or (size > expected.num_bytes and path not in run.growing):
             return Damage(path=shown, reason=f"{size:,} bytes, expected {expected.num_bytes:,}")
         found = _beginning_sha256(path, expected.num_bytes)
     except OSError as error:

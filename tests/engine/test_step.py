@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from lathe.engine import model, step
 from lathe.engine.packs import build_pack
+from lathe.errors import InputError
 from lathe.records import Method
 from lathe.schedule.packing import pack
 from lathe.text import tokenizer
@@ -130,3 +131,11 @@ def test_bf16_stays_within_its_rounding_of_the_exact_loss(tiny_base: Path, token
         assert all(part.grad.dtype == torch.float32 for part in model.trainable(net).values())
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=1e-2)
+
+
+def test_the_output_head_is_no_target_of_an_adapter(tiny_base: Path) -> None:
+    base = model.load_base(tiny_base)
+    with pytest.raises(InputError, match="the output head, which adapters are not trained on") as raised:
+        model.attach(base, Method(targets=("lm_head", "q_proj")), seed=0)
+    assert raised.value.hint is not None
+    assert "lm_head" not in raised.value.hint

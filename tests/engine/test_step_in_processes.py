@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -13,7 +14,7 @@ from torch import nn
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.step import Step
 from lathe.engine.step_in_processes import StepInProcesses, forget, piped
-from lathe.errors import InputError
+from lathe.errors import Exit, InputError, Interrupted
 from lathe.text.render import Encoded
 
 
@@ -62,3 +63,19 @@ def test_two_helpers_share_steps_of_one_model_and_then_of_another() -> None:
             step(packs(14, 13, 12), 10)
         forget(named.values())
         assert step(packs(3, 3, 3), 10) > 0, "helpers go on after an error"
+
+
+def test_a_helper_that_somebody_ended_stops_the_training_with_words_and_the_code_to_go_on() -> None:
+    for told_first in (True, False):
+        with piped(1) as helpers:
+            (helper,) = multiprocessing.active_children()
+            take, named = built(5)
+            helpers.build(partial(built, 5))
+            step = StepInProcesses(take, named, helpers)
+            if told_first:
+                step(packs(3, 4), 7)
+            helper.kill()
+            helper.join()
+            with pytest.raises(Interrupted, match="a helper process of the training is gone") as raised:
+                step(packs(3, 4), 7)
+            assert raised.value.exit_code == Exit.INTERRUPTED

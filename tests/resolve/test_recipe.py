@@ -278,3 +278,18 @@ def test_a_trainer_that_cannot_answer_validation_rows_is_named_where_the_recipe_
         "Set trainer: native, or leave train.validate out."
     ]
     assert parse_recipe(GOOD + "trainer: trl\n", "r.yaml", ["train.validate.patience=2"]).trainer == "trl"
+
+
+def test_a_trainer_of_one_process_is_named_where_the_recipe_asks_for_several() -> None:
+    several = GOOD.replace("  epochs: 2", "  epochs: 2\n  processes: 2")
+    assert parse_recipe(several, "r.yaml").train.processes == 2
+    (fault,) = faults(several + "trainer: trl\n")
+    assert "train.processes: the trainer trl trains in one process, got 2. Set trainer: native" in fault
+
+
+def test_all_weights_are_shipped_merged_and_not_as_an_adapter() -> None:
+    full = GOOD.replace("ship: [adapter]\n", "").replace("method: {kind: lora, rank: 8}", "method: {kind: full}")
+    assert parse_recipe(full, "r.yaml").ship == ("merged",)
+    assert parse_recipe(full, "r.yaml", ["method.kind=lora"]).ship == ("adapter",)
+    (fault,) = faults(full + "ship: [adapter, merged]\n")
+    assert "method.kind: full` trains all weights; ship: [merged]" in fault

@@ -80,3 +80,11 @@ def test_the_difference_of_an_arm_with_itself_is_nothing_and_of_a_better_one_is_
 def test_the_same_items_give_the_same_interval() -> None:
     counts = [answered(*pair) for pair in PAIRS * 5]
     assert pooled.score(counts, "macro_f1", 0.95) == pooled.score(counts, "macro_f1", 0.95)
+
+
+def test_as_many_right_answers_as_there_are_prove_no_certainty() -> None:
+    """Resampling 33 right answers shows no spread; exact bounds on 33 of 33 begin at 0.894."""
+    bounds = pooled.score([answered("a", "a"), answered("b", "b"), answered("c", "c")] * 11, "macro_f1", 0.95).bounds
+    assert bounds is not None
+    assert bounds.low == pytest.approx(0.025 ** (1 / 33), abs=0.01)
+    assert bounds.high == 1.0

@@ -22,6 +22,7 @@ from lathe.records import EvalReport, Example, Finish, Json, LockedRecipe, TaskS
 from lathe.runs import RunFolder
 from lathe.storage import read_rows
 from lathe.text import render, tokenizer
+from lathe.verify import refuse_changed
 
 MAX_NEW_TOKENS = 1024
 """Longest answer of a model that was not measured yet, where the recipe names none."""
@@ -40,7 +41,7 @@ class Questions:
     """Turns texts into requests as the measurement of a run did, and opens its models."""
 
     def __init__(self, run: RunFolder, locked: LockedRecipe) -> None:
-        """Raises InputError where the run has no tuned model yet, or its base has changed since."""
+        """Raises InputError where the run has no tuned model yet, or this or its base has changed since."""
         if not run.train_result.is_file():
             raise InputError(f"{run.path} has no tuned model yet", hint=f"Continue it with: lathe run {run.path}")
         self.run = run
@@ -49,6 +50,7 @@ class Questions:
         self.setup = run.load(run.setup, TaskSetup)
         self.base = Path(locked.base_folder)
         refuse_another(self.base, locked.base_files)
+        refuse_changed(run, run.adapter)
         self.tokenizer = tokenizer.load(self.base)
         self.max_new_tokens = locked.recipe.evaluate.max_new_tokens or self._measured_limit() or MAX_NEW_TOKENS
 

@@ -65,7 +65,9 @@ def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
     bundle = _bundle(run)
     if bundle is not None and bundle.withheld:
         return Exit.NO
-    return Exit.DONE if decision.verdict == "deploy" or until in ("ship", "report") else Exit.NO
+    if until == "ship":
+        return Exit.NO if decision.verdict == "abort" else Exit.DONE
+    return Exit.DONE if decision.verdict == "deploy" or until == "report" else Exit.NO
 
 
 def _bundle(run: Run) -> Bundle | None:
@@ -117,6 +119,8 @@ def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: st
     bundle = _bundle(run)
     if bundle is not None and not screen.quiet and until in (None, "ship", "report"):
         fidelity.formats(screen, bundle)
+    if until == "ship" and decision is not None and decision.verdict == "abort":
+        screen.line("  Nothing is shipped after abort: the model failed its gates. Gates are in the recipe.")
     if until in (None, "report") and run.folder.report_html.is_file():
         screen.line()
         screen.line(f"  report  {run.folder.report_html}")

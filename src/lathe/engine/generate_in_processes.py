@@ -23,7 +23,7 @@ from lathe.engine.chance import Chance
 from lathe.engine.generate import Answer, Prompt, generate
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_to_answer
-from lathe.errors import LatheError
+from lathe.errors import Interrupted, LatheError
 from lathe.processes import beside
 from lathe.text import tokenizer
 
@@ -50,15 +50,18 @@ def generate_in_processes(
 ) -> Iterator[Answer]:
     """As `generate`, by `count` processes; `loaded` is `model` in this one.
 
-    Raises as `generate`, Unavailable where prompts have a form and the package for it is missing, and LatheError where a helper
-    ends before its answers are there.
+    Raises as `generate`, Unavailable where prompts have a form and the package for it is missing, and Interrupted where a helper
+    is gone before its answers are there.
     """
     grammars = _grammars(model, prompts, stop_ids)
     mine, *others = shared(prompts, count)
     with contextlib.ExitStack() as helpers:
         waiting = {helpers.enter_context(beside(_serve, model)): share for share in others}
         for line, share in waiting.items():
-            line.send(([prompts[index] for index in share], token_budget, stop_ids, chance))
+            try:
+                line.send(([prompts[index] for index in share], token_budget, stop_ids, chance))
+            except ConnectionError:
+                raise _gone() from None
         own = [prompts[index] for index in mine]
         for answer in generate(
             loaded, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars, chance=chance
@@ -82,14 +85,22 @@ def _arrived(waiting: dict[Connection, list[int]], timeout: float | None) -> Ite
     for line in [line for line in waiting if line in ready]:
         try:
             told = line.recv()
-        except EOFError as error:
-            raise LatheError("a helper process of the generation ended; its message stands above") from error
+        except (EOFError, ConnectionError):
+            raise _gone() from None
         if isinstance(told, LatheError):
             raise told
         if told is None:
             del waiting[line]
         else:
             yield replace(told, index=waiting[line][told.index])
+
+
+def _gone() -> Interrupted:
+    """A helper that fails says so before it ends; one that says nothing was ended."""
+    return Interrupted(
+        "a helper process of the generation is gone: somebody ended it, or the system did when memory ran out",
+        hint="The same command continues from the answers that are kept. Where memory is short: train.processes: 1.",
+    )
 
 
 def _grammars(model: Model, prompts: Sequence[Prompt], stop_ids: frozenset[int]) -> Grammars | None:

@@ -178,12 +178,18 @@ def load_for_training(
 def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel | PeftModel:
     """Makes the model trainable as `method` says. A matrices are drawn from `seed` alone, B is zero; dropout is `RowDropout`.
 
-    Adapters are float32 whatever the dtype of the base. Raises InputError where a target matches no layer.
+    Adapters are float32 whatever the dtype of the base. Raises InputError where a target matches no layer, or the output head.
     """
     if method.kind == "full":
         return base.requires_grad_(True).train()
     linear = linear_layers(base)
     targets = linear if method.targets == "all-linear" else list(method.targets)
+    output = {name.rpartition(".")[2] for name, part in base.named_modules() if part is base.get_output_embeddings()}
+    if output & set(targets):
+        raise InputError(
+            f"method.targets {targets} hold the output head, which adapters are not trained on here",
+            hint=f"Its other linear layers: {', '.join(linear)}.",
+        )
     config = LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,

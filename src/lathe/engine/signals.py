@@ -22,7 +22,6 @@ from types import FrameType
 from lathe.processes import STOP_SIGNALS
 
 
-
 @contextlib.contextmanager
 def stop_requested() -> Iterator[Callable[[], str | None]]:
     """Yields a function that names the signal that came, or None. Outside the main thread no signal is heeded."""

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from lathe.engine.devices import peak_bytes
 from lathe.engine.packs import Pack
 from lathe.engine.step import Step
-from lathe.errors import LatheError
+from lathe.errors import Interrupted, LatheError
 from lathe.processes import beside, borrow, lend
 from lathe.schedule.packing import deal
 
@@ -185,20 +185,20 @@ class _Piped:
     def build(self, build: Build) -> None:
         self._table_NP = None
         for line in self._lines:
-            line.send(build)
+            _tell(line, build)
 
     def share(self, shares: Sequence[Share], parameters: Sequence[nn.Parameter]) -> None:
         if self._table_NP is None:
             self._table_NP = self._lent(parameters)
         joined(parameters, self._table_NP[0])
         for line, share in zip(self._lines, shares, strict=True):
-            line.send(share)
+            _tell(line, share)
 
     def _lent(self, parameters: Sequence[nn.Parameter]) -> Tensor:
         dtype = reduce(torch.promote_types, (parameter.dtype for parameter in parameters))
         table = _Table(1 + self.count, sum(parameter.numel() for parameter in parameters), dtype)
         for row, line in enumerate(self._lines, start=1):
-            line.send((table, row))
+            _tell(line, (table, row))
         return table.on(lend(self._lines, table.num_bytes))
 
     def answers(self, mine: Answer | Exception, parameters: Sequence[nn.Parameter]) -> list[Answer | Exception]:
@@ -208,10 +208,26 @@ class _Piped:
             try:
                 told.append(line.recv())
             except (EOFError, ConnectionError):
-                told.append(LatheError("a helper process of the training ended; its message stands above"))
+                told.append(_gone())
             if isinstance(told[-1], Answer):
                 _add(parameters, gradient_P)
         return told
+
+
+def _tell(line: Connection, what: object) -> None:
+    """Raises Interrupted where the helper is gone."""
+    try:
+        line.send(what)
+    except ConnectionError:
+        raise _gone() from None
+
+
+def _gone() -> Interrupted:
+    """A helper that fails says so before it ends; one that says nothing was ended."""
+    return Interrupted(
+        "a helper process of the training is gone: somebody ended it, or the system did when memory ran out",
+        hint="The same command continues from the last checkpoint. Where memory is short: train.processes: 1.",
+    )
 
 
 def serve(line: Connection) -> None:

@@ -55,6 +55,7 @@ class Run:
         self.locked = locked
         self.hashes = stage_hashes(locked)
         self._base_held = False
+        self._as_sealed = False
 
     @classmethod
     def start(
@@ -169,15 +170,39 @@ class Run:
         if until is not None and until not in names:
             raise InputError(f"there is no stage {until!r}", hint=f"The stages are: {', '.join(names)}.")
         with self.folder.lock():
+            self._take_up(until)
             for name, step in steps:
                 step()
                 if name == until:
                     break
-            # Sealing twice would seal what has been damaged since.
+            # Sealing what is sealed would seal what has been damaged since.
             if until in (None, "report") and not self.folder.digests.is_file():
                 verify.seal(self.folder)
         decided = self.folder.done(self.folder.decision, Decision, self.hashes["decide"])
         return decided if until in (None, "decide", "ship", "report") else None
+
+    def _take_up(self, until: str | None) -> None:
+        """A finished run goes on from the files that it was sealed with: what ship and report wrote is written again where it is
+        gone or changed, and anything else that is so ends the call. Raises InputError."""
+        from lathe import verify
+
+        lost = verify.refuse_changed(self.folder, but=(*self.folder.exported, *self.folder.told))
+        self._as_sealed = True
+        if until in (None, "report") and verify.has_other_recipe(self.folder):
+            self.folder.digests.unlink()
+        if lost and until in (None, "ship", "report"):
+            self.folder.journal("written again", files=[str(path) for path in lost])
+            self.folder.report_record.unlink(missing_ok=True)
+            if any(path.is_relative_to(place) for path in lost for place in self.folder.exported):
+                self.folder.bundle_record.unlink(missing_ok=True)
+
+    def _unseal(self) -> None:
+        """The seal goes before anything changes, and not without a look at what it was for. Raises InputError."""
+        from lathe import verify
+
+        if not self._as_sealed:
+            verify.refuse_changed(self.folder, but=(*self.folder.exported, *self.folder.told))
+        self.folder.digests.unlink(missing_ok=True)
 
     def _both_sides(self, arm: str, progress: Progress) -> None:
         """Arms without training are chosen on validation and compared on test."""
@@ -192,7 +217,7 @@ class Run:
         if self.folder.load(self.folder.decision, Decision).verdict != "abort":
             self.ship(progress)
         elif self.folder.bundle_record.is_file():
-            self.folder.digests.unlink(missing_ok=True)
+            self._unseal()
             ship.withdraw(self.folder)
 
     def _stage(self, name: str, path: Path, kind: type[S], work: Work[S], progress: Progress) -> S:
@@ -204,7 +229,7 @@ class Run:
             return done
         if name in WITH_WEIGHTS:
             self._hold_base()
-        self.folder.digests.unlink(missing_ok=True)
+        self._unseal()
         self.folder.journal("stage started", stage=name, inputs=inputs)
         self.folder.beat({"stage": name})
         started = time.monotonic()

@@ -10,6 +10,7 @@ from lathe.errors import InputError
 from lathe.pipeline.opening import opened
 from lathe.pipeline.stages import stage_hashes
 from lathe.records import Comparison, EvalReport
+from lathe.verify import refuse_changed
 
 if TYPE_CHECKING:
     from lathe.decide import Entry
@@ -39,6 +40,7 @@ def _entry(name: str) -> Entry:
 
     path, arm = (name, "tuned") if Path(name).is_dir() or ":" not in name else name.rsplit(":", 1)
     run, locked = opened(path)
+    refuse_changed(run, run.eval_report(arm).parent)
     report = run.load(run.eval_report(arm), EvalReport)
     hashes = stage_hashes(locked)
     if arm in hashes and report.inputs != hashes[arm]:

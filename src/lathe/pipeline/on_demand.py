@@ -54,6 +54,7 @@ def probe(
     """One of the probes on every arm that was measured and that it is for."""
     arms = _measured(run, probes.PROBES[name].arms, "arm")
     with run.lock():
+        verify.refuse_changed(run)
         return {arm: probes.probe(run, locked, name, arm, progress, files, judge) for arm in arms}
 
 
@@ -83,6 +84,7 @@ def general(run: RunFolder, locked: LockedRecipe, tasks: Tasks, progress: Progre
         raise InputError(f"{run.path} has not measured {' and '.join(missing)}", hint=f"lathe evaluate {run.path}")
     listener = run.beating(progress)
     with run.lock():
+        verify.refuse_changed(run)
         base, tuned = (evaluate.evaluate_general(run, locked, arm, tasks, listener) for arm in ("base-zero", "tuned"))
         found = decide.general_check(base, tuned, locked.recipe.evaluate.confidence)
         run.commit(run.general, found)
@@ -105,7 +107,8 @@ def regrade(run: RunFolder, locked: LockedRecipe) -> dict[str, EvalReport]:
     answered = run.answered()
     if not answered:
         raise InputError(f"{run.path} has no answers to score", hint=f"lathe evaluate {run.path}")
-    with run.lock(), _told_anew(run, locked):
+    scores = [run.eval_report(arm, side) for arm, side in answered]
+    with run.lock(), _told_anew(run, locked, but=[*scores, run.decision, run.form_effect]):
         found = {}
         for arm, side in answered:
             inputs = run.load(run.eval_report(arm, side), EvalReport).inputs
@@ -128,9 +131,13 @@ def _measured(run: RunFolder, arms: Sequence[str], kind: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _told_anew(run: RunFolder, locked: LockedRecipe) -> Iterator[None]:
-    """The block adds something to a run: a report that stands is written anew after it, and a finished run sealed again."""
+def _told_anew(run: RunFolder, locked: LockedRecipe, but: Sequence[Path] = ()) -> Iterator[None]:
+    """The block adds something to a run: a report that stands is written anew after it, and a finished run sealed again.
+
+    but: what the block itself writes anew. Raises InputError where any other file of a finished run was changed.
+    """
     finished = run.digests.is_file()
+    verify.refuse_changed(run, but=(*run.told, *but))
     run.digests.unlink(missing_ok=True)
     try:
         yield

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -290,7 +291,9 @@ class Recipe(Written):
         default_factory=dict, description="forecasts, metric: [low, high]; recorded before the run and scored after it"
     )
     ship: tuple[str, ...] = Field(
-        ("adapter",), description="what is written for a verdict of deploy or iterate: adapter, merged ..."
+        default_factory=lambda read: ("merged",) if _trains_all(read) else ("adapter",),
+        description="what is written for a verdict of deploy or iterate: adapter, merged ...; of itself the adapter, merged "
+        "where all weights are trained",
     )
     publish: PublishSpec = Field(default_factory=lambda: PublishSpec())
     trainer: str = Field("native", description="which trainer runs the job")
@@ -307,6 +310,14 @@ class Recipe(Written):
         return self
 
     @model_validator(mode="after")
+    def _ships_what_there_is(self) -> Recipe:
+        if _trains_all({"method": self.method}) and "adapter" in self.ship:
+            raise ValueError(
+                "`ship: [adapter]` goes with adapters, and `method.kind: full` trains all weights; ship: [merged]"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _few_bits_once(self) -> Recipe:
         if self.method.quantised and self.evaluate.precision == "int8":
             raise ValueError(
@@ -318,6 +329,11 @@ class Recipe(Written):
     def rounds(self) -> bool:
         """Whether bitsandbytes rounds what is trained on or what is kept of it, so that its version can change a result."""
         return self.method.quantised or self.train.optimiser == "adamw8bit"
+
+
+def _trains_all(read: Mapping[str, Any]) -> bool:
+    """Of the fields of a recipe that were read so far: whether all weights are trained. A faulty method trains none."""
+    return "method" in read and read["method"].kind == "full"
 
 
 class FileHash(Record):

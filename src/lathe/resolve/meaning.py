@@ -28,7 +28,7 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     task = value.get("task")
     yield from unknown(("task",), "task", task, plugins.names("tasks"))
     yield from unknown(("trainer",), "trainer", value.get("trainer"), plugins.names("trainers"))
-    yield from validate_faults(part(part(value, "train"), "validate"), value.get("trainer"))
+    yield from trainer_faults(part(value, "train"), value.get("trainer"))
     for index, export in enumerate(items(value.get("ship"))):
         yield from unknown(("ship", index), "export", export, plugins.names("exports"))
     yield from corpus_faults(part(value, "data").get("source"), task)
@@ -55,12 +55,17 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
             yield ("expect", name), f"got [{ends[0]}, {ends[1]}], expected the lower end first", None
 
 
-def validate_faults(validate: dict[str, Json], trainer: Any) -> Iterator[Said]:
-    """A trainer that cannot answer validation rows while it trains, where the recipe asks for that."""
-    known = isinstance(trainer, str) and trainer in plugins.names("trainers")
-    if known and validate.get("every") is not None and not isinstance(plugins.load("trainers", trainer), Validates):
-        said = f"the trainer {trainer} cannot answer validation rows while it trains"
+def trainer_faults(train: dict[str, Json], name: Any) -> Iterator[Said]:
+    """What the recipe asks of a trainer that cannot do it: to answer validation rows while it trains, to share its steps."""
+    if not isinstance(name, str) or name not in plugins.names("trainers"):
+        return
+    trainer, processes = plugins.load("trainers", name), train.get("processes")
+    if part(train, "validate").get("every") is not None and not isinstance(trainer, Validates):
+        said = f"the trainer {name} cannot answer validation rows while it trains"
         yield ("train", "validate", "every"), said, "Set trainer: native, or leave train.validate out."
+    if isinstance(processes, int) and processes > 1 and not trainer.shares_steps:
+        said = f"the trainer {name} trains in one process, got {processes}"
+        yield ("train", "processes"), said, "Set trainer: native, or leave train.processes out."
 
 
 def corpus_faults(source: Any, task: Any) -> Iterator[Said]:

@@ -23,6 +23,7 @@ from lathe.runs import RunFolder
 from lathe.serve.settings import Settings
 from lathe.storage import appending
 from lathe.text import render
+from lathe.verify import refuse_changed
 
 if TYPE_CHECKING:
     from lathe.serve.app import Arm
@@ -100,6 +101,7 @@ def _arms(questions: Questions, settings: Settings, room: Room, closing: ExitSta
     if settings.file is not None:
         file = shipped_file(questions, settings.file)
         path = questions.run.path / file.path / str(file.gguf)
+        refuse_changed(questions.run, path)
         tuned, runtime, measured_as = Model(questions.base, gguf_file=path), "llama_cpp", file.arm or ""
     wanted: list[tuple[Literal["tuned", "base"], str, Model, str, str]] = [("tuned", name, tuned, runtime, measured_as)]
     if settings.base:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lathe.stats.means import FEWEST, Bootstrap, Statistic, bootstrap
+from lathe.stats.means import FEWEST, Bootstrap, Statistic, bootstrap, bounded_mean
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -40,8 +40,12 @@ def is_pooled(kind: str) -> TypeIs[Average]:
 
 
 def score(counts: Sequence[Counts], average: Average, confidence: float) -> Pooled:
-    """The F1 of one or more items with its interval."""
-    return _pooled(_table(counts), lambda sums: f1(sums, average), confidence)
+    """The F1 of one or more items with its interval: where resampling shows no spread, that of as many equal scores."""
+    found = _pooled(_table(counts), lambda sums: f1(sums, average), confidence)
+    if found.bounds is None or found.bounds.low < found.bounds.high:
+        return found
+    low, high = bounded_mean([found.value] * len(counts), confidence)  # 33 right of 33 do not prove 0.99
+    return Pooled(found.value, found.bounds._replace(low=low, high=high))
 
 
 def difference(first: Sequence[Counts], second: Sequence[Counts], average: Average, confidence: float) -> Pooled:
