@@ -118,6 +118,13 @@ def test_base_and_tuned_model_are_asked_the_same(labels: Run) -> None:
     assert answers["base"] != answers["tuned"]
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_text_is_refused_in_words_for_the_one_who_asks(text: str, labels: Run) -> None:
+    with pytest.raises(InputError, match="nothing to ask: the text is empty") as found:
+        labels.ask(text)
+    assert found.value.hint == 'lathe ask RUN "TEXT"; with - for TEXT it is read from stdin.'
+
+
 def test_a_base_that_changed_since_the_run_is_refused_before_anything_answers(labels: Run) -> None:
     weights = Path(labels.locked.base_folder) / "model.safetensors"
     content = weights.read_bytes()

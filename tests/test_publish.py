@@ -128,6 +128,18 @@ def test_what_is_pushed_is_what_was_measured_byte_for_byte(run: Run, hub: hub_st
     assert run.verify().ok
 
 
+def test_the_card_speaks_of_the_repository_that_it_lies_in(run: Run, hub: hub_stub.Hub) -> None:
+    lathe(run.folder, "--to", "ada/colours", "--push", hub=hub)
+    files = hub.files["models/ada/colours"]
+    readme = files["README.md"].decode()
+    assert "library_name: transformers\n" in readme
+    assert "config.json" in files
+    assert "adapter_config.json" not in files
+    assert "| merged | at the top |" in readme
+    assert "| adapter | `adapter/` |" in readme
+    assert any(name.startswith("adapter/") for name in files)
+
+
 def test_a_new_repository_is_public_only_where_that_is_said(run: Run, hub: hub_stub.Hub) -> None:
     assert lathe(run.folder, "--to", "ada/colours", "--push", "--public", hub=hub)[0] == 0
     assert hub.repos["ada/colours"]["visibility"] == "public"

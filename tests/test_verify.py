@@ -11,6 +11,7 @@ import pytest
 from lathe import ship as shipping
 from lathe import train as training
 from lathe import verify
+from lathe.cli.fidelity import came_later
 from lathe.cli.main import main
 from lathe.errors import InputError
 from lathe.records import LockedRecipe, RunRecord
@@ -97,6 +98,19 @@ def test_the_journal_may_go_on_and_new_files_are_told_apart(sealed: tuple[RunFol
     finally:
         run.journal_file.write_bytes(before)
         (run.path / "notes.txt").unlink()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 file came later and has no digest: f0"),
+        (2, "2 files came later and have no digest: f0, f1"),
+        (10, "10 files came later and have no digest: f0, f1, f2, f3, f4, f5, f6, f7, f8, f9"),
+        (12, "12 files came later and have no digest: f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 2 more"),
+    ],
+)
+def test_files_that_came_later_are_named_ten_at_most(number: int, said: str) -> None:
+    assert came_later([f"f{place}" for place in range(number)]) == said
 
 
 def test_the_verb_says_yes_or_names_the_file(

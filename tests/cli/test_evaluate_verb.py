@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lathe.cli.arguments import VERBS
+from lathe.cli.evaluate import BELONGS_TO
 from lathe.cli.main import main
 from lathe.pipeline import Run
 from lathe.records import EvalReport, Manifest, Prediction, RunRecord, SideCount, TaskSetup
@@ -42,6 +44,38 @@ def test_an_endpoint_and_its_model_go_together(
 ) -> None:
     assert main(["evaluate", str(shell_run(tmp_path / "run").path), *words]) == 2
     assert "--endpoint and --model go together" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tasks", "arc_easy"], "a measurement without --probe does not read --tasks"),
+        (["--limit", "5"], "does not read --limit"),
+        (["--task-folder", "nosuch"], "does not read --task-folder"),
+        (["--price", "1,2", "--max-cost", "1"], "does not read --price and --max-cost"),
+        (["--verdicts", "nosuch"], "--verdicts is for --probe adversarial."),
+        (["--prompts", "nosuch.jsonl"], "--prompts is for --probe adversarial."),
+        (["--probe", "labels", "--tasks", "arc_easy"], "--probe labels does not read --tasks"),
+        (["--probe", "judge", "--tasks", "arc_easy", "--price", "1,2"], "--tasks is for --probe general."),
+        (
+            ["--probe", "execute", "--endpoint", "http://a/v1", "--model", "m"],
+            "--model is for no probe or --probe judge.",
+        ),
+        (["--regrade", "--tasks", "arc_easy"], "Leave --tasks out."),
+    ],
+)
+def test_an_option_that_nothing_would_read_is_refused(
+    tmp_path: Path, words: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(shell_run(tmp_path / "run").path), *words]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_every_option_whose_help_names_a_probe_belongs_to_that_probe() -> None:
+    (verb,) = (one for one in VERBS if one.name == "evaluate")
+    named = {one.names[0]: str(one.options["help"]).removeprefix("with --probe ").split(":")[0]
+             for one in verb.arguments if str(one.options["help"]).startswith("with --probe ")}  # fmt: skip
+    assert named == {name: probes[0] for name, probes in BELONGS_TO.items() if None not in probes}
 
 
 def test_a_probe_writes_a_report_of_its_own_and_leaves_the_arms_alone(

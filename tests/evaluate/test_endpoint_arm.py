@@ -54,6 +54,27 @@ def test_an_endpoint_is_measured_on_the_same_items_and_continues(world: World, m
     assert (score.value, report.n, report.peak_bytes) == (1.0, len(WORDS), None)
 
 
+def test_an_endpoint_that_never_answers_leaves_nothing_and_takes_nothing_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the same model was measured at another address before."""
+    monkeypatch.setattr(endpoints, "LONGEST_PAUSE", 0.01)
+    with pytest.raises(Unavailable):
+        measure(world, "http://127.0.0.1:9/v1", monkeypatch)
+    folder = world.run.predictions("endpoint-tiny").parent
+    assert not folder.exists()
+
+    server = Server(lambda number, body: said(body["messages"][-1]["content"].upper()))
+    try:
+        measure(world, server.url, monkeypatch)
+    finally:
+        server.close()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(Unavailable):
+        measure(world, "http://127.0.0.1:9/v1", monkeypatch)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_arm_has_the_models_name_without_what_a_folder_cannot_have() -> None:
     assert endpoint_arm(Endpoint("http://a/v1", "Qwen/Qwen3-8B")) == "endpoint-Qwen-Qwen3-8B"
     assert endpoint_arm(Endpoint("http://a/v1", "../..")) == "endpoint-model"

@@ -372,7 +372,10 @@ def test_the_verb_shows_both_arms_and_leaves_their_reports_alone(
             "--max-cost needs --price",
         ),
         (["--probe", "judge", "--endpoint", "http://a/v1", "--model", "m", "--price", "3"], "expected two prices"),
-        (["--probe", "labels", "--endpoint", "http://a/v1", "--model", "m"], "--probe labels asks no endpoint"),
+        (
+            ["--probe", "labels", "--endpoint", "http://a/v1", "--model", "m"],
+            "--probe labels does not read --endpoint and --model",
+        ),
     ],
 )
 def test_what_a_judge_needs_is_said_before_anything_is_asked(

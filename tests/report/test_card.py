@@ -140,6 +140,38 @@ def test_a_run_without_measurements_makes_no_claims(make_run: Make) -> None:
     assert "## Results" not in found
 
 
+@pytest.mark.parametrize(
+    ("kinds", "library", "places"),
+    [
+        (("adapter", "merged", "gguf_q8_0", "ollama"), "transformers", ["`adapter/`", "at the top", "`model-gguf_q8_0.gguf`", "`ollama/`"]),
+        (("adapter", "gguf_q8_0"), "peft", ["at the top", "`model-gguf_q8_0.gguf`"]),
+        (("gguf_q8_0",), None, ["`model-gguf_q8_0.gguf`"]),
+        ((), None, []),
+    ],
+)  # fmt: skip
+def test_the_card_names_the_places_of_the_published_repository_and_what_loads_its_top(
+    kinds: tuple[str, ...], library: str | None, places: list[str], make_run: Make
+) -> None:
+    run, locked = make_run()
+    bundle = run.load(run.bundle_record, r.Bundle)
+    shipped = tuple(
+        bundle.shipped[0].model_copy(
+            update={
+                "kind": kind,
+                "path": f"bundle/{kind}",
+                "gguf": f"model-{kind}.gguf" if kind in ("gguf_q8_0", "ollama") else None,
+            }
+        )
+        for kind in kinds
+    )
+    run.commit(run.bundle_record, bundle.model_copy(update={"shipped": shipped}))
+    found = card(gather(run, locked))
+    assert yaml.safe_load(found.split("---\n")[1]).get("library_name") == library
+    rows = [line.split(" | ") for line in found.split("\n") if line.startswith(tuple(f"| {kind} |" for kind in kinds))]
+    assert [row[1] for row in rows] == places
+    assert "bundle/" not in re.sub(r"\]\([^)]*\)", "]", found)
+
+
 def test_a_file_that_was_held_back_is_named_with_its_reason(make_run: Make) -> None:
     run, locked = make_run()
     bundle = run.load(run.bundle_record, r.Bundle)

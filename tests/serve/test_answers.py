@@ -259,6 +259,30 @@ def test_a_bug_is_told_without_its_words_and_the_journal_says_where(
     assert message(objects.chat("still here"))["content"] == "still here"
 
 
+def test_a_withheld_answer_goes_back_into_the_conversation_as_what_was_said_of_it(objects: Server) -> None:
+    withheld = message(objects.chat(BAD, response_format=wanted(strict=True)))
+    turns = [*objects.question(BAD)["messages"], withheld, {"role": "user", "content": "again"}]
+    as_text = [*turns[:2], {"role": "assistant", "content": withheld["refusal"]}, turns[3]]
+    told, same = (objects.chat(messages=one) for one in (turns, as_text))
+    assert (told.status, message(told)["content"]) == (200, "again")
+    assert told.json()["usage"] == same.json()["usage"]
+
+
+def test_an_answer_goes_back_with_all_the_keys_that_a_client_writes(objects: Server) -> None:
+    openai = pytest.importorskip("openai", reason="the extra dev is not installed")
+    client = openai.OpenAI(base_url=f"{objects.url}/v1", api_key=objects.token, max_retries=0)
+    turns = objects.question(BAD)["messages"]
+    model = objects.models[0]
+    for form in ({"type": "text"}, wanted(strict=True)):
+        answer = client.chat.completions.create(model=model, messages=turns, response_format=form).choices[0].message
+        dumped = answer.model_dump()
+        assert {"annotations", "audio", "function_call"} <= dumped.keys()
+        again = [*turns, dumped, {"role": "user", "content": "again"}]
+        assert client.chat.completions.create(model=model, messages=again).choices[0].message.content == "again"
+    spoken = {"role": "assistant", "content": "x", "audio": {"id": "a"}}
+    assert objects.chat(messages=[spoken, {"role": "user", "content": "again"}]).status == 400
+
+
 def test_the_official_client_works_against_it(objects: Server) -> None:
     openai = pytest.importorskip("openai", reason="the extra dev is not installed")
     client = openai.OpenAI(base_url=f"{objects.url}/v1", api_key=objects.token, max_retries=0)

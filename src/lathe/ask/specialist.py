@@ -70,8 +70,13 @@ class Specialist:
 def ask(run: RunFolder, locked: LockedRecipe, text: str, schema: str | None = None) -> dict[str, str]:
     """Answers of base and tuned model to `text`, and for tasks with schemas the schema asked for.
 
-    Raises InputError where the run has no tuned model yet, or where there is no such schema.
+    Raises InputError where the text says nothing, the run has no tuned model yet, or there is no such schema.
     """
+    if not text.strip():
+        raise InputError(
+            "there is nothing to ask: the text is empty",
+            hint='lathe ask RUN "TEXT"; with - for TEXT it is read from stdin.',
+        )
     questions = Questions(run, locked)
     schema = schema or questions.schema_of(text)
     example = questions.example(text, schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lathe.cli import verbs
@@ -13,6 +14,19 @@ from lathe.errors import Exit, InputError
 if TYPE_CHECKING:
     from lathe.evaluate.probes import Judge
 
+BELONGS_TO: Mapping[str, tuple[str | None, ...]] = {
+    "--endpoint": (None, "judge"),
+    "--model": (None, "judge"),
+    "--price": ("judge",),
+    "--max-cost": ("judge",),
+    "--prompts": ("adversarial",),
+    "--verdicts": ("adversarial",),
+    "--tasks": ("general",),
+    "--task-folder": ("general",),
+    "--limit": ("general",),
+}
+"""Options, and the probes that read them; None = read without a probe."""
+
 
 def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
     """All arms of the recipe, or one more: a model behind an endpoint."""
@@ -21,13 +35,14 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
             "--endpoint and --model go together",
             hint="--endpoint http://localhost:8000/v1 --model NAME, as the endpoint lists it",
         )
+    given = [name for name in BELONGS_TO if getattr(args, name[2:].replace("-", "_")) is not None]
     if args.regrade:
+        needless = given if args.probe is None else ["--probe", *given]
+        if needless:
+            raise InputError("--regrade asks nothing", hint=f"Leave {' and '.join(needless)} out.")
         return _regrade(args, screen)
-    if args.probe not in (None, "judge") and args.endpoint is not None:
-        raise InputError(
-            f"--probe {args.probe} asks no endpoint",
-            hint="--endpoint and --model alone measure one more arm; with --probe judge they name the judge.",
-        )
+    if fault := out_of_place(given, args.probe):
+        raise fault
     if args.probe == "constrained":
         return _constrained(args, screen)
     if args.probe == "general":
@@ -37,14 +52,25 @@ def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
     return verbs.stage(args, screen) if args.endpoint is None else _endpoint(args, screen)
 
 
+def out_of_place(given: Sequence[str], probe: str | None) -> InputError | None:
+    """What is said where options were given that nothing would read. given: names of BELONGS_TO; probe: None = none asked for."""
+    unread = [name for name in given if probe not in BELONGS_TO[name]]
+    if not unread:
+        return None
+    asked = "a measurement without --probe" if probe is None else f"--probe {probe}"
+    readers = [
+        f"{name} is for {' or '.join(f'--probe {one}' if one else 'no probe' for one in BELONGS_TO[name])}"
+        for name in unread
+    ]
+    return InputError(f"{asked} does not read {' and '.join(unread)}", hint=f"{'; '.join(readers)}.")
+
+
 def _regrade(args: argparse.Namespace, screen: Screen) -> Exit:
     """All arms by the scorer of today, and the decision where there is one."""
     from lathe.cli import tables
     from lathe.decide import primary
     from lathe.records import Decision
 
-    if args.probe is not None or args.endpoint is not None:
-        raise InputError("--regrade asks nothing", hint="Leave --probe and --endpoint out.")
     run = verbs.start(args, screen, weights=False)
     found = run.regrade()
     decided = run.folder.decision.is_file()

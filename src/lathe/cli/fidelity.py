@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ from lathe.errors import Exit
 
 if TYPE_CHECKING:
     from lathe.records import Bundle, Example, ShippedFile
+
+SHOWN_FILES = 10
+"""Files that are named one by one; `--json` names them all."""
 
 
 def verify(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -32,10 +35,18 @@ def verify(args: argparse.Namespace, screen: Screen) -> Exit:
     else:
         screen.line(f"  {figures.counted(len(found.damaged), 'file')} of {held} are not as they were written", "bold")
     if found.unsealed:
-        screen.say(
-            f"  {figures.counted(len(found.unsealed), 'file')} came later and have no digest: {found.unsealed[0]}"
-        )
+        screen.say(f"  {came_later(found.unsealed)}")
     return Exit.DONE if found.ok else Exit.NO
+
+
+def came_later(paths: Sequence[str]) -> str:
+    """What is said of files that no seal knows: the first of them by name, and how many more there are."""
+    from lathe.report import figures
+
+    have = "has" if len(paths) == 1 else "have"
+    more = f" and {len(paths) - SHOWN_FILES} more" if len(paths) > SHOWN_FILES else ""
+    named = ", ".join(paths[:SHOWN_FILES])
+    return f"{figures.counted(len(paths), 'file')} came later and {have} no digest: {named}{more}"
 
 
 def inspect(args: argparse.Namespace, screen: Screen) -> Exit:

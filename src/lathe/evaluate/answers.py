@@ -7,7 +7,8 @@ where it wants more answers to an item; with anything else changed it starts afr
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from lathe.records import (
     LockedRecipe,
     Message,
     Prediction,
+    Record,
     Side,
     digest,
 )
@@ -197,19 +199,20 @@ def _generate(
     """Asks what has no answer yet. Returns all answers, and the peak of memory over the calls that made them."""
     run, arm, side = asking.run, asking.name, asking.side
     inputs = _inputs(asking, model, asked, settings.temperature)
-    before = _begun(run, arm, side, inputs)
-    answers = read_answers(run.predictions(arm, side), samples)
+    before = _kept(run, arm, side, inputs)
+    answers = read_answers(run.predictions(arm, side), samples) if before is not None else {}
+    peak_before = before.peak_bytes if before is not None else None
     left = {sample: [one for one in asked.requests if (one.id, sample) not in answers] for sample in range(samples)}
     unasked = [(id, sample) for sample in left for id in asked.unasked if (id, sample) not in answers]
     total = samples * (len(asked.requests) + len(asked.unasked))
     new_tokens = sum(one.new_tokens for one in answers.values())
     asking.tell(len(answers), total, new_tokens)
-    with appending(run.predictions(arm, side)) as append:
+    with _keeping(run, arm, side, inputs, begun=before is not None) as append:
         for id, sample in unasked:
             answers[id, sample] = Prediction(id=id, sample=sample, text="", finish="none")
             append(answers[id, sample])
         if not any(left.values()):
-            return answers, before.peak_bytes
+            return answers, peak_before
         with PeakMemory() as peak:
             session = plugins.load("runtimes", asking.runtime).open(model, settings.threads)
             try:
@@ -228,7 +231,7 @@ def _generate(
             f"runtime {asking.runtime} left {len(missing)} of {asked_for} requests unanswered ({missing[0]})"
         )
     # What an endpoint holds is not seen from here.
-    peak_bytes = max(peak.num_bytes, before.peak_bytes or 0) if model.endpoint is None else None
+    peak_bytes = max(peak.num_bytes, peak_before or 0) if model.endpoint is None else None
     run.commit(run.generation(arm, side), Generation(inputs=inputs, peak_bytes=peak_bytes))
     return answers, peak_bytes
 
@@ -241,17 +244,41 @@ def _put_in_order(path: Path, examples: Sequence[Example]) -> None:
     commit_rows(path, answers)
 
 
-def _begun(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation:
-    """What earlier calls did for these very inputs; where there is no such thing, the file of answers is emptied for new ones."""
+def _kept(run: RunFolder, arm: Arm, side: Side, inputs: str) -> Generation | None:
+    """What earlier calls did for these very inputs; None where there is no such thing."""
     path, record = run.predictions(arm, side), run.generation(arm, side)
-    if record.is_file() and path.is_file():
-        found = run.load(record, Generation)
-        if found.inputs == inputs:
-            return found
-    commit_rows(path, [])
-    begun = Generation(inputs=inputs)
-    run.commit(record, begun)
-    return begun
+    if not (record.is_file() and path.is_file()):
+        return None
+    found = run.load(record, Generation)
+    return found if found.inputs == inputs else None
+
+
+@contextmanager
+def _keeping(
+    run: RunFolder, arm: Arm, side: Side, inputs: str, *, begun: bool
+) -> Iterator[Callable[[Prediction], None]]:
+    """Adds answers to those that are kept. begun: whether some of these inputs are kept already.
+
+    Where none are, the file begins with the first answer, and only then what other inputs left there goes: a model that cannot be
+    reached leaves everything as it was.
+    """
+    with ExitStack() as opened:
+        append: Callable[[Record], None] | None = None
+
+        def begin() -> Callable[[Record], None]:
+            if not begun:
+                commit_rows(run.predictions(arm, side), [])
+                run.commit(run.generation(arm, side), Generation(inputs=inputs))
+            return opened.enter_context(appending(run.predictions(arm, side)))
+
+        def keep(answer: Prediction) -> None:
+            nonlocal append
+            append = append or begin()
+            append(answer)
+
+        yield keep
+        if append is None:  # nothing was to be asked
+            begin()
 
 
 def following(forms: Forms) -> dict[str, Json]:

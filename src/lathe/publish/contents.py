@@ -1,7 +1,7 @@
 """What goes into a repository, by its path there: files of the run as they are, and the few that are made for it.
 
-The model that loads with one line lies at the top: merged, else the adapter. GGUF files lie there too, where Ollama and llama.cpp
-look for them by name; every other export has a folder of its own.
+Which export lies at the top and which in a folder of its own is known to the record of what was shipped
+(`Bundle.published_folder`), for the card names the same places.
 """
 
 from __future__ import annotations
@@ -17,20 +17,16 @@ from lathe.storage import file_sha256
 
 Contents = Mapping[str, Path | bytes]
 
-AT_TOP = ("merged", "adapter")
 ADAPTER_CONFIG = "adapter_config.json"
 SUMS = "SHA256SUMS"
 
 
 def model_contents(run: RunFolder, locked: LockedRecipe, bundle: Bundle, card: Card) -> Contents:
     """The shipped files, the card as README.md, CARD.json and SHA256SUMS."""
-    kinds = [shipped.kind for shipped in bundle.shipped]
-    top = next((kind for kind in AT_TOP if kind in kinds), None)
     found: dict[str, Path | bytes] = {}
     for shipped in bundle.shipped:
-        flat = shipped.kind == top or shipped.kind.startswith("gguf_")
         for file in shipped.files:
-            found[file.path if flat else f"{shipped.kind}/{file.path}"] = run.path / shipped.path / file.path
+            found[f"{bundle.published_folder(shipped)}{file.path}"] = run.path / shipped.path / file.path
     for name, path in found.items():
         if Path(name).name == ADAPTER_CONFIG and isinstance(path, Path):
             found[name] = portable(path.read_text(encoding="utf-8"), locked.recipe.base)

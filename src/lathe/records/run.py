@@ -53,6 +53,19 @@ class Bundle(StageRecord):
     shipped: tuple[ShippedFile, ...]
     withheld: tuple[ShippedFile, ...] = Field((), description="files that failed a check; they stand in withheld/")
 
+    @property
+    def at_top(self) -> str | None:
+        """The kind of the model that lies at the top of a published repository, so that it loads with one line: merged, else the
+        adapter; None where neither was shipped."""
+        kinds = [shipped.kind for shipped in self.shipped]
+        return next((kind for kind in ("merged", "adapter") if kind in kinds), None)
+
+    def published_folder(self, shipped: ShippedFile) -> str:
+        """Where the files of an export lie in a published repository: "" at its top, else `KIND/`. GGUF files lie at the top too,
+        where Ollama and llama.cpp look for them by name."""
+        flat = shipped.kind == self.at_top or shipped.kind.startswith("gguf_")
+        return "" if flat else f"{shipped.kind}/"
+
 
 class ReportRecord(StageRecord):
     """The two documents for people."""

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from lathe import hub
-from lathe.records import Score, Source
+from lathe.records import Bundle, Score, ShippedFile, Source
 from lathe.report import figures, samples
 from lathe.report.cited import cited, source
 from lathe.report.story import ARM_TITLES, Story
@@ -46,6 +46,9 @@ IN_FOUR_BITS = (
 
 LEADING = re.compile(r"^(?:[#+=-]|\d(?=\d*[.)](?:\s|$)))")
 """What means something at the beginning: headings, lists, rules."""
+
+LIBRARIES = {"merged": "transformers", "adapter": "peft"}
+"""What loads the model at the top of the published repository, as the Hub's snippet names it."""
 
 
 def text(value: object) -> str:
@@ -103,8 +106,8 @@ def front_matter(story: Story) -> dict[str, Any]:
     if on_hub:
         matter["datasets"] = sorted(on_hub)
     matter["tags"] = ["lathe", recipe.task, recipe.method.kind, "small-language-model"]
-    if recipe.method.kind != "full":
-        matter["library_name"] = "peft"
+    if story.bundle is not None and story.bundle.at_top is not None:
+        matter["library_name"] = LIBRARIES[story.bundle.at_top]
     tuned = story.arms.get("tuned")
     if tuned is not None:
         measured = [
@@ -240,14 +243,20 @@ def _use(story: Story) -> Iterator[str]:
                 figures.size(sum(file.num_bytes for file in shipped.files)), BUNDLE, "shipped", number, "files"
             )
             checked = f"{checks} {source(BUNDLE, 'shipped', number, 'checks')}" if checks else ""
-            rows.append([text(shipped.kind), code(shipped.path), total, checked])
-        yield from _table(["shipped", "path", "size", "checked"], rows)
+            rows.append([text(shipped.kind), _published(story.bundle, shipped), total, checked])
+        yield from _table(["shipped", "in the published repository", "size", "checked"], rows)
     held_back = story.bundle.withheld if story.bundle is not None else ()
     for number, held in enumerate(held_back):
         why = "; ".join(text(check.message) for check in held.failed)
         yield f"- {code(held.kind)} was held back: {why}. {source(BUNDLE, 'withheld', number, 'checked')}"
     if held_back:
         yield ""
+
+
+def _published(bundle: Bundle, shipped: ShippedFile) -> str:
+    """Where a reader of the published card finds an export: its folder, else its GGUF file, else the top."""
+    where = bundle.published_folder(shipped) or shipped.gguf
+    return code(where) if where else "at the top"
 
 
 def _data(story: Story) -> Iterator[str]:

@@ -90,7 +90,7 @@ class Application:
         self._taken = 0
         self._started = int(time.time())
         pages = [Route(path, partial(_page, *PAGES[path]), methods=["GET"]) for path in PAGES]
-        self._app: ASGIApp = Starlette(
+        app = Starlette(
             routes=[
                 *pages,
                 Route("/v1/models", self._models, methods=["GET"]),
@@ -105,6 +105,8 @@ class Application:
                 Exception: _our_bug,
             },
         )
+        app.router.redirect_slashes = False  # a redirect has no body, and its reader would be a program
+        self._app: ASGIApp = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -289,7 +291,10 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _no_route(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {404: "there is no such page here", 405: "this page is not asked in this way"}
+    words = {
+        404: f"there is no such page here; there is {', '.join(sorted(ROUTES))}",
+        405: "this page is not asked in this way",
+    }
     return _reply(
         Refusal(error.status_code, words.get(error.status_code, error.detail), headers=dict(error.headers or {}))
     )

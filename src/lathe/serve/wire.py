@@ -8,18 +8,19 @@ what is measured unless a recipe sets a temperature: temperature, penalties and 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import from_json
 
 from lathe.records import Json, Message
+from lathe.serve import faults
 from lathe.serve.refusal import Refusal
 
 MOST_STOPS = 4
 MOST_TURNS = 256
 MOST_TOOLS = 128
 MOST_NAME = 64
-SHOWN_FAULTS = 3
 
 
 class Asked(BaseModel):
@@ -54,27 +55,39 @@ class Called(Asked):
 
 
 class Turn(Asked):
-    """One turn of a conversation; a text, or calls, or both. refusal: None, as clients send back what they got."""
+    """One turn of a conversation; a text, or calls, or both.
+
+    refusal: why an answer was withheld, as clients send it back; the model sees it as the text of that turn, for a turn without a
+    text is in no chat template, and the next question may be about the reason. annotations, audio and function_call: what clients
+    send back of an answer that has none.
+    """
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | tuple[TextPart, ...] | None = None
     name: str | None = None
     tool_calls: Annotated[tuple[Called, ...] | None, Field(max_length=MOST_TOOLS)] = None
     tool_call_id: str | None = None
-    refusal: None = None
+    refusal: str | None = None
+    annotations: Annotated[tuple[Json, ...] | None, Field(max_length=0)] = None
+    audio: None = None
+    function_call: None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Turn:
         if self.tool_calls and self.role != "assistant":
             raise ValueError("only an assistant's turn has tool_calls")
-        if self.content is None and not self.tool_calls:
-            raise ValueError("content: a turn without tool_calls has a text")
+        if self.refusal and self.role != "assistant":
+            raise ValueError("only an assistant's turn has a refusal")
+        if self.content is None and not self.tool_calls and not self.refusal:
+            raise ValueError("a turn without tool_calls has a text as its content")
         return self
 
     @property
     def text(self) -> str:
-        """What it says; empty where it only calls."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+        """What it says, or why nothing is said; empty where it only calls."""
+        if self.content is None:
+            return self.refusal or ""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
     def message(self) -> Message:
         """As the chat template takes it; `developer` is a newer name of `system`."""
@@ -109,6 +122,9 @@ class NamedTool(Asked):
 
     type: Literal["function"]
     function: FunctionName
+
+
+Choice = TypeVar("Choice", Literal["none", "auto", "required"] | NamedTool | None, bool | None)
 
 
 class NamedSchema(Asked):
@@ -164,11 +180,13 @@ class Common(Asked):
         """Texts at which an answer ends, besides the model's own end."""
         return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
 
-    @model_validator(mode="after")
-    def _few_stops(self) -> Common:
-        if len(self.stops) > MOST_STOPS or not all(self.stops):
-            raise ValueError(f"stop takes up to {MOST_STOPS} texts that are not empty")
-        return self
+    @field_validator("stop")
+    @classmethod
+    def _few_stops(cls, stop: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        stops = (stop,) if isinstance(stop, str) else stop or ()
+        if len(stops) > MOST_STOPS or not all(stops):
+            raise ValueError(f"up to {MOST_STOPS} texts that are not empty are taken")
+        return stop
 
 
 class ChatRequest(Common):
@@ -184,11 +202,13 @@ class ChatRequest(Common):
     store: Literal[False] | None = None
     lathe: Extras | None = None
 
-    @model_validator(mode="after")
-    def _tools_for_the_choice(self) -> ChatRequest:
-        if self.tools is None and (self.tool_choice not in (None, "none") or self.parallel_tool_calls is not None):
-            raise ValueError("tool_choice and parallel_tool_calls stand there only beside tools")
-        return self
+    @field_validator("tool_choice", "parallel_tool_calls")
+    @classmethod
+    def _tools_for_the_choice(cls, wanted: Choice, asked: ValidationInfo) -> Choice:
+        # Tools that are wrong themselves are not among the data yet, and are said for themselves.
+        if asked.data.get("tools", ()) is None and wanted not in (None, "none"):
+            raise ValueError("stands there only beside tools")
+        return wanted
 
     @property
     def limit(self) -> int | None:
@@ -209,19 +229,9 @@ def read(kind: type[T], body: bytes) -> T:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False, include_context=False)
-        said = "; ".join(_fault(dict(fault)) for fault in faults[:SHOWN_FAULTS])
-        first = ".".join(str(step) for step in faults[0]["loc"])
-        raise Refusal(400, f"the request cannot be used: {said}", param=first or None) from None
+        found = error.errors(include_input=False, include_url=False)
+        document = None if found[0]["type"] == "json_invalid" else from_json(body)
+        said, key = faults.told([dict(fault) for fault in found], document)
+        raise Refusal(400, f"the request cannot be used: {said}", param=key) from None
     except RecursionError:
         raise Refusal(400, "the request is nested too deeply") from None
-
-
-GREEDY = {"temperature": 0, "frequency_penalty": 0, "presence_penalty": 0}
-
-
-def _fault(fault: dict[str, Any]) -> str:
-    key = ".".join(str(step) for step in fault["loc"])
-    if key in GREEDY:
-        return f"{key}: only 0 is taken, for answers are greedy here"
-    return f"{key}: {fault['msg']}" if key else str(fault["msg"])
