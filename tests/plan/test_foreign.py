@@ -121,6 +121,19 @@ def test_all_refusals_are_said_at_once_and_keys_switched_off_are_not(tmp_path: P
     assert len(error.value.faults) == 3
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"batch_size": 16}, "micro_batch_size: got 2, and batch_size says 16"),
+        ({"lora_rank": 4}, "lora_rank: got 4, and lora_r says 8"),
+    ],
+)
+def test_one_setting_under_two_names_is_not_guessed(tmp_path: Path, more: dict, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        adopted(tmp_path, AXOLOTL | more)
+    adopted(tmp_path, AXOLOTL | {"lora_rank": 8, "batch_size": None})
+
+
 def test_ignored_and_unknown_keys_are_listed(tmp_path: Path) -> None:
     found = adopted(tmp_path, AXOLOTL | {"output_dir": "out", "quantum_flux": 3})
     assert found.told.without_effect["output_dir"] == "runs stand in runs/"

@@ -114,7 +114,13 @@ def read(path: Path) -> Told:
     for key, value in flat.items():
         first = key.partition(".")[0]
         if key in MEANT:
-            values[MEANT[key]], keys[MEANT[key]] = value, key
+            setting = MEANT[key]
+            before = values.get(setting)
+            if before is None:
+                values[setting], keys[setting] = value, key
+            elif value is not None and value != before:
+                said = f"got {value!r}, and {keys[setting]} says {before!r}: both are one setting here"
+                faults.append(Fault(key, said, hint=_one_of(keys[setting], key)))
         elif key in REFUSED or first in REFUSED:
             reason = REFUSED.get(key) or REFUSED[first]
             if value in OFF or key == "loss_type":
@@ -137,6 +143,13 @@ def read(path: Path) -> Told:
     if faults:
         raise RecipeError(str(path), faults)
     return told
+
+
+def _one_of(before: str, key: str) -> str:
+    """What to do about two names of one setting. Axolotl's `batch_size` is the product of the other two."""
+    if "batch_size" in (before, key):
+        return "Say the rows of a step as micro_batch_size x gradient_accumulation_steps, and leave batch_size out."
+    return f"Keep {before} or {key}."
 
 
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant", "constant_with_warmup": "constant"}
