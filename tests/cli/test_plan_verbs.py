@@ -41,6 +41,47 @@ def test_a_plan_for_other_machines_marks_what_is_not_measured(lathe) -> None:
     assert "Did you mean l4-24gb?" in unknown.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("demo", "--config", "config.json"), "and RECIPE would do nothing"),
+        (
+            ("--config", "config.json", "--on", "a100-80gb", "--fit", "--set", "train.epochs=2"),
+            "and --set, --on, --fit would do nothing",
+        ),
+        (("demo", "--lora-rank", "8", "--dora"), "without --config, --lora-rank, --dora would do nothing"),
+        (("--config", "config.json", "--precision", "fp32"), "--precision goes with --padded"),
+        (("--config", "c/nope.json"), "could not read c/nope.json: No such file"),
+        (("--config", "nope.json"), "could not read nope.json: No such file"),
+    ],
+)
+def test_words_that_nothing_would_come_of_are_refused(lathe, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    done = lathe("plan", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_recipe_below_is_planned_with_the_rows_that_its_configuration_named(lathe, tmp_path: Path) -> None:
+    rows = [{"input": f"Order {number} of cups", "target": {"order": number}} for number in range(60)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shutil.copytree(NANO, tmp_path / "base")
+    config = FOREIGN | {"base_model": "base", "datasets": [{"path": "rows.jsonl"}], "warmup_steps": 1}
+    (tmp_path / "axolotl.json").write_text(json.dumps(config))
+    assert lathe("new", "axolotl.json", "--out", "sub/two.yaml").returncode == 0
+    planned = lathe("plan", "sub/two.yaml", "--set", "schema.in_prompt=false", "--json")
+    assert planned.returncode == 0, planned.stderr
+    assert json.loads(planned.stdout)["plan"]["schedule"]["num_examples"] > 30
+
+
+def test_more_steps_than_can_be_laid_out_are_refused(lathe) -> None:
+    done = lathe("plan", "demo", "--set", "data.rows=100", "--set", "train.epochs=1000000")
+    assert done.returncode == 2
+    assert "expected at most 500,000" in done.stderr
+
+
 def test_another_trainers_configuration_becomes_a_recipe(lathe, tmp_path: Path) -> None:
     (tmp_path / "axolotl.json").write_text(json.dumps(FOREIGN))
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))

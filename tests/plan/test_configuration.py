@@ -141,3 +141,16 @@ def test_targets_without_a_layer_are_passed_over_and_named_as_long_as_one_matche
     assert "targets_without_layer" not in configuration.look(config, Adapter(8, ("qkv_proj",)))
     with pytest.raises(InputError, match="matches no layer"):
         configuration.look(config, Adapter(8, ("q_proj", "k_proj")))
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        SMOLLM2_135M | {"num_hidden_layers": 10**9},
+        {"model_type": "gpt2", "n_layer": 10**9},
+        {"model_type": "gemma3", "text_config": {"num_hidden_layers": 10**9}},
+    ],
+)
+def test_layers_without_number_are_refused_and_not_counted(deep: dict) -> None:
+    with pytest.raises(InputError, match="is 1,000,000,000, expected at most 10,000"):
+        configuration.look(deep, Adapter(8))

@@ -12,6 +12,7 @@ from test_parameters import QWEN25_7B, SMOLLM2_135M
 from lathe.errors import InputError, RecipeError
 from lathe.plan.foreign import Adopted, adopt, is_foreign
 from lathe.resolve import parse_recipe
+from lathe.schedule.steps import warmup_steps
 
 AXOLOTL = {
     "base_model": "org/base",
@@ -120,6 +121,19 @@ def test_all_refusals_are_said_at_once_and_keys_switched_off_are_not(tmp_path: P
     assert len(error.value.faults) == 3
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"batch_size": 16}, "micro_batch_size: got 2, and batch_size says 16"),
+        ({"lora_rank": 4}, "lora_rank: got 4, and lora_r says 8"),
+    ],
+)
+def test_one_setting_under_two_names_is_not_guessed(tmp_path: Path, more: dict, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        adopted(tmp_path, AXOLOTL | more)
+    adopted(tmp_path, AXOLOTL | {"lora_rank": 8, "batch_size": None})
+
+
 def test_ignored_and_unknown_keys_are_listed(tmp_path: Path) -> None:
     found = adopted(tmp_path, AXOLOTL | {"output_dir": "out", "quantum_flux": 3})
     assert found.told.without_effect["output_dir"] == "runs stand in runs/"
@@ -187,7 +201,212 @@ def test_a_spot_machine_needs_checkpoints(tmp_path: Path) -> None:
 
 def test_rows_are_counted_where_the_file_is_here(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"a": 1}\n\n{"a": 2}\n{"a": 3}')
-    assert adopted(tmp_path, AXOLOTL).facts["train_rows"] == 3
+    assert adopted(tmp_path, AXOLOTL | {"val_set_size": 0}).facts["train_rows"] == 3
+
+
+def sixty_rows(folder: Path) -> None:
+    (folder / "train.jsonl").write_text('{"a": 1}\n' * 60)
+
+
+@pytest.mark.parametrize(("val_set_size", "trained", "share"), [(0.25, 45, 0.25), (0.26, 44, 0.26), (15, 45, 0.25)])
+def test_rows_kept_for_validation_are_not_trained_on(
+    tmp_path: Path, val_set_size: float, trained: int, share: float
+) -> None:
+    """Axolotl rounds a share up, and reads a number above 1 as rows."""
+    sixty_rows(tmp_path)
+    one_pass = AXOLOTL | {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "num_epochs": 1}
+    found = adopted(tmp_path, one_pass | {"val_set_size": val_set_size})
+    assert (found.facts["train_rows"], found.facts["steps"]) == (trained, trained)
+    assert found.facts["validation_rows"] == 60 - trained
+    split = parse_recipe(found.text, "adopted.yaml").data.split
+    assert (split.validation, split.test) == (share, 0.2)
+
+
+def test_a_split_leaves_rows_to_train_on_and_to_measure_on(tmp_path: Path) -> None:
+    split = parse_recipe(adopted(tmp_path, AXOLOTL | {"val_set_size": 0.9}).text, "adopted.yaml").data.split
+    assert (split.validation, split.test) == (0.9, pytest.approx(0.05))
+
+
+def test_rows_of_validation_whose_share_is_not_known_are_named_in_the_recipe(tmp_path: Path) -> None:
+    found = adopted(tmp_path, AXOLOTL | {"val_set_size": 500})
+    assert "# val_set_size: 500 rows" in found.text
+    assert parse_recipe(found.text, "adopted.yaml").data.split.validation == 0.1
+
+
+def test_only_the_rows_up_to_a_limit_are_counted(tmp_path: Path) -> None:
+    sixty_rows(tmp_path)
+    assert adopted(tmp_path, LLAMA_FACTORY | {"dataset": "train.jsonl", "max_samples": 20}).facts["train_rows"] == 18
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (
+            AXOLOTL | {"datasets": [{"path": "a.jsonl", "type": "alpaca"}, {"path": "b.jsonl", "type": "alpaca"}]},
+            "datasets",
+        ),
+        (AXOLOTL | {"test_datasets": [{"path": "a.jsonl"}, {"path": "b.jsonl"}]}, "test_datasets"),
+        (LLAMA_FACTORY | {"dataset": "a.jsonl, b.jsonl"}, "dataset"),
+        (LLAMA_FACTORY | {"eval_dataset": "a.jsonl,b.jsonl"}, "eval_dataset"),
+    ],
+)
+def test_several_data_sets_are_refused_with_words_on_how_to_join_them(tmp_path: Path, config: dict, key: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        adopted(tmp_path, config)
+    (fault,) = error.value.faults
+    assert fault.key == key
+    assert "got 2 data sets (a.jsonl, b.jsonl), expected one" in fault.message
+    assert "cat a.jsonl b.jsonl > " in (fault.hint or "")
+
+
+def test_a_comma_is_part_of_a_files_name_where_it_does_not_separate_data_sets(tmp_path: Path) -> None:
+    recipe = parse_recipe(adopted(tmp_path, TRL | {"train_file": "a,b.jsonl"}).text, "adopted.yaml")
+    assert recipe.data.train == "a,b.jsonl"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AXOLOTL | {"sample_packing": True, "sequence_len": 2048},
+        TRL | {"packing": True, "max_length": 2048},
+        LLAMA_FACTORY | {"neat_packing": True, "cutoff_len": 2048},
+    ],
+)
+def test_steps_of_packs_are_not_counted_as_steps_of_rows(tmp_path: Path, config: dict) -> None:
+    """A warm-up of 9,999 steps would be too long for steps of rows, and nobody knows of how many packs."""
+    found = adopted(tmp_path, config | {"warmup_steps": 9999}, rows=60)
+    assert ids(found) == {"packs_not_rows"}
+    assert [found.facts[name] for name in ("steps", "steps_per_epoch", "examples_per_step")] == [None, None, None]
+    (said,) = found.findings
+    assert "its steps count packs of up to 2,048 tokens, not rows" in said.message
+    assert f"like it would be {found.facts['packs_per_step'] * 2048:,} / the mean tokens of a row" in said.fix
+    assert "of 60 rows" not in found.text
+    parse_recipe(found.text, "adopted.yaml")
+
+
+def test_a_limit_of_steps_is_known_of_packs_too_and_its_epochs_are_not(tmp_path: Path) -> None:
+    found = adopted(tmp_path, AXOLOTL | {"sample_packing": True, "max_steps": 40, "save_steps": 50}, rows=60)
+    assert (found.facts["steps"], found.facts["epochs"]) == (40, None)
+    assert ids(found) == {"packs_not_rows", "no_checkpoint"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AXOLOTL | {"adapter": "qlora", "load_in_4bit": True},
+        LLAMA_FACTORY | {"quantization_bit": 4},
+        TRL | {"load_in_4bit": True},
+    ],
+)
+def test_a_4_bit_base_in_each_tools_own_words_is_qlora(tmp_path: Path, config: dict) -> None:
+    found = adopted(tmp_path, config)
+    assert parse_recipe(found.text, "adopted.yaml").method.kind == "qlora"
+    assert found.findings == ()
+
+
+@pytest.mark.parametrize("more", [{"quantization_bit": 8}, {"load_in_8bit": True}])
+def test_bases_in_other_bits_are_refused(tmp_path: Path, more: dict) -> None:
+    with pytest.raises(RecipeError, match="not trained here"):
+        adopted(tmp_path, LLAMA_FACTORY | more)
+
+
+BARE = {"lora_r": 4, "per_device_train_batch_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("config", "train", "seed"),
+    [
+        (
+            {"base_model": "org/base", "adapter": "lora", "lora_r": 4, "micro_batch_size": 8, "learning_rate": 1e-4},
+            {"epochs": 1, "schedule": "cosine", "warmup_share": 0.03, "learning_rate": 1e-4},
+            42,
+        ),
+        (
+            {"model_name_or_path": "org/base"} | BARE,
+            {"epochs": 3, "schedule": "linear", "warmup_share": 0, "learning_rate": 2e-5},
+            42,
+        ),
+        (
+            {"model_name_or_path": "org/base", "finetuning_type": "lora", "seed": 0} | BARE,
+            {"epochs": 3, "schedule": "linear", "warmup_share": 0, "learning_rate": 5e-5},
+            0,
+        ),
+    ],
+)
+def test_what_is_not_said_is_what_each_tool_does(tmp_path: Path, config: dict, train: dict, seed: int) -> None:
+    found = adopted(tmp_path, config, 800)
+    recipe = yaml.safe_load(found.text)
+    assert {key: recipe["train"][key] for key in train} == train
+    assert recipe["seed"] == seed
+    assert "# not said: its default" in found.text
+
+
+def test_trls_adapters_have_defaults_of_their_own_and_pefts_others(tmp_path: Path) -> None:
+    of_trl = adopted(tmp_path, {"model_name_or_path": "org/base", "use_peft": True, "max_seq_length": 512})
+    of_peft = adopted(tmp_path, {"model_name_or_path": "org/base", "max_seq_length": 512, "r": 4})
+    said = [yaml.safe_load(one.text)["method"] for one in (of_trl, of_peft)]
+    assert [(one["rank"], one["alpha"], one["dropout"]) for one in said] == [(16, 32, 0.05), (4, 8, 0)]
+
+
+def test_adapters_that_are_switched_off_are_none(tmp_path: Path) -> None:
+    assert parse_recipe(adopted(tmp_path, TRL | {"use_peft": False}).text, "adopted.yaml").method.kind == "full"
+
+
+@pytest.mark.parametrize(
+    ("config", "warmup"),
+    [
+        (AXOLOTL | {"num_epochs": 1}, 3),
+        (AXOLOTL | {"num_epochs": 40}, 100),
+        (AXOLOTL | {"warmup_ratio": 0.045}, 11),
+        (AXOLOTL | {"num_epochs": 0.3}, 2),
+        (AXOLOTL | {"warmup_steps": 0}, 0),
+        (AXOLOTL | {"lr_scheduler": "constant"}, 0),
+        (TRL | {"warmup_ratio": 0.045}, 34),
+        (TRL | {"warmup_steps": 0.1}, 75),
+    ],
+)
+def test_warm_up_has_each_tools_own_rule(tmp_path: Path, config: dict, warmup: int) -> None:
+    """1,000 rows: 125 steps a pass in Axolotl's, 250 in TRL's. A single step of warm-up is two in Axolotl."""
+    found = adopted(tmp_path, config, 1000)
+    assert found.findings == ()
+    assert warmup_steps(found.facts["steps"], parse_recipe(found.text, "adopted.yaml").train.warmup_share) == warmup
+
+
+def test_axolotl_counts_its_steps_over_all_epochs_at_once(tmp_path: Path) -> None:
+    """250 x 3 / 8 = 93.75, where passes of 32 steps would be 96."""
+    assert adopted(tmp_path, AXOLOTL | {"num_epochs": 3}, 250).facts["steps"] == 94
+
+
+def test_saves_and_evaluations_beyond_the_steps_are_said_to_come_at_the_end_at_most(tmp_path: Path) -> None:
+    said = [one.message for one in adopted(tmp_path, AXOLOTL | {"save_steps": 251, "eval_steps": 251}, 1000).findings]
+    assert [message.split(":")[0] for message in said] == [
+        "no checkpoint will be written before the end",
+        "no evaluation will happen before the end",
+    ]
+    assert all("transformers 5.23 adds the last step" in message for message in said)
+
+
+def test_files_are_named_as_the_recipes_folder_sees_them(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "v.jsonl").write_text('{"a": 1}\n')
+    sixty_rows(tmp_path)
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(TRL | {"train_file": "train.jsonl", "model_name_or_path": "base"}))
+    beside, below, above = (
+        parse_recipe(adopt(file, recipe_folder=folder).text, "adopted.yaml")
+        for folder in (tmp_path, tmp_path / "sub", tmp_path.parent)
+    )
+    assert (beside.data.train, beside.data.validation, beside.base) == ("train.jsonl", "v.jsonl", "base")
+    assert below.data.train == str(tmp_path / "train.jsonl")
+    assert (below.data.validation, below.base) == (str(tmp_path / "v.jsonl"), str(tmp_path / "base"))
+    assert above.data.train == f"{tmp_path.name}/train.jsonl"
+
+
+def test_what_is_not_here_keeps_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(LLAMA_FACTORY))
+    recipe = parse_recipe(adopt(file, recipe_folder=tmp_path / "sub").text, "adopted.yaml")
+    assert (recipe.data.train, recipe.base) == ("mine", "org/base")
 
 
 @pytest.mark.parametrize("name", ["x\n\nseed: 9", "a: b", "\u2028seed: 9", "'", "null", "- 1"])
@@ -197,7 +416,7 @@ def test_nothing_in_a_configuration_can_write_keys_of_the_recipe(tmp_path: Path,
     )
     recipe = parse_recipe(found.text, "adopted.yaml")
     assert recipe.base == name
-    assert recipe.seed == 0
+    assert recipe.seed == 42
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,4 @@ def test_a_path_that_is_there_is_no_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert not remote.is_name(Path("org/small"))
     assert remote.is_name(Path("org/large@v1"))
     assert not remote.is_name(Path("config.json"))
+    assert not remote.is_name(Path("models/mistyped.json"))

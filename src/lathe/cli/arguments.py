@@ -155,7 +155,7 @@ VERBS: tuple[Verb, ...] = (
           arg("--modules-to-save", metavar="A,B", default=None, help="with --config: modules trained as a whole beside them"),
           arg("--padded", metavar="ROWSxTOKENS", type=_batch, default=None,
               help="with --config: memory of a trainer that pads its batches, such as 8x2048 (an estimate)"),
-          arg("--precision", choices=("fp32", "bf16"), default="bf16", help="with --padded (default: bf16)")),
+          arg("--precision", choices=("fp32", "bf16"), default=None, help="with --padded (default: bf16)")),
          "One stage, and what it needs before it", "lathe plan demo"),
     _stage("train", "train, or continue training"),
     Verb("evaluate", "measure base, rule and tuned model on the same items; or a model behind an endpoint on them too",

@@ -91,7 +91,8 @@ def _adopted(args: argparse.Namespace) -> Adopted | None:
             raise InputError("--rows and --config go with one configuration of another trainer")
         return None
     config = configuration.read(args.config) if args.config is not None else None
-    return foreign.adopt(args.files[0], args.rows, config)
+    recipe_folder = args.out.parent if args.out is not None else Path()
+    return foreign.adopt(args.files[0], args.rows, config, recipe_folder)
 
 
 def is_recipe(name: str) -> bool:

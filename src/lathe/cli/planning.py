@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def plan(args: argparse.Namespace, screen: Screen) -> Exit:
     """The plan of a recipe, or with --config the parameters of a model."""
     left_at_exit()
+    _refuse_mixed(args)
     if args.config is not None:
         return _plan_of_config(args, screen)
     if args.recipe is None:
@@ -61,6 +62,35 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
             tables.fitted(screen, fitted)
     fits = any(one.fits for one in there) if names else record.fits()
     return Exit.DONE if fits else Exit.NO
+
+
+OF_A_RECIPE = ("recipe", "sets", "new", "smoke", "on", "fit")
+OF_A_CONFIG = ("lora_rank", "lora_targets", "dora", "modules_to_save", "padded", "precision")
+
+
+def _refuse_mixed(args: argparse.Namespace) -> None:
+    """Raises InputError on words of the other kind of plan, which nothing would come of."""
+    of_config = args.config is not None
+    mixed = [name for name in (OF_A_RECIPE if of_config else OF_A_CONFIG) if getattr(args, name)]
+    if mixed:
+        words = ", ".join(_word(name) for name in mixed)
+        if of_config:
+            raise InputError(
+                f"--config counts a model by itself, and {words} would do nothing",
+                hint="Leave out --config to plan a recipe.",
+            )
+        raise InputError(
+            f"without --config, {words} would do nothing", hint="A recipe says its own: method.rank, method.targets."
+        )
+    if args.precision and not args.padded:
+        raise InputError("--precision goes with --padded", hint="Add --padded, such as --padded 8x2048.")
+
+
+def _word(name: str) -> str:
+    """An argument as it is typed."""
+    if name == "recipe":
+        return "RECIPE"
+    return "--set" if name == "sets" else f"--{name.replace('_', '-')}"
 
 
 def _plan_of_teaching(run: Run, forecast: TeachForecast, screen: Screen) -> Exit:
@@ -106,7 +136,7 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
     name = args.config.as_posix()
     remotely = remote.is_name(args.config)
     config = remote.config(name) if remotely else configuration.read(args.config)
-    said = configuration.look(config, adapter, args.padded, args.precision)
+    said = configuration.look(config, adapter, args.padded, args.precision or "bf16")
     if remotely:
         said["stored"] = remote.stored(name).dump()
     if screen.as_json:

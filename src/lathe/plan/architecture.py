@@ -83,6 +83,11 @@ DEFAULTS: Mapping[str, Defaults] = {
 """Class defaults by `model_type`. A default of None: heads for num_key_value_heads, hidden / heads for head_dim."""
 
 
+MOST_LAYERS = 10_000
+"""Decoder layers that are counted one by one; the deepest published models have some hundreds."""
+LAYER_KEYS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
+
+
 @dataclass(frozen=True)
 class Linear:
     """One linear layer. `name` is its path inside a decoder layer, such as self_attn.q_proj."""
@@ -137,7 +142,8 @@ class Shapes:
 def shapes(config: Mapping[str, Any]) -> Shapes:
     """The shapes that a config.json describes.
 
-    Raises InputError on an architecture that is not known here and on a value that is no positive whole number.
+    Raises InputError on an architecture that is not known here, on a value that is no positive whole number, and on layers
+    without number.
     """
     kind = str(config.get("model_type"))
     if kind not in DEFAULTS:
@@ -146,6 +152,7 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
             f"got model_type {kind!r}{nested}, expected one of: {', '.join(DEFAULTS)}",
             hint="Lathe counts text-only decoders of these architectures.",
         )
+    refuse_endless(config)
     hidden = _positive(config, "hidden_size", kind)
     inner = _positive(config, "intermediate_size", kind)
     heads = _positive(config, "num_attention_heads", kind)
@@ -177,6 +184,19 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
         norms_per_layer=norms,
         context=_positive(config, "max_position_embeddings", kind),
     )
+
+
+def refuse_endless(config: Mapping[str, Any]) -> None:
+    """Raises InputError on a configuration, its text model's included, of more layers than anyone counts."""
+    nested = config.get("text_config")
+    for part in (config, nested if isinstance(nested, Mapping) else {}):
+        for key in LAYER_KEYS:
+            layers = part.get(key)
+            if isinstance(layers, int) and layers > MOST_LAYERS:
+                raise InputError(
+                    f"the configuration's {key} is {layers:,}, expected at most {MOST_LAYERS:,}",
+                    hint="Is it the config.json as it was published?",
+                )
 
 
 ATTENTION_BIAS = frozenset({"llama", "granite", "qwen3", "gemma3_text", "olmo2", "smollm3"})

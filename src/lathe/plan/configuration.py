@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lathe.errors import InputError
 from lathe.plan import memory, meta
-from lathe.plan.architecture import DEFAULTS, Shapes, shapes
+from lathe.plan.architecture import DEFAULTS, Shapes, refuse_endless, shapes
 from lathe.plan.parameters import Adapter, of, saves_known, without_layer
 from lathe.records import Parameters
 
@@ -28,7 +28,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"could not read {path}: {error.strerror}") from error
+        hint = "Expected a config.json, the folder of one, or a Hub id such as HuggingFaceTB/SmolLM2-135M."
+        raise InputError(f"could not read {path}: {error.strerror}", hint=hint) from error
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}", hint="Expected the config.json of a model.") from error
     if not isinstance(config, dict):
@@ -41,6 +42,7 @@ def counts(config: Mapping[str, Any], adapter: Adapter | None) -> tuple[Paramete
 
     Raises InputError on a configuration that nobody can count and on targets that match nothing, Unavailable without torch.
     """
+    refuse_endless(config)
     if config.get("model_type") in DEFAULTS:
         model = shapes(config)
         if adapter is None or saves_known(model, adapter.modules_to_save):

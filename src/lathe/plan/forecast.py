@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from lathe.errors import InputError
 from lathe.plan import cost, findings, fused_attention, fused_step, memory, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.heaviest_pack import with_heaviest_pack
@@ -20,6 +21,8 @@ ARMS_ON = {"validation": 2, "test": 3}
 """Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
 PADDED_ROWS = 8
 """Rows of a batch in the padded comparison: the default of the trainers of transformers and TRL."""
+MOST_STEPS = 500_000
+"""Steps that a plan lays out one by one: about half a minute for steps of one row, measured on one core."""
 FROM_SETTING = (
     "pack_tokens", "pack_supervised", "pack_weights", "pack_batch", "kernels", "row_lengths", "sample_tokens",
     "sample_supervised", "compiled", "has_tiles", "precision", "stored_bytes", "threads",
@@ -81,12 +84,14 @@ def forecast(
 ) -> Plan:
     """The plan. answers: right ones by side; asked: the validation rows that are answered while training.
 
-    Raises InputError on an unknown architecture, on a target that matches no layer, and on rows that are longer than allowed.
+    Raises InputError on an unknown architecture, on a target that matches no layer, on rows that are longer than allowed, and on
+    more steps than can be laid out.
     """
     model = shapes(config)
     counted = parameters(model, recipe.method)
     step_kind = kind_of_step(config, recipe)
     course = course_with(recipe, step_kind, tokens)
+    _refuse_endless(course)
     setting = _setting(recipe, step_kind, stored_bytes, machine)
     attended, attention_work = _attention(model, setting, course, tokens)
     setting = with_heaviest_pack(setting, model, course, tokens, attended)
@@ -138,6 +143,19 @@ def forecast(
     test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
     facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts, held_out)
     return plan.model_copy(update={"findings": findings.all_of(facts, plan)})
+
+
+def _refuse_endless(course: StepPlan) -> None:
+    """Raises InputError before more steps than `MOST_STEPS` are laid out."""
+    train = course.train
+    if math.isfinite(train.epochs) and course.num_steps <= MOST_STEPS:
+        return
+    steps = f"{course.num_steps:,} steps" if math.isfinite(train.epochs) else "steps without end"
+    raise InputError(
+        f"train.epochs {train.epochs:,.15g} over {course.num_examples:,} rows in steps of {train.examples_per_step} are {steps}, "
+        f"expected at most {MOST_STEPS:,}",
+        hint="Lower train.epochs, set train.max_steps, or raise train.examples_per_step.",
+    )
 
 
 def parameters(model: Shapes, method: Method) -> Parameters:

@@ -30,8 +30,8 @@ class Stored(Record):
 
 
 def is_name(path: Path) -> bool:
-    """Whether a path that is not there can be the name of a model of the Hub."""
-    return not path.exists() and hub.NAME.match(path.as_posix()) is not None
+    """Whether a path that is not there can be the name of a model of the Hub; one of a JSON file is a mistyped file."""
+    return not path.exists() and path.suffix != ".json" and hub.NAME.match(path.as_posix()) is not None
 
 
 def config(name: str) -> dict[str, Any]:

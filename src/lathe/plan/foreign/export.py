@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from lathe.errors import Fault, RecipeError
+from lathe.plan.foreign.lint import axolotl_steps
 from lathe.records import Example, Plan, Recipe
 
 Tool = Literal["axolotl", "trl", "unsloth"]
@@ -122,6 +123,14 @@ def _length(recipe: Recipe, plan: Plan, epochs: str) -> dict[str, Any]:
     """The end of training: in epochs, or in steps where the recipe's limit comes first."""
     limited = recipe.train.max_steps is not None and plan.schedule.num_steps == recipe.train.max_steps
     return {"max_steps": recipe.train.max_steps} if limited else {epochs: recipe.train.epochs}
+
+
+def _axolotl_length(recipe: Recipe, plan: Plan) -> dict[str, Any]:
+    """The end in steps too where Axolotl would make fewer of the same epochs."""
+    own = axolotl_steps(plan.schedule.num_examples, recipe.train.epochs, recipe.train.examples_per_step)
+    if own != plan.schedule.num_steps:
+        return {"max_steps": plan.schedule.num_steps}
+    return _length(recipe, plan, "num_epochs")
 
 
 def _decay(recipe: Recipe, plan: Plan) -> str:
@@ -237,7 +246,7 @@ def _axolotl(recipe: Recipe, plan: Plan, train_file: str, validation_file: str |
         "sample_packing": False,
         "micro_batch_size": micro,
         "gradient_accumulation_steps": accumulation,
-        **_length(recipe, plan, "num_epochs"),
+        **_axolotl_length(recipe, plan),
         "optimizer": OPTIMISERS[recipe.train.optimiser],
         "lr_scheduler": _decay(recipe, plan),
         **_shared(recipe, plan),

@@ -1,6 +1,7 @@
 """What is wrong with another trainer's configuration: the arithmetic of its own steps, all of it at once.
 
-A pass of n rows is ceil(ceil(n / micro batch) / accumulation) steps, as in the Trainer of transformers 5.
+A pass of n rows is ceil(ceil(n / micro batch) / accumulation) steps, as in the Trainer of transformers 5; Axolotl counts
+ceil(n x epochs / batch) itself. Where a tool packs rows, its steps are not known here.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from lathe.plan.parameters import Adapter, adapted, of
 from lathe.records import PlanFinding
 
 FEW_TEST_ROWS = 100
+AXOLOTL_SHARE = 0.03
+"""Warm-up of Axolotl where nothing is said: TrainerBuilderBase._configure_warmup_and_logging."""
+AT_THE_END = "transformers 5.23 adds the last step, older ones may not"
+"""Of saves and evaluations by steps: DefaultFlowCallback.on_step_end."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """The steps that the other tool would take. None = not known without the number of rows."""
+    """The steps that the other tool would take. None = not known without the number of rows, or of packs where it packs."""
 
     batch: int
-    """Rows of one optimiser step."""
+    """Rows of one optimiser step, or packs."""
+    packed: bool
     per_epoch: int | None
     steps: int | None
     epochs: float | None
@@ -36,24 +42,57 @@ class Course:
 
 def course(told: Told, rows: int | None) -> Course:
     """Steps, from the configuration and the number of training rows."""
-    micro, accumulation = told.whole("micro_batch") or 8, told.whole("accumulation") or 1
-    per_epoch = math.ceil(math.ceil(rows / micro) / accumulation) if rows else None
-    epochs, limit = told.number("epochs") or 3.0, told.whole("max_steps")
-    steps = limit if limit is not None and limit > 0 else math.ceil(epochs * per_epoch) if per_epoch else None
-    share, warmup = told.number("warmup_share"), told.whole("warmup_steps")
-    if warmup is None and share is not None and steps is not None:
-        warmup = math.ceil(share * steps)
-    real = steps * micro * accumulation / rows if steps and rows and limit else epochs
-    return Course(micro * accumulation, per_epoch, steps, real, warmup)
+    micro, accumulation = told.whole("micro_batch") or told.defaults.micro_batch, told.whole("accumulation") or 1
+    batch, packed = micro * accumulation, told.packs
+    epochs, limit = told.number("epochs") or told.defaults.epochs, told.whole("max_steps")
+    limited = limit is not None and limit > 0
+    # How many packs the rows become depends on their tokens, and nothing is encoded here.
+    per_epoch = math.ceil(math.ceil(rows / micro) / accumulation) if rows and not packed else None
+    if limited:
+        steps = limit
+    elif rows and per_epoch:
+        steps = axolotl_steps(rows, epochs, batch) if told.tool == "Axolotl" else math.ceil(epochs * per_epoch)
+    else:
+        steps = None
+    real: float | None = epochs
+    if limited:
+        real = steps * batch / rows if steps and rows and not packed else None
+    return Course(batch, packed, per_epoch, steps, real, _warmup(told, steps))
+
+
+def axolotl_steps(rows: int, epochs: float, batch: int) -> int:
+    """Axolotl counts its steps itself, over all epochs at once, and ends there: utils.trainer.calculate_total_num_steps."""
+    return math.ceil(rows * epochs / batch)
+
+
+def _warmup(told: Told, steps: int | None) -> int | None:
+    """Steps of warm-up by each tool's own rule; None where nothing is said or it is a share of steps that are not known."""
+    given, share = told.whole("warmup_steps"), told.number("warmup_share")
+    if told.tool == "Axolotl":
+        return _axolotl_warmup(share, steps) if given is None else given
+    fraction = told.number("warmup_steps")
+    if share is None and fraction is not None and 0 < fraction < 1:
+        share = fraction  # transformers 5 reads it so
+    if given is not None or share is None or steps is None:
+        return given
+    return math.ceil(share * steps)
+
+
+def _axolotl_warmup(share: float | None, steps: int | None) -> int | None:
+    """A share is rounded down; without a word it is 3 %, at most 100 steps; and one step becomes two."""
+    if steps is None:
+        return None
+    planned = int(share * steps) if share is not None else min(int(AXOLOTL_SHARE * steps), 100)
+    return 2 if planned == 1 else planned
 
 
 def adapter(told: Told) -> Adapter | None:
     """What the configuration trains; None = everything."""
-    if str(told.values.get("method", "lora")).lower() in ("full", "") or not (
-        "method" in told.values or "rank" in told.values
-    ):
+    full = str(told.values.get("method", "lora")).lower() in ("full", "") or told.values.get("adapters") is False
+    asked = "method" in told.values or "rank" in told.values or told.flag("adapters")
+    if full or not (asked or told.tool == "LLaMA-Factory"):
         return None
-    return Adapter(told.whole("rank") or 8, targets(told))
+    return Adapter(told.whole("rank") or told.defaults.rank, targets(told))
 
 
 def targets(told: Told) -> tuple[str, ...] | Any:
@@ -70,7 +109,28 @@ def targets(told: Told) -> tuple[str, ...] | Any:
 def lint(told: Told, rows: int | None, config: Mapping[str, Any] | None) -> tuple[PlanFinding, ...]:
     """Every contradiction. rows: of training; config: the base's config.json; what needs one that is not known is left out."""
     model = shapes(config) if config and config.get("model_type") in DEFAULTS else None
-    return (*_schedule(told, rows), *_method(told), *_rows(told), *(_model(told, model) if model else ()))
+    return (
+        *_packing(told),
+        *_schedule(told, rows),
+        *_method(told),
+        *_rows(told),
+        *(_model(told, model) if model else ()),
+    )
+
+
+def _packing(told: Told) -> Iterator[PlanFinding]:
+    """That a step is a number of packs, where it is: of how many rows is not known without their tokens."""
+    if not told.packs:
+        return
+    key = told.keys["packing" if told.flag("packing") else "neat_packing"]
+    batch, limit = course(told, None).batch, told.whole("max_tokens")
+    size = f"{limit:,} tokens" if limit else "its greatest length"
+    like_it = f"{batch * limit:,}" if limit else f"{batch} x its greatest length in tokens"
+    yield found(
+        "packs_not_rows",
+        f"{key}: its steps count packs of up to {size}, not rows: they are fewer, and how many is known with the rows' tokens",
+        f"train.examples_per_step counts rows: like it would be {like_it} / the mean tokens of a row (lathe plan counts them)",
+    )
 
 
 def _schedule(told: Told, rows: int | None) -> Iterator[PlanFinding]:
@@ -82,7 +142,7 @@ def _schedule(told: Told, rows: int | None) -> Iterator[PlanFinding]:
                 "fractional_count", f"{key} is {value:g}, and there is no part of a row", f"set {key} to 1 or more"
             )
     warmup_steps = told.number("warmup_steps")
-    if warmup_steps is not None and 0 < warmup_steps < 1:
+    if warmup_steps is not None and 0 < warmup_steps < 1 and told.tool == "Axolotl":
         fix = f"write it as a share: warmup_ratio: {warmup_steps:g}"
         yield found("fractional_count", f"{told.keys['warmup_steps']} is {warmup_steps:g} of a step", fix)
     way = course(told, rows)
@@ -99,7 +159,7 @@ def _schedule(told: Told, rows: int | None) -> Iterator[PlanFinding]:
     if saves is not None and saves > steps:
         yield found(
             "no_checkpoint",
-            f"no checkpoint will be written: {told.keys['save_steps']} {saves} of {steps} steps",
+            f"no checkpoint will be written before the end: {told.keys['save_steps']} {saves} of {steps} steps ({AT_THE_END})",
             f"set it to {max(1, steps // 4)}",
         )
         if told.flag("spot"):
@@ -109,7 +169,7 @@ def _schedule(told: Told, rows: int | None) -> Iterator[PlanFinding]:
     if evaluates is not None and evaluates > steps:
         yield found(
             "no_evaluation",
-            f"no evaluation will happen: {told.keys['eval_steps']} {evaluates} of {steps} steps",
+            f"no evaluation will happen before the end: {told.keys['eval_steps']} {evaluates} of {steps} steps ({AT_THE_END})",
             f"set it to {max(1, steps // 4)}",
         )
     yield from _best(told, steps, saves, evaluates)
@@ -138,7 +198,7 @@ def _best(told: Told, steps: int, saves: int | None, evaluates: int | None) -> I
         if (saves or 0) > steps or (evaluates or 0) > steps:
             yield found(
                 "best_is_void",
-                f"{told.keys['load_best']} has nothing to choose from: there is no checkpoint with a measurement",
+                f"{told.keys['load_best']} has nothing to choose from: no checkpoint before the end has a measurement",
                 "save and evaluate within the run",
             )
         elif saves and evaluates and saves % evaluates:
@@ -158,7 +218,7 @@ def _best(told: Told, steps: int, saves: int | None, evaluates: int | None) -> I
 
 
 def _method(told: Told) -> Iterator[PlanFinding]:
-    if told.flag("four_bit") and str(told.values.get("method", "")).lower() == "lora":
+    if told.flag("four_bit") and told.tool == "Axolotl" and str(told.values.get("method", "")).lower() == "lora":
         yield found(
             "four_bit_with_lora",
             f"{told.keys['four_bit']} with {told.keys['method']}: lora says two things: 4-bit bases are qlora",
@@ -249,7 +309,14 @@ def _model(told: Told, model: Shapes) -> Iterator[PlanFinding]:
         0, 0, "bf16" if half else "fp32", lora is None, rank, names, 0, quantised=told.flag("four_bit"),
         device=device,  # type: ignore[arg-type]
     )  # fmt: skip
-    terms = memory.padded(model, counted, setting, told.whole("micro_batch") or 8, limit, told.flag("checkpointing"))
+    terms = memory.padded(
+        model,
+        counted,
+        setting,
+        told.whole("micro_batch") or told.defaults.micro_batch,
+        limit,
+        told.flag("checkpointing"),
+    )
     worst = memory.largest(terms)
     size = sum(term.num_bytes for term in terms)
     yield found(

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from lathe.errors import Fault, InputError, RecipeError
+from lathe.plan.foreign.defaults import DEFAULTS, PEFT, Defaults
 from lathe.plan.foreign.keys import MARKS, MEANT, REFUSED, WITHOUT_EFFECT
 
 OFF: tuple[Any, ...] = (None, False, 0, 0.0, "", "none", "no", [], {}, "nll", "default")
@@ -54,6 +55,37 @@ class Told:
         value = self.values.get(setting)
         return bool(value) and str(value).lower() not in ("false", "no", "none", "auto", "do_not_pad")
 
+    @property
+    def defaults(self) -> Defaults:
+        """What the tool does where nothing is said."""
+        of_peft = self.tool not in ("Axolotl", "LLaMA-Factory") and not self.keys.get("rank", "lora_").startswith(
+            "lora_"
+        )
+        return PEFT if of_peft else DEFAULTS[self.tool]
+
+    @property
+    def packs(self) -> bool:
+        """Whether its micro batch counts packs of several rows."""
+        return self.flag("packing") or self.flag("neat_packing")
+
+    @property
+    def quantises(self) -> bool:
+        """Whether a 4-bit base is meant. LLaMA-Factory and TRL have no word but LoRA for it; Axolotl has, and means it."""
+        method = str(self.values.get("method", "")).lower()
+        return method == "qlora" or (self.flag("four_bit") and not (self.tool == "Axolotl" and method == "lora"))
+
+    def files(self, setting: str) -> tuple[str, ...]:
+        """The data sets that a setting names. LLaMA-Factory writes several with commas."""
+        given = self.values.get(setting)
+        named = [
+            one.get("path") if isinstance(one, Mapping) else one
+            for one in (given if isinstance(given, list) else [given])
+        ]
+        texts = [one for one in named if isinstance(one, str)]
+        if self.tool == "LLaMA-Factory":
+            texts = [part.strip() for text in texts for part in text.split(",")]
+        return tuple(text for text in texts if text)
+
 
 def is_foreign(path: Path) -> bool:
     """Whether a file is another trainer's configuration; a file of rows, a recipe and anything unreadable is not."""
@@ -82,7 +114,13 @@ def read(path: Path) -> Told:
     for key, value in flat.items():
         first = key.partition(".")[0]
         if key in MEANT:
-            values[MEANT[key]], keys[MEANT[key]] = value, key
+            setting = MEANT[key]
+            before = values.get(setting)
+            if before is None:
+                values[setting], keys[setting] = value, key
+            elif value is not None and value != before:
+                said = f"got {value!r}, and {keys[setting]} says {before!r}: both are one setting here"
+                faults.append(Fault(key, said, hint=_one_of(keys[setting], key)))
         elif key in REFUSED or first in REFUSED:
             reason = REFUSED.get(key) or REFUSED[first]
             if value in OFF or key == "loss_type":
@@ -107,6 +145,13 @@ def read(path: Path) -> Told:
     return told
 
 
+def _one_of(before: str, key: str) -> str:
+    """What to do about two names of one setting. Axolotl's `batch_size` is the product of the other two."""
+    if "batch_size" in (before, key):
+        return "Say the rows of a step as micro_batch_size x gradient_accumulation_steps, and leave batch_size out."
+    return f"Keep {before} or {key}."
+
+
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant", "constant_with_warmup": "constant"}
 METHODS = {"lora": "lora", "qlora": "qlora", "full": "full", "": "full"}
 
@@ -124,12 +169,31 @@ def _unsayable(told: Told) -> Iterator[Fault]:
     method = str(told.values.get("method", "lora")).lower()
     if method not in METHODS:
         yield Fault(told.keys["method"], f"got {method!r}, expected lora, qlora or full")
+    yield from _several(told)
+    bits = told.keys.get("four_bit")
+    if bits == "quantization_bit" and told.flag("four_bit") and told.whole("four_bit") != 4:
+        yield Fault(
+            bits, f"got {told.values['four_bit']!r}, expected 4: another base in fewer bits is not trained here"
+        )
     if "base" not in told.values:
         yield Fault("", "names no base model", hint="Expected base_model, model_name_or_path or model")
 
 
+def _several(told: Told) -> Iterator[Fault]:
+    """Settings that name more data sets than a recipe reads."""
+    for setting in ("datasets", "train_file", "test_datasets", "validation_file"):
+        files = told.files(setting)
+        if len(files) > 1:
+            side = "validation" if setting in ("test_datasets", "validation_file") else "train"
+            yield Fault(
+                told.keys[setting],
+                f"got {len(files)} data sets ({', '.join(files)}), expected one: a recipe names one file of each side",
+                hint=f"Put rows of the same fields into one file and name that: cat {' '.join(files)} > {side}.jsonl",
+            )
+
+
 def _tool(flat: Mapping[str, Any]) -> str:
-    if "finetuning_type" in flat or "cutoff_len" in flat:
+    if {"finetuning_type", "cutoff_len", "quantization_bit"} & flat.keys():
         return "LLaMA-Factory"
     if "base_model" in flat or "micro_batch_size" in flat:
         return "Axolotl"
