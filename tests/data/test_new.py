@@ -14,9 +14,11 @@ from data_rows import good_row
 from lathe.data import prepare
 from lathe.data.new import name_of, propose, quoted
 from lathe.errors import DataError
-from lathe.records import Manifest, Recipe
+from lathe.made_rows import made_rows
+from lathe.records import Example, Manifest, Recipe
 from lathe.resolve import lock, parse_recipe
 from lathe.runs import RunFolder
+from lathe.storage import read_rows
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -50,7 +52,7 @@ def renamed(asked: str, answered: str, **more: str) -> list[dict[str, Any]]:
 def test_the_proposed_recipe_reads_and_prepares_the_rows(
     tmp_path: Path, rows: list[dict[str, Any]], fields: dict[str, str]
 ) -> None:
-    text = propose([write(tmp_path / "my rows.jsonl", rows)], tmp_path)
+    text = propose([write(tmp_path / "my rows.jsonl", rows)], tmp_path).text
     recipe, manifest = prepared(text, tmp_path)
     assert recipe.task == "json_extraction"
     assert recipe.name == "my-rows"
@@ -82,16 +84,105 @@ CALLS = [
     ids=["function_calling", "intent", "bash"],
 )
 def test_the_task_is_told_by_the_kind_of_answers(tmp_path: Path, rows: list[dict[str, Any]], task: str) -> None:
-    recipe, manifest = prepared(propose([write(tmp_path / "rows.jsonl", rows)], tmp_path), tmp_path)
+    recipe, manifest = prepared(propose([write(tmp_path / "rows.jsonl", rows)], tmp_path).text, tmp_path)
     assert recipe.task == task
     assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
+
+
+READ_TOGETHER = {
+    "alpaca": [
+        {"instruction": ("Translate to French", "Say it in French")[n % 2], "input": f"I like tea {n}.", "output": f"J'aime le thé {n}."}
+        for n in range(60)
+    ],
+    "alpaca, one instruction": [
+        {"instruction": "Translate to French", "input": f"I like tea {n}.", "output": f"J'aime le thé {n}."} for n in range(60)
+    ],
+    "alpaca, few inputs": [
+        {"instruction": f"Greet guest {n}", "output": f"Welcome, guest {n}."} | ({"input": f"He is {n}."} if n % 3 == 2 else {})
+        for n in range(60)
+    ],
+    "alpaca with system": [
+        {"system": f"You are {n}.", "instruction": f"Greet guest {n}", "output": f"Welcome, guest {n}."} for n in range(60)
+    ],
+    "question with context": [
+        {"context": f"Guest {n} is from Brae.", "question": f"Where is guest {n} from?", "answer": f"Guest {n} is from Brae."}
+        for n in range(60)
+    ],
+    "prompt with system": [
+        {"system": f"You are {n}.", "prompt": f"Greet guest {n}", "completion": f"Welcome, guest {n}."} for n in range(60)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ_TOGETHER)
+def test_no_column_of_a_prompt_that_has_several_is_lost(tmp_path: Path, name: str) -> None:
+    rows = READ_TOGETHER[name]
+    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    recipe, _ = prepared(proposed.text, tmp_path)
+    assert (recipe.task, recipe.data.fields, proposed.remarks) == ("chat", {}, ())
+    run = RunFolder(tmp_path / "run")
+    examples = [one for side in ("train", "validation", "test") for one in read_rows(run.rows(side), Example)]
+    prompts = [" ".join(message.content for message in one.messages) for one in examples]
+    answered = ("output", "answer", "completion")
+    for row in rows:
+        assert any(all(value in prompt for key, value in row.items() if key not in answered) for prompt in prompts)
+
+
+@pytest.mark.parametrize(
+    ("more", "remark"),
+    [
+        ({"context": "It rains.", "prompt": "Greet", "completion": "Good day to you."}, "Left out of the prompt: context. To train with it, write it into the text that is asked"),
+        ({"instruction": "Greet.", "input": "Mira", "target": "Good day to you."}, "Left out of the prompt: instruction. To train with it, write"),
+        ({"prompt": "Greet:", "input": "Mira", "completion": "Good day to you."}, "Left out of the prompt: input. "),
+        ({"prompt": "Greet: Mira", "input": "Mira", "completion": "Good day to you."}, None),
+        ({"prompt": "Greet", "completion": "Good day to you.", "source": "web"}, None),
+        ({"instruction": "Extract.", "input": "Mira", "output": '{"name": "Mira"}'}, "Left out of the prompt: instruction. To train with it, take the line `fields` out."),
+    ],
+    ids=["context", "instruction-beside-own-words", "input-beside-prompt", "input-in-prompt", "source", "one-instruction"],
+)  # fmt: skip
+def test_what_looks_like_a_part_of_the_prompt_and_is_left_out_is_said(
+    tmp_path: Path, more: dict[str, str], remark: str | None
+) -> None:
+    rows = [{key: value.replace("Mira", f"Mira{n}") for key, value in more.items()} for n in range(40)]
+    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert [one[: len(remark or "")] for one in proposed.remarks] == ([] if remark is None else [remark])
+    assert all(f"  # {one}\n" in proposed.text for one in proposed.remarks)
+    parse_recipe(proposed.text, "new.yaml")
+
+
+SHORT_TEXTS = {
+    "towns": [(f"What is the capital of country {n}?", f"Town{n}") for n in range(60)],
+    "numbers": [(f"What is 2 and {n}?", str(n + 2)) for n in range(60)],
+    "dates": [(f"When was story {n}?", f"2024-01-{n:02}") for n in range(60)],
+    "headlines": [(f"A headline for story {n}", f"Mayor opens bridge {n} in spring") for n in range(60)],
+    "lower-case words": [(f"A word for {n}", f"find the way {n}") for n in range(60)],
+}
+
+
+@pytest.mark.parametrize("name", SHORT_TEXTS)
+@pytest.mark.parametrize("sharegpt", [False, True])
+def test_short_texts_are_not_taken_for_shell_commands(tmp_path: Path, name: str, sharegpt: bool) -> None:
+    pairs = SHORT_TEXTS[name]
+    rows: list[dict[str, Any]] = [{"question": asked, "answer": said} for asked, said in pairs]
+    if sharegpt:
+        rows = [{"conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]} for q, a in pairs]
+    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert (proposed.task, proposed.why) == ("chat", "the answers are written text")
+
+
+def test_generated_commands_are_told_by_how_they_look(tmp_path: Path) -> None:
+    rows = [{"input": row["input"], "target": row["target"]} for row in made_rows("edge_shell", 17, 100)]
+    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert proposed.task == "bash"
+    assert proposed.why == "100% of the answers begin as shell commands do, 100% have options, pipes or paths"
+    assert f"# {proposed.why}\n" in proposed.text
 
 
 def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
     rows = renamed("prompt", "completion")
     for name, part in (("train", rows[:50]), ("test", rows[50:])):
         write(tmp_path / "set" / f"{name}.jsonl", part)
-    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path), tmp_path)
+    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path).text, tmp_path)
     assert (recipe.data.source, recipe.data.train, recipe.data.test) == (None, "set/train.jsonl", "set/test.jsonl")
     assert manifest.sides["test"].rows == 30
 
@@ -99,7 +190,7 @@ def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
 def test_a_folder_of_files_without_sides_is_one_source_and_loose_files_are_refused(tmp_path: Path) -> None:
     rows = renamed("prompt", "completion")
     files = [write(tmp_path / "set" / f"{name}.jsonl", part) for name, part in (("a", rows[:50]), ("b", rows[50:]))]
-    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path), tmp_path)
+    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path).text, tmp_path)
     assert recipe.data.source == "set"
     assert sum(side.rows for side in manifest.sides.values()) == 80
     with pytest.raises(DataError, match="2 files whose names do not say which side each is"):
@@ -109,7 +200,7 @@ def test_a_folder_of_files_without_sides_is_one_source_and_loose_files_are_refus
 def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", renamed("prompt", "completion"))
     path.write_text(path.read_text() + "{broken\n")
-    assert "# 1 rows cannot be read; see why with: lathe check rows.jsonl" in propose([path], tmp_path)
+    assert "# 1 rows cannot be read; see why with: lathe check rows.jsonl" in propose([path], tmp_path).text
 
 
 @pytest.mark.parametrize(
@@ -130,7 +221,7 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     ids=["pairs", "cut", "messages"],
 )
 def test_rows_of_prose_are_for_chat(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    assert "task: chat" in propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert "task: chat" in propose([write(tmp_path / "rows.jsonl", rows)], tmp_path).text
 
 
 @pytest.mark.parametrize(
