@@ -12,10 +12,11 @@ import pytest
 from data_rows import good_row
 
 from lathe.data import prepare
+from lathe.data.conversations.row_files import FileRows, Found
 from lathe.data.new import name_of, propose, quoted
 from lathe.errors import DataError
 from lathe.made_rows import made_rows
-from lathe.records import Example, Manifest, Recipe
+from lathe.records import Example, Manifest, Recipe, RejectedRow
 from lathe.resolve import lock, parse_recipe
 from lathe.runs import RunFolder
 from lathe.storage import read_rows
@@ -168,6 +169,32 @@ def test_short_texts_are_not_taken_for_shell_commands(tmp_path: Path, name: str,
         rows = [{"conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]} for q, a in pairs]
     proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
     assert (proposed.task, proposed.why) == ("chat", "the answers are written text")
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [((0, 1), {"0", "1"}), ((0.0, 1.0), {"0", "1"}), ((False, True), {"false", "true"}), (("0.0", "1.0"), {"0.0", "1.0"})],
+    ids=["whole", "floats of pandas", "truth values", "texts"],
+)  # fmt: skip
+def test_labels_that_are_no_texts_are_read_alike_by_every_verb(
+    tmp_path: Path, values: tuple[Any, Any], labels: set[str]
+) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": values[n % 2]} for n in range(60)])
+    recipe, manifest = prepared(propose([path], tmp_path).text, tmp_path)
+    assert recipe.task == "intent"
+    assert set(manifest.sides["train"].slices["label"]) == labels
+    assert {row[1].completion for row in FileRows(Found(path)) if not isinstance(row, RejectedRow)} == labels
+
+
+def test_a_number_that_is_no_label_is_refused_by_every_verb_in_the_same_words(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": n / 7 + 0.1} for n in range(60)])
+    says = "expected 'label' to be a label, which is a text, a whole number, true or false; got 0.1"
+    with pytest.raises(DataError) as refused:
+        propose([path], tmp_path)
+    assert says in (refused.value.hint or "")
+    (first, *_) = FileRows(Found(path))
+    assert isinstance(first, RejectedRow)
+    assert first.reason == says
 
 
 def test_generated_commands_are_told_by_how_they_look(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lathe.data.files.placed import Placed
 from lathe.data.findings.commands import Signs, signs_of_commands
 from lathe.data.preparing.origin_rows import SYSTEM, placed
 from lathe.errors import DataError, TaskMismatch
-from lathe.records import Json, Row, TaskSetup
+from lathe.records import Json, Row, TaskSetup, label_text
 from lathe.records.check import AnswerKind
 
 ASKED = ("prompt", "question", "text", "input", "instruction")
@@ -91,6 +91,8 @@ def columns_of(rows: Sequence[Row], layout: Layout) -> dict[str, str]:
         del parts["instruction"]
     asked = [parts[part] for part in ASKED if part in parts]
     answered = [parts[part] for part in ANSWERED if part in parts]
+    if layout.name == "text-label" and any(label_text(row.get(layout.columns["label"])) is None for row in rows):
+        return {}  # only the layout says that a value is no label; a task that takes any answer would learn it
     texts = bool(asked) and not any(isinstance(row.get(asked[0]), list) for row in rows)
     # A task reads rows with columns of its own names as they are, and their layout is not asked.
     alone = len(parts) == 2 or any({"input", "target"} <= row.keys() for row in rows)

@@ -151,7 +151,7 @@ def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
     if name == "text":
         return isinstance(row[columns["text"]], str)
     if name == "text-label":
-        return isinstance(row[columns["text"]], str) and isinstance(row[columns["label"]], str | int)
+        return isinstance(row[columns["text"]], str) and isinstance(row[columns["label"]], str | int | float)
     if name == "prompt-completion":
         return isinstance(row[columns["prompt"]], str | list)
     return True
