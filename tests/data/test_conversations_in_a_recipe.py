@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from data_rows import CITIES
 
-from lathe.data.check import conversation_of
+from lathe.data.check import check_file, conversation_of
 from lathe.data.conversations.row_files import FileRows, Found
 from lathe.errors import DataError, TaskMismatch
-from lathe.records import Example, Manifest
+from lathe.records import Example, Manifest, Message
 from lathe.runs import RunFolder
 from lathe.storage import read_rows
 
@@ -191,6 +191,34 @@ def test_a_system_prompt_that_no_row_could_have_is_refused(tmp_path: Path, prepa
     source = write(tmp_path / "rows.jsonl", [LAYOUTS["sharegpt"](*said(number)) for number in range(60)])
     with pytest.raises(DataError, match="no log of interactions"):
         prepared({"source": source, "system": {"coder": "You extract."}})
+
+
+def test_of_several_answers_the_last_is_trained_and_that_is_said_by_prepare_and_by_check(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    rows = []
+    for number in range(80):
+        (first, one), (second, two) = said(number), said(number + 100)
+        turns = [("user", first), ("assistant", one), ("user", second), ("assistant", two)]
+        rows.append({"messages": [{"role": role, "content": text} for role, text in turns[2 * (number % 4 == 0) :]]})
+    source = write(tmp_path / "rows.jsonl", rows)
+    manifest = prepared({"source": source})
+    assert {json.dumps(one.target) for one in examples(run)} == {said(number + 100)[1] for number in range(80)}
+    assert finding(manifest, "earlier_answers").message == (
+        "of 60 conversations with several answers the last one is trained; the others are its prompt"
+    )
+    report = check_file(Path(source))
+    assert report.lengths.rows == 80
+    (told,) = [one for one in report.findings if one.id == "earlier_answers"]
+    assert (told.level, told.count) == ("info", 60)
+    assert told.message.startswith("60 of 80 conversations have several answers: a run trains the last of each")
+
+
+def test_of_a_prepared_row_only_the_completion_is_learned() -> None:
+    turns = [("user", "Hello"), ("assistant", "Good day."), ("user", "Well?")]
+    messages = tuple(Message(role=role, content=text) for role, text in turns)
+    row = Example(id="1", input="Well?", messages=messages, completion="It is.", target="It is.")
+    assert [answer.content for _, answer in conversation_of(row).answers()] == ["It is."]
 
 
 def test_a_conversation_without_an_answer_to_learn_says_so_with_its_line(tmp_path: Path, prepared: Prepared) -> None:

@@ -42,6 +42,8 @@ class OriginRows:
         self.layout: str | None = None
         """how conversations were read; None = rows are the task's own"""
         self.left_out = 0
+        self.earlier_answers = 0
+        """conversations with answers before the one that is trained"""
 
     def __iter__(self) -> Items:
         """Raises DataError where a file changes while it is read."""
@@ -91,7 +93,11 @@ class OriginRows:
         rows = FileRows(Found(path), Reading(where=self._data.where or None, system=self._data.system))
         for item in rows:
             self.left_out = rows.left_out
-            yield item if isinstance(item, RejectedRow) else placed(str(path), *item)
+            if isinstance(item, RejectedRow):
+                yield item
+                continue
+            self.earlier_answers += item[1].has_earlier_answers()
+            yield placed(str(path), *item)
         self.left_out = rows.left_out
 
 
