@@ -13,7 +13,7 @@ from data_rows import good_row
 
 from lathe.data import prepare
 from lathe.data.conversations.row_files import FileRows, Found
-from lathe.data.new import name_of, propose, quoted
+from lathe.data.new import name_of, proposal, propose, quoted
 from lathe.errors import DataError
 from lathe.made_rows import made_rows
 from lathe.records import Example, Manifest, Recipe, RejectedRow
@@ -53,7 +53,7 @@ def renamed(asked: str, answered: str, **more: str) -> list[dict[str, Any]]:
 def test_the_proposed_recipe_reads_and_prepares_the_rows(
     tmp_path: Path, rows: list[dict[str, Any]], fields: dict[str, str]
 ) -> None:
-    text = propose([write(tmp_path / "my rows.jsonl", rows)], tmp_path).text
+    text = propose([write(tmp_path / "my rows.jsonl", rows)], tmp_path)
     recipe, manifest = prepared(text, tmp_path)
     assert recipe.task == "json_extraction"
     assert recipe.name == "my-rows"
@@ -85,7 +85,7 @@ CALLS = [
     ids=["function_calling", "intent", "bash"],
 )
 def test_the_task_is_told_by_the_kind_of_answers(tmp_path: Path, rows: list[dict[str, Any]], task: str) -> None:
-    recipe, manifest = prepared(propose([write(tmp_path / "rows.jsonl", rows)], tmp_path).text, tmp_path)
+    recipe, manifest = prepared(propose([write(tmp_path / "rows.jsonl", rows)], tmp_path), tmp_path)
     assert recipe.task == task
     assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
 
@@ -118,7 +118,7 @@ READ_TOGETHER = {
 @pytest.mark.parametrize("name", READ_TOGETHER)
 def test_no_column_of_a_prompt_that_has_several_is_lost(tmp_path: Path, name: str) -> None:
     rows = READ_TOGETHER[name]
-    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
     recipe, _ = prepared(proposed.text, tmp_path)
     assert (recipe.task, recipe.data.fields, proposed.remarks) == ("chat", {}, ())
     run = RunFolder(tmp_path / "run")
@@ -145,7 +145,7 @@ def test_what_looks_like_a_part_of_the_prompt_and_is_left_out_is_said(
     tmp_path: Path, more: dict[str, str], remark: str | None
 ) -> None:
     rows = [{key: value.replace("Mira", f"Mira{n}") for key, value in more.items()} for n in range(40)]
-    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
     assert [one[: len(remark or "")] for one in proposed.remarks] == ([] if remark is None else [remark])
     assert all(f"  # {one}\n" in proposed.text for one in proposed.remarks)
     parse_recipe(proposed.text, "new.yaml")
@@ -167,7 +167,7 @@ def test_short_texts_are_not_taken_for_shell_commands(tmp_path: Path, name: str,
     rows: list[dict[str, Any]] = [{"question": asked, "answer": said} for asked, said in pairs]
     if sharegpt:
         rows = [{"conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]} for q, a in pairs]
-    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
     assert (proposed.task, proposed.why) == ("chat", "the answers are written text")
 
 
@@ -180,7 +180,7 @@ def test_labels_that_are_no_texts_are_read_alike_by_every_verb(
     tmp_path: Path, values: tuple[Any, Any], labels: set[str]
 ) -> None:
     path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": values[n % 2]} for n in range(60)])
-    recipe, manifest = prepared(propose([path], tmp_path).text, tmp_path)
+    recipe, manifest = prepared(propose([path], tmp_path), tmp_path)
     assert recipe.task == "intent"
     assert set(manifest.sides["train"].slices["label"]) == labels
     assert {row[1].completion for row in FileRows(Found(path)) if not isinstance(row, RejectedRow)} == labels
@@ -199,7 +199,7 @@ def test_a_number_that_is_no_label_is_refused_by_every_verb_in_the_same_words(tm
 
 def test_generated_commands_are_told_by_how_they_look(tmp_path: Path) -> None:
     rows = [{"input": row["input"], "target": row["target"]} for row in made_rows("edge_shell", 17, 100)]
-    proposed = propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
     assert proposed.task == "bash"
     assert proposed.why == "100% of the answers begin as shell commands do, 100% have options, pipes or paths"
     assert f"# {proposed.why}\n" in proposed.text
@@ -209,7 +209,7 @@ def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
     rows = renamed("prompt", "completion")
     for name, part in (("train", rows[:50]), ("test", rows[50:])):
         write(tmp_path / "set" / f"{name}.jsonl", part)
-    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path).text, tmp_path)
+    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path), tmp_path)
     assert (recipe.data.source, recipe.data.train, recipe.data.test) == (None, "set/train.jsonl", "set/test.jsonl")
     assert manifest.sides["test"].rows == 30
 
@@ -217,7 +217,7 @@ def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
 def test_a_folder_of_files_without_sides_is_one_source_and_loose_files_are_refused(tmp_path: Path) -> None:
     rows = renamed("prompt", "completion")
     files = [write(tmp_path / "set" / f"{name}.jsonl", part) for name, part in (("a", rows[:50]), ("b", rows[50:]))]
-    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path).text, tmp_path)
+    recipe, manifest = prepared(propose([tmp_path / "set"], tmp_path), tmp_path)
     assert recipe.data.source == "set"
     assert sum(side.rows for side in manifest.sides.values()) == 80
     with pytest.raises(DataError, match="2 files whose names do not say which side each is"):
@@ -227,7 +227,7 @@ def test_a_folder_of_files_without_sides_is_one_source_and_loose_files_are_refus
 def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", renamed("prompt", "completion"))
     path.write_text(path.read_text() + "{broken\n")
-    assert "# 1 rows cannot be read; see why with: lathe check rows.jsonl" in propose([path], tmp_path).text
+    assert "# 1 rows cannot be read; see why with: lathe check rows.jsonl" in propose([path], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     ids=["pairs", "cut", "messages"],
 )
 def test_rows_of_prose_are_for_chat(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    assert "task: chat" in propose([write(tmp_path / "rows.jsonl", rows)], tmp_path).text
+    assert "task: chat" in propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,7 @@ def test_rows_of_odins_layout_get_a_recipe_of_this_task(tmp_path: Path) -> None:
         for n in range(40)
     ]
     (tmp_path / "ade.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    recipe = propose([tmp_path / "ade.jsonl"], tmp_path).text
+    recipe = propose([tmp_path / "ade.jsonl"], tmp_path)
     assert "task: graph_extraction" in recipe
     assert "fields: {target: output}" in recipe
 

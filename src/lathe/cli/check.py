@@ -63,7 +63,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
     """Writes a recipe for files of rows, or from a configuration of another trainer."""
-    from lathe.data.new import name_of, propose
+    from lathe.data.new import name_of, proposal
     from lathe.storage import commit_text
 
     adopted = _adopted(args)
@@ -75,7 +75,7 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
         commit_text(path, adopted.text)
         show_adopted(screen, path, adopted)
         return Exit.DONE
-    proposed = propose(args.files, path.parent)
+    proposed = proposal(args.files, path.parent)
     commit_text(path, proposed.text)
     if screen.as_json:
         said = {"task": proposed.task, "why": proposed.why, "remarks": list(proposed.remarks)}

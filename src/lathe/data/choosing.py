@@ -155,7 +155,7 @@ def suited(kind: AnswerKind, signs: Signs) -> list[str]:
 def why(task: str, kind: AnswerKind, answers: Sequence[Json], signs: Signs) -> str:
     """What of the answers tells the task."""
     if kind == "label":
-        return f"the answers are labels, {len(set(map(text_of, answers)))} different ones in {len(answers)} rows"
+        return f"the answers are labels, {len(set(map(text_of, answers)))} different in {len(answers)} rows"
     if kind == "json":
         return "the answers are JSON that it reads"
     if task == COMMANDS:

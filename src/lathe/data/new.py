@@ -1,6 +1,7 @@
 """`lathe new FILE`: a complete, commented recipe for a person's own rows.
 
-    propose([Path("my.jsonl")], Path("."))   ->  Proposed(text of my.yaml, task="intent", why="the answers are labels ...")
+    propose([Path("my.jsonl")], Path("."))    ->  the text of my.yaml
+    proposal([Path("my.jsonl")], Path("."))   ->  Proposed(that text, task="intent", why="the answers are labels ...", remarks=())
 
 The layout is told from the rows, the task by trying (lathe.data.choosing). Nothing is written here.
 """
@@ -51,7 +52,12 @@ class Proposed:
     remarks: tuple[str, ...]
 
 
-def propose(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
+def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
+    """The text of a recipe, as `proposal` makes it."""
+    return proposal(paths, recipe_folder).text
+
+
+def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
     """A recipe for files of rows, or a folder of them, that will lie in `recipe_folder`.
 
     Raises DataError where there are no rows, their layout is not known, or no task reads them.
