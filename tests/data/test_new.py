@@ -205,6 +205,14 @@ def test_generated_commands_are_told_by_how_they_look(tmp_path: Path) -> None:
     assert f"# {proposed.why}\n" in proposed.text
 
 
+def test_a_pair_of_files_gets_a_recipe_that_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "open.nl").write_text("".join(f"show the first {n} lines of a.txt\n" for n in range(80)))
+    (tmp_path / "open.cm").write_text("".join(f"head -n {n} a.txt\n" for n in range(80)))
+    recipe, manifest = prepared(propose([tmp_path / "open.nl"], tmp_path), tmp_path)
+    assert (recipe.task, recipe.data.fields) == ("bash", {})
+    assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
+
+
 def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:
     rows = renamed("prompt", "completion")
     for name, part in (("train", rows[:50]), ("test", rows[50:])):

@@ -19,7 +19,8 @@ from lathe.data.choosing import Chosen, choose
 from lathe.data.conversations import row_files
 from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
 from lathe.data.files import tables
-from lathe.data.files.read import Placed, read_file
+from lathe.data.files.placed import Placed
+from lathe.data.preparing.origin_rows import read
 from lathe.errors import DataError
 from lathe.records import Row
 
@@ -79,7 +80,8 @@ def look(found: row_files.Found) -> Seen:
     """Reads a file through once."""
     first: list[Row] = []
     count = unread = 0
-    for item in tables.rows(found.path) if tables.is_table(found.path) else read_file(found.path):
+    # As a run reads it: of a pair of files `lathe check` names the columns otherwise.
+    for item in read(found.path) if found.path.is_file() else tables.rows(found.path):
         if isinstance(item, Placed):
             count += 1
             if len(first) < LOOKED_AT:
