@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from data_rows import CITIES
 
-from lathe.data.check import conversation_of
+from lathe.data.check import check_file, conversation_of
 from lathe.data.conversations.row_files import FileRows, Found
 from lathe.errors import DataError, TaskMismatch
-from lathe.records import Example, Manifest
+from lathe.records import Example, Manifest, Message
 from lathe.runs import RunFolder
 from lathe.storage import read_rows
 
@@ -144,10 +144,81 @@ def test_the_system_prompt_of_a_role_stands_before_the_prompt_of_the_task(
         assert one.messages[1].content.startswith("Extract as JSON")
 
 
+@pytest.mark.parametrize(
+    ("asked", "answered", "column", "fields"),
+    [
+        ("input", "target", "system", {}),
+        ("prompt", "completion", "system", {}),
+        ("prompt", "completion", "system", {"input": "prompt", "target": "completion"}),
+        ("a", "b", "persona", {"input": "a", "target": "b", "system": "persona"}),
+    ],
+    ids=["the task's own words", "a layout", "columns that are mapped", "a column of another name"],
+)
+def test_the_system_prompt_of_a_row_is_trained_however_its_columns_are_called(
+    tmp_path: Path, run: RunFolder, prepared: Prepared, asked: str, answered: str, column: str, fields: dict[str, str]
+) -> None:
+    rows = [{column: f"You are {number}.", asked: q, answered: a} for number, (q, a) in enumerate(map(said, range(80)))]
+    prepared({"source": write(tmp_path / "rows.jsonl", rows), "fields": fields})
+    for one in examples(run):
+        assert [message.role for message in one.messages] == ["system", "user"]
+        assert one.messages[0].content == f"You are {one.input.split()[1]}."
+
+
+def test_a_column_called_system_that_is_mapped_as_something_else_is_no_system_prompt(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    rows = [{"system": asked, "answer": answer} for asked, answer in map(said, range(80))]
+    prepared({"source": write(tmp_path / "rows.jsonl", rows), "fields": {"input": "system", "target": "answer"}})
+    assert {message.role for one in examples(run) for message in one.messages} == {"user"}
+
+
+def test_a_part_of_the_prompt_that_the_first_row_lacks_is_read_where_it_stands(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    pairs = [said(number) for number in range(80)]
+    rows = [
+        {"instruction": "Extract.", "input": asked, "output": answer}
+        if number % 3
+        else {"instruction": asked, "output": answer}
+        for number, (asked, answer) in enumerate(pairs)
+    ]
+    prepared({"source": write(tmp_path / "rows.jsonl", rows)})
+    wanted = {asked if number % 3 == 0 else f"Extract.\n\n{asked}" for number, (asked, _) in enumerate(pairs)}
+    assert {one.input for one in examples(run)} == wanted
+
+
 def test_a_system_prompt_that_no_row_could_have_is_refused(tmp_path: Path, prepared: Prepared) -> None:
     source = write(tmp_path / "rows.jsonl", [LAYOUTS["sharegpt"](*said(number)) for number in range(60)])
     with pytest.raises(DataError, match="no log of interactions"):
         prepared({"source": source, "system": {"coder": "You extract."}})
+
+
+def test_of_several_answers_the_last_is_trained_and_that_is_said_by_prepare_and_by_check(
+    tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    rows = []
+    for number in range(80):
+        (first, one), (second, two) = said(number), said(number + 100)
+        turns = [("user", first), ("assistant", one), ("user", second), ("assistant", two)]
+        rows.append({"messages": [{"role": role, "content": text} for role, text in turns[2 * (number % 4 == 0) :]]})
+    source = write(tmp_path / "rows.jsonl", rows)
+    manifest = prepared({"source": source})
+    assert {json.dumps(one.target) for one in examples(run)} == {said(number + 100)[1] for number in range(80)}
+    assert finding(manifest, "earlier_answers").message == (
+        "of 60 conversations with several answers the last one is trained; the others are its prompt"
+    )
+    report = check_file(Path(source))
+    assert report.lengths.rows == 80
+    (told,) = [one for one in report.findings if one.id == "earlier_answers"]
+    assert (told.level, told.count) == ("info", 60)
+    assert told.message.startswith("60 of 80 conversations have several answers: a run trains the last of each")
+
+
+def test_of_a_prepared_row_only_the_completion_is_learned() -> None:
+    turns = [("user", "Hello"), ("assistant", "Good day."), ("user", "Well?")]
+    messages = tuple(Message(role=role, content=text) for role, text in turns)
+    row = Example(id="1", input="Well?", messages=messages, completion="It is.", target="It is.")
+    assert [answer.content for _, answer in conversation_of(row).answers()] == ["It is."]
 
 
 def test_a_conversation_without_an_answer_to_learn_says_so_with_its_line(tmp_path: Path, prepared: Prepared) -> None:

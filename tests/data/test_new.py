@@ -12,11 +12,14 @@ import pytest
 from data_rows import good_row
 
 from lathe.data import prepare
-from lathe.data.new import name_of, propose, quoted
+from lathe.data.conversations.row_files import FileRows, Found
+from lathe.data.new import name_of, proposal, propose, quoted
 from lathe.errors import DataError
-from lathe.records import Manifest, Recipe
+from lathe.made_rows import made_rows
+from lathe.records import Example, Manifest, Recipe, RejectedRow
 from lathe.resolve import lock, parse_recipe
 from lathe.runs import RunFolder
+from lathe.storage import read_rows
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -84,6 +87,129 @@ CALLS = [
 def test_the_task_is_told_by_the_kind_of_answers(tmp_path: Path, rows: list[dict[str, Any]], task: str) -> None:
     recipe, manifest = prepared(propose([write(tmp_path / "rows.jsonl", rows)], tmp_path), tmp_path)
     assert recipe.task == task
+    assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
+
+
+READ_TOGETHER = {
+    "alpaca": [
+        {"instruction": ("Translate to French", "Say it in French")[n % 2], "input": f"I like tea {n}.", "output": f"J'aime le thé {n}."}
+        for n in range(60)
+    ],
+    "alpaca, one instruction": [
+        {"instruction": "Translate to French", "input": f"I like tea {n}.", "output": f"J'aime le thé {n}."} for n in range(60)
+    ],
+    "alpaca, few inputs": [
+        {"instruction": f"Greet guest {n}", "output": f"Welcome, guest {n}."} | ({"input": f"He is {n}."} if n % 3 == 2 else {})
+        for n in range(60)
+    ],
+    "alpaca with system": [
+        {"system": f"You are {n}.", "instruction": f"Greet guest {n}", "output": f"Welcome, guest {n}."} for n in range(60)
+    ],
+    "question with context": [
+        {"context": f"Guest {n} is from Brae.", "question": f"Where is guest {n} from?", "answer": f"Guest {n} is from Brae."}
+        for n in range(60)
+    ],
+    "prompt with system": [
+        {"system": f"You are {n}.", "prompt": f"Greet guest {n}", "completion": f"Welcome, guest {n}."} for n in range(60)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ_TOGETHER)
+def test_no_column_of_a_prompt_that_has_several_is_lost(tmp_path: Path, name: str) -> None:
+    rows = READ_TOGETHER[name]
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    recipe, _ = prepared(proposed.text, tmp_path)
+    assert (recipe.task, recipe.data.fields, proposed.remarks) == ("chat", {}, ())
+    run = RunFolder(tmp_path / "run")
+    examples = [one for side in ("train", "validation", "test") for one in read_rows(run.rows(side), Example)]
+    prompts = [" ".join(message.content for message in one.messages) for one in examples]
+    answered = ("output", "answer", "completion")
+    for row in rows:
+        assert any(all(value in prompt for key, value in row.items() if key not in answered) for prompt in prompts)
+
+
+@pytest.mark.parametrize(
+    ("more", "remark"),
+    [
+        ({"context": "It rains.", "prompt": "Greet", "completion": "Good day to you."}, "Left out of the prompt: context. To train with it, write it into the text that is asked"),
+        ({"instruction": "Greet.", "input": "Mira", "target": "Good day to you."}, "Left out of the prompt: instruction. To train with it, write"),
+        ({"prompt": "Greet:", "input": "Mira", "completion": "Good day to you."}, "Left out of the prompt: input. "),
+        ({"prompt": "Greet: Mira", "input": "Mira", "completion": "Good day to you."}, None),
+        ({"prompt": "Greet", "completion": "Good day to you.", "source": "web"}, None),
+        ({"instruction": "Extract.", "input": "Mira", "output": '{"name": "Mira"}'}, "Left out of the prompt: instruction. To train with it, take the line `fields` out."),
+    ],
+    ids=["context", "instruction-beside-own-words", "input-beside-prompt", "input-in-prompt", "source", "one-instruction"],
+)  # fmt: skip
+def test_what_looks_like_a_part_of_the_prompt_and_is_left_out_is_said(
+    tmp_path: Path, more: dict[str, str], remark: str | None
+) -> None:
+    rows = [{key: value.replace("Mira", f"Mira{n}") for key, value in more.items()} for n in range(40)]
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert [one[: len(remark or "")] for one in proposed.remarks] == ([] if remark is None else [remark])
+    assert all(f"  # {one}\n" in proposed.text for one in proposed.remarks)
+    parse_recipe(proposed.text, "new.yaml")
+
+
+SHORT_TEXTS = {
+    "towns": [(f"What is the capital of country {n}?", f"Town{n}") for n in range(60)],
+    "numbers": [(f"What is 2 and {n}?", str(n + 2)) for n in range(60)],
+    "dates": [(f"When was story {n}?", f"2024-01-{n:02}") for n in range(60)],
+    "headlines": [(f"A headline for story {n}", f"Mayor opens bridge {n} in spring") for n in range(60)],
+    "lower-case words": [(f"A word for {n}", f"find the way {n}") for n in range(60)],
+}
+
+
+@pytest.mark.parametrize("name", SHORT_TEXTS)
+@pytest.mark.parametrize("sharegpt", [False, True])
+def test_short_texts_are_not_taken_for_shell_commands(tmp_path: Path, name: str, sharegpt: bool) -> None:
+    pairs = SHORT_TEXTS[name]
+    rows: list[dict[str, Any]] = [{"question": asked, "answer": said} for asked, said in pairs]
+    if sharegpt:
+        rows = [{"conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]} for q, a in pairs]
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert (proposed.task, proposed.why) == ("chat", "the answers are written text")
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [((0, 1), {"0", "1"}), ((0.0, 1.0), {"0", "1"}), ((False, True), {"false", "true"}), (("0.0", "1.0"), {"0.0", "1.0"})],
+    ids=["whole", "floats of pandas", "truth values", "texts"],
+)  # fmt: skip
+def test_labels_that_are_no_texts_are_read_alike_by_every_verb(
+    tmp_path: Path, values: tuple[Any, Any], labels: set[str]
+) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": values[n % 2]} for n in range(60)])
+    recipe, manifest = prepared(propose([path], tmp_path), tmp_path)
+    assert recipe.task == "intent"
+    assert set(manifest.sides["train"].slices["label"]) == labels
+    assert {row[1].completion for row in FileRows(Found(path)) if not isinstance(row, RejectedRow)} == labels
+
+
+def test_a_number_that_is_no_label_is_refused_by_every_verb_in_the_same_words(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": n / 7 + 0.1} for n in range(60)])
+    says = "expected 'label' to be a label, which is a text, a whole number, true or false; got 0.1"
+    with pytest.raises(DataError) as refused:
+        propose([path], tmp_path)
+    assert says in (refused.value.hint or "")
+    (first, *_) = FileRows(Found(path))
+    assert isinstance(first, RejectedRow)
+    assert first.reason == says
+
+
+def test_generated_commands_are_told_by_how_they_look(tmp_path: Path) -> None:
+    rows = [{"input": row["input"], "target": row["target"]} for row in made_rows("edge_shell", 17, 100)]
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert proposed.task == "bash"
+    assert proposed.why == "100% of the answers begin as shell commands do, 100% have options, pipes or paths"
+    assert f"# {proposed.why}\n" in proposed.text
+
+
+def test_a_pair_of_files_gets_a_recipe_that_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "open.nl").write_text("".join(f"show the first {n} lines of a.txt\n" for n in range(80)))
+    (tmp_path / "open.cm").write_text("".join(f"head -n {n} a.txt\n" for n in range(80)))
+    recipe, manifest = prepared(propose([tmp_path / "open.nl"], tmp_path), tmp_path)
+    assert (recipe.task, recipe.data.fields) == ("bash", {})
     assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
 
 

@@ -83,8 +83,9 @@ def test_the_prompt_names_the_labels_unless_the_recipe_says_no() -> None:
     assert TASK.score(example(0, "pin", silent), "lost", silent).values["in_set"] == 1
 
 
-def test_numbers_as_labels_are_texts() -> None:
-    assert TASK.example({"input": "x", "target": 7}, TaskSetup()).completion == "7"
+@pytest.mark.parametrize(("value", "label"), [(7, "7"), (7.0, "7"), (True, "true"), (False, "false")])
+def test_numbers_and_truth_values_as_labels_are_texts(value: float, label: str) -> None:
+    assert TASK.example({"input": "x", "target": value}, TaskSetup()).completion == label
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,8 @@ def test_numbers_as_labels_are_texts() -> None:
     [
         ({"input": "x", "target": "arival"}, "not among the 4"),
         ({"input": "x", "target": ["arrival"]}, "to be a label"),
+        ({"input": "x", "target": 0.5}, "a whole number, true or false"),
+        ({"input": "x", "target": None}, "to be a label"),
         ({"input": "", "target": "arrival"}, "says something"),
         ({"text": "x", "target": "arrival"}, "the row has 'text'"),
     ],

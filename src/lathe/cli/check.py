@@ -63,7 +63,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
     """Writes a recipe for files of rows, or from a configuration of another trainer."""
-    from lathe.data.new import name_of, propose
+    from lathe.data.new import name_of, proposal
     from lathe.storage import commit_text
 
     adopted = _adopted(args)
@@ -71,13 +71,20 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
     path: Path = args.out if args.out is not None else Path(f"{stem}.yaml")
     if path.exists():
         raise InputError(f"{path} is there already", hint="Name another file with --out, or move that one away.")
-    commit_text(path, adopted.text if adopted else propose(args.files, path.parent))
     if adopted:
+        commit_text(path, adopted.text)
         show_adopted(screen, path, adopted)
-    elif screen.as_json:
-        screen.document({"recipe": str(path)})
+        return Exit.DONE
+    proposed = proposal(args.files, path.parent)
+    commit_text(path, proposed.text)
+    if screen.as_json:
+        said = {"task": proposed.task, "why": proposed.why, "remarks": list(proposed.remarks)}
+        screen.document({"recipe": str(path)} | said)
     else:
         screen.line(f"  recipe  {path}")
+        screen.line(f"  task    {proposed.task}: {proposed.why}")
+        for remark in proposed.remarks:
+            screen.line(f"  note    {remark}")
         screen.say(f"  next    lathe run {path} --smoke")
     return Exit.DONE
 

@@ -20,8 +20,8 @@ from lathe.records import (
 from lathe.records.teacher import TeachForecast, TeachRecord
 from lathe.report import figures, samples
 
-SAID_ALOUD = ("layout", "left_out")
-"""Remarks about the data that a person hears of in any case: how it was read, and what was not."""
+SAID_ALOUD = ("layout", "left_out", "earlier_answers")
+"""Remarks about the data that a person hears of in any case: how it was read, and what was not read or is not trained."""
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,8 @@ def bundled() -> Path:
 
 def conversation_of(example: Example) -> Conversation:
     """A prepared example as a conversation of the same turns."""
-    turns = [Turn(message.role, message.content) for message in example.messages]
+    # Answers of a prompt are not learned: only the completion is.
+    turns = [Turn(message.role, message.content, trained=message.role != "assistant") for message in example.messages]
     return Conversation(
         turns=(*turns, Turn("assistant", example.completion)), target=example.target, id=example.id, meta=example.meta,
         asked=example.input,

@@ -1,22 +1,25 @@
 """The task that rows are for, told by the kind of their answers and by trying it on the first of them.
 
-choose(rows, layout)   ->  ("intent", {"input": "text", "target": "category"})
+choose(rows, layout)   ->  Chosen("intent", {"input": "text", "target": "category"}, "the answers are labels: 7 in 100 rows", ())
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from lathe import plugins
 from lathe.data.baselines.learnability import kind_of
+from lathe.data.baselines.rules import text_of
 from lathe.data.conversations.conversation import structured
 from lathe.data.conversations.formats import Layout
 from lathe.data.conversations.readers import convert
 from lathe.data.files.placed import Placed
-from lathe.data.preparing.origin_rows import placed
+from lathe.data.findings.commands import Signs, signs_of_commands
+from lathe.data.preparing.origin_rows import SYSTEM, placed
 from lathe.errors import DataError, TaskMismatch
-from lathe.records import Json, Row, TaskSetup
+from lathe.records import Json, Row, TaskSetup, label_text
 from lathe.records.check import AnswerKind
 
 ASKED = ("prompt", "question", "text", "input", "instruction")
@@ -24,45 +27,103 @@ ASKED = ("prompt", "question", "text", "input", "instruction")
 ANSWERED = ("completion", "output", "answer", "label")
 PROSE = "chat"
 """Takes any text for an answer, finished or not: logs hold answers that are cut, and `lathe check` names those."""
+COMMANDS = "bash"
 SUITED: Mapping[AnswerKind, Sequence[str]] = {
     "json": ("function_calling", "graph_extraction", "json_extraction"),
     "label": ("intent",),
-    "text": ("graph_extraction", "bash", PROSE),
+    "text": ("graph_extraction", COMMANDS, PROSE),
 }
 """Tasks by the kind of their answers; where several read the rows, the first is meant."""
 ENOUGH = 0.95
 """Share of the first rows that a task must read."""
+OF_A_PROMPT = {
+    "system", "system_prompt", "instruction", "instructions", "input", "inputs", "prompt", "question", "query", "context",
+    "contexts", "passage", "paragraph", "document", "article", "background", "history",
+}  # fmt: skip
+"""Usual names of columns that are a part of what is asked."""
 
 
-def choose(rows: Sequence[Row], layout: Layout) -> tuple[str, dict[str, str]]:
-    """The task that suits the answers and reads the rows, and the columns of its fields. Raises DataError where there is none."""
+@dataclass(frozen=True)
+class Chosen:
+    """The task of rows and how it reads them. fields: the columns of its words; empty where they, or the layout, are known by name.
+
+    why: what of the answers tells the task. left_out: columns that look like a part of the prompt and are not trained with.
+    """
+
+    task: str
+    fields: Mapping[str, str]
+    why: str
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How a task did on the rows. share: of those that it reads; fault: why it does not read the first of the others."""
+
+    share: float
+    fault: str
+
+
+def choose(rows: Sequence[Row], layout: Layout) -> Chosen:
+    """The task that suits the answers and reads the rows. Raises DataError where there is none."""
     fields = columns_of(rows, layout)
-    if not fields:
-        rows = conversations(rows, layout)
-    kind = kind_of([valued(row.get(fields.get("target", "target"))) for row in rows])
-    told = {name: readable(name, rows, fields) for name in suited(kind)}
-    best = next((name for name, share in told.items() if share >= ENOUGH), None)
-    if best is None:
-        shares = ", ".join(f"{name} reads {100 * share:.0f} %" for name, share in told.items())
-        columns = ", ".join(f"{field}: {column}" for field, column in fields.items())
-        hint = f"A task's own words for a row: lathe run with `data: {{fields: {{{columns}}}}}`." if fields else None
-        raise DataError(f"no task reads enough of the rows (layout {layout.said()}): {shares}", hint=hint)
-    return best, {field: column for field, column in fields.items() if field != column}
+    read = rows if fields else conversations(rows, layout)
+    answers = [valued(row.get(fields.get("target", "target"))) for row in read]
+    kind, signs = kind_of(answers), signs_of_commands([answer for answer in answers if isinstance(answer, str)])
+    told = {name: tried(name, read, fields) for name in suited(kind, signs)}
+    task = next((name for name, one in told.items() if one.share >= ENOUGH), None)
+    if task is None:
+        raise unread(rows, layout, told)
+    if task == PROSE and one_instruction(rows, layout):
+        fields = {}  # no words of this task say what to do, so the instruction that all rows share must
+    own = {field: column for field, column in fields.items() if field != column}
+    return Chosen(task, own, why(task, kind, answers, signs), left_out(rows, layout, fields))
+
+
+# ------------------------------------------------------------------------------------------ columns
 
 
 def columns_of(rows: Sequence[Row], layout: Layout) -> dict[str, str]:
-    """The columns of a text and its answer; none where rows are conversations."""
-    asked = [layout.columns[part] for part in ASKED if part in layout.columns]
-    # In Alpaca's layout the instruction says what to do and the input what to do it with.
-    if (
-        layout.name == "alpaca"
-        and "input" in layout.columns
-        and sum(bool(row.get(layout.columns["input"])) for row in rows) * 2 < len(rows)
-    ):
-        asked.remove(layout.columns["input"])
-    answered = [layout.columns[part] for part in ANSWERED if part in layout.columns]
+    """The columns of a text and its answer; none where rows are conversations, or where the layout puts a prompt together from
+    several columns, which a mapping of one would lose."""
+    parts = {part: column for part, column in layout.columns.items() if part != "tools" and filled(rows, column)}
+    if one_instruction(rows, layout):
+        del parts["instruction"]
+    asked = [parts[part] for part in ASKED if part in parts]
+    answered = [parts[part] for part in ANSWERED if part in parts]
+    if layout.name == "text-label" and any(label_text(row.get(layout.columns["label"])) is None for row in rows):
+        return {}  # only the layout says that a value is no label; a task that takes any answer would learn it
     texts = bool(asked) and not any(isinstance(row.get(asked[0]), list) for row in rows)
-    return {"input": asked[0], "target": answered[0]} if texts and answered else {}
+    # A task reads rows with columns of its own names as they are, and their layout is not asked.
+    alone = len(parts) == 2 or any({"input", "target"} <= row.keys() for row in rows)
+    return {"input": asked[0], "target": answered[0]} if texts and answered and alone else {}
+
+
+def filled(rows: Sequence[Row], column: str) -> bool:
+    """Whether a row says something in that column."""
+    return any(row.get(column) not in (None, "", [], {}) for row in rows)
+
+
+def one_instruction(rows: Sequence[Row], layout: Layout) -> bool:
+    """Whether all rows have an input under the same instruction, which a task with a prompt of its own need not repeat."""
+    if layout.name != "alpaca" or not all(row.get(layout.columns.get("input", "")) for row in rows):
+        return False
+    return len({text_of(row.get(layout.columns["instruction"])) for row in rows}) == 1
+
+
+def left_out(rows: Sequence[Row], layout: Layout, fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that look like a part of the prompt and that nothing reads. fields: the mapping; empty = the layout is read."""
+    used = {*fields.values(), SYSTEM} if fields else set(layout.columns.values())
+    if not fields and layout.name == "prompt-completion" and not asked_about(rows, layout):
+        used -= {layout.columns.get("input", "")}
+    columns = dict.fromkeys(column for row in rows for column in row if column.lower() in OF_A_PROMPT)
+    return tuple(column for column in columns if column not in used and filled(rows, column))
+
+
+def asked_about(rows: Sequence[Row], layout: Layout) -> bool:
+    """Whether the column `input` beside prompts only repeats a part of them, as in the files of a run."""
+    said = ((row.get(layout.columns["prompt"]), row.get(layout.columns.get("input", ""))) for row in rows)
+    return all(part in prompt for prompt, part in said if isinstance(prompt, str) and isinstance(part, str))
 
 
 def conversations(rows: Sequence[Row], layout: Layout) -> list[Row]:
@@ -75,27 +136,61 @@ def conversations(rows: Sequence[Row], layout: Layout) -> list[Row]:
     return found
 
 
+# ------------------------------------------------------------------------------------------ tasks
+
+
 def valued(answer: Json) -> Json:
     """An answer as the value that its text may be."""
     value = structured(answer) if isinstance(answer, str) else answer
     return answer if value is None else value
 
 
-def suited(kind: AnswerKind) -> list[str]:
+def suited(kind: AnswerKind, signs: Signs) -> list[str]:
     """Tasks whose answers are of that kind, the more demanding first, and those of which nothing is known here."""
     known = {name for names in SUITED.values() for name in names}
-    return [*SUITED[kind], *(name for name in plugins.names("tasks") if name not in known)]
+    fitting = [name for name in SUITED[kind] if name != COMMANDS or signs.enough()]
+    return [*fitting, *(name for name in plugins.names("tasks") if name not in known)]
 
 
-def readable(name: str, rows: Sequence[Row], fields: Mapping[str, str]) -> float:
-    """Share of the rows that a task reads with that mapping of columns, and whose own answer is right by all of its measures."""
+def why(task: str, kind: AnswerKind, answers: Sequence[Json], signs: Signs) -> str:
+    """What of the answers tells the task."""
+    if kind == "label":
+        return f"the answers are labels, {len(set(map(text_of, answers)))} different in {len(answers)} rows"
+    if kind == "json":
+        return "the answers are JSON that it reads"
+    if task == COMMANDS:
+        return f"{signs.begun:.0%} of the answers begin as shell commands do, {signs.marked:.0%} have options, pipes or paths"
+    return "the answers are written text" if task == PROSE else "the answers are text of a form that it reads"
+
+
+def tried(name: str, rows: Sequence[Row], fields: Mapping[str, str]) -> Tried:
+    """How a task does: rows that it reads with that mapping of columns, and whose own answer is right by all of its measures."""
     task, setup = plugins.load("tasks", name), TaskSetup(fields=dict(fields))
     judged = [one.name for one in task.metrics if one.kind == "proportion" and one.compatible_with is None]
     measures = [] if name == PROSE else judged
-    read = 0
+    read, fault = 0, ""
     for row in rows:
-        with suppress(TaskMismatch):
+        try:
             example = task.example(row, setup)
-            values = task.score(example, example.completion, setup).values
-            read += all(values.get(name) in (None, 1.0) for name in measures)
-    return read / max(1, len(rows))
+        except TaskMismatch as mismatch:
+            fault = fault or mismatch.message
+            continue
+        values = task.score(example, example.completion, setup).values
+        read += all(values.get(measure) in (None, 1.0) for measure in measures)
+    return Tried(read / max(1, len(rows)), fault)
+
+
+def unread(rows: Sequence[Row], layout: Layout, told: Mapping[str, Tried]) -> DataError:
+    """That no task reads the rows, with the first reason of each."""
+    shares = "; ".join(
+        f"{name} reads {100 * one.share:.0f} %{f' ({one.fault})' if one.fault else ''}" for name, one in told.items()
+    )
+    try:
+        convert(rows[0], layout)
+        first = ""
+    except DataError as fault:
+        first = f"The first row: {fault.message}. "
+    return DataError(
+        f"no task reads enough of the rows (layout {layout.said()}): {shares}",
+        hint=f"{first}Mend the rows, or take them out; a recipe of your own may name the task and, as data.fields, its columns.",
+    )

@@ -1,6 +1,7 @@
 """`lathe new FILE`: a complete, commented recipe for a person's own rows.
 
-    propose([Path("my.jsonl")], Path("."))   ->  the text of my.yaml
+    propose([Path("my.jsonl")], Path("."))    ->  the text of my.yaml
+    proposal([Path("my.jsonl")], Path("."))   ->  Proposed(that text, task="intent", why="the answers are labels ...", remarks=())
 
 The layout is told from the rows, the task by trying (lathe.data.choosing). Nothing is written here.
 """
@@ -14,15 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
-from lathe.data.choosing import choose
+from lathe.data.choosing import Chosen, choose
 from lathe.data.conversations import row_files
 from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
 from lathe.data.files import tables
-from lathe.data.files.read import Placed, read_file
+from lathe.data.files.placed import Placed
+from lathe.data.preparing.origin_rows import read
 from lathe.errors import DataError
 from lathe.records import Row
 
 WANTED_TEST_ROWS = 200
+WIDTH = 32
+"""Characters of a line before its comment."""
 PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./ -]*$")
 
 
@@ -36,8 +40,26 @@ class Seen:
     unread: int
 
 
+@dataclass(frozen=True)
+class Proposed:
+    """A recipe as text, and what a person is told of it. task, why: what was chosen, and what of the answers tells so.
+
+    remarks: what of the rows is not trained with, and what to do about it.
+    """
+
+    text: str
+    task: str
+    why: str
+    remarks: tuple[str, ...]
+
+
 def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
-    """The text of a recipe for files of rows, or a folder of them, that will lie in `recipe_folder`.
+    """The text of a recipe, as `proposal` makes it."""
+    return proposal(paths, recipe_folder).text
+
+
+def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
+    """A recipe for files of rows, or a folder of them, that will lie in `recipe_folder`.
 
     Raises DataError where there are no rows, their layout is not known, or no task reads them.
     """
@@ -48,15 +70,18 @@ def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
     seen = [look(found) for found in files]
     rows = [row for one in seen for row in one.first]
     layout = detect(rows)
-    task, fields = choose(rows, layout)
-    return written(seen, paths[0], layout, task, fields, rows, recipe_folder)
+    chosen = choose(rows, layout)
+    remarks = left_out_remarks(chosen, layout)
+    text = written(seen, paths[0], layout, chosen, remarks, rows, recipe_folder)
+    return Proposed(text, chosen.task, chosen.why, remarks)
 
 
 def look(found: row_files.Found) -> Seen:
     """Reads a file through once."""
     first: list[Row] = []
     count = unread = 0
-    for item in tables.rows(found.path) if tables.is_table(found.path) else read_file(found.path):
+    # As a run reads it: of a pair of files `lathe check` names the columns otherwise.
+    for item in read(found.path) if found.path.is_file() else tables.rows(found.path):
         if isinstance(item, Placed):
             count += 1
             if len(first) < LOOKED_AT:
@@ -74,8 +99,8 @@ def written(
     seen: Sequence[Seen],
     given: Path,
     layout: Layout,
-    task: str,
-    fields: Mapping[str, str],
+    chosen: Chosen,
+    remarks: Sequence[str],
     rows: Sequence[Row],
     recipe_folder: Path,
 ) -> str:
@@ -89,11 +114,12 @@ def written(
         "",
         f"name: {quoted(name_of(seen[0].found.path))}",
         "base: lathe:nano                 # or a folder of safetensors, or a Hub id such as HuggingFaceTB/SmolLM2-135M",
-        f"task: {task}",
+        f"task: {chosen.task}".ljust(WIDTH) + f" # {chosen.why}",
         "",
         "data:",
         *data_lines(seen, given, recipe_folder),
-        *field_lines(fields),
+        *field_lines(chosen.fields),
+        *(f"  # {remark}" for remark in remarks),
         "",
         *schema_lines(rows),
         "method: {kind: lora, rank: 16, alpha: 32}      # or kind: qlora, full",
@@ -105,7 +131,7 @@ def written(
         "",
         "# Say what would be good enough before you look. Two gates stand by default: better than the base, better than the rule.",
         "# gates:",
-        f"#   - {{metric: {plugins.load('tasks', task).primary}, at_least: 0.90, judge: lower_bound}}",
+        f"#   - {{metric: {plugins.load('tasks', chosen.task).primary}, at_least: 0.90, judge: lower_bound}}",
         "",
         "ship: [adapter, merged]",
     ]  # fmt: skip
@@ -132,6 +158,21 @@ def field_lines(fields: Mapping[str, str]) -> list[str]:
     """The mapping of columns, where they have other names than the task's."""
     said = ", ".join(f"{key}: {quoted(value)}" for key, value in fields.items())
     return [f"  fields: {{{said}}}     # your columns, by the task's names"] if fields else []
+
+
+def left_out_remarks(chosen: Chosen, layout: Layout) -> tuple[str, ...]:
+    """That columns which look like a part of the prompt are not read, and what to do."""
+    if not chosen.left_out:
+        return ()
+    they = "it" if len(chosen.left_out) == 1 else "them"
+    if chosen.fields and set(chosen.left_out) <= set(layout.columns.values()):
+        todo = f"To train with {they}, take the line `fields` out."
+    else:
+        todo = (
+            f"To train with {they}, write {they} into the text that is asked, or name the columns so that they are read together: "
+            "instruction, input, output; context, question, answer; system beside any."
+        )
+    return (f"Left out of the prompt: {', '.join(chosen.left_out)}. {todo}",)
 
 
 def schema_lines(rows: Sequence[Row]) -> list[str]:

@@ -17,6 +17,14 @@ def canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def label_text(value: Json) -> str | None:
+    """The name of a class as text: a text itself, a whole number without its point (pandas writes 1 as 1.0 beside gaps), true or
+    false; None for any other value, which names no class."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else canonical(value) if isinstance(value, int) else None
+
+
 def digest(value: Json) -> str:
     """sha256, in hex, of the canonical text of a JSON value."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()

@@ -48,7 +48,8 @@ class DataSpec(Written):
     test: str | None = Field(None, description="file of test rows; a share of train where it is not given")
     fields: dict[str, str] = Field(
         default_factory=dict,
-        description="column of the file for each field of the task, where they differ: {input: prompt}",
+        description="column of the file for each field of the task, where they differ: {input: prompt}. A row's system prompt is "
+        "its column `system`, or the one named here: {system: persona}",
     )
     where: dict[str, str] = Field(
         default_factory=dict,

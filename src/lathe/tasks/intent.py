@@ -10,8 +10,8 @@
 
 A row has `input` (the text) and `target` (the label); `id` and `form` (a slice) where they are known. `data.fields` in the recipe
 maps them to other names: `{input: text, target: category}`. The set of labels is a schema `{"enum": [...]}`: a generated corpus
-brings it, `schema: {from: FOLDER}` reads it from a JSON list of labels. Without one any label of a row is taken, the prompt names
-none, and whether an answer is in the set is not measured.
+brings it, `schema: {from: FOLDER}` reads it from a JSON list of labels; numbers and truth values are labels by their text, 1.0 by
+that of 1. Without a set any label of a row is taken, the prompt names none, and whether an answer is in the set is not measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from lathe.contracts import Choice, ItemVerdict, Metric, Task
 from lathe.errors import TaskMismatch
-from lathe.records import Example, Json, Message, Row, TaskSetup
+from lathe.records import Example, Json, Message, Row, TaskSetup, label_text
 from lathe.tasks._intent.rules import BASELINES
 from lathe.tasks._intent.worked import WORKED, WORKED_SCHEMA
 from lathe.tasks._rows import UNSTATED, Fields, column_of, identity, label, shown
@@ -131,12 +131,13 @@ def labels_of(schema: Json) -> Sequence[str]:
 
 
 def _gold(row: Row, setup: TaskSetup, labels: Sequence[str]) -> str:
-    gold = FIELDS.value(row, setup, "target", "the label")
-    gold = str(gold) if isinstance(gold, int) and not isinstance(gold, bool) else gold
-    if not isinstance(gold, str) or not gold.strip():
+    given = FIELDS.value(row, setup, "target", "the label")
+    gold = label_text(given)
+    if gold is None or not gold.strip():
+        column = column_of(setup, "target")
         raise TaskMismatch(
-            f"intent expects {column_of(setup, 'target')!r} to be a label, got {shown(gold)}",
-            hint="Take the row out, or map another field: data: {fields: {target: YOUR_FIELD}}",
+            f"intent expects {column!r} to be a label (a text, a whole number, true or false), got {shown(given)}",
+            hint="Take the row out, write the name of its class, or map another field: data: {fields: {target: YOUR_FIELD}}",
         )
     if labels and gold.strip() not in labels:
         raise TaskMismatch(

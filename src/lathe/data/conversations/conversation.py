@@ -9,7 +9,7 @@ functions; what cannot be read raises DataError without a place, which the reade
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from lathe.data.conversations.markup import ROLES
@@ -69,6 +69,16 @@ class Conversation:
         for place, turn in enumerate(self.turns):
             if turn.role == "assistant" and turn.trained:
                 yield self.turns[:place], turn
+
+    def has_earlier_answers(self) -> bool:
+        """Whether answers that could be learned stand before the last of them."""
+        return sum(1 for _ in self.answers()) > 1
+
+    def last_only(self) -> Conversation:
+        """The same with one answer to learn, the last: what a run is trained on."""
+        learned = [place for place, turn in enumerate(self.turns) if turn.role == "assistant" and turn.trained]
+        turns = (replace(turn, trained=False) if at in learned[:-1] else turn for at, turn in enumerate(self.turns))
+        return replace(self, turns=tuple(turns))
 
 
 def answer_example(before: Sequence[Turn], answer: Turn, identity: str, conversation: Conversation) -> Example:

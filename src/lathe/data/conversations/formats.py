@@ -22,7 +22,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lathe.data.conversations import markup
 from lathe.data.conversations.conversation import function_in, role_in
@@ -108,7 +108,9 @@ def detect(rows: Sequence[Row], mapping: Mapping[str, str] | None = None) -> Lay
     if not told:
         raise _unknown(rows)
     best, _ = told.most_common(1)[0]
-    return next(layout for row in rows[:LOOKED_AT] if (layout := layout_of(row)) is not None and _key(layout) == best)
+    alike = [layout for row in rows[:LOOKED_AT] if (layout := layout_of(row)) is not None and _key(layout) == best]
+    # A part that not every row has, such as Alpaca's input, is read where it stands, whatever the first row has.
+    return replace(alike[0], columns={part: column for one in alike for part, column in one.columns.items()})
 
 
 def _key(layout: Layout) -> tuple[str, ...]:
@@ -149,7 +151,7 @@ def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
     if name == "text":
         return isinstance(row[columns["text"]], str)
     if name == "text-label":
-        return isinstance(row[columns["text"]], str) and isinstance(row[columns["label"]], str | int)
+        return isinstance(row[columns["text"]], str) and isinstance(row[columns["label"]], str | int | float)
     if name == "prompt-completion":
         return isinstance(row[columns["prompt"]], str | list)
     return True

@@ -24,7 +24,7 @@ from lathe.data.conversations.conversation import (
 )
 from lathe.data.conversations.formats import Layout
 from lathe.errors import DataError
-from lathe.records import Json, Row, canonical
+from lathe.records import Json, Row, canonical, label_text
 from lathe.records.check import FormatName
 
 LONGEST_META = 60
@@ -147,13 +147,14 @@ def _interaction(row: Row, columns: Mapping[str, str], system: Mapping[str, str]
 
 
 def _text_label(row: Row, columns: Mapping[str, str], system: Mapping[str, str]) -> tuple[list[Turn], Json]:
-    label = row.get(columns["label"])
-    if isinstance(label, int) and not isinstance(label, bool):
-        label = str(label)
-    return [
-        Turn("user", text_in(row.get(columns["text"]), columns["text"])),
-        Turn("assistant", text_in(label, columns["label"])),
-    ], None
+    given = row.get(columns["label"])
+    label = label_text(given)
+    if label is None:
+        raise DataError(
+            f"expected {columns['label']!r} to be a label, which is a text, a whole number, true or false; got {shown(given)}",
+            hint="Take the row out, or write the name of its class.",
+        )
+    return [Turn("user", text_in(row.get(columns["text"]), columns["text"])), Turn("assistant", label)], None
 
 
 def _plain_text(row: Row, columns: Mapping[str, str], system: Mapping[str, str]) -> tuple[list[Turn], Json]:

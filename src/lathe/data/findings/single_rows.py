@@ -72,7 +72,7 @@ class Seen:
     notes: list[tuple[int, str, str]] = field(default_factory=list)
     """(row, finding, detail)"""
     masks: list[tuple[int, RowMask | str]] = field(default_factory=list)
-    """(row, mask) of each answer that is trained, or the reason why a row has no tokens"""
+    """(row, mask) of the answer that is trained, or the reason why a row has no tokens"""
     tokens: list[tuple[int, Encoded]] = field(default_factory=list)
     """(row, tokens) of the first answers, where they are to be shown"""
 
@@ -95,7 +95,7 @@ class SingleRows:
         texts = [self._look(seen, number, conversation) for number, conversation in enumerate(rows)]
         seen.hashes, sizes = shingles(texts)
         seen.sizes.extend(sizes.tolist())
-        for number, tokens in tokens_of(self.tok, [(conversation, number) for number, conversation in enumerate(rows)]):
+        for number, tokens in tokens_of(self.tok, [(row.last_only(), number) for number, row in enumerate(rows)]):
             if isinstance(tokens, str):
                 seen.masks.append((number, tokens))
                 continue
@@ -121,6 +121,8 @@ class SingleRows:
         if len(conversation.turns) > 1 and self._smallest.among(hashed):
             seen.items.append((number, Item(asked, answer if target is None else target, group)))
         seen.notes += ((number, id, detail) for id, detail in look(conversation, asked, leaves))
+        if conversation.has_earlier_answers():
+            seen.notes.append((number, "earlier_answers", ""))
         if misfit := self._misfit(group, target) if target is not None else "":
             seen.notes.append((number, "schema_invalid", misfit))
         if broken := invariants.broken(self._rules, group, target) if self._rules else []:

@@ -205,6 +205,12 @@ FINDINGS: dict[str, Said] = {
         "{n} of {rows} rows are longer than 1,024 tokens, where TRL and others cut unless told otherwise",
         "Counted with the bundled tokenizer, which makes more tokens than most; name your base to count with its own.",
     ),
+    "earlier_answers": Said(
+        "info",
+        "",
+        "{n} of {rows} conversations have several answers: a run trains the last of each, and the others are its prompt",
+        "To train each, write a row for every answer, up to it; keep a conversation on one side then, by data.train and data.test.",
+    ),
     "answer_conflict": Said(
         "info",
         "",

@@ -10,6 +10,7 @@ from lathe.contracts import Progress, Task
 from lathe.data.baselines.rules import Item
 from lathe.data.baselines.sample import Sample
 from lathe.data.files.placed import Placed
+from lathe.data.findings.tally import FINDINGS
 from lathe.data.preparing import source
 from lathe.data.preparing.origin_rows import OriginRows
 from lathe.data.preparing.split import normalised
@@ -42,6 +43,8 @@ class Intake:
     breaches: list[str] = field(default_factory=list)
     """places and rules of the first answers that break an invariant"""
     num_breaches: int = 0
+    earlier_answers: int = 0
+    """conversations of which answers before the last are not trained"""
     by_where: bool = False
     """whether the recipe says which rows are meant"""
     begins_with_mismatch: bool = False
@@ -78,6 +81,7 @@ class Intake:
             if (before + count) % PROGRESS_EVERY == 0:
                 total = data.rows if origin.path is None and not data.where else 0
                 progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
+        self.earlier_answers += rows.earlier_answers
         found = {"num_rows": count, "layout": rows.layout, "left_out": rows.left_out}
         self.sources.append(origin.source.model_copy(update=found))
         return count
@@ -129,6 +133,7 @@ class Intake:
             breach_finding(self.breaches, self.num_breaches),
             *layout_findings(self.sources),
             left_out_finding(self.sources, "by data.where" if self.by_where else "as interactions that failed"),
+            earlier_answers_finding(self.earlier_answers),
             id_finding(self.spool.repeated_ids, self.spool.num_repeated_ids),
             licence_finding(self.sources),
         )
@@ -197,6 +202,19 @@ def left_out_finding(sources: Sequence[Source], how: str) -> DataFinding | None:
     shown = tuple(f"{one.name}: {one.left_out:,}" for one in left_out[:SHOWN])
     message = f"{count:,} rows were left out {how}"
     return DataFinding(id="left_out", level="info", message=message, examples=shown, count=count)
+
+
+def earlier_answers_finding(count: int) -> DataFinding | None:
+    """How many conversations have answers that are not trained."""
+    if not count:
+        return None
+    return DataFinding(
+        id="earlier_answers",
+        level="info",
+        message=f"of {count:,} conversations with several answers the last one is trained; the others are its prompt",
+        hint=FINDINGS["earlier_answers"].hint,
+        count=count,
+    )
 
 
 def licence_finding(sources: Sequence[Source]) -> DataFinding | None:

@@ -4,14 +4,15 @@
     ->  {"input": "Order 17?", "target": {...}, "messages": [{"role": "user", "content": "Order 17?"}]}
 
 Rows that the task reads as they are stay so; others are told by their columns (lathe.data.conversations.formats). A mapping in
-`data.fields` always wins. Of a conversation with several answers the last one that is to be learned counts, the turns before it are
-its prompt: each answer as a row of its own would put parts of one conversation on different sides of the split.
+`data.fields` always wins; a column `system` is the system prompt of its row in every layout that has one. Of a conversation with
+several answers the last one that is to be learned counts, the turns before it are its prompt: each answer as a row of its own would
+put parts of one conversation on different sides of the split.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from lathe.made_rows import made_rows
 from lathe.records import DataSpec, Json, RejectedRow, Row
 
 Items = Iterator[Placed | RejectedRow]
+SYSTEM = "system"
+"""The column of a row's system prompt, unless `data.fields` names another."""
 
 
 class OriginRows:
@@ -39,6 +42,8 @@ class OriginRows:
         self.layout: str | None = None
         """how conversations were read; None = rows are the task's own"""
         self.left_out = 0
+        self.earlier_answers = 0
+        """conversations with answers before the one that is trained"""
 
     def __iter__(self) -> Items:
         """Raises DataError where a file changes while it is read."""
@@ -50,7 +55,7 @@ class OriginRows:
         layout = self._told(path)
         self.layout = layout.said() if layout is not None else None
         yield from itertools.islice(
-            self._kept(read(path)) if layout is None else self._conversations(path), self._limit
+            self._kept(self._with_system(read(path))) if layout is None else self._conversations(path), self._limit
         )
         if stamp(path) != before:
             raise DataError("the file changed while it was read", file=str(path), hint="Run the same command again.")
@@ -73,6 +78,10 @@ class OriginRows:
             )
         return layout
 
+    def _with_system(self, items: Items) -> Items:
+        for item in items:
+            yield with_system(item, self._data.fields) if isinstance(item, Placed) else item
+
     def _kept(self, items: Items) -> Items:
         for item in items:
             if isinstance(item, Placed) and not has_values(item.row, self._data.where):
@@ -84,13 +93,25 @@ class OriginRows:
         rows = FileRows(Found(path), Reading(where=self._data.where or None, system=self._data.system))
         for item in rows:
             self.left_out = rows.left_out
-            yield item if isinstance(item, RejectedRow) else placed(str(path), *item)
+            if isinstance(item, RejectedRow):
+                yield item
+                continue
+            self.earlier_answers += item[1].has_earlier_answers()
+            yield placed(str(path), *item)
         self.left_out = rows.left_out
 
 
 def read(path: Path) -> Items:
     """The rows of a file as they are."""
     return tables.rows(path) if path.suffix in TABLE_SUFFIXES else read_file(path)
+
+
+def with_system(item: Placed, fields: Mapping[str, str]) -> Placed:
+    """A row in a task's own words with the system prompt that it brings, as rows of the layouts have it."""
+    column = fields.get(SYSTEM, SYSTEM)
+    taken = column in (used for name, used in fields.items() if name != SYSTEM)
+    said = item.row.get(column)
+    return replace(item, system=said) if isinstance(said, str) and said.strip() and not taken else item
 
 
 def conversational(rows: list[Row]) -> Layout | None:
