@@ -113,3 +113,12 @@ def test_an_adapter_is_looked_at_as_closely(tiny_base: Path, tmp_path: Path) -> 
     (adapter / "adapter_model.bin").write_bytes(pickle.dumps({}))
     with pytest.raises(Refused, match=r"adapter_model\.bin"):
         model.load(Model(tiny_base, adapter))
+
+
+def test_weights_of_another_size_than_configured_are_named_with_both(tiny_base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_base, folder)
+    change(folder / "config.json", intermediate_size=96)
+    with pytest.raises(InputError, match=r"mlp\.\w+\.weight has the shape \(.*\), and config.json asks for") as raised:
+        model.load_base(folder)
+    assert raised.value.hint is not None

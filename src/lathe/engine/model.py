@@ -82,9 +82,16 @@ def load_base(
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their sizes
         )
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
         raise InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}") from error
+    if report["mismatched_keys"]:
+        name, stored, asked = min(report["mismatched_keys"])
+        raise InputError(
+            f"{folder}: {name} has the shape {tuple(stored)} in the weights, and config.json asks for {tuple(asked)}",
+            hint="config.json is of another model, or was changed: bring back the one that came with the weights.",
+        )
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place.
         missing = sorted(report["missing_keys"])
