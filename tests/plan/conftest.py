@@ -28,7 +28,7 @@ def plan_of() -> Callable[..., Plan]:
     ) -> Plan:
         rows = token_set([50] * 320 if lengths is None else lengths, truncated_rows)
         answers = {"validation": Answers(validation_rows, longest), "test": Answers(test_rows, longest)}
-        machine = Machine(free_bytes, rates or {}, answer_rates=answer_rates or {})
+        machine = Machine(free_bytes, rates or {}, answer_rates=answer_rates or {}, cores=2)
         asked = Slice(16, 16 * 30, 16 * 12) if parts.get("train", {}).get("validate") else None
         return forecast(locked_recipe(**parts).recipe, config, rows, answers, 0, machine, "inputs", asked)
 

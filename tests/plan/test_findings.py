@@ -47,6 +47,7 @@ CASES = [
         {"gates": [{"metric": "json_exact", "at_least": 0.995}]},
         "the gate json_exact at_least 0.995 cannot be passed: with all 400 test rows right the lower bound is 0.990",
     ),
+    ({"train": {"processes": 9, "checkpoint_every": 10}}, "9 processes on 2 processor cores wait for each other"),
     ({"free_bytes": 10**8}, "the largest term is process"),
     (
         {"train": {"validate": {"every": 500}, "checkpoint_every": 10}},

@@ -34,12 +34,15 @@ class Facts:
     """Tokens of the longest right answer of the test and validation rows, end token included."""
     special_texts: int
     validation_rows: int = 0
+    cores: int | None = None
+    """Processor cores that a training may use here; None = not known."""
 
 
 def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
     """Every contradiction with its id, what does not fit first."""
     return (
         *does_not_fit(plan),
+        *_processes(facts, plan),
         *_steps(facts),
         *_validation(facts),
         *_rows(facts),
@@ -119,6 +122,15 @@ def _steps(facts: Facts) -> Iterator[PlanFinding]:
             f"train.checkpoint_every {train.checkpoint_every} is more than the {num} steps: the only checkpoint is the end, "
             "and a killed run begins anew",
             f"set it to {max(1, num // 4)}",
+        )
+
+
+def _processes(facts: Facts, plan: Plan) -> Iterator[PlanFinding]:
+    if facts.cores is not None and plan.processes_here > facts.cores:
+        yield found(
+            "more_processes_than_cores",
+            f"{plan.processes_here} processes on {facts.cores} processor cores wait for each other, each with torch and the model",
+            f"set train.processes to {facts.cores} or less",
         )
 
 

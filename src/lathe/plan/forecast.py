@@ -141,7 +141,9 @@ def forecast(
         **{name: getattr(setting, name) for name in FROM_SETTING},
     )
     test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
-    facts = findings.Facts(recipe, model, course, schedule, test_rows, longest, tokens.special_texts, held_out)
+    facts = findings.Facts(
+        recipe, model, course, schedule, test_rows, longest, tokens.special_texts, held_out, machine.cores
+    )
     return plan.model_copy(update={"findings": findings.all_of(facts, plan)})
 
 
