@@ -164,6 +164,13 @@ def test_bad_input_is_one_clear_message_and_nothing_half_written(case: str, tmp_
     assert not list(tmp_path.glob("runs/*/data/manifest.json"))
 
 
+def test_ship_says_no_where_nothing_is_shipped(finished: tuple[Path, Path, dict]) -> None:
+    folder, run, _ = finished
+    done = lathe("ship", str(run), folder=folder)
+    assert (done.returncode, (run / "bundle").exists()) == (1, False)
+    assert "Nothing is shipped after abort" in done.stdout
+
+
 def test_a_changed_recipe_is_not_done_and_ships_nothing_of_the_one_before(finished: tuple[Path, Path, dict]) -> None:
     folder, run, _ = finished
 

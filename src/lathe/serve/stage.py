@@ -18,7 +18,7 @@ from lathe import plugins
 from lathe.ask import Questions
 from lathe.contracts import Model, Room
 from lathe.errors import InputError, Unavailable
-from lathe.records import Bundle, EvalReport, Json, Message, ShippedFile
+from lathe.records import Bundle, Decision, EvalReport, Json, Message, ShippedFile
 from lathe.runs import RunFolder
 from lathe.serve.settings import Settings
 from lathe.storage import appending
@@ -121,9 +121,11 @@ def shipped_file(questions: Questions, kind: str) -> ShippedFile:
     files = {one.kind: one for one in shipped if one.gguf is not None}
     if kind not in files:
         there = ", ".join(files) or "none"
+        aborted = run.decision.is_file() and run.load(run.decision, Decision).verdict == "abort"
+        ship = f"Ship one: lathe ship {run.path} --set 'ship=[gguf_q8_0]'"
         raise InputError(
             f"this run has shipped no {kind} that llama.cpp could serve; it has {there}",
-            hint=f"Ship one: lathe ship {run.path} --set 'ship=[gguf_q8_0]'",
+            hint="Its verdict is abort, and after that nothing is shipped." if aborted else ship,
         )
     return files[kind]
 
