@@ -106,7 +106,7 @@ def test_full_fine_tuning_ships_merged_and_refuses_an_adapter(base: Path, tmp_pa
     (one,) = shipping.ship(run, recipe, "inputs", quiet).shipped
     assert one.kind == "merged"
     with pytest.raises(InputError, match="no adapter"):
-        shipping.ship(run, locked(base, method=Method(kind="full")), "inputs", quiet)
+        shipping.ship(run, locked(base), "inputs", quiet)
 
 
 def test_what_was_measured_in_8_bits_answers_again_as_it_is_shipped(base: Path, tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ def test_weights_of_another_size_than_configured_are_named_with_both(tiny_base: 
     folder = tmp_path / "base"
     shutil.copytree(tiny_base, folder)
     change(folder / "config.json", intermediate_size=96)
-    with pytest.raises(InputError, match=r"mlp\.\w+\.weight has the shape \(.*\), and config.json asks for") as raised:
+    with pytest.raises(
+        InputError, match=r"mlp\.\w+\.weight has the shape \(.*\) in the weights, and config.json asks for"
+    ) as raised:
         model.load_base(folder)
     assert raised.value.hint is not None
