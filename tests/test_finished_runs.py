@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from lathe.contracts import Endpoint
 from lathe.errors import InputError
 from lathe.pipeline import Run
 from lathe.storage import append_line
+from local_endpoint import Server, said
 from tiny_run import quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -117,3 +120,15 @@ def test_requests_that_are_answered_after_the_end_change_nothing(finished: Path)
     Run.start(finished, LICENCE).go(progress=quiet)  # sealed with one request
     append_line(run.folder.requests_log, "{}")
     assert run.verify().ok
+
+
+def test_an_arm_that_is_measured_after_the_end_is_sealed_with_the_rest(finished: Path) -> None:
+    run = Run.open(finished)
+    with closing(Server(lambda number, body: said('{"is":"red"}'))) as server:
+        for _ in range(2):
+            run.evaluate_endpoint(Endpoint(server.url, "tiny"), quiet)
+    held = run.verify()
+    assert (held.ok, held.unsealed) == (True, ())
+    changed(run.folder.eval_report("endpoint-tiny"))
+    with pytest.raises(InputError, match="endpoint-tiny"):
+        run.go(progress=quiet)

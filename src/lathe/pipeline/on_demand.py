@@ -2,9 +2,9 @@
 
     found = on_demand.probe(run, locked, "labels", Files(), None, progress)        -> {"tuned": EvalReport, "base-zero": EvalReport}
 
-No stage waits for any of it, no gate rests on it and no look is counted. Each holds the run while it works; one that adds to
-what a report tells has the report written anew, and a finished run sealed again. `regrade` asks no model: it scores again what
-is there, and decides again.
+No stage waits for any of it, no gate rests on it and no look is counted. Each holds the run while it works, and a finished run is
+sealed again with what it added; one that adds to what a report tells has the report written anew. `regrade` asks no model: it
+scores again what is there, and decides again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def evaluate_endpoint(run: RunFolder, locked: LockedRecipe, endpoint: Endpoint, 
     model = Model(Path(locked.base_folder), endpoint=endpoint)
     with run.lock():
         done = run.done(run.eval_report(arm), EvalReport, inputs)
-        return done or evaluate.evaluate(run, locked, arm, "test", inputs, progress, runtime="openai", model=model)
+        if done is not None:
+            return done
+        with _added(run):
+            return evaluate.evaluate(run, locked, arm, "test", inputs, progress, runtime="openai", model=model)
 
 
 def probe(
@@ -53,8 +56,7 @@ def probe(
 ) -> dict[str, EvalReport]:
     """One of the probes on every arm that was measured and that it is for."""
     arms = _measured(run, probes.PROBES[name].arms, "arm")
-    with run.lock():
-        verify.refuse_changed(run)
+    with run.lock(), _added(run):
         return {arm: probes.probe(run, locked, name, arm, progress, files, judge) for arm in arms}
 
 
@@ -83,8 +85,7 @@ def general(run: RunFolder, locked: LockedRecipe, tasks: Tasks, progress: Progre
     if missing:
         raise InputError(f"{run.path} has not measured {' and '.join(missing)}", hint=f"lathe evaluate {run.path}")
     listener = run.beating(progress)
-    with run.lock():
-        verify.refuse_changed(run)
+    with run.lock(), _added(run):
         base, tuned = (evaluate.evaluate_general(run, locked, arm, tasks, listener) for arm in ("base-zero", "tuned"))
         found = decide.general_check(base, tuned, locked.recipe.evaluate.confidence)
         run.commit(run.general, found)
@@ -132,18 +133,25 @@ def _measured(run: RunFolder, arms: Sequence[str], kind: str) -> list[str]:
 
 @contextlib.contextmanager
 def _told_anew(run: RunFolder, locked: LockedRecipe, but: Sequence[Path] = ()) -> Iterator[None]:
-    """The block adds something to a run: a report that stands is written anew after it, and a finished run sealed again.
-
-    but: what the block itself writes anew. Raises InputError where any other file of a finished run was changed.
-    """
-    finished = run.digests.is_file()
-    verify.refuse_changed(run, but=(*run.told, *but))
-    run.digests.unlink(missing_ok=True)
-    try:
+    """The block adds something that the report tells: one that stands is written anew after it. but: as `_added` takes it."""
+    with _added(run, (*run.told, *but)):
         yield
         if run.report_record.is_file():
             inputs = run.load(run.report_record, ReportRecord).inputs
             report.report(run, locked, inputs)
+
+
+@contextlib.contextmanager
+def _added(run: RunFolder, but: Sequence[Path] = ()) -> Iterator[None]:
+    """The block adds something to a run: a finished one is sealed again with it.
+
+    but: files that may have been changed, since the block writes them anew. Raises InputError where any other file was.
+    """
+    finished = run.digests.is_file()
+    verify.refuse_changed(run, but=but)
+    run.digests.unlink(missing_ok=True)
+    try:
+        yield
     finally:
         if finished:
             verify.seal(run)
