@@ -15,11 +15,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from lathe.errors import Interrupted
+from lathe.processes import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from lathe.cli.show import Screen
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE_SECONDS = 3.0
 Handler = Callable[[int, FrameType | None], None]
 
@@ -45,7 +45,7 @@ def listening(screen: Screen) -> Iterator[None]:
         # No Exception: nobody who words errors anew may take it for one of a library.
         raise KeyboardInterrupt
 
-    handlers: dict[int, Handler] = dict.fromkeys(SIGNALS, ask)
+    handlers: dict[int, Handler] = dict.fromkeys(STOP_SIGNALS, ask)
     if hasattr(signal, "SIGALRM"):
         handlers[signal.SIGALRM] = enough
     _asked.clear()
