@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import finished_run
 from lathe.contracts import Endpoint
 from lathe.errors import InputError
 from lathe.pipeline import Run
@@ -18,32 +18,13 @@ from tiny_run import quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RECIPE = """\
-name: colours
-base: {base}
-task: json_extraction
-data: {{source: rows.jsonl, split: {{validation: 0.2, test: 0.3}}}}
-train: {{epochs: 1, examples_per_step: 8, token_budget: 2000, threads: 1}}
-evaluate: {{few_shot: 0, max_new_tokens: 8}}
-ship: [adapter, merged]
-"""
 LICENCE = ("publish.licence=MIT",)
 """A change that only the report depends on."""
 
 
 @pytest.fixture(scope="module")
 def original(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    rows = [{"input": f"red {number}", "target": {"is": "red"}} for number in range(30)]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "r.yaml").write_text(RECIPE.format(base=tiny_base))
-    run = Run.start(folder / "r.yaml", root=folder / "runs")
-    decision = run.go(until="decide", progress=quiet)
-    assert decision is not None
-    # Two layers that trained for a second earn no other verdict than abort, after which nothing is shipped.
-    run.folder.commit(run.folder.decision, decision.model_copy(update={"verdict": "iterate"}))
-    run.go(progress=quiet)
-    return run.folder.path
+    return finished_run.finished(tmp_path_factory.mktemp("finished") / "run", tiny_base).folder.path
 
 
 @pytest.fixture

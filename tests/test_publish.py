@@ -15,6 +15,7 @@ import pytest
 
 import hub_stub
 from card_numbers import definitions, unresolved
+from finished_run import finished
 from lathe.pipeline import Run
 from lathe.publish.checks import about_base, changed_card
 from lathe.records import Bundle, Decision, RunRecord
@@ -26,49 +27,13 @@ from tiny_run import quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RECIPE = """\
-name: colours
-base: {base}
-task: json_extraction
-data: {{source: rows.jsonl, split: {{validation: 0.2, test: 0.3}}}}
-train: {{epochs: 1, examples_per_step: 8, token_budget: 2000, threads: 1}}
-evaluate: {{few_shot: 0, max_new_tokens: 8}}
-ship: [adapter, merged]
-{publish}
-"""
 LICENCES = "publish: {licence: Apache-2.0, data_licence: CC-BY-4.0}"
 SECRET = "AKIA" + "QWERTYUIOPASDFGH"
 
 
-def rows(extra: str = "") -> list[dict[str, Any]]:
-    said = [{"input": f"red {number}", "target": {"is": "red"}} for number in range(30)]
-    return [*said, {"input": f"blue {extra}", "target": {"is": "blue"}}]
-
-
-def finished(folder: Path, base: Path, publish: str = LICENCES, extra: str = "", verdict: str = "iterate") -> Run:
-    """A run with everything that publishing reads. The verdict is set: two layers that trained for a second earn none."""
-    folder.mkdir(parents=True)
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(extra)))
-    (folder / "r.yaml").write_text(RECIPE.format(base=base, publish=publish))
-    run = Run.start(folder / "r.yaml", root=folder / "runs")
-    run.prepare(quiet)
-    run.plan(quiet)
-    for arm in ("base-zero", "rule"):
-        run.evaluate(arm, "validation", quiet)
-        run.evaluate(arm, progress=quiet)
-    run.train(quiet)
-    run.evaluate("tuned", progress=quiet)
-    decided = run.decide(quiet)
-    run.folder.commit(run.folder.decision, decided.model_copy(update={"verdict": verdict}))
-    run.ship(quiet)
-    run.report(quiet)
-    seal(run.folder)
-    return run
-
-
 @pytest.fixture(scope="module")
 def run(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return finished(tmp_path_factory.mktemp("published") / "run", tiny_base)
+    return finished(tmp_path_factory.mktemp("published") / "run", tiny_base, LICENCES)
 
 
 @pytest.fixture
@@ -190,7 +155,7 @@ def test_a_name_that_no_repository_has_is_bad_usage(run: Run, hub: hub_stub.Hub,
 
 
 def test_a_number_typed_into_the_card_by_hand_is_refused(tiny_base: Path, tmp_path: Path, hub: hub_stub.Hub) -> None:
-    run = finished(tmp_path / "run", tiny_base)
+    run = finished(tmp_path / "run", tiny_base, LICENCES)
     card = run.folder.card.read_text()
     commit_text(run.folder.card, card.replace("## Limits\n", "It is right in 98 % of cases.\n\n## Limits\n"))
     seal(run.folder)  # even where the seal was made again
@@ -217,7 +182,7 @@ def test_what_differs_in_a_long_line_of_the_card_is_shown() -> None:
 
 
 def test_a_missing_licence_blocks_and_stating_it_makes_only_the_report_again(tiny_base: Path, tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", tiny_base, publish="")
+    run = finished(tmp_path / "run", tiny_base)
     assert blockers(run, "ada/rows") == ["model_licence", "data_licence", "data_licence"]
     trained = run.folder.train_result.stat().st_mtime_ns
     stated = Run.start(run.folder.path, ("publish.licence=MIT", "publish.data_licence=CC0-1.0"))
@@ -230,7 +195,7 @@ def test_a_missing_licence_blocks_and_stating_it_makes_only_the_report_again(tin
 
 
 def test_a_file_that_was_changed_after_it_was_measured_is_not_published(tiny_base: Path, tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", tiny_base)
+    run = finished(tmp_path / "run", tiny_base, LICENCES)
     weights = run.folder.bundle / "merged" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
@@ -241,7 +206,7 @@ def test_a_file_that_was_changed_after_it_was_measured_is_not_published(tiny_bas
 
 
 def test_a_secret_in_the_rows_keeps_them_here_and_is_not_quoted(tiny_base: Path, tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", tiny_base, extra=SECRET)
+    run = finished(tmp_path / "run", tiny_base, LICENCES, extra=SECRET)
     model, data = run.publish("ada/colours", "ada/rows", push=True)
     assert [one.id for one in data.blockers] == ["secret"]
     assert SECRET not in data.to_json()
@@ -250,7 +215,7 @@ def test_a_secret_in_the_rows_keeps_them_here_and_is_not_quoted(tiny_base: Path,
 
 
 def test_a_person_in_the_rows_is_noted(tiny_base: Path, tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", tiny_base, extra="ada@lovelace-mail.org")
+    run = finished(tmp_path / "run", tiny_base, LICENCES, extra="ada@lovelace-mail.org")
     _, data = run.publish("ada/colours", "ada/rows")
     assert data.ok
     assert any("e-mail address in 1 places" in note for note in data.notes)
@@ -266,7 +231,7 @@ def test_an_adapter_whose_base_nobody_else_has_is_noted(run: Run) -> None:
 
 
 def test_neither_a_rehearsal_nor_a_refused_model_is_published(tiny_base: Path, tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", tiny_base)
+    run = finished(tmp_path / "run", tiny_base, LICENCES)
     decided = run.folder.load(run.folder.decision, Decision)
     record = run.folder.load(run.folder.run_record, RunRecord)
     run.folder.commit(run.folder.decision, decided.model_copy(update={"verdict": "abort"}))

@@ -140,9 +140,17 @@ class StorageError(LatheError):
 
 
 class Interrupted(LatheError):
-    """A signal asked the run to stop; it stopped at a safe point and the same command continues."""
+    """Stopped before its end, by a signal at a safe point or for want of a helper; the same command continues."""
 
     exit_code = Exit.INTERRUPTED
+
+
+def helper_gone(work: str, *, kept: str) -> Interrupted:
+    """Of a process beside this one that ended without a word; one that fails says so. kept: what the same command goes on from."""
+    return Interrupted(
+        f"a helper process of the {work} is gone: somebody ended it, or the system did when memory ran out",
+        hint=f"The same command continues from {kept}. Where memory is short: train.processes: 1.",
+    )
 
 
 class Refused(LatheError):

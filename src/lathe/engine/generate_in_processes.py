@@ -23,7 +23,7 @@ from lathe.engine.chance import Chance
 from lathe.engine.generate import Answer, Prompt, generate
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_to_answer
-from lathe.errors import Interrupted, LatheError
+from lathe.errors import LatheError, helper_gone
 from lathe.processes import beside
 from lathe.text import tokenizer
 
@@ -61,7 +61,7 @@ def generate_in_processes(
             try:
                 line.send(([prompts[index] for index in share], token_budget, stop_ids, chance))
             except ConnectionError:
-                raise _gone() from None
+                raise helper_gone("generation", kept="the answers that are kept") from None
         own = [prompts[index] for index in mine]
         for answer in generate(
             loaded, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars, chance=chance
@@ -86,21 +86,13 @@ def _arrived(waiting: dict[Connection, list[int]], timeout: float | None) -> Ite
         try:
             told = line.recv()
         except (EOFError, ConnectionError):
-            raise _gone() from None
+            raise helper_gone("generation", kept="the answers that are kept") from None
         if isinstance(told, LatheError):
             raise told
         if told is None:
             del waiting[line]
         else:
             yield replace(told, index=waiting[line][told.index])
-
-
-def _gone() -> Interrupted:
-    """A helper that fails says so before it ends; one that says nothing was ended."""
-    return Interrupted(
-        "a helper process of the generation is gone: somebody ended it, or the system did when memory ran out",
-        hint="The same command continues from the answers that are kept. Where memory is short: train.processes: 1.",
-    )
 
 
 def _grammars(model: Model, prompts: Sequence[Prompt], stop_ids: frozenset[int]) -> Grammars | None:

@@ -191,8 +191,8 @@ def attach(base: PreTrainedModel, method: Method, seed: int) -> PreTrainedModel 
         return base.requires_grad_(True).train()
     linear = linear_layers(base)
     targets = linear if method.targets == "all-linear" else list(method.targets)
-    output = {name.rpartition(".")[2] for name, part in base.named_modules() if part is base.get_output_embeddings()}
-    if output & set(targets):
+    head = base.get_output_embeddings()
+    if any(part is head and name.rpartition(".")[2] in targets for name, part in base.named_modules()):
         raise InputError(
             f"method.targets {targets} hold the output head, which adapters are not trained on here",
             hint=f"Its other linear layers: {', '.join(linear)}.",

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from lathe.engine.devices import peak_bytes
 from lathe.engine.packs import Pack
 from lathe.engine.step import Step
-from lathe.errors import Interrupted, LatheError
+from lathe.errors import LatheError, helper_gone
 from lathe.processes import beside, borrow, lend
 from lathe.schedule.packing import deal
 
@@ -208,7 +208,7 @@ class _Piped:
             try:
                 told.append(line.recv())
             except (EOFError, ConnectionError):
-                told.append(_gone())
+                told.append(helper_gone("training", kept="the last checkpoint"))
             if isinstance(told[-1], Answer):
                 _add(parameters, gradient_P)
         return told
@@ -219,15 +219,7 @@ def _tell(line: Connection, what: object) -> None:
     try:
         line.send(what)
     except ConnectionError:
-        raise _gone() from None
-
-
-def _gone() -> Interrupted:
-    """A helper that fails says so before it ends; one that says nothing was ended."""
-    return Interrupted(
-        "a helper process of the training is gone: somebody ended it, or the system did when memory ran out",
-        hint="The same command continues from the last checkpoint. Where memory is short: train.processes: 1.",
-    )
+        raise helper_gone("training", kept="the last checkpoint") from None
 
 
 def serve(line: Connection) -> None:

@@ -178,6 +178,7 @@ class Run:
             # Sealing what is sealed would seal what has been damaged since.
             if until in (None, "report") and not self.folder.digests.is_file():
                 verify.seal(self.folder)
+            self._as_sealed = False  # from here on others may change files again
         decided = self.folder.done(self.folder.decision, Decision, self.hashes["decide"])
         return decided if until in (None, "decide", "ship", "report") else None
 
@@ -186,7 +187,7 @@ class Run:
         gone or changed, and anything else that is so ends the call. Raises InputError."""
         from lathe import verify
 
-        lost = verify.refuse_changed(self.folder, but=(*self.folder.exported, *self.folder.told))
+        lost = self._hold_seal()
         self._as_sealed = True
         if until in (None, "report") and verify.has_other_recipe(self.folder):
             self.folder.digests.unlink()
@@ -198,11 +199,15 @@ class Run:
 
     def _unseal(self) -> None:
         """The seal goes before anything changes, and not without a look at what it was for. Raises InputError."""
+        if not self._as_sealed:
+            self._hold_seal()
+        self.folder.digests.unlink(missing_ok=True)
+
+    def _hold_seal(self) -> list[Path]:
+        """The files of ship and report that are not as they were sealed. Raises InputError where any other is not."""
         from lathe import verify
 
-        if not self._as_sealed:
-            verify.refuse_changed(self.folder, but=(*self.folder.exported, *self.folder.told))
-        self.folder.digests.unlink(missing_ok=True)
+        return verify.refuse_changed(self.folder, but=(*self.folder.exported, *self.folder.told))
 
     def _both_sides(self, arm: str, progress: Progress) -> None:
         """Arms without training are chosen on validation and compared on test."""
