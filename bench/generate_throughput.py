@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,29 +26,39 @@ import recorded
 from lathe import plugins
 from lathe.engine import model
 from lathe.engine.generate import MOST_GUESSES, Prompt, generate
+from lathe.engine.outline import Outlines
 from lathe.records import TaskSetup
 from lathe.text import render, tokenizer
 
+NONE, TEXT, BOTH = "no guesses", "guesses from the text", "and from the schema"
 Texts = dict[int, list[int]]
 """New ids by prompt, without the token that ended them."""
 
 
-def prompts_of(base: Path, count: int) -> list[Prompt]:
-    """Extraction prompts of the corpus's seed 7, each with room for a quarter more than its right answer."""
+def prompts_of(base: Path, count: int, seed: int) -> list[Prompt]:
+    """Extraction prompts of a seed of the corpus, each with room for a quarter more than its right answer."""
     corpus, task = plugins.load("corpora", "edge_json"), plugins.load("tasks", "json_extraction")
     setup = TaskSetup(schemas=dict(corpus.schemas()), schema_in_prompt=True)
-    examples = [task.example(row, setup) for row in islice(corpus.rows(7, count), count)]
-    encoded = render.encode_all(tokenizer.load(base), examples)
+    examples = [task.example(row, setup) for row in islice(corpus.rows(seed, count), count)]
+    tok = tokenizer.load(base)
+    outlines = Outlines(tok)
     return [
-        Prompt(one.ids[: one.num_prompt].tolist(), int(1.25 * (len(one.ids) - one.num_prompt)) + 16) for one in encoded
+        Prompt(
+            one.ids[: one.num_prompt].tolist(),
+            int(1.25 * (len(one.ids) - one.num_prompt)) + 16,
+            outline=outlines.of(task.form(example, setup)),
+        )
+        for one, example in zip(render.encode_all(tok, examples), examples, strict=True)
     ]
 
 
 def lathe_texts(
-    net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: int, token_budget: int
+    net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: str, token_budget: int
 ) -> Texts:
     """token_budget: 1 = one prompt at a time."""
-    made = generate(net, prompts, token_budget=token_budget, stop_ids=stop_ids, most_guesses=guesses)
+    asked = prompts if guesses == BOTH else [replace(prompt, outline=()) for prompt in prompts]
+    most = 0 if guesses == NONE else MOST_GUESSES
+    made = generate(net, asked, token_budget=token_budget, stop_ids=stop_ids, most_guesses=most)
     return {answer.index: list(answer.ids) for answer in made}
 
 
@@ -81,34 +92,41 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 16, 32])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    prompts, net = prompts_of(asked.base, asked.prompts), model.load_base(asked.base)
+    prompts, net = prompts_of(asked.base, asked.prompts, asked.seed), model.load_base(asked.base)
     stop_ids = tokenizer.load(asked.base).stop_ids
     works: dict[str, Callable[[], Texts]] = {
-        f"lathe{how}, {guesses} guesses": partial(lathe_texts, net, prompts, stop_ids, guesses, token_budget)
+        f"lathe{how}, {guesses}": partial(lathe_texts, net, prompts, stop_ids, guesses, token_budget)
         for how, token_budget in (("", 16384), (" one by one", 1))
-        for guesses in (0, MOST_GUESSES)
+        for guesses in (NONE, TEXT, BOTH)
     }
     works |= {
         f"transformers, batch {batch}": partial(transformers_texts, net, prompts, stop_ids, batch)
         for batch in asked.batches
     }
     turns = [{name: timed(work) for name, work in works.items()} for _ in range(asked.repetitions)]
-    first = turns[0]["lathe, 0 guesses"][1]
+    first = turns[0][f"lathe, {NONE}"][1]
     new = sum(len(text) + 1 for text in first.values())
     seconds = {name: sorted(turn[name][0] for turn in turns) for name in works}
     same = {name: min(sum(turn[name][1][index] == first[index] for index in first) for turn in turns) for name in works}
     best = min(statistics.median(several) for name, several in seconds.items() if name.startswith("transformers"))
-    print(f"{'':28} {'seconds (spread)':>22} {'tokens/s':>9}  of the best of transformers; texts as without guesses")
+    print(f"{'':36} {'seconds (spread)':>22} {'tokens/s':>9}  of the best of transformers; texts as without guesses")
     for name, several in seconds.items():
         median = statistics.median(several)
         spread = f"{median:.1f} ({several[0]:.1f} to {several[-1]:.1f})"
-        print(f"{name:28} {spread:>22} {new / median:9,.0f}  {best / median:.2f} x; {same[name]} of {len(first)}")
-    found = {"base": asked.base.name, "prompts": asked.prompts, "threads": asked.threads, "new_tokens": new}
+        print(f"{name:36} {spread:>22} {new / median:9,.0f}  {best / median:.2f} x; {same[name]} of {len(first)}")
+    found = {
+        "base": asked.base.name,
+        "prompts": asked.prompts,
+        "seed": asked.seed,
+        "threads": asked.threads,
+        "new_tokens": new,
+    }
     recorded.keep("generate_throughput", {**found, "seconds": seconds, "same_texts": same, **recorded.here()})
     return 0
 

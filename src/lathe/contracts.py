@@ -324,7 +324,8 @@ class Model:
 class Request:
     """One prompt to answer. `prompt_ids` are the very tokens that training would use; `messages` the same as turns.
 
-    form: what the answer is held to while it is written, by a runtime that can; None = it is written freely.
+    form: what the answer is held to while it is written, by a runtime that can; None = it is written freely. likely: what it
+    probably looks like: a runtime may guess from that what comes next, and writes the same answer sooner.
     """
 
     id: str
@@ -332,6 +333,7 @@ class Request:
     prompt_ids: Sequence[int]
     max_new_tokens: int
     form: Form | None = None
+    likely: Form | None = None
 
     def seed(self, draw: int) -> int:
         """This request's own seed, below 2 ** 28, for who draws by a number: by one seed for all, items would be lucky together."""

@@ -89,7 +89,7 @@ class Questions:
                 f"the prompt has {len(ids):,} tokens, and the model reads {context:,} with its answer",
                 hint="Ask with a shorter text, or with parts of it.",
             )
-        return Request(example.id, example.messages, ids, room)
+        return Request(example.id, example.messages, ids, room, likely=self.task.form(example, self.setup))
 
     def open(self, *, tuned: bool) -> Session:
         """The tuned model, or its base."""

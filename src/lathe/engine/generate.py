@@ -5,10 +5,10 @@
 
 Answers under way share a cache of `token_budget` tokens, cut into as many slots as the longest of those to come leaves room for.
 Each new prompt takes over the keys and values that it has in common with a prompt still in the cache (an instruction, a schema,
-examples), and a finished answer's place goes to the next prompt at once. What the text said before is guessed to come again (see
-lookup.py) and checked in the same pass. Every answer is the one that its prompt gives alone, also where it is drawn (see
-chance.py). An answer that is held to a form (see grammar.py) is made of tokens that the form allows, and may go back (see
-backtracking.py); guesses are held to it too.
+examples), and a finished answer's place goes to the next prompt at once. What comes next is guessed from the form that the answer
+probably has (see outline.py), else from what the text said before (see lookup.py), and checked in the same pass. Every answer is
+the one that its prompt gives alone, also where it is drawn (see chance.py). An answer that is held to a form (see grammar.py) is
+made of tokens that the form allows, and may go back (see backtracking.py); guesses are held to it too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lathe.engine.chance import Chance
 from lathe.engine.decoding.decoder import Decoder, can_decode
 from lathe.engine.grammar import Grammars
 from lathe.engine.lookup import Lookup
+from lathe.engine.outline import Way
 from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import InputError, LatheError
 from lathe.records import Finish, Prediction
@@ -44,11 +45,13 @@ MOST_GUESSES = 7
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids to continue, and by how many at most. form: what the answer is held to; None = it is written freely."""
+    """Token ids to continue, and by how many at most. form: what the answer is held to; None = it is written freely. outline: what
+    it probably looks like (see outline.py); empty = not known."""
 
     ids: Sequence[int]
     max_new_tokens: int
     form: Form | None = None
+    outline: tuple[int, ...] = ()
 
     @property
     def need(self) -> int:
@@ -86,20 +89,27 @@ class Writing:
     index: int
     limit: int
     prompt: Sequence[int]
+    outline: tuple[int, ...]
     held: HeldAnswer | None
     seconds: float = 0.0
     ids: list[int] = field(default_factory=list)
     unread: int = 1
     """How many of the last tokens the model has not read."""
     trust: int = 2
-    """Guesses that are worth their place in the next pass."""
+    """Guesses from the text that are worth their place in the next pass."""
     key: int = 0
     """What the noise of an answer that is drawn follows from."""
     lost: bool = False
     """Whether the form could not be followed further."""
 
     def __post_init__(self) -> None:
-        self.lookup = Lookup(self.prompt)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        self.lookup = Lookup([*self.prompt, *self.ids])
+        self.way = Way(self.outline, self.ids)
+        self._from_text = False
+        """Whether the last guess was one from the text."""
 
     @property
     def settled(self) -> Sequence[int]:
@@ -121,8 +131,12 @@ class Writing:
         return [(self.key, len(self.ids) + ahead) for ahead in range(count)]
 
     def guess(self, most: int) -> list[int]:
-        """Tokens that may come next: twice as many after guesses that were all right, few after wrong ones."""
-        guess = self.lookup.guess(min(most, self.trust, self.room - 1))
+        """Tokens that may come next. From the text twice as many after guesses that were all right, few after wrong ones."""
+        most = min(most, self.room - 1)
+        guess = self.way.guess(most)
+        self._from_text = not guess
+        if self._from_text:
+            guess = self.lookup.guess(min(most, self.trust))
         return guess if self.held is None else self.held.guess(guess)
 
     def go_on(self, logits_TV: Tensor, free_T: list[int], guess: Sequence[int], stop_ids: frozenset[int]) -> None:
@@ -140,16 +154,17 @@ class Writing:
             return
         if stay < len(self.ids):
             del self.ids[stay:]
-            self.lookup = Lookup([*self.prompt, *self.ids])
+            self._look_anew()
         self._write(tokens, len(guess), stop_ids)
 
     def _write(self, tokens: Sequence[int], guessed: int, stop_ids: frozenset[int]) -> None:
         """Adds tokens, up to the first that ends the answer: the last one, and before it guesses that were right."""
-        if guessed:
+        if guessed and self._from_text:
             self.trust = 2 * guessed if len(tokens) == guessed + 1 else len(tokens)
         for token in tokens:
             self.ids.append(token)
             self.lookup.append(token)
+            self.way.append(token)
             if token in stop_ids:
                 break
 
@@ -270,7 +285,7 @@ class Slots:
         """Reads a prompt into a free slot and writes its first token. held: where the answer is held to a form."""
         begun = time.perf_counter()
         logits_1V = _read(self._decoder, self._prompts, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
-        entry = Writing(index, prompt.max_new_tokens, prompt.ids, held)
+        entry = Writing(index, prompt.max_new_tokens, prompt.ids, prompt.outline, held)
         if self._chance is not None:
             entry.key = self._chance.key(prompt.ids)
             logits_1V = self._chance.moved(logits_1V, entry.places(1))

@@ -26,6 +26,7 @@ from lathe.engine.backtracking import HeldAnswer
 from lathe.engine.decoding.decoder import Decoder, can_decode
 from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
 from lathe.engine.grammar import Grammars
+from lathe.engine.outline import Outlines
 from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import InputError, LatheError
 from lathe.text.growing import Growing
@@ -63,6 +64,7 @@ class Live:
     ) -> None:
         self._decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
         self._tokenizer = tokenizer
+        self._outlines = Outlines(tokenizer)
         self._at_once = at_once
         self._capacity = tokens + guesses_of(self._decoder)
         self._stop_ids = stop_ids
@@ -132,7 +134,8 @@ class Live:
             order = self._under_way[number] = self._waiting.pop(number)
             asked = order.request
             held = HeldAnswer(self.grammars.begin(asked.form)) if asked.form is not None else None
-            slots.begin(number, Prompt(asked.prompt_ids, asked.max_new_tokens), held)
+            outline = self._outlines.of(asked.form or asked.likely)
+            slots.begin(number, Prompt(asked.prompt_ids, asked.max_new_tokens, outline=outline), held)
         for answer in slots.finished():
             self._tell_end(answer, self._under_way.pop(answer.index))
         for entry in slots.writing:

@@ -32,6 +32,7 @@ from lathe.records import (
     Prediction,
     Record,
     Side,
+    TaskSetup,
     digest,
 )
 from lathe.records.results import AnswerPrecision
@@ -169,7 +170,7 @@ def ask_model(asking: Measurement) -> Answers:
     questions = [*rows.sides["validation"], *rows.sides["test"]]
     shots = prompts.shots_that_fit(candidates, questions, rendered, lengths.limits, context)
     asked = prompts.ask(asking.examples, shots, lengths.gold[asking.side], rendered, lengths.limits, context)
-    asked = held(asked, asking.forms)
+    asked = held(foreseen(asked, asking.task, rows.setup, asking.examples), asking.forms)
     said = recipe.evaluate
     settings = GenerateSettings(said.token_budget, recipe.train.threads, tok.stop_ids, said.temperature)
     predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples)
@@ -186,6 +187,12 @@ def ask_model(asking: Measurement) -> Answers:
         peak_bytes=peak_bytes,
         findings=(*asked.findings, *prompts.fewer_shots(len(shots), k), *asking.forms.findings),
     )
+
+
+def foreseen(asked: prompts.Asked, task: Task, setup: TaskSetup, examples: Sequence[Example]) -> prompts.Asked:
+    """The same requests, each with the form that its answer probably has."""
+    forms = {example.id: task.form(example, setup) for example in examples}
+    return replace(asked, requests=tuple(replace(one, likely=forms[one.id]) for one in asked.requests))
 
 
 def held(asked: prompts.Asked, forms: Forms) -> prompts.Asked:

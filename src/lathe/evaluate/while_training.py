@@ -10,7 +10,7 @@ from lathe import plugins
 from lathe.contracts import GenerateSettings, Measure, Model, Told
 from lathe.errors import InputError
 from lathe.evaluate import aggregate, prompts
-from lathe.evaluate.answers import held, lengths_of
+from lathe.evaluate.answers import foreseen, held, lengths_of
 from lathe.evaluate.forms import forms_of
 from lathe.evaluate.rows import read
 from lathe.records import LockedRecipe, Prediction, Validation
@@ -37,6 +37,7 @@ def measure_of(run: RunFolder, locked: LockedRecipe) -> Measure:
     examples = [rows.sides["validation"][place] for place in places]
     gold = [lengths.gold["validation"][place] for place in places]
     asked = prompts.ask(examples, (), gold, partial(render.prompts, tok), lengths.limits, tok.max_tokens)
+    asked = foreseen(asked, task, rows.setup, examples)
     if recipe.evaluate.constrained:
         asked = held(asked, forms_of(recipe.task, task, rows, "validation", tok))
     settings = GenerateSettings(recipe.evaluate.token_budget, recipe.train.threads, tok.stop_ids)

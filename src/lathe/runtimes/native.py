@@ -48,11 +48,18 @@ class NativeSession(Session, ScoresLabels):
         from lathe.engine.chance import Chance
         from lathe.engine.generate import Prompt, prediction
         from lathe.engine.generate_in_processes import generate_in_processes, processes
+        from lathe.engine.outline import Outlines
         from lathe.processes import usable_cores
 
         if self._model is None:
             raise ValueError("the session is closed")
-        prompts = [Prompt(request.prompt_ids, request.max_new_tokens, request.form) for request in requests]
+        outlines = Outlines(self._tokenizer)
+        prompts = [
+            Prompt(
+                request.prompt_ids, request.max_new_tokens, request.form, outlines.of(request.form or request.likely)
+            )
+            for request in requests
+        ]
         stop_ids, budget = settings.stop_ids or self._tokenizer.stop_ids, settings.token_budget
         asked, num_parameters = settings.threads or self._threads, eight_bits.num_parameters(self._model)
         chance = Chance(settings.temperature, settings.seed) if settings.temperature > 0 else None

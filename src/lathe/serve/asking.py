@@ -72,7 +72,8 @@ def chat(questions: Questions, asked: ChatRequest, limits: Limits, service: Serv
     form, left_out = _form(kind, schema, bool(wanted and wanted.json_schema), service)
     promise = Promise(kind, bool(wanted and wanted.strict), schema, form is not None, left_out)
     request = _request(example.messages, ids, asked.limit, questions.max_new_tokens, limits)
-    return Question(replace(request, form=form), example, prompt, shown, promise)
+    likely = None if schema is None else JsonForm(schema)
+    return Question(replace(request, form=form, likely=likely), example, prompt, shown, promise)
 
 
 def _with_tools(questions: Questions, asked: ChatRequest, limits: Limits, service: Service) -> Question:
@@ -101,10 +102,11 @@ def _with_tools(questions: Questions, asked: ChatRequest, limits: Limits, servic
         ids = render.prompt_ids(questions.tokenizer, example.messages)
     except InputError as error:
         raise Refusal(400, error.message, param="messages") from error
-    form, left_out = _form("json_schema", offer.schema(), True, service) if offer.held else (None, ())
+    calls = offer.schema()
+    form, left_out = _form("json_schema", calls, True, service) if offer.held else (None, ())
     request = _request(example.messages, ids, asked.limit, questions.max_new_tokens, limits)
     return Question(
-        replace(request, form=form),
+        replace(request, form=form, likely=JsonForm(calls)),
         example,
         "system_and_task" if system else "task",
         None,

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from lathe.conformity.references import resolve
 from lathe.records import Json
 from lathe.serve.refusal import Refusal
 
@@ -86,14 +87,14 @@ def _steps(part: Json, whole: Json, known: dict[str, int]) -> int:
     if isinstance(target, str) and target.startswith("#"):
         if target not in known:
             known[target] = 1
-            known[target] = _steps(_at(whole, target), whole, known)
+            known[target] = _steps(resolve(whole, target), whole, known)
         below += known[target]
     return below
 
 
 def _leads_nowhere(schema: Json) -> bool:
     """Whether references go round in a circle without a step into the value, as {"$ref": "#"} does."""
-    leads = {target: {*_here(_at(schema, target))} for target in _references(schema)}
+    leads = {target: {*_here(resolve(schema, target))} for target in _references(schema)}
     while ends := [target for target, further in leads.items() if not further & leads.keys()]:
         for target in ends:
             del leads[target]
@@ -116,12 +117,3 @@ def _here(part: Json) -> Iterator[str]:
         for key in SAME_VALUE & part.keys():
             for inner in part[key] if isinstance(part[key], list) else [part[key]]:
                 yield from _here(inner)
-
-
-def _at(whole: Json, pointer: str) -> Json:
-    """The part that a JSON pointer names; None where there is none."""
-    part = whole
-    for step in pointer.lstrip("#").split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
-        part = part.get(step) if isinstance(part, Mapping) else None
-    return part

@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator
 
 from lathe.conformity.once import once_per_schema
+from lathe.conformity.references import resolve
 from lathe.records import Json
 
 FORMATS = {"date": "date", "time": "time", "date-time": "datetime", "email": "email"}
@@ -118,22 +119,6 @@ def _rule(schema: Json) -> str:
 def _properties(schema: dict[str, Json]) -> dict[str, Json]:
     properties = schema.get("properties")
     return properties if isinstance(properties, dict) else {}
-
-
-def resolve(document: Json, reference: str) -> Json:
-    """The part of a document that a `#/a/b` reference names; None where it names nothing in there (JSON Pointer, RFC 6901)."""
-    if not reference.startswith("#"):
-        return None
-    part = document
-    for step in reference[1:].split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(part, dict) and step in part:
-            part = part[step]
-        elif isinstance(part, list) and step.isdigit() and int(step) < len(part):
-            part = part[int(step)]
-        else:
-            return None
-    return part
 
 
 def members(document: Json, schema: Json) -> dict[str, Json]:
