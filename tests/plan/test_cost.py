@@ -129,6 +129,14 @@ def test_helpers_are_waited_for_once_until_they_have_loaded() -> None:
         assert waited[0] - waited[1] == pytest.approx(more)  # type: ignore[operator]
 
 
+def test_each_step_of_processes_waits_for_what_they_exchange() -> None:
+    seen = probe((256, 4, 1.0), (256, 1, 2.0)).model_copy(update={"exchange_seconds": 0.5})
+    for processes, more in ((1, 0), (2, 2 * 3 * 0.5), (4, 2 * 3 * 3 * 0.5)):
+        waited = (foretold(seen, 8, processes=processes, trained=trained) for trained in (3, 0))
+        exchanging, alone = waited
+        assert exchanging == pytest.approx(alone + more)
+
+
 def test_a_step_takes_as_long_as_the_process_that_has_most_to_do() -> None:
     seen = probe((256, 4, 1.0), (256, 1, 2.0))
     assert foretold(seen, 12, processes=4) == pytest.approx(2 * 2 * 2.0), "of six packs two processes have two"

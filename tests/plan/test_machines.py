@@ -125,6 +125,7 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
 
     with piped(1) as helpers:
         found = list(step_rates.timed(64, 1, 2, torch.device("cpu"), helpers, seconds=0.0))
+        assert 0 < step_rates._exchange_seconds(helpers) < 1e-6
     assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
     alone = [(one["step"], one["precision"]) for one in found if one["threads"] == 1]
     assert {kind for kind in step_rates.STEPS if kind[0] == "fused"} <= set(alone)
@@ -179,9 +180,11 @@ def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
     seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
     config = CONFIG | {"num_hidden_layers": 4}
     step = {"config": config, "step": "fused", "precision": "fp32", "threads": 2, "packs": packs, "seconds": seconds}
-    found = rates._step_rate(step, rank=8)
+    found = rates._step_rate(step, 8, exchange=1e-9, helpers=0)
     assert found.of_each == pytest.approx(tuple(costs), rel=1e-6)
     assert found.rate == pytest.approx(1e10)
     assert found.step_seconds == pytest.approx(3 / 4)
-    busy = rates._step_rate({**step, "seconds": dict.fromkeys(seconds, 3.0)}, rank=8)
+    busy = rates._step_rate({**step, "seconds": dict.fromkeys(seconds, 3.0)}, 8, exchange=1e-9, helpers=0)
     assert min(busy.of_each) >= 0, "a machine that was busy while it was probed"
+    shared = rates._step_rate({**step, "threads": 1}, 8, exchange=1.0 / count(model, 8).trainable, helpers=2)
+    assert shared.step_seconds == pytest.approx((3 - 2) / 4), "what processes exchange is counted by itself"

@@ -1,7 +1,7 @@
 """How fast this machine trains: what `lathe doctor --probe` asks in a child process (`lathe.engine.probe`).
 
     measured(lines)
-    {"device": "cpu", "threads": 2, "rank": 16,
+    {"device": "cpu", "threads": 2, "rank": 16, "helpers": 1, "exchange_seconds": 3.1e-09,
      "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "threads": 2,
                 "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
                 "seconds": {"empty": 0.001, "mixed": 0.08, ...}}, ...]}
@@ -10,7 +10,8 @@ Real steps of the engine on models of a few layers with random weights, for each
 would say little of a small model, which spends much of its time between them. Each is taken with no pack and with packs that
 differ in what they have most of, so that it can be told apart what products, attention and a pack cost (`plan.pack_work`). The
 median of some rounds counts: training meets what slows a round too. A step of one thread is timed as it is used: shared by as many
-processes as there are cores, each with a pack of that kind, so that the weights and gradients that they exchange are timed too.
+processes as there are cores, each with a pack of that kind. What processes exchange grows with what is trained, so it is timed by
+itself as well.
 
 Time goes where it tells something. A first round does not count where it takes longer than others. With bf16 the fused step's took
 1.02 to 2.2 times as long (three widths, one thread), since oneDNN compiles for new shapes. With fp32 the first of all took 1.06 to
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -69,6 +70,8 @@ ROUNDS, SECONDS = 1, 0.1
 """Rounds that count at least, and the time in which more are made."""
 EMPTY_SECONDS = 0.02
 """The same time for steps without a pack, of a millisecond or less."""
+EXCHANGED = 4_000_000
+"""Numbers by which the exchange between processes is timed: as many as the bundled base has."""
 
 
 def configuration(width: int, key_heads: int, layers: int) -> LlamaConfig:
@@ -192,6 +195,29 @@ def _alone(config: LlamaConfig, kind: str, precision: Precision) -> tuple[step.S
     return _built(config, kind, precision, torch.device("cpu"))
 
 
+def _exchange_seconds(helpers: Helpers) -> float:
+    """Of a step that computes nothing, for each number that is trained and each helper."""
+    helpers.build(_nothing_but_numbers)
+    take, named = _nothing_but_numbers()
+    packs = [build_pack(_rows((1,)), torch.device("cpu"))] * (1 + helpers.count)
+    work = partial(_whole, StepInProcesses(take, named, helpers), packs, named)
+    with threads(1):
+        return typical(work, torch.device("cpu"), SECONDS) / (EXCHANGED * helpers.count)
+
+
+def _nothing_but_numbers() -> tuple[step.Step, dict[str, nn.Parameter]]:
+    """A step whose gradient is there already."""
+    torch.set_num_threads(1)
+    trained = nn.Parameter(torch.zeros(EXCHANGED))
+    gradient = torch.zeros(EXCHANGED)
+
+    def take(packs: Iterable[Pack], supervised: float) -> float:
+        trained.grad = gradient
+        return 0.0
+
+    return take, {"trained": trained}
+
+
 def measured(device: torch.device, lines: Sequence[Connection]) -> dict[str, Any]:
     """Everything, as JSON. lines: to processes that serve as helpers; none beside a GPU."""
     helpers = at_lines(lines)
@@ -201,4 +227,8 @@ def measured(device: torch.device, lines: Sequence[Connection]) -> dict[str, Any
         for step in timed(width, heads, layers, device, helpers)
     ]
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu"
-    return {"device": name, "threads": usable_cores(), "rank": RANK, "steps": found}
+    exchange = _exchange_seconds(helpers) if helpers.count else 0.0
+    return {
+        "device": name, "threads": usable_cores(), "rank": RANK, "helpers": helpers.count, "exchange_seconds": exchange,
+        "steps": found,
+    }  # fmt: skip

@@ -116,6 +116,7 @@ def forecast(
         layers=model.num_layers,
         threads=recipe.train.threads,
         processes_here=setting.processes,
+        trained=counted.trainable,
     )  # fmt: skip
     probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
     seconds, source = cost.seconds(work, cost.job_kind(model, recipe), machine.rates, probed)

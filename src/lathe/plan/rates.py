@@ -119,11 +119,13 @@ def probe() -> MachineProbe:
     except (subprocess.SubprocessError, ValueError) as error:
         raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
-    steps = tuple(_step_rate(step, said["rank"]) for step in said["steps"])
+    exchange = said["exchange_seconds"]
+    steps = tuple(_step_rate(step, said["rank"], exchange, said["helpers"]) for step in said["steps"])
     found = MachineProbe(
         device=said["device"],
         threads=said["threads"],
         load_seconds=said["load_seconds"],
+        exchange_seconds=exchange,
         busy=round(busy, 2),
         steps=steps,
     )
@@ -131,11 +133,13 @@ def probe() -> MachineProbe:
     return found
 
 
-def _step_rate(step: Mapping[str, Any], rank: int) -> StepRate:
-    """What a timed step says of each kind of work, by its layers."""
+def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int) -> StepRate:
+    """What a timed step says of each kind of work, by its layers. exchange: seconds of a number for each helper; helpers: those
+    that a step of one thread was shared with."""
     model = shapes(step["config"])
     counted = count(model, rank)
     empty = step["seconds"]["empty"]
+    exchanged = exchange * counted.trainable * helpers if step["threads"] == 1 else 0.0
     tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
     work = [_work(model, counted, step["step"], tiles, pack) for pack in step["packs"].values()]
     took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in step["packs"]]
@@ -149,7 +153,7 @@ def _step_rate(step: Mapping[str, Any], rank: int) -> StepRate:
         attention_seconds=attention,
         group_seconds=group,
         pack_seconds=pack,
-        step_seconds=empty / model.num_layers,
+        step_seconds=max(0.0, empty - exchanged) / model.num_layers,
     )
 
 

@@ -60,7 +60,7 @@ class StepRate(Record):
     step_seconds: float = Field(
         0.0,
         ge=0,
-        description="of a layer for each step, whatever its packs; of one thread with what processes exchange",
+        description="of a layer for each step, whatever its packs",
     )
 
     @property
@@ -77,10 +77,15 @@ class StepRate(Record):
 class MachineProbe(Record):
     """What `lathe doctor --probe` measured."""
 
-    schema_version: Literal[5] = 5
+    schema_version: Literal[6] = 6
     device: str
     threads: int = Field(description="threads that the processor has for us")
     load_seconds: float = Field(0.0, description="that a process takes until it has loaded torch and its like")
+    exchange_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="of a step of several processes for each number that is trained and each process beside the first",
+    )
     busy: float = Field(0.0, description="processes that wanted a core, over the cores, in the minute of the probe")
     steps: tuple[StepRate, ...]
 
