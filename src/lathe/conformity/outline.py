@@ -42,7 +42,6 @@ def _parts(schema: Json, document: Json, depth: int, *, again: bool) -> Iterator
         yield VALUE
         return
     options = [one for key in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(key), list) for one in schema[key]]
-    kind = next((name for name in _types(schema) if name != "null"), None)
     if isinstance(reference := schema.get("$ref"), str):
         yield from _parts(resolve(document, reference), document, depth - 1, again=again)
     elif "const" in schema:
@@ -66,7 +65,7 @@ def _parts(schema: Json, document: Json, depth: int, *, again: bool) -> Iterator
             yield from (", ",)[: place > 0]
             yield from _parts(option, document, depth - 1, again=again)
     else:
-        yield from STRING if kind == "string" else (VALUE,)
+        yield from STRING if "string" in _types(schema) else (VALUE,)
 
 
 def _types(schema: dict[str, Json]) -> list[Json]:

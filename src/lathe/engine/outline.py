@@ -37,7 +37,7 @@ class Outlines:
         return self._encoded(outline(form.schema)) if isinstance(form, JsonForm) else ()
 
     def _encode(self, texts: tuple[str, ...]) -> tuple[int, ...]:
-        first, *others = (self._tokenizer.backend.encode(text, add_special_tokens=False).ids for text in texts)
+        first, *others = (self._tokenizer.encode(text) for text in texts)
         return tuple(first) + tuple(token for ids in others for token in (GAP, *ids))
 
 
@@ -46,8 +46,10 @@ class Way:
 
     def __init__(self, tokens: tuple[int, ...], written: Sequence[int] = ()) -> None:
         self._tokens = tokens
-        self._next: int | None = 0
-        """Where the outline goes on; None where the answer left it."""
+        self._next = 0
+        """Where the outline goes on."""
+        self._left = False
+        """Whether the answer is elsewhere."""
         self._last: tuple[int, ...] = ()
         self._after = _places_after(tokens)
         for token in written:
@@ -56,27 +58,28 @@ class Way:
     def append(self, token: int) -> None:
         """Adds the answer's next token."""
         self._last = (*self._last, token)[-LENGTHS[0] :]
-        here = self._next
-        if here is not None and self._tokens[here : here + 1] == (token,):
-            self._next = here + 1
-        elif here is not None and self._tokens[here : here + 2] == (GAP, token):
-            self._next = here + 2
-        elif here is not None and self._tokens[here : here + 1] == (GAP,):
-            self._next = self._found(LENGTHS[:1]) or here
+        expected, after = (*self._tokens[self._next : self._next + 2], None, None)[:2]
+        if not self._left and expected == token:
+            self._next += 1
+        elif not self._left and (expected, after) == (GAP, token):
+            self._next += 2
         else:
-            self._next = self._found(LENGTHS)
+            in_value = not self._left and expected == GAP
+            found = self._found(LENGTHS[:1] if in_value else LENGTHS)
+            self._left = found is None and not in_value
+            self._next = self._next if found is None else found
 
     def _found(self, lengths: Sequence[int]) -> int | None:
-        """The first place behind the last one that follows the last tokens, else the last of all."""
+        """The first place behind the present one that follows the last tokens, else the last of all."""
         for length in lengths:
             places = self._after.get(self._last[-length:]) if len(self._last) >= length else None
             if places:
-                return next((place for place in places if place > (self._next or 0)), places[-1])
+                return next((place for place in places if place > self._next), places[-1])
         return None
 
     def guess(self, most: int) -> list[int]:
         """At most so many tokens up to the next value."""
-        if self._next is None:
+        if self._left:
             return []
         ahead = self._tokens[self._next : self._next + most]
         return list(ahead[: ahead.index(GAP)] if GAP in ahead else ahead)
