@@ -179,7 +179,7 @@ def show_doubts(screen: Screen, doubts: Doubts | None) -> None:
     screen.line(f"  answers that the tuned model finds hard, of {doubts.rows:,} that it was trained on (nats a token)")
     for doubt in doubts.worst[:SUSPECTS]:
         given, text = (" ".join(said.split())[:SHOWN_CHARACTERS] for said in (doubt.given, doubt.text))
-        screen.line(f"      {doubt.place}: {doubt.loss:.2f}: {given!r}: {text}", "dim")
+        screen.line(f"      {doubt.place}: {doubt.loss:.3f}: {given!r}: {text}", "dim")
     screen.line(
         f"      the row in the middle has {doubts.median:.3f}; all {len(doubts.worst)} with --json, and in the report",
         "dim",
