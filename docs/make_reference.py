@@ -24,7 +24,7 @@ MADE = "<!-- Made by docs/make_reference.py from the code; do not edit. -->\n"
 
 
 def words(annotation: object) -> str:
-    """A type in words: `number or none`, `one of lora, qlora, full`."""
+    """A type in words: `number or null`, `one of lora, qlora, full`."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return words(inner[0])
@@ -36,7 +36,7 @@ def words(annotation: object) -> str:
         return f"list of {words(inner[0])}"
     if origin is dict:
         return f"map of {words(inner[1])}"
-    plain = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "none"}
+    plain = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
     if annotation in plain:
         return plain[annotation]
     return "keys as below" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else "value"
@@ -48,7 +48,9 @@ def default(field: FieldInfo) -> str:
     if field.default_factory is not None or field.default is PydanticUndefined:
         value = field.get_default(call_default_factory=True, validated_data={})
         return "as its parts" if isinstance(value, BaseModel) else f"`{value}`" if value else "empty"
-    if field.default is None or isinstance(field.default, bool):
+    if field.default is None:
+        return "`null`"
+    if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
     return f"`{field.default}`"
 
@@ -77,7 +79,8 @@ def key_table(model: type[BaseModel]) -> str:
 def recipe_page() -> str:
     return (
         f"{MADE}\n# Recipe keys\n\nYAML; an unknown key is an error with the nearest name, and all faults are said at once. "
-        "`--set train.epochs=1` changes a key for one run. `lathe schema` prints a JSON Schema for editors.\n\n"
+        "`--set train.epochs=1` changes a key for one run. What a meaning calls None is `null` in the file. "
+        "`lathe schema` prints a JSON Schema for editors.\n\n"
         f"{key_table(Recipe)}\n"
     )
 

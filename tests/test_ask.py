@@ -125,6 +125,20 @@ def test_an_empty_text_is_refused_in_words_for_the_one_who_asks(text: str, label
     assert found.value.hint == 'lathe ask RUN "TEXT"; with - for TEXT it is read from stdin.'
 
 
+@pytest.mark.parametrize("text", ["", None, 7])
+def test_what_is_no_text_is_refused_in_words_for_the_one_who_asks(text: str, labels: Run) -> None:
+    """Not in those for a file of rows."""
+    with pytest.raises(InputError, match="expected a text that says something, got") as found:
+        loaded(labels).generate(text)
+    assert (found.value.hint or "").startswith("Ask with a text.")
+
+
+def test_no_texts_have_no_answers_and_one_text_is_no_list_of_them(labels: Run) -> None:
+    assert loaded(labels).answers([]) == []
+    with pytest.raises(InputError, match="a list of texts, got one text"):
+        loaded(labels).answers("red 7")
+
+
 def test_a_base_that_changed_since_the_run_is_refused_before_anything_answers(labels: Run) -> None:
     weights = Path(labels.locked.base_folder) / "model.safetensors"
     content = weights.read_bytes()

@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from gguf_base import LLAMA_LIKE, write_adapter
-from lathe import inspect_model
+from lathe import inspect_model, plugins
 from lathe.cli.main import main
 from lathe.contracts import Model
 from lathe.errors import InputError
@@ -186,6 +186,19 @@ def test_what_cannot_be_inspected_is_bad_usage(
     named = taught[1].base_folder if base == "base" else base
     assert main(["inspect", "--base", named, "--test", "rows.jsonl", *more]) == 2
     assert said in capfd.readouterr().err
+
+
+def test_a_file_of_another_base_is_named_as_such(taught: tuple[RunFolder, LockedRecipe]) -> None:
+    """Of a smaller vocabulary llama.cpp refused the base's prompts, of a larger one an index was out of bounds."""
+    run, recipe = taught
+    (file,) = shipped_with(run, recipe, None).shipped
+    found = inspect_model.inspect("lathe:nano", ROWS, gguf=run.path / file.path / str(file.gguf), threads=1)
+    (check,) = [one for one in found.checks if one.id == "vocabulary"]
+    assert "the base 3,072" in check.message
+    assert not found.ok
+    larger = run.path.parent / "nano.gguf"
+    plugins.load("exports", "gguf_f16").write(Model(bundled("lathe:nano")), larger)
+    assert "token_ids" in failed(inspect_model.inspect(recipe.base_folder, ROWS, gguf=larger, threads=1))
 
 
 def test_a_base_is_named_as_in_a_recipe(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -58,16 +58,18 @@ def inspect(
     _tell(progress, "adapter" if adapter else "base")
     if adapter is not None:
         checks += adapter_folder.check_adapter_folder(model, examples)
+    lacking: list[ModelCheck] = []
     if gguf is not None:
         from lathe.engine.gguf.read import format_of
 
         _tell(progress, "gguf")
-        of_file = gguf_file.check_gguf_file(model, gguf, examples, format_of(gguf), threads, tok)
+        lacking = gguf_file.check_vocabulary(gguf, tok)
+        of_file = lacking or gguf_file.check_gguf_file(model, gguf, examples, format_of(gguf), threads, tok)
         told = {one.id for one in of_file}
         checks = [check for check in checks if check.ok is False or check.id not in told] + of_file
     arms = {"base": ("native", Model(folder))}
     arms |= {"adapter": ("native", model)} if adapter else {}
-    arms |= {"gguf": ("llama_cpp", Model(folder, gguf_file=gguf))} if gguf else {}
+    arms |= {"gguf": ("llama_cpp", Model(folder, gguf_file=gguf))} if gguf and not lacking else {}
     right = {}
     for name, (runtime, one) in arms.items():
         _tell(progress, f"answers of {name}")

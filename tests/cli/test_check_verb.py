@@ -95,6 +95,16 @@ def test_files_have_no_tuned_model_to_ask_and_a_recipe_names_its_earlier_runs_it
     assert (done.returncode, "earlier/data/train.jsonl is not there" in done.stderr) == (2, True)
 
 
+def test_words_that_would_do_nothing_are_refused(typed: Typed, tmp_path: Path) -> None:
+    done = typed("check", "rows.jsonl", "--set", "data.fields={input: prompt, target: completion}")
+    assert (done.returncode, "--set would do nothing without a recipe" in done.stderr) == (2, True)
+    (tmp_path / "recipe.yaml").write_text(
+        "name: a\nbase: lathe:nano\ntask: json_extraction\ndata: {source: rows.jsonl}\n"
+    )
+    done = typed("check", "recipe.yaml", "--all")
+    assert (done.returncode, "--all would do nothing to a recipe" in done.stderr) == (2, True)
+
+
 def test_a_new_recipe_is_prepared_as_it_is_and_never_written_over(typed: Typed, tmp_path: Path) -> None:
     assert typed("new", "rows.jsonl").returncode == 0
     assert "source: rows.jsonl" in (tmp_path / "rows.yaml").read_text()

@@ -14,6 +14,8 @@ import pytest
 from test_learnability import topics
 
 from lathe import plugins
+from lathe.data.baselines.rules import Item
+from lathe.data.baselines.task_rules import as_rule
 from lathe.data.check import Looking, check_file
 from lathe.data.conversations.row_files import FileRows, Found, Reading, find, side_named
 from lathe.errors import DataError
@@ -276,6 +278,30 @@ def test_generated_rows_are_clean_and_the_rule_of_their_task_is_measured(write: 
     assert not report.blocks()
     assert report.kind == "json"
     assert "key_value_rule" in {one.name for one in report.learnability.baselines} if report.learnability else False
+
+
+def test_commands_in_a_file_are_held_against_the_rules_that_a_recipe_for_them_has(write: Write) -> None:
+    rows = [{"prompt": f"list the {n} newest files", "completion": f"ls -t | head -n {n}"} for n in range(40)]
+    learnability = check_file(write("rows.jsonl", rows)).learnability
+    assert learnability is not None
+    assert {one.name: one.exact for one in learnability.baselines}["nearest_with_values"] == 1.0
+
+
+def test_rules_are_shown_the_functions_that_a_row_offers() -> None:
+    """Without them keyword_rule called nothing and had the score of the rows for which no function fits."""
+    task, setup = plugins.load("tasks", "function_calling"), plugins.load("tasks", "function_calling").worked_setup()
+    rule = as_rule(task, next(one for one in task.baselines if one.name == "keyword_rule"), setup)
+    offered = "Functions:\nset_timer(minutes: integer) - starts a timer\n\nText:\nA timer of 8 minutes"
+    said = rule.fit([])(Item("A timer of 8 minutes", [], prompt=offered))
+    assert said == [{"name": "set_timer", "arguments": {"minutes": 8}}]
+
+
+def test_texts_read_alone_say_which_columns_are_not_read(write: Write) -> None:
+    rows = [{"document": f"Invoice {n}", "fields": {"number": n}} for n in range(5)]
+    assert check_file(write("rows.jsonl", rows)).notes == (
+        "rows.jsonl: rows are read as texts alone, without fields. Where answers stand in another column, say in a recipe which: "
+        "data: {fields: {input: document, target: fields}}",
+    )
 
 
 def test_it_needs_neither_torch_nor_transformers(write: Write) -> None:

@@ -215,6 +215,14 @@ def test_few_test_rows_and_no_validation_are_warned_about(tmp_path: Path, prepar
     assert finding(manifest, "no_validation").level == "warning"
 
 
+def test_keys_of_a_generated_corpus_are_said_to_do_nothing_to_rows_of_a_file(
+    tmp_path: Path, prepared: Prepared
+) -> None:
+    parts = {"source": put(tmp_path / "rows.jsonl", good_lines(40)), "rows": 10}
+    assert finding(prepared(parts), "no_effect").message.startswith("data.rows: without effect")
+    assert "no_effect" not in {one.id for one in prepared({"source": parts["source"]}).findings}
+
+
 def test_answers_that_break_a_declared_rule_are_found(tmp_path: Path, prepared: Prepared) -> None:
     data = {
         "source": put(tmp_path / "rows.jsonl", good_lines(100)),

@@ -261,6 +261,15 @@ def test_the_layout_is_said_aloud(row: dict[str, Any], said: str) -> None:
     assert detect([row]).said() == said
 
 
+@pytest.mark.parametrize("answered", ["answer", "target", "output"])
+def test_a_text_with_an_answer_beside_it_is_a_prompt_with_its_completion(answered: str) -> None:
+    """As in the README's own recipe; it was read as a text alone, and the answers were lost without a word."""
+    row = {"text": "Order 17 from Mira", answered: {"order": 17}}
+    assert detect([row]).said() == f"prompt-completion (prompt = text, completion = {answered})"
+    chatml = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nhello<|im_end|>\n"
+    assert detect([{"text": chatml, answered: "hello"}]).said() == "text (text, ChatML inside)"
+
+
 def test_the_layout_of_most_rows_counts() -> None:
     rows = [{"prompt": "a"}, *[{"prompt": "a", "completion": "b"}] * 3, {"text": "a"}]
     assert detect(rows).name == "prompt-completion"
@@ -288,8 +297,12 @@ def test_a_mapping_to_a_column_that_is_not_there_names_the_nearest() -> None:
             "Nearest is prompt-completion, which has prompt, completion.",
         ),
         ({"a": 1}, "they have the columns 'a'", "Known are: "),
-        ({}, "(none)", "map your columns"),
-        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference pairs", "completion: chosen"),
+        ({}, "(none)", "say in a recipe which is which: data: {fields: {input: YOUR_COLUMN"),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c"},
+            "preference pairs",
+            "data: {fields: {input: prompt, target: chosen}}",
+        ),
         ({"conversations": "a"}, "not known", "Known are"),
     ],
 )

@@ -262,7 +262,8 @@ def test_rows_of_prose_are_for_chat(tmp_path: Path, rows: list[dict[str, Any]]) 
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([{"text": "Once upon a time"}] * 5, "no task reads enough of the rows"),
+        ([{"text": "Once upon a time"}] * 5, "no task reads texts alone .*without answers"),
+        ([{"body": "x", "document": "A lamp", "about": {"thing": "lamp"}}] * 5, "no column of answers by a known name, but body, about"),
         ([{"colour": "red"}] * 5, "layout of the rows is not known"),
     ],
 )  # fmt: skip

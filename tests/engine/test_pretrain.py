@@ -26,7 +26,7 @@ from lathe.engine.packs import pack_of_windows
 from lathe.engine.rare_tokens import TokenKinds
 from lathe.engine.tokenizer_training import SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import best_fit, encoded, make_chunk, stretched_positions, thinned, token_weights
-from lathe.errors import InputError, RecipeError
+from lathe.errors import InputError, RecipeError, StorageError
 from lathe.pretraining import card, find_pretrain_recipe, pretrain, read_pretrain_recipe
 from lathe.pretraining.recipe import makings
 from lathe.records.pretrain import CopyScore, HeldOut, Mix, NetworkShape, Phase, PretrainRecipe, PretrainRecord, Start
@@ -282,6 +282,12 @@ def test_a_finished_folder_is_left_alone_and_another_recipe_is_refused(tmp_path:
         pretrain(tmp_path / "other.yaml", folder)
     assert "2.500 bits per byte" in card(record)
     assert "| 4 | 0.75 |" in card(record)
+
+
+def test_a_place_where_no_folder_can_be_made_is_said_and_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(_recipe().model_dump_json())
+    with pytest.raises(StorageError, match="could not write"):
+        pretrain(tmp_path / "tiny.yaml", tmp_path / "tiny.yaml" / "base")
 
 
 def test_a_recipe_becomes_a_folder_that_loads_with_its_record_and_card(tmp_path: Path) -> None:

@@ -61,10 +61,6 @@ CASES = [
         {"train": {"validate": {"every": 10, "rows": 101}, "checkpoint_every": 10}},
         "train.validate.rows 101 is more than the 100 validation rows: all of them are answered",
     ),
-    (
-        {"train": {"validate": {"every": 10}, "checkpoint_every": 10}, "validation_rows": 0},
-        "train.validate asks for answers to validation rows, and there are none",
-    ),
 ]
 
 

@@ -268,6 +268,14 @@ def test_no_training_rows_are_said_so(run: RunFolder, base: Path) -> None:
     assert not run.plan.exists()
 
 
+def test_answers_to_validation_rows_that_are_not_there_stop_the_plan(run: RunFolder, base: Path) -> None:
+    """Training would refuse them too, after all baselines were measured."""
+    commit_rows(run.rows("validation"), [])
+    with pytest.raises(InputError, match="asks for answers to validation rows, and there are none"):
+        made(run, locked_recipe(str(base), train={"validate": {"every": 8}}))
+    assert not run.plan.exists()
+
+
 def test_rows_beyond_the_limit_stop_the_plan_and_are_counted_where_they_may_be_cut(run: RunFolder, base: Path) -> None:
     with pytest.raises(InputError, match="rows are longer than 40 tokens"):
         made(run, locked_recipe(str(base), train={"max_tokens": 40}))

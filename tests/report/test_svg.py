@@ -34,6 +34,15 @@ def test_a_higher_value_stands_further_right() -> None:
     assert len(set(xs)) == 3
 
 
+@pytest.mark.parametrize("label", ["tuned − base, few-shot", "台灯和一把椅子" * 5, "a" * 60])
+def test_a_label_begins_inside_the_picture(label: str) -> None:
+    """The first letters of `tuned − base, few-shot` stood left of it, and were cut off."""
+    picture = svg.whiskers("t", [svg.Whisker(label, 0.2, strong=True)])
+    (text,) = [one for one in ElementTree.fromstring(picture).iter("text") if one.get("class") == "label strong"]
+    assert svg.label_width(text.text or "", strong=True) <= float(text.attrib["x"])
+    assert label.startswith((text.text or "").removesuffix("…"))
+
+
 def test_what_was_not_measured_has_no_dot() -> None:
     picture = svg.whiskers("t", [svg.Whisker("a", None)])
     assert circles(picture) == []

@@ -65,6 +65,7 @@ BAD = {
     "infinite": ("epochs: 2", "epochs: .inf", "r.yaml:9: train.epochs: got '.inf', expected a number"),
     "overflow": ("epochs: 2", "epochs: 1e999", "r.yaml:9: train.epochs: got '1e999', expected a number"),
     "null": ("epochs: 2", "epochs:", "r.yaml:9: train.epochs: got null, expected a number"),
+    "none-for-null": ("epochs: 2", "clip_norm: none", "r.yaml:9: train.clip_norm: got 'none', expected a number or null"),
     "list-for-mapping": ("method: {kind: lora, rank: 8}", "method: [lora]", 'r.yaml:7: method: got ["lora"], expected a mapping of keys'),
     "text-for-list": ("ship: [adapter]", "ship: adapter", "r.yaml:14: ship: got 'adapter', expected a list"),
     "unknown-choice": ("kind: lora", "kind: lore", "r.yaml:7: method.kind: got 'lore', expected lora or qlora or full. Did you mean lora?"),

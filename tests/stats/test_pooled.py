@@ -66,6 +66,16 @@ def test_the_interval_covers_the_macro_f1_of_the_population_about_as_often_as_it
     assert sum(one is not None and one.low <= truth <= one.high for one in found) >= 53, "0.95 x 60 is 57"
 
 
+@pytest.mark.parametrize("said", ["common", "gold"])
+def test_rare_classes_leave_no_resample_so_that_the_value_lies_in_its_interval(said: str) -> None:
+    """Sixteen classes of one item each, all wrong or all right, beside one of sixty: the interval of 0.046 was [0.049, 0.109]."""
+    rare = [answered(f"rare {n}", said if said == "common" else f"rare {n}") for n in range(16)]
+    common = [answered("common", "common" if n % 5 else "") for n in range(60)]
+    found = pooled.score([*rare, *common], "macro_f1", 0.95)
+    assert found.bounds is not None
+    assert found.bounds.low <= found.value <= found.bounds.high
+
+
 def test_the_difference_of_an_arm_with_itself_is_nothing_and_of_a_better_one_is_seen() -> None:
     first = [answered(*pair) for pair in PAIRS * 20]
     second = [answered(gold, "") for gold, _ in PAIRS * 20]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lathe import plugins, tfidf
 from lathe.contracts import GenerateSettings, Model, Request, Session
-from lathe.errors import InputError
+from lathe.errors import InputError, TaskMismatch
 from lathe.model_folder import refuse_another
 from lathe.records import EvalReport, Example, Finish, Json, LockedRecipe, TaskSetup
 from lathe.runs import RunFolder
@@ -26,6 +26,10 @@ from lathe.verify import refuse_changed
 
 MAX_NEW_TOKENS = 1024
 """Longest answer of a model that was not measured yet, where the recipe names none."""
+ASKED = (
+    "Ask with a text. What else a row of the task has is given by name from Python, as in model.extract(text, tools=[...]); "
+    "`lathe serve` takes tools too."
+)
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,20 @@ class Questions:
         return tfidf.nearest([row.input for row in rows]), [row.meta.get("schema") for row in rows]
 
     def example(self, text: str, schema: str | None = None, **fields: Json) -> Example:
-        """The item to ask with. schema: None = `schema_of`. fields: further fields of a row, such as tools."""
+        """The item to ask with. schema: None = `schema_of`. fields: further fields of a row, such as tools.
+
+        Raises InputError where there is no such schema, the text says nothing, or a field is missing.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"expected a text that says something, got {text!r:.60}", hint=ASKED)
         schema = schema or self.schema_of(text)
         if schema is not None and schema not in self.setup.schemas:
             known = ", ".join(sorted(self.setup.schemas)) or "none"
             raise InputError(f"there is no schema {schema!r}", hint=f"There are: {known}.")
-        return self.task.question(text, self.setup, schema, fields)
+        try:
+            return self.task.question(text, self.setup, schema, fields)
+        except TaskMismatch as mismatch:
+            raise InputError(mismatch.message, hint=ASKED) from mismatch
 
     def request(self, example: Example) -> Request:
         """The prompt's tokens. Raises InputError where they leave no room for an answer in the model's context."""
@@ -99,6 +111,8 @@ class Questions:
     def answer(self, session: Session, examples: Iterable[Example]) -> list[Answer]:
         """An answer to each item, in order."""
         asked = list(examples)
+        if not asked:
+            return []
         requests = [replace(self.request(example), id=str(place)) for place, example in enumerate(asked)]
         needs = [len(request.prompt_ids) + request.max_new_tokens for request in requests]
         settings = GenerateSettings(

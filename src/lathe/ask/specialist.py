@@ -29,7 +29,14 @@ class Specialist:
         self._session = questions.open(tuned=True)
 
     def answers(self, texts: Iterable[str], schema: str | None = None, **fields: Json) -> list[Answer]:
-        """An answer to each text, in order; many at once take less time than one after the other."""
+        """An answer to each text, in order; many at once take less time than one after the other.
+
+        Raises InputError for one text by itself, whose letters would be asked one by one.
+        """
+        if isinstance(texts, str):
+            raise InputError(
+                "answers takes a list of texts, got one text", hint="Call answers([text]), or generate(text)."
+            )
         examples = [self._questions.example(text, schema, **fields) for text in texts]
         return self._questions.answer(self._session, examples)
 

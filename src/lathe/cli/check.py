@@ -29,8 +29,10 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.hub import dataset, is_dataset
     from lathe.records import SchemaSpec
 
+    of_recipe = is_recipe(args.recipe[0])
+    _refuse_mixed(args, of_recipe)
     listener = listen(screen, brief=True)
-    if is_recipe(args.recipe[0]):
+    if of_recipe:
         if len(args.recipe) > 1 or args.base is not None or args.against:
             hint = "What an earlier run was trained on stands in the recipe as data.against." if args.against else None
             raise InputError("lathe check takes one recipe by itself, or any number of data files", hint=hint)
@@ -59,6 +61,21 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         show_report(screen, report)
         show_doubts(screen, doubts)
     return Exit.NO if report.blocks() else Exit.DONE
+
+
+OF_A_RECIPE = {"sets": "--set", "new": "--new", "smoke": "--smoke"}
+OF_FILES = {"schemas": "--schemas", "all": "--all"}
+
+
+def _refuse_mixed(args: argparse.Namespace, of_recipe: bool) -> None:
+    """Raises InputError on words of the other kind of check, which nothing would come of."""
+    mixed = [word for name, word in (OF_FILES if of_recipe else OF_A_RECIPE).items() if getattr(args, name)]
+    if mixed and of_recipe:
+        hint = "A recipe names its schemas under `schema`; rules learn from all of its training rows when it is run."
+        raise InputError(f"{', '.join(mixed)} would do nothing to a recipe", hint=hint)
+    if mixed:
+        hint = "Write one for the file (`lathe new`), and check that; columns stand in data.fields."
+        raise InputError(f"{', '.join(mixed)} would do nothing without a recipe", hint=hint)
 
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -179,7 +196,7 @@ def show_doubts(screen: Screen, doubts: Doubts | None) -> None:
     screen.line(f"  answers that the tuned model finds hard, of {doubts.rows:,} that it was trained on (nats a token)")
     for doubt in doubts.worst[:SUSPECTS]:
         given, text = (" ".join(said.split())[:SHOWN_CHARACTERS] for said in (doubt.given, doubt.text))
-        screen.line(f"      {doubt.place}: {doubt.loss:.2f}: {given!r}: {text}", "dim")
+        screen.line(f"      {doubt.place}: {doubt.loss:.3f}: {given!r}: {text}", "dim")
     screen.line(
         f"      the row in the middle has {doubts.median:.3f}; all {len(doubts.worst)} with --json, and in the report",
         "dim",

@@ -22,7 +22,7 @@ from lathe.contracts import Progress, silent
 from lathe.data.baselines import suspects
 from lathe.data.baselines.learnability import kind_of, measure
 from lathe.data.baselines.rules import Item, Rule
-from lathe.data.baselines.task_rules import as_rule, json_rules
+from lathe.data.baselines.task_rules import as_rule, usual_rules
 from lathe.data.conversations.conversation import Conversation, Turn
 from lathe.data.conversations.masks import MaskProof
 from lathe.data.conversations.row_files import FileRows, Reading, find
@@ -105,6 +105,7 @@ def check_file(
                 else:
                     checking.add(item[1], one.side, str(one.path), item[0])
             checking.files.append(rows.record())
+            notes += [rows.note()] if rows.note() else []
         if not any(file.rows for file in checking.files):
             raise DataError("no row can be used", file=str(found[0].path), hint=checking.first_rejection)
         name, long_rows = (str(tokenizer_folder), "cut_elsewhere") if tokenizer_folder else (BUNDLED, "long_row")
@@ -238,7 +239,7 @@ class Checking:
             with contextlib.closing(EarlierRows(looking.against)) as earlier:
                 census.note_earlier(earlier)
         census.note_answers(kind, looking.labels)
-        learnability, ranked = self._learn(numbers, items, rules or (json_rules() if kind == "json" else ()))
+        learnability, ranked = self._learn(numbers, items, rules or usual_rules(kind, [item.answer for item in items]))
         lengths = self._proof.lengths(tokenizer)
         if long_rows is not None and (count := lengths.longer_than[str(USUAL_LENGTH)]):
             census.tally.note(long_rows, f"the longest row has {lengths.longest:,} tokens", count=count)

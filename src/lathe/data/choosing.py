@@ -13,7 +13,7 @@ from lathe import plugins
 from lathe.data.baselines.learnability import kind_of
 from lathe.data.baselines.rules import text_of
 from lathe.data.conversations.conversation import structured
-from lathe.data.conversations.formats import Layout
+from lathe.data.conversations.formats import Layout, texts_alone
 from lathe.data.conversations.readers import convert
 from lathe.data.files.placed import Placed
 from lathe.data.findings.commands import Signs, signs_of_commands
@@ -181,7 +181,14 @@ def tried(name: str, rows: Sequence[Row], fields: Mapping[str, str]) -> Tried:
 
 
 def unread(rows: Sequence[Row], layout: Layout, told: Mapping[str, Tried]) -> DataError:
-    """That no task reads the rows, with the first reason of each."""
+    """That no task reads the rows, with the first reason of each; of texts alone, that they have no answers."""
+    if layout.name == "text" and not layout.markup:
+        columns = layout.unread(rows)
+        others = (
+            f"there is no column of answers by a known name, but {', '.join(columns)}" if columns else "without answers"
+        )
+        hint = texts_alone(layout, columns) if columns else "Give each row an answer, in a column `target` say."
+        return DataError(f"no task reads texts alone ({layout.said()}): {others}", hint=hint)
     shares = "; ".join(
         f"{name} reads {100 * one.share:.0f} %{f' ({one.fault})' if one.fault else ''}" for name, one in told.items()
     )

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from lathe.data.preparing.judge import TRAIN, Judged, Places, judge
 from lathe.data.preparing.spool import SIDES, Columns, Spool
 from lathe.data.preparing.variants import Variants
 from lathe.errors import DataError
-from lathe.records import DataFinding, LockedRecipe, Manifest, SideCount
+from lathe.records import DataFinding, DataSpec, LockedRecipe, Manifest, SideCount
 from lathe.records.data import Suspect
 from lathe.records.teacher import TeachRecord
 from lathe.runs import RunFolder
@@ -84,6 +84,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
             *(teacher_findings(locked, taught[1]) if taught is not None and locked.recipe.teacher is not None else ()),
             *judged.findings,
             *label_findings(found, len(intake.sample)),
+            *unused_findings(locked.recipe.data),
             *([] if (made := variants.finding()) is None else [made]),
         ),
         suspects=found,
@@ -124,6 +125,19 @@ def label_findings(found: Sequence[Suspect], rows: int) -> list[DataFinding]:
     tally = Tally()
     note_suspects(tally, found)
     return tally.findings(rows)
+
+
+def unused_findings(data: DataSpec) -> Iterator[DataFinding]:
+    """Keys of a generated corpus that were set for rows which are there."""
+    usual = DataSpec.model_fields
+    set_ = [f"data.{key}" for key in ("rows", "seed") if getattr(data, key) != usual[key].default]
+    if set_ and not (data.source or "").startswith(source.CORPUS_PREFIX):
+        yield DataFinding(
+            id="no_effect",
+            level="warning",
+            message=f"{', '.join(set_)}: without effect, for only rows of a generated corpus are made",
+            hint="To use the first so many rows of a file, set data.limit.",
+        )
 
 
 def teacher_findings(locked: LockedRecipe, record: TeachRecord) -> tuple[DataFinding, ...]:

@@ -138,13 +138,7 @@ def _validation(facts: Facts) -> Iterator[PlanFinding]:
     asked, num = facts.recipe.train.validate_, facts.course.num_steps
     if asked.every is None:
         return
-    if not facts.validation_rows:
-        yield found(
-            "no_validation_rows",
-            "train.validate asks for answers to validation rows, and there are none",
-            "raise data.split.validation, name data.validation, or leave train.validate out",
-        )
-    elif asked.rows > facts.validation_rows:
+    if asked.rows > facts.validation_rows:
         yield found(
             "few_validation_rows",
             f"train.validate.rows {asked.rows} is more than the {facts.validation_rows} validation rows: all of them are answered",

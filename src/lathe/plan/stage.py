@@ -37,7 +37,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     """Forecasts parameters, steps, tokens, memory and time, and commits plan.json.
 
     Raises DataError where there are no training rows, InputError on an unknown architecture, on a target that matches no layer,
-    and on rows that are longer than allowed.
+    on rows that are longer than allowed, and where validation rows should be answered and there are none.
     """
     begun = time.monotonic()
     mine = rank(os.environ)
@@ -119,6 +119,11 @@ def read_config(base: Path) -> dict[str, object]:
 def _slice(tok: tokenizer.Tokenizer, rows: Sequence[Example], spec: ValidateSpec) -> Slice | None:
     if spec.every is None:
         return None
+    if not rows:
+        raise InputError(
+            "train.validate asks for answers to validation rows, and there are none",
+            hint="Raise data.split.validation, name data.validation, or leave train.validate out.",
+        )
     encoded = render.encode_all(tok, [rows[place] for place in slice_of(len(rows), spec.rows)])
     prompts = [one.num_prompt for one in encoded]
     return Slice(len(encoded), sum(prompts), sum(len(one.ids) for one in encoded) - sum(prompts))

@@ -77,7 +77,8 @@ def _make(making: Making, progress: Progress, examine_every: int) -> PretrainRec
     from lathe.records.pretrain import PretrainRecord
 
     recipe, folder, work = making.recipe, making.folder, _work(making.folder)
-    work.mkdir(parents=True, exist_ok=True)
+    with storage.writing(work):
+        work.mkdir(parents=True, exist_ok=True)
     corpus = pretraining_corpus(recipe.corpus)
     report = _reporter(recipe, corpus.documents, work, progress, examine_every)
     base = engine.pretrain(recipe, corpus.documents, work, report, making.starts)

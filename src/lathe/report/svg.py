@@ -6,6 +6,7 @@ Colours come from the page's style sheet by class, so that a picture follows lig
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -83,6 +84,21 @@ class Mark:
     label: str
 
 
+def label_width(label: str, strong: bool = False) -> float:
+    """How wide a label is, on the safe side for fonts of today's systems; a Chinese, Japanese or Korean letter is twice as wide."""
+    letters = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in label)
+    return (8.8 if strong else 7.4) * letters
+
+
+def fitted(label: str, room: float, strong: bool = False) -> str:
+    """A label that has room: its beginning and `…` where it is too long, for what stands out at the left is not seen."""
+    if label_width(label, strong) <= room:
+        return label
+    while label and label_width(label + "…", strong) > room:
+        label = label[:-1]
+    return label + "…"
+
+
 def whiskers(title: str, rows: Sequence[Whisker], marks: Sequence[Mark] = (), zero: bool = False) -> Markup:
     """Rows of values with their intervals on one axis: 0 to 1 where all values are within, else what they span.
 
@@ -93,8 +109,8 @@ def whiskers(title: str, rows: Sequence[Whisker], marks: Sequence[Mark] = (), ze
     if zero:
         room = 0.06 * max(high - low, 0.1)
         low, high = low - room, high + room
-    longest = max((len(row.label) for row in rows), default=0)
-    left, right, top, row_height = min(280.0, max(96.0, 7.4 * longest + 18)), 150.0, 26.0 if marks else 8.0, 30.0
+    left = min(280.0, max(96.0, max((label_width(row.label, row.strong) for row in rows), default=0.0) + 18))
+    right, top, row_height = 150.0, 26.0 if marks else 8.0, 30.0
     plot = WIDTH - left - right
     bottom = top + row_height * len(rows)
 
@@ -128,7 +144,16 @@ def whiskers(title: str, rows: Sequence[Whisker], marks: Sequence[Mark] = (), ze
 
 def _whisker(row: Whisker, y: float, left: float, place: Callable[[float], float]) -> Markup:
     weight = " strong" if row.strong else ""
-    parts = [tag("text", row.label, x=left - 14, y=y + 4.5, class_="label" + weight, text_anchor="end")]
+    parts = [
+        tag(
+            "text",
+            fitted(row.label, left - 14, row.strong),
+            x=left - 14,
+            y=y + 4.5,
+            class_="label" + weight,
+            text_anchor="end",
+        )
+    ]
     end = float(WIDTH)
     if row.value is None:
         parts.append(tag("text", figures.NOT_MEASURED, x=end, y=y + 4.5, class_="value", text_anchor="end"))
@@ -250,13 +275,12 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 def bars(title: str, rows: Sequence[tuple[str, int]]) -> Markup:
     """Counts as horizontal bars, the longest across the whole width."""
     most = max((number for _, number in rows), default=0) or 1
-    longest = max((len(label) for label, _ in rows), default=0)
-    left, row_height = min(300.0, max(96.0, 7.4 * longest + 18)), 26.0
+    left, row_height = min(300.0, max(96.0, max((label_width(label) for label, _ in rows), default=0.0) + 18)), 26.0
     plot = WIDTH - left - 60
     parts = []
     for position, (label, number) in enumerate(rows):
         y = row_height * position
-        parts.append(tag("text", label, x=left - 14, y=y + 17, class_="label", text_anchor="end"))
+        parts.append(tag("text", fitted(label, left - 14), x=left - 14, y=y + 17, class_="label", text_anchor="end"))
         parts.append(tag("rect", x=left, y=y + 6, width=max(2.0, number / most * plot), height=14, rx=3, class_="bar"))
         count = figures.count(number)
         parts.append(tag("text", count, x=left + max(2.0, number / most * plot) + 8, y=y + 17, class_="value"))

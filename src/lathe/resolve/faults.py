@@ -58,6 +58,8 @@ def check(tree: Tree, kind: type[W], set_paths: Mapping[Path, str]) -> tuple[W |
     for detail in details:
         path = real_path(detail["loc"], tree.value, schema)
         words = expectation(detail)
+        if words is not None and isinstance(detail["input"], str) and takes_null(path, schema):
+            words = f"{words} or null"
         if words is not None and path in expected:
             # The branches of a union each complain about one value: one fault that names all that was expected.
             expected[path].append(words)
@@ -189,6 +191,11 @@ def follow(node: Json, schema: Json) -> Json:
     if len(branches) == 1:
         return follow({**branches[0], **{key: value for key, value in node.items() if key != "anyOf"}}, schema)
     return node
+
+
+def takes_null(path: Path, schema: Json) -> bool:
+    """Whether nothing may be said at a path: YAML's `null`, which a person may write as `none`."""
+    return {"type": "null"} in node_at(path, schema).get("anyOf", ())
 
 
 def describe(path: Path, schema: Json) -> str | None:

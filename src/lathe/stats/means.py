@@ -36,7 +36,11 @@ class Bootstrap(NamedTuple):
 
 
 def bootstrap(
-    columns: Sequence[Sequence[float]] | NDArray[np.float64], statistic: Statistic, confidence: float, seed: int = 0
+    columns: Sequence[Sequence[float]] | NDArray[np.float64],
+    statistic: Statistic,
+    confidence: float,
+    seed: int = 0,
+    about: float | None = None,
 ) -> Bootstrap:
     """Interval of a function of sums over items, by resampling items: all columns of an item stay together.
 
@@ -44,13 +48,16 @@ def bootstrap(
     Percentile bootstrap with percentiles widened by Student's t and sqrt(n / (n - 1)), since the plain one is too narrow
     for few items (the expanded percentile interval of Hesterberg 2015, The American Statistician 69:371, section 5.3).
     p_value: twice the smaller share of resampled values on one side of zero, with the sample itself counted in (Davison and
-    Hinkley 1997, section 4.4), so that it is never 0.
+    Hinkley 1997, section 4.4), so that it is never 0. about: value of the sample, for a statistic whose resamples lie to one side
+    of it; they are moved until their mean is that value (its bias as the bootstrap estimates it, ibid., section 2.1.2).
     """
     table = np.asarray(columns, dtype=np.float64)
     n = table.shape[1]
     generator = np.random.default_rng(seed)
     chosen = (generator.integers(0, n, size=(size, n)) for size in _chunks(n, (1 - confidence) / 2))
     values = statistic(np.concatenate([_sums(table, rows) for rows in chosen], axis=1))
+    if about is not None:
+        values = values - (values.mean() - about)
     t = student_quantile((1 + confidence) / 2, n - 1)
     tail = NormalDist().cdf(-t * math.sqrt(n / (n - 1)))
     low, high = np.quantile(values, (tail, 1 - tail))

@@ -5,6 +5,9 @@
 
 macro_f1: the mean over the classes that gold has in the set, so that a rare class weighs as much as a frequent one; an answer of
 another class counts against the gold class that it missed. micro_f1: one F1 over all counts together.
+
+A resample has not all classes of the set, and where rare ones are wrong it has a higher macro F1: of 73 items with 16 classes of
+one item each, 0.18 lay in [0.21, 0.34]. So resamples are laid about the value of the set.
 """
 
 from __future__ import annotations
@@ -42,8 +45,11 @@ def is_pooled(kind: str) -> TypeIs[Average]:
 def score(counts: Sequence[Counts], average: Average, confidence: float) -> Pooled:
     """The F1 of one or more items with its interval: where resampling shows no spread, that of as many equal scores."""
     found = _pooled(_table(counts), lambda sums: f1(sums, average), confidence)
-    if found.bounds is None or found.bounds.low < found.bounds.high:
+    if found.bounds is None:
         return found
+    if found.bounds.low < found.bounds.high:
+        low, high = max(0.0, found.bounds.low), min(1.0, found.bounds.high)
+        return Pooled(found.value, found.bounds._replace(low=low, high=high))
     low, high = bounded_mean([found.value] * len(counts), confidence)  # 33 right of 33 do not prove 0.99
     return Pooled(found.value, found.bounds._replace(low=low, high=high))
 
@@ -86,4 +92,4 @@ def _table(counts: Sequence[Counts]) -> NDArray[np.float64]:
 def _pooled(table_XN: NDArray[np.float64], statistic: Statistic, confidence: float) -> Pooled:
     value = float(statistic(table_XN.sum(axis=1, keepdims=True))[0])
     enough = table_XN.shape[1] >= FEWEST
-    return Pooled(value, bootstrap(table_XN, statistic, confidence) if enough else None)
+    return Pooled(value, bootstrap(table_XN, statistic, confidence, about=value) if enough else None)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lathe.records import Json, canonical
 from lathe.records.check import AnswerKind
@@ -26,11 +26,16 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Item:
-    """One row as a rule sees it. group: rows whose answers have the same shape, such as a schema's name."""
+    """One row as a rule sees it. group: rows whose answers have the same shape, such as a schema's name.
+
+    prompt: the turn before the answer as the model reads it, with the functions that it offers, say. meta: short columns by name.
+    """
 
     input: str
     answer: Json
     group: str = ""
+    prompt: str = ""
+    meta: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from lathe import plugins
 from lathe.contracts import Baseline, Task
 from lathe.data.baselines.rules import Item, Rule
+from lathe.data.findings.commands import signs_of_commands
 from lathe.errors import TaskMismatch
-from lathe.records import Example, Json, TaskSetup
+from lathe.records import Example, Json, Message, TaskSetup
+from lathe.records.check import AnswerKind
 
 
-def json_rules() -> tuple[Rule, ...]:
-    """The rules that the task of JSON extraction declares, for rows without a recipe."""
-    task = plugins.load("tasks", "json_extraction")
+def usual_rules(kind: AnswerKind, answers: Sequence[Json]) -> tuple[Rule, ...]:
+    """The rules of the task that such answers are for, for rows without a recipe; none where no task is known by its answers."""
+    commands = kind == "text" and signs_of_commands([answer for answer in answers if isinstance(answer, str)]).enough()
+    if kind != "json" and not commands:
+        return ()
+    task = plugins.load("tasks", "json_extraction" if kind == "json" else "bash")
     return tuple(as_rule(task, one, TaskSetup()) for one in task.baselines)
 
 
@@ -58,4 +63,6 @@ def as_rule(task: Task, baseline: Baseline, setup: TaskSetup) -> Rule:
 def example(item: Item, answer: Json) -> Example:
     """An item as a task's rule expects it. answer: None where the rule is to find it."""
     text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
-    return Example(id="", input=item.input, messages=(), completion=text, target=answer, meta={"schema": item.group})
+    messages = (Message(role="user", content=item.prompt),) if item.prompt else ()
+    meta = {**item.meta, "schema": item.group}
+    return Example(id="", input=item.input, messages=messages, completion=text, target=answer, meta=meta)

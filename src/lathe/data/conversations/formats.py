@@ -47,6 +47,13 @@ class Layout:
         parts = ", ".join(part if part == column else f"{part} = {column}" for part, column in self.columns.items())
         return f"{self.name} ({parts}{f', {self.markup} inside' if self.markup else ''})"
 
+    def unread(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Of rows that are read as texts alone, the other columns that say something: one may hold the answers."""
+        if self.name != "text" or self.markup:
+            return ()
+        said = dict.fromkeys(column for row in rows for column, value in row.items() if value not in (None, "", [], {}))
+        return tuple(column for column in said if column not in self.columns.values())
+
 
 # ------------------------------------------------------------------------------------------ detection
 
@@ -57,7 +64,7 @@ NAMES: dict[FormatName, dict[str, tuple[str, ...]]] = {
     "sharegpt": {"conversations": ("conversations", "conversation")},
     "alpaca": {"instruction": ("instruction",), "output": ("output", "response", "completion")},
     "prompt-completion": {
-        "prompt": ("prompt", "messages", "input", "source", "nl", "document"),
+        "prompt": ("prompt", "messages", "input", "source", "nl", "document", "text"),
         "completion": (
             "completion",
             "expected_output",
@@ -153,7 +160,9 @@ def _fits(name: FormatName, columns: Mapping[str, str], row: Row) -> bool:
     if name == "text-label":
         return isinstance(row[columns["text"]], str) and isinstance(row[columns["label"]], str | int | float)
     if name == "prompt-completion":
-        return isinstance(row[columns["prompt"]], str | list)
+        asked = row[columns["prompt"]]
+        whole = columns["prompt"] == "text" and isinstance(asked, str) and markup.turns(asked) is not None
+        return isinstance(asked, str | list) and not whole
     return True
 
 
@@ -199,14 +208,27 @@ def _unknown(rows: Sequence[Row]) -> DataError:
     if {"chosen", "rejected"} <= set(seen):
         return DataError(
             f"the rows are preference pairs ({', '.join(seen[:20])}), which fine-tuning on answers cannot use",
-            hint="To learn the chosen answers map them: {prompt: prompt, completion: chosen}",
+            hint=f"To learn the chosen answers, name them in a recipe: {mapping_of('prompt', 'chosen')}",
         )
     near = max(NAMES, key=lambda name: _likeness(NAMES[name], seen))
     nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if _likeness(NAMES[near], seen) else ""
     wants = "; ".join(", ".join(parts) for parts in NAMES.values())
     return DataError(
         f"the layout of the rows is not known; they have the columns {', '.join(map(repr, seen[:20])) or '(none)'}",
-        hint=f"{nearest}Known are: {wants}. Or map your columns: {{prompt: YOUR_COLUMN, completion: YOUR_COLUMN}}",
+        hint=f"{nearest}Known are: {wants}. Or say in a recipe which is which: {mapping_of('YOUR_COLUMN', 'YOUR_COLUMN')}",
+    )
+
+
+def mapping_of(asked: str, answered: str) -> str:
+    """How a recipe names the columns of a text and its answer."""
+    return f"data: {{fields: {{input: {asked}, target: {answered}}}}}"
+
+
+def texts_alone(layout: Layout, unread: Sequence[str]) -> str:
+    """What to do where rows are read as texts alone and other columns are not: name the one that holds the answers."""
+    answers = unread[0] if len(unread) == 1 else "YOUR_COLUMN"
+    return (
+        f"Where answers stand in another column, say in a recipe which: {mapping_of(layout.columns['text'], answers)}"
     )
 
 

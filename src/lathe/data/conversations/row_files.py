@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lathe.data.conversations.conversation import Conversation
-from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
+from lathe.data.conversations.formats import LOOKED_AT, Layout, detect, texts_alone
 from lathe.data.conversations.readers import convert
 from lathe.data.files import tables
 from lathe.data.files.placed import Placed
@@ -93,6 +93,8 @@ class FileRows:
         self._found = found
         self._reading = reading or Reading()
         self._layout: Layout | None = None
+        self.unread: tuple[str, ...] = ()
+        """columns beside texts that are read alone"""
         self._read = self._rejected = self.left_out = self._rows = 0
 
     def __iter__(self) -> Iterator[tuple[int, Conversation] | RejectedRow]:
@@ -124,6 +126,7 @@ class FileRows:
         if rows:
             try:
                 self._layout = detect([item.row for item in rows], self._reading.mapping)
+                self.unread = self._layout.unread([item.row for item in rows])
             except DataError as error:
                 raise DataError(error.message, file=rows[0].file, line=rows[0].line, hint=error.hint) from error
         return itertools.chain(first, items)
@@ -147,6 +150,13 @@ class FileRows:
     def _known(self) -> Layout:
         assert self._layout is not None, "a row was read, so its layout was told"
         return self._layout
+
+    def note(self) -> str:
+        """That texts are read alone and other columns are not, with what to do; empty where all is read."""
+        if not self.unread:
+            return ""
+        name, columns = self._found.path.name, ", ".join(self.unread)
+        return f"{name}: rows are read as texts alone, without {columns}. {texts_alone(self._known, self.unread)}"
 
     def record(self) -> CheckedFile:
         """What became of the rows read so far."""

@@ -119,7 +119,9 @@ class SingleRows:
         if target is None:
             seen.without_json.append(number)
         if len(conversation.turns) > 1 and self._smallest.among(hashed):
-            seen.items.append((number, Item(asked, answer if target is None else target, group)))
+            prompt = conversation.turns[-2].text()
+            item = Item(asked, answer if target is None else target, group, prompt, conversation.meta)
+            seen.items.append((number, item))
         seen.notes += ((number, id, detail) for id, detail in look(conversation, asked, leaves))
         if conversation.has_earlier_answers():
             seen.notes.append((number, "earlier_answers", ""))

@@ -111,8 +111,8 @@ FINDINGS: dict[str, Said] = {
     ),
     "label_conflict": Said(
         "error",
-        "{n} label{s} contradict",
-        "{n} prompts stand with different answers",
+        "{n} prompt{s} with different answers",
+        "{n} prompt{s} with different answers",
         "At most one of them can be right; mend the rows.",
     ),
     "test_near_train": Said(
@@ -214,7 +214,7 @@ FINDINGS: dict[str, Said] = {
     "answer_conflict": Said(
         "info",
         "",
-        "{n} prompts stand with different written answers",
+        "{n} prompt{s} with different written answers",
         "Fine for open questions; wrong where there is one right answer.",
     ),
     "repeated_row": Said(

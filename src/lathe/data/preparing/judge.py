@@ -158,7 +158,7 @@ def conflict_finding(groups: overlaps.Groups, columns: Columns, places: Places) 
     return DataFinding(
         id="label_conflict",
         level="warning",
-        message=f"{len(conflicts)} texts stand with different answers, in {sum(map(len, conflicts))} rows",
+        message=f"{len(conflicts)} text{'s' * (len(conflicts) != 1)} with different answers, in {sum(map(len, conflicts))} rows",
         hint="Where only one can be right, mend the rows.",
         examples=tuple(", ".join(places[row] for row in group[:4]) for group in conflicts[:SHOWN]),
         count=len(conflicts),

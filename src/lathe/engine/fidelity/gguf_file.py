@@ -8,7 +8,7 @@ from pathlib import Path
 from lathe.contracts import Model
 from lathe.engine.fidelity import predictions, texts
 from lathe.engine.fidelity.blocks import check_blocks
-from lathe.engine.gguf.read import matrices
+from lathe.engine.gguf.read import matrices, vocabulary
 from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base, load_merged
 from lathe.records import Example, ModelCheck
@@ -50,6 +50,22 @@ def check_gguf_file(
         return found + predictions.check_predictions(seen, format)
     ending = predictions.check_ending(predictions.endings_of_file(seen))
     return [*found, *predictions.check_difference(seen, format), *ending]
+
+
+def check_vocabulary(path: Path, tok: Tokenizer) -> list[ModelCheck]:
+    """That a file lacks tokens of the base, where it does: llama.cpp then refuses the prompts, and nothing else can be tried."""
+    known = vocabulary(path)
+    if known >= tok.vocab_size:
+        return []
+    return [
+        ModelCheck(
+            id="vocabulary",
+            ok=False,
+            message=f"the file knows {known:,} tokens, the base {tok.vocab_size:,}",
+            fix="It was made from another base: name that one as --base, or convert again from the base's own tokenizer.",
+            measured={"file": known, "base": tok.vocab_size},
+        )
+    ]
 
 
 def _memory(server: LlamaServer, context: int) -> ModelCheck:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from lathe.engine.llama_server import LlamaServer
@@ -40,6 +41,8 @@ FEWEST_ENDS = 0.5
 NO_EFFECT = 1e-5
 """Mean KL between trained model and base below which nobody could tell the two apart, nor whether the adapter is in a file."""
 TINY = 1e-12
+NEVER = -100.0
+"""Log-probability of what a model cannot say."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,15 @@ def look(
         if not answer:
             continue
         both = zip(answer, log_probabilities(tuned, answer), log_probabilities(base, answer), strict=True)
-        found += [Predicted(server.next_token(place.before, LISTED), ours, its, place) for place, ours, its in both]
+        for place, ours, its in both:
+            file = server.next_token(place.before, LISTED)
+            found.append(Predicted(file, _widened(ours, max(file)), _widened(its, max(file)), place))
     return found
+
+
+def _widened(model_V: Tensor, id: int) -> Tensor:
+    """With a place for a token that the file knows and the model does not, which never says it."""
+    return functional.pad(model_V, (0, max(0, id + 1 - len(model_V))), value=NEVER)
 
 
 def divergence(model_V: Tensor, file: Mapping[int, float]) -> float:

@@ -42,6 +42,12 @@ def matrices(path: Path) -> list[Matrix]:
     ]
 
 
+def vocabulary(path: Path) -> int:
+    """How many tokens a file knows. Raises InputError where it is no GGUF file."""
+    field = _opened(path).fields.get("tokenizer.ggml.tokens")
+    return 0 if field is None else len(field.data)
+
+
 def _opened(path: Path) -> gguf.GGUFReader:
     check_gguf(path)
     try:
