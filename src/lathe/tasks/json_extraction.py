@@ -48,7 +48,7 @@ BASELINES = (
 class JsonExtraction(Task):
     """See the module's docstring."""
 
-    version = "3"
+    version = "4"
     primary = "json_exact"
     metrics = METRICS
     slices = ("complexity", "schema", "style")
