@@ -10,7 +10,7 @@ from pathlib import Path
 from lathe.errors import DataError
 
 ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow", ".nl")
-"""Files of a folder that are read as rows; those of text may have `.gz` behind it."""
+"""Files of a folder that are read as rows, in capitals too; those of text may have `.gz` behind it."""
 TABLE_SUFFIXES = (".parquet", ".arrow")
 ANSWERS_OF = {".nl": ".cm"}
 """Files of texts, one a line, whose answers stand in the same lines of a file beside them (NL2Bash: sentences and commands)."""
@@ -62,12 +62,27 @@ def row_files(path: Path) -> list[Path]:
         return [path]
     if all((path / name).is_file() for name in SAVED_BY_DATASETS):
         return sorted(path.glob("data-*.arrow"))
-    found = sorted(p for p in path.iterdir() if p.name.removesuffix(".gz").endswith(ROWS_SUFFIXES) and p.name[0] != ".")
+    found = rows_in(path)
     if not found:
         raise DataError(f"the folder holds no file of rows ({', '.join(ROWS_SUFFIXES)})", file=str(path))
     for file in found:
         regular(file)
     return found
+
+
+def rows_in(folder: Path) -> list[Path]:
+    """The files of a folder whose names say that they hold rows, by name."""
+    return sorted(p for p in folder.iterdir() if stem_of(p).endswith(ROWS_SUFFIXES) and p.name[0] != ".")
+
+
+def stem_of(path: Path) -> str:
+    """The name by which a file's format is told: in small letters, without `.gz`."""
+    return path.name.lower().removesuffix(".gz")
+
+
+def is_tabular(path: Path) -> bool:
+    """Whether a file's name says that it is Parquet or Arrow."""
+    return path.suffix.lower() in TABLE_SUFFIXES
 
 
 def answers_of(path: Path) -> Path | None:

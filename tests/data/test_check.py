@@ -17,6 +17,7 @@ from lathe import plugins
 from lathe.data.check import Looking, check_file
 from lathe.data.conversations.row_files import FileRows, Found, Reading, find, side_named
 from lathe.errors import DataError
+from lathe.files import row_files
 from lathe.records.check import CheckReport
 
 INTERACTIONS = Path(__file__).parents[3] / "shared" / "data" / "interactions"
@@ -255,7 +256,24 @@ def test_of_a_folder_with_sides_the_other_files_are_left_out_and_named(write: Wr
         path = write(name, QUESTIONS)
     found, passed_over = find([path.parent])
     assert [one.side for one in found] == ["test", "train"]
-    assert [one.name for one in passed_over] == ["everything.jsonl"]
+    assert [one.said() for one in passed_over] == ["left out, for others are named for sides: everything.jsonl"]
+
+
+def test_a_folder_is_checked_whole_as_a_run_reads_it(write: Write) -> None:
+    """Tables, lines and pairs may lie side by side, and names may be in capitals; what is not read is named."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    folder = write("a.jsonl", QUESTIONS).parent
+    parquet.write_table(arrow.Table.from_pylist(QUESTIONS), folder / "b.PARQUET")
+    (folder / "C.CSV").write_text("prompt,completion\nis it read?,yes\n")
+    (folder / "open.nl").write_text("list files\n")
+    (folder / "open.cm").write_text("ls\n")
+    (folder / "dataset_info.json").write_text('{"features": {}}')
+    report = check_file(folder)
+    read = {Path(one.name).name: one.rows for one in report.files}
+    assert read == {"C.CSV": 1, "a.jsonl": len(QUESTIONS), "b.PARQUET": len(QUESTIONS), "open.nl": 1}
+    assert [note for note in report.notes if "dataset_info.json" in note]
+    (folder / "dataset_info.json").unlink()
+    assert [file.name for file in row_files(folder)] == ["C.CSV", "a.jsonl", "b.PARQUET", "open.nl"]
 
 
 def test_the_sample_is_the_same_rows_in_any_order(write: Write) -> None:

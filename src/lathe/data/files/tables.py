@@ -15,7 +15,7 @@ from lathe.data.files.json_line import LineFault, text_of
 from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_lines, rejected
 from lathe.errors import DataError, Unavailable
-from lathe.files import regular
+from lathe.files import is_tabular, regular
 from lathe.records import RejectedRow
 
 BATCH = 1000
@@ -27,7 +27,7 @@ def is_table(path: Path) -> bool:
     """Whether a path is read here and not as lines of rows."""
     if path.is_dir():
         return bool(_arrow_files(path))
-    return path.suffix in (".parquet", ".arrow") or partner(path) is not None
+    return is_tabular(path) or partner(path) is not None
 
 
 def rows(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
@@ -39,7 +39,7 @@ def rows(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
     if path.is_dir():
         return _arrow(path, _arrow_files(path), said)
     regular(path)
-    return _parquet(path, said) if path.suffix == ".parquet" else _arrow(path, [path], said)
+    return _parquet(path, said) if path.suffix.lower() == ".parquet" else _arrow(path, [path], said)
 
 
 def partner(path: Path) -> tuple[Path, Path] | None:

@@ -24,7 +24,7 @@ from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_file
 from lathe.data.preparing.source import CORPUS_PREFIX, Origin
 from lathe.errors import DataError
-from lathe.files import TABLE_SUFFIXES
+from lathe.files import is_tabular
 from lathe.made_rows import made_rows
 from lathe.records import DataSpec, Json, RejectedRow, Row
 
@@ -103,7 +103,7 @@ class OriginRows:
 
 def read(path: Path) -> Items:
     """The rows of a file as they are."""
-    return tables.rows(path) if path.suffix in TABLE_SUFFIXES else read_file(path)
+    return tables.rows(path) if is_tabular(path) else read_file(path)
 
 
 def with_system(item: Placed, fields: Mapping[str, str]) -> Placed:
