@@ -114,6 +114,17 @@ def test_labels_that_contradict_or_look_wrong_or_are_unknown_are_named(write: Wr
     assert found["trivial_rule"] == len(rows)
 
 
+def test_another_system_prompt_makes_another_question(write: Write) -> None:
+    rows = [
+        {"system": f"Answer {how}.", "prompt": f"What is the colour of stone number {number}?", "completion": how}
+        for number in range(40)
+        for how in ("briefly", "at length")
+    ]
+    assert (
+        not {"answer_conflict", "label_conflict", "repeated_row"} & counts(check_file(write("rows.jsonl", rows))).keys()
+    )
+
+
 def test_a_label_that_reads_like_a_mock_answer_is_a_label(write: Write) -> None:
     rows = [
         {"text": f"{word} number {number}", "label": label}

@@ -88,6 +88,7 @@ BAD = {
     "corpus-as-file": ("source: rows.jsonl", "train: lathe:edge_json", "r.yaml:5: data.train: got lathe:edge_json, expected a file"),
     "pretraining-corpus": ("source: rows.jsonl", "source: lathe:structured_text", "r.yaml:5: data.source: lathe:structured_text does not fit the task json_extraction"),
     "invariant": ("source: rows.jsonl", "source: rows.jsonl\n  invariants:\n    invoice:\n      - total == a\n      - total = a", "r.yaml:9: data.invariants.invoice[1]: the invariant `total = a`"),
+    "unread-field": ("source: rows.jsonl", "source: rows.jsonl\n  fields: {inptu: question, id: key, system: persona}", "r.yaml:6: data.fields.inptu: there is no field 'inptu'. Did you mean input?"),
     "duplicate-key": ("epochs: 2", "epochs: 2\n  epochs: 3", "r.yaml:10: train.epochs: the key stands twice, first on line 9"),
     "alias": ("epochs: 2", "epochs: *e", "r.yaml:9: train.epochs: aliases (*e) are not part of a recipe"),
     "tag": ("epochs: 2", "epochs: !!int 2", "r.yaml:9: train.epochs: tags (tag:yaml.org,2002:int) are not part of a recipe"),

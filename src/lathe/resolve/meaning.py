@@ -17,6 +17,8 @@ MEASURED = ("latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes", 
 """What every arm is measured on beside the metrics of its task."""
 RIVALS = ("base", "rule", "base-zero", "base-few")
 """Arms that a gate may ask to be beaten."""
+OF_EVERY_ROW = ("id", "system")
+"""Fields of a row whatever its task is."""
 CORPUS_PREFIX = "lathe:"
 
 Said = tuple[Path, str, str | None]
@@ -45,6 +47,7 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
     if isinstance(task, str) and task in plugins.names("tasks"):
         metrics = (*(metric.name for metric in plugins.load("tasks", task).metrics), *MEASURED)
         yield from metric_faults(value, metrics)
+        yield from field_faults(part(part(value, "data"), "fields"), plugins.load("tasks", task).fields)
     for name, ends in part(value, "expect").items():
         if (
             isinstance(ends, list)
@@ -122,6 +125,12 @@ def invariant_faults(rules: dict[str, Json]) -> Iterator[Said]:
                     invariants.parse(text)
                 except InputError as error:
                     yield ("data", "invariants", group, index), error.message, error.hint
+
+
+def field_faults(mapped: dict[str, Json], fields: Sequence[str]) -> Iterator[Said]:
+    """Columns that are mapped to a field which the task does not read: it would go on reading another column."""
+    for name in mapped:
+        yield from unknown(("data", "fields", name), "field", name, (*fields, *OF_EVERY_ROW))
 
 
 def metric_faults(value: dict[str, Json], metrics: Sequence[str]) -> Iterator[Said]:

@@ -41,6 +41,7 @@ class Bash(Task):
     primary = "bash_canonical"
     answers = "command"
     metrics = METRICS
+    fields = ("input", "target", "family", "parts")
     slices = ("family", "parts")
     baselines = BASELINES
     worked = WORKED

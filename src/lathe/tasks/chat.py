@@ -100,6 +100,7 @@ class Chat(Task):
             compatible_with=PLATFORM,
         ),
     )
+    fields = ("input", "target", "agent")
     slices = ("agent",)
     question_slices = slices
     baselines = (

@@ -51,6 +51,7 @@ class JsonExtraction(Task):
     version = "4"
     primary = "json_exact"
     metrics = METRICS
+    fields = ("input", "target", "complexity", "style")
     slices = ("complexity", "schema", "style")
     question_slices = slices
     baselines = BASELINES

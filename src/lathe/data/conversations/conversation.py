@@ -62,7 +62,12 @@ class Conversation:
         if self.asked is not None:
             return self.asked
         asked = [turn.text() for turn in self.turns[:-1] if turn.role != "system"]
-        return "\n".join(asked) if asked else "\n".join(turn.text() for turn in self.turns[:-1])
+        return "\n".join(asked) if asked else self.prompt
+
+    @property
+    def prompt(self) -> str:
+        """All turns before the last answer, the system's too: a text under another schema or system prompt is another prompt."""
+        return "\n".join(turn.text() for turn in self.turns[:-1])
 
     def answers(self) -> Iterator[tuple[tuple[Turn, ...], Turn]]:
         """Each answer that is to be learned, with the turns before it."""

@@ -22,7 +22,7 @@ from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_file
 from lathe.errors import DataError
 from lathe.files import row_files, rows_in, stem_of
-from lathe.records import Json, RejectedRow, Row, Side
+from lathe.records import Json, RejectedRow, Row, Side, label_text
 from lathe.records.check import CheckedFile
 
 SIDE_WORDS: dict[Side, tuple[str, ...]] = {
@@ -186,9 +186,8 @@ def has_values(row: Row, where: Mapping[str, str]) -> bool:
 
 
 def text_at(row: Json, column: str) -> str:
-    """The text or number at a dotted column as text; empty where there is none."""
+    """The text, number or truth value at a dotted column as text; empty where there is none. 1.0 is 1: tables write it so."""
     for step in column.split("."):
         row = row.get(step) if isinstance(row, dict) else None
-    if isinstance(row, bool):
-        return str(row).lower()
-    return str(row) if isinstance(row, str | int | float) else ""
+    text = label_text(row)
+    return str(row) if text is None and isinstance(row, float) else text or ""
