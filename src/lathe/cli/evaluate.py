@@ -102,7 +102,7 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
             [
                 score.metric,
                 *(
-                    figures.with_interval(figures.quantity(c.metric, c.value), figures.bounds(c))
+                    figures.with_interval(figures.quantity(c.metric, c.value), figures.quantity_bounds(c.metric, c))
                     for c in cells
                     if c is not None
                 ),
