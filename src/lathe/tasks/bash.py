@@ -37,7 +37,7 @@ same programs, called in another way."""
 class Bash(Task):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     primary = "bash_canonical"
     answers = "command"
     metrics = METRICS
