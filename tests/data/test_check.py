@@ -125,6 +125,19 @@ def test_another_system_prompt_makes_another_question(write: Write) -> None:
     )
 
 
+def test_answers_that_are_not_read_are_said(write: Write) -> None:
+    """Other right answers, and columns beside a text that is taken for all there is."""
+    several = [{"question": f"Who wrote book {n}?", "answers": [f"Mira {n}", f"M. {n}"]} for n in range(30)]
+    several += [{"question": f"Who read book {n}?", "answers": ["Theo", "Theo"]} for n in range(30)]
+    assert counts(check_file(write("several.jsonl", several)))["several_answers"] == 30
+    plain = [
+        {"text": f"Order {n} is late.", "schema_id": "order", "expected": {"order": n}, "note": ""} for n in range(40)
+    ]
+    (note,) = check_file(write("plain.jsonl", plain)).notes
+    assert "plain.jsonl was read as texts without answers; not read were 'schema_id', 'expected'." in note
+    assert check_file(write("texts.jsonl", [{"text": row["text"]} for row in plain])).notes == ()
+
+
 def test_a_label_that_reads_like_a_mock_answer_is_a_label(write: Write) -> None:
     rows = [
         {"text": f"{word} number {number}", "label": label}

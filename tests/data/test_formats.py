@@ -288,8 +288,12 @@ def test_a_mapping_to_a_column_that_is_not_there_names_the_nearest() -> None:
             "Nearest is prompt-completion, which has prompt, completion.",
         ),
         ({"a": 1}, "they have the columns 'a'", "Known are: "),
-        ({}, "(none)", "map your columns"),
-        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference pairs", "completion: chosen"),
+        ({}, "(none)", "map your columns in a recipe"),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c"},
+            "preference pairs",
+            "{fields: {input: prompt, target: chosen}}",
+        ),
         ({"conversations": "a"}, "not known", "Known are"),
     ],
 )

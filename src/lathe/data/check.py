@@ -104,6 +104,12 @@ def check_file(
                 else:
                     checking.add(item[1], one.side, str(one.path), item[0])
             checking.files.append(rows.record())
+            if others := rows.taken_for_plain_text():
+                named = ", ".join(map(repr, others[:20]))
+                notes.append(
+                    f"{one.path} was read as texts without answers; not read were {named}. If one holds the answer, map it in a "
+                    "recipe and check that: data: {fields: {input: TEXT, target: ANSWER}}"
+                )
         if not any(file.rows for file in checking.files):
             raise DataError("no row can be used", file=str(found[0].path), hint=checking.first_rejection)
         name, long_rows = (str(tokenizer_folder), "cut_elsewhere") if tokenizer_folder else (BUNDLED, "long_row")

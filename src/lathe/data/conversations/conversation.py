@@ -50,6 +50,8 @@ class Conversation:
     """Other short columns: source, category, schema ..."""
     asked: str | None = None
     """The input by itself, where it is known without instruction and schema; None = told from the turns."""
+    several: bool = False
+    """Whether the row gives several right answers, of which this is the first."""
 
     @property
     def completion(self) -> str:

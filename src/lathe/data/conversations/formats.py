@@ -199,14 +199,15 @@ def _unknown(rows: Sequence[Row]) -> DataError:
     if {"chosen", "rejected"} <= set(seen):
         return DataError(
             f"the rows are preference pairs ({', '.join(seen[:20])}), which fine-tuning on answers cannot use",
-            hint="To learn the chosen answers map them: {prompt: prompt, completion: chosen}",
+            hint="To learn the chosen answers, map them in a recipe: data: {fields: {input: prompt, target: chosen}}",
         )
     near = max(NAMES, key=lambda name: _likeness(NAMES[name], seen))
     nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if _likeness(NAMES[near], seen) else ""
     wants = "; ".join(", ".join(parts) for parts in NAMES.values())
     return DataError(
         f"the layout of the rows is not known; they have the columns {', '.join(map(repr, seen[:20])) or '(none)'}",
-        hint=f"{nearest}Known are: {wants}. Or map your columns: {{prompt: YOUR_COLUMN, completion: YOUR_COLUMN}}",
+        hint=f"{nearest}Known are: {wants}. Or map your columns in a recipe, and check that: "
+        "data: {fields: {input: YOUR_COLUMN, target: YOUR_COLUMN}}",
     )
 
 

@@ -31,6 +31,7 @@ SIDE_WORDS: dict[Side, tuple[str, ...]] = {
     "test": ("test", "testing", "heldout", "holdout"),
 }
 SUCCESS = "success"
+EMPTY: tuple[Json, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class FileRows:
         self._found = found
         self._reading = reading or Reading()
         self._layout: Layout | None = None
+        self._columns: list[str] = []
         self._read = self._rejected = self.left_out = self._rows = 0
 
     def __iter__(self) -> Iterator[tuple[int, Conversation] | RejectedRow]:
@@ -143,6 +145,8 @@ class FileRows:
                 self._layout = detect([item.row for item in rows], self._reading.mapping)
             except DataError as error:
                 raise DataError(error.message, file=rows[0].file, line=rows[0].line, hint=error.hint) from error
+            seen = dict.fromkeys(column for item in rows for column, value in item.row.items() if value not in EMPTY)
+            self._columns = list(seen)
         return itertools.chain(first, items)
 
     def _wanted(self, row: Row) -> bool:
@@ -164,6 +168,13 @@ class FileRows:
     def _known(self) -> Layout:
         assert self._layout is not None, "a row was read, so its layout was told"
         return self._layout
+
+    def taken_for_plain_text(self) -> list[str]:
+        """The columns beside the text, where rows are read as texts without answers; none where they have answers."""
+        layout = self._layout
+        if layout is None or layout.name != "text" or layout.markup:
+            return []
+        return [column for column in self._columns if column not in layout.columns.values()]
 
     def record(self) -> CheckedFile:
         """What became of the rows read so far."""

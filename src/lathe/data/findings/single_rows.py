@@ -126,6 +126,8 @@ class SingleRows:
         seen.notes += ((number, id, detail) for id, detail in look(conversation, asked, leaves))
         if conversation.has_earlier_answers():
             seen.notes.append((number, "earlier_answers", ""))
+        if conversation.several:
+            seen.notes.append((number, "several_answers", ""))
         if misfit := self._misfit(group, target) if target is not None else "":
             seen.notes.append((number, "schema_invalid", misfit))
         if broken := invariants.broken(self._rules, group, target) if self._rules else []:

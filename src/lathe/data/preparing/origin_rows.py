@@ -44,6 +44,8 @@ class OriginRows:
         self.left_out = 0
         self.earlier_answers = 0
         """conversations with answers before the one that is trained"""
+        self.several_answers = 0
+        """rows with several right answers, of which the first is trained"""
 
     def __iter__(self) -> Items:
         """Raises DataError where a file changes while it is read."""
@@ -97,6 +99,7 @@ class OriginRows:
                 yield item
                 continue
             self.earlier_answers += item[1].has_earlier_answers()
+            self.several_answers += item[1].several
             yield placed(str(path), *item)
         self.left_out = rows.left_out
 
