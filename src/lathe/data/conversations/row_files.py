@@ -21,7 +21,7 @@ from lathe.data.files import tables
 from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_file
 from lathe.errors import DataError
-from lathe.files import row_files, rows_in, stem_of
+from lathe.files import row_files, stem_of
 from lathe.records import Json, RejectedRow, Row, Side, label_text
 from lathe.records.check import CheckedFile
 
@@ -92,8 +92,7 @@ def inside(path: Path) -> tuple[list[Path], list[Path]]:
     """The file itself, or those of a folder that a run reads, each pair of files once; and those that are passed over."""
     if tables.is_table(path) or not path.is_dir():
         return [path], []
-    pairs = {tables.first_of(one) for one in path.iterdir() if tables.partner(one) is not None}
-    found = sorted({*pairs, *(rows_in(path) if pairs else row_files(path))})
+    found = row_files(path)
     rows = [one for one in found if not stem_of(one).endswith(".json")]
     return (rows, [one for one in found if one not in rows]) if rows else (found, [])
 

@@ -17,12 +17,10 @@ from lathe.data.files.json_line import LineFault, text_of
 from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_lines, rejected
 from lathe.errors import DataError, Unavailable
-from lathe.files import is_tabular, regular
+from lathe.files import ANSWERS_OF, is_tabular, regular
 from lathe.records import RejectedRow
 
 BATCH = 1000
-PARALLEL = ((".nl", ".cm"), (".src", ".tgt"), (".source", ".target"))
-"""Endings of parallel files: what is asked, what is answered."""
 
 
 def is_table(path: Path) -> bool:
@@ -46,17 +44,11 @@ def rows(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
 
 def partner(path: Path) -> tuple[Path, Path] | None:
     """The two files of a parallel pair, asked first, where `path` is one of them and the other is there."""
-    for asked, answered in PARALLEL:
+    for asked, answered in ANSWERS_OF.items():
         if path.suffix in (asked, answered):
             pair = path.with_suffix(asked), path.with_suffix(answered)
             return pair if all(one.is_file() for one in pair) else None
     return None
-
-
-def first_of(path: Path) -> Path:
-    """The file by which a table is named: of a parallel pair the one that asks."""
-    pair = partner(path)
-    return pair[0] if pair is not None else path
 
 
 def _parallel(asked: Path, answered: Path) -> Iterator[Placed | RejectedRow]:
