@@ -225,6 +225,8 @@ def test_the_common_subsequence_is_the_longest(one: str, other: str) -> None:
         ('{"a": 1} {"a": 2}', {"a": 1}),
         ("[1, 2]", [1, 2]),
         ('{"a": "}{"}', {"a": "}{"}),
+        ('[see {"a": 1}]', {"a": 1}),
+        ('{"a": oops, "b": {"c": 1}}', {"c": 1}),
     ],
 )
 def test_the_first_object_is_read_whatever_stands_around_it(text: str, value: Json) -> None:
