@@ -138,6 +138,8 @@ class Task(ABC):
     primary: ClassVar[str]
     """The metric that the verdict line shows and that the default gates judge."""
     metrics: ClassVar[tuple[Metric, ...]]
+    fields: ClassVar[tuple[str, ...]] = ("input", "target")
+    """What is read of a row beside its `id`, its system prompt and the name of its schema: the words that `data.fields` maps."""
     slices: ClassVar[tuple[str, ...]]
     """Keys of `Example.meta` by which results are reported."""
     question_slices: ClassVar[tuple[str, ...]] = ()

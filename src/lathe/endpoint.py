@@ -190,26 +190,39 @@ def _post(endpoint: Endpoint, body: Mapping[str, Any], key: str | None) -> bytes
     address = f"{endpoint.url.rstrip('/')}/chat/completions"
     request = urllib.request.Request(address, json.dumps(body).encode(), headers, method="POST")
     with _OPENER.open(request, timeout=SECONDS) as answer:
-        return bytes(answer.read(MOST_BYTES))
+        said = bytes(answer.read(MOST_BYTES))
+        if answer.length and len(said) < MOST_BYTES:  # read with a limit, a lost connection is no error of its own
+            raise http.client.IncompleteRead(said, answer.length)
+        return said
 
 
 def _reply(endpoint: Endpoint, said: bytes, seconds: float) -> Reply:
     try:
         value = json.loads(said)
+        if "choices" not in value and "error" in value:  # routers pass on so what went wrong behind them, as HTTP 200
+            raise Unavailable(
+                f"{endpoint.url} answered with an error: {_words(said)}",
+                hint="Wait a while; the same command continues.",
+            )
         choice = value["choices"][0]
         text, finish = choice["message"].get("content"), choice.get("finish_reason")
         used = value.get("usage") or {}
         counts = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
         if not isinstance(text, str | None):
             raise TypeError("content is no text")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise Unavailable(
             f"{endpoint.url} answered something that is no chat completion: {said[:80].decode(errors='replace')!r}",
             hint="The address should end before /chat/completions, mostly with /v1.",
         ) from error
     # An answer without text (a filter, a call of a tool) is no answer; one cut at the limit may be empty and was one.
     ending = FINISHES.get(finish or "stop", "none") if text or finish == "length" else "none"
-    return Reply(text or "", ending, *counts, seconds)
+    return Reply(_whole(text or ""), ending, *counts, seconds)
+
+
+def _whole(text: str) -> str:
+    """The text with a sign for each half of a surrogate pair: an answer that was cut inside an emoji ends with one."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _wait(asked: str | None, tried: int) -> float:
@@ -220,14 +233,19 @@ def _wait(asked: str | None, tried: int) -> float:
 
 def _reason(error: urllib.error.HTTPError) -> str:
     """The server's own words, on one line."""
-    text = error.read(2000).decode(errors="replace")
+    return _words(error.read(2000)) or f"HTTP {error.code}"
+
+
+def _words(said: bytes) -> str:
+    """What an error says, on one line; empty where it says nothing."""
+    text = said.decode(errors="replace")
     try:
-        said = json.loads(text)
-        inner = said.get("error", said.get("message", said.get("detail", text)))
+        value = json.loads(text)
+        inner = value.get("error", value.get("message", value.get("detail", text)))
         text = str(inner["message"] if isinstance(inner, dict) else inner)
     except (ValueError, KeyError, AttributeError):
         pass
-    return " ".join(text.split())[:300] or f"HTTP {error.code}"
+    return " ".join(text.split())[:300]
 
 
 def _refused(endpoint: Endpoint, code: int, reason: str) -> NoReturn:

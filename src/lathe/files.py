@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lathe.errors import DataError
 
-ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow", ".nl")
-"""Files of a folder that are read as rows; those of text may have `.gz` behind it."""
+ROWS_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".json", ".parquet", ".arrow", ".nl", ".src", ".source")
+"""Files of a folder that are read as rows, in capitals too; those of text may have `.gz` behind it."""
 TABLE_SUFFIXES = (".parquet", ".arrow")
-ANSWERS_OF = {".nl": ".cm"}
+ANSWERS_OF = {".nl": ".cm", ".src": ".tgt", ".source": ".target"}
 """Files of texts, one a line, whose answers stand in the same lines of a file beside them (NL2Bash: sentences and commands)."""
 POSSIBLE_ANSWERS = "possible_answer"
 """Folder beside a file of questions that holds their answers under the same file name (BFCL)."""
@@ -59,15 +59,34 @@ def row_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         regular(path)
+        refuse_answers(path)
         return [path]
     if all((path / name).is_file() for name in SAVED_BY_DATASETS):
         return sorted(path.glob("data-*.arrow"))
-    found = sorted(p for p in path.iterdir() if p.name.removesuffix(".gz").endswith(ROWS_SUFFIXES) and p.name[0] != ".")
+    found = sorted(p for p in path.iterdir() if stem_of(p).endswith(ROWS_SUFFIXES) and p.name[0] != ".")
     if not found:
         raise DataError(f"the folder holds no file of rows ({', '.join(ROWS_SUFFIXES)})", file=str(path))
     for file in found:
         regular(file)
     return found
+
+
+def refuse_answers(path: Path) -> None:
+    """Raises DataError for a file of answers, whose rows begin in the file of texts beside it."""
+    for asked, answered in ANSWERS_OF.items():
+        texts = path.with_suffix(asked)
+        if path.suffix == answered and texts.is_file():
+            raise DataError(f"holds the answers to {texts.name}", file=str(path), hint=f"Name {texts}: it brings them.")
+
+
+def stem_of(path: Path) -> str:
+    """The name by which a file's format is told: in small letters, without `.gz`."""
+    return path.name.lower().removesuffix(".gz")
+
+
+def is_tabular(path: Path) -> bool:
+    """Whether a file's name says that it is Parquet or Arrow."""
+    return path.suffix.lower() in TABLE_SUFFIXES
 
 
 def answers_of(path: Path) -> Path | None:

@@ -66,13 +66,15 @@ def rank(environment: Mapping[str, str]) -> Rank | None:
 
 def start(module: str, environment: Mapping[str, str], stderr: int | None = None) -> subprocess.Popen[bytes]:
     """A child that runs a module of Lathe with this environment; it finds modules where this process does."""
+    # Unbuffered, its stdout drops the rest of a message that a signal interrupts, Ctrl-Z say.
+    kept = {name: value for name, value in environment.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
         # -P: a file in the current folder must not pass for a module of the child.
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
-        env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env={**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         # Ctrl-C goes to a whole group; this process is the one that says so.
         start_new_session=True,
     )

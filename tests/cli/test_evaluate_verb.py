@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lathe.cli.arguments import VERBS
-from lathe.cli.evaluate import BELONGS_TO
+from lathe.cli.evaluate import BELONGS_TO, unusual_endings
 from lathe.cli.main import main
 from lathe.pipeline import Run
 from lathe.records import EvalReport, Manifest, Prediction, RunRecord, SideCount, TaskSetup
@@ -104,3 +104,11 @@ def test_of_a_run_without_a_measured_model_no_labels_are_scored(
 ) -> None:
     assert main(["evaluate", str(shell_run(tmp_path / "run").path), "--probe", "labels"]) == 2
     assert "has no measured arm" in capfd.readouterr().err
+
+
+def test_items_that_an_endpoint_did_not_answer_are_said_beside_the_score() -> None:
+    """A filter that answers nothing is a score of 0.00 like any other."""
+    assert unusual_endings({"stop": 60}) == []
+    assert unusual_endings({"none": 59, "length": 1}) == [
+        "59 items without an answer: the endpoint sent no text; each counts as wrong", "1 item cut at the token limit",
+    ]  # fmt: skip

@@ -19,6 +19,7 @@ from lathe.data.baselines.task_rules import as_rule
 from lathe.data.check import Looking, check_file
 from lathe.data.conversations.row_files import FileRows, Found, Reading, find, side_named
 from lathe.errors import DataError
+from lathe.files import row_files
 from lathe.records.check import CheckReport
 
 INTERACTIONS = Path(__file__).parents[3] / "shared" / "data" / "interactions"
@@ -113,6 +114,30 @@ def test_labels_that_contradict_or_look_wrong_or_are_unknown_are_named(write: Wr
     assert best is not None
     assert best.exact > 0.9
     assert found["trivial_rule"] == len(rows)
+
+
+def test_another_system_prompt_makes_another_question(write: Write) -> None:
+    rows = [
+        {"system": f"Answer {how}.", "prompt": f"What is the colour of stone number {number}?", "completion": how}
+        for number in range(40)
+        for how in ("briefly", "at length")
+    ]
+    assert (
+        not {"answer_conflict", "label_conflict", "repeated_row"} & counts(check_file(write("rows.jsonl", rows))).keys()
+    )
+
+
+def test_answers_that_are_not_read_are_said(write: Write) -> None:
+    """Other right answers, and columns beside a text that is taken for all there is."""
+    several = [{"question": f"Who wrote book {n}?", "answers": [f"Mira {n}", f"M. {n}"]} for n in range(30)]
+    several += [{"question": f"Who read book {n}?", "answers": ["Theo", "Theo"]} for n in range(30)]
+    assert counts(check_file(write("several.jsonl", several)))["several_answers"] == 30
+    plain = [
+        {"text": f"Order {n} is late.", "schema_id": "order", "what_came": {"order": n}, "note": ""} for n in range(40)
+    ]
+    (note,) = check_file(write("plain.jsonl", plain)).notes
+    assert "plain.jsonl: rows are read as texts alone, without schema_id, what_came." in note
+    assert check_file(write("texts.jsonl", [{"text": row["text"]} for row in plain])).notes == ()
 
 
 def test_a_label_that_reads_like_a_mock_answer_is_a_label(write: Write) -> None:
@@ -257,7 +282,24 @@ def test_of_a_folder_with_sides_the_other_files_are_left_out_and_named(write: Wr
         path = write(name, QUESTIONS)
     found, passed_over = find([path.parent])
     assert [one.side for one in found] == ["test", "train"]
-    assert [one.name for one in passed_over] == ["everything.jsonl"]
+    assert [one.said() for one in passed_over] == ["left out, for others are named for sides: everything.jsonl"]
+
+
+def test_a_folder_is_checked_whole_as_a_run_reads_it(write: Write) -> None:
+    """Tables, lines and pairs may lie side by side, and names may be in capitals; what is not read is named."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    folder = write("a.jsonl", QUESTIONS).parent
+    parquet.write_table(arrow.Table.from_pylist(QUESTIONS), folder / "b.PARQUET")
+    (folder / "C.CSV").write_text("prompt,completion\nis it read?,yes\n")
+    (folder / "open.nl").write_text("list files\n")
+    (folder / "open.cm").write_text("ls\n")
+    (folder / "dataset_info.json").write_text('{"features": {}}')
+    report = check_file(folder)
+    read = {Path(one.name).name: one.rows for one in report.files}
+    assert read == {"C.CSV": 1, "a.jsonl": len(QUESTIONS), "b.PARQUET": len(QUESTIONS), "open.nl": 1}
+    assert [note for note in report.notes if "dataset_info.json" in note]
+    (folder / "dataset_info.json").unlink()
+    assert [file.name for file in row_files(folder)] == ["C.CSV", "a.jsonl", "b.PARQUET", "open.nl"]
 
 
 def test_the_sample_is_the_same_rows_in_any_order(write: Write) -> None:

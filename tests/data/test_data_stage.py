@@ -199,6 +199,49 @@ def test_repeats_conflicts_and_ids_are_found(tmp_path: Path, run: RunFolder, pre
     assert finding(manifest, "repeated_id").count == 2
 
 
+def test_two_questions_about_one_text_are_neither_a_repeat_nor_a_contradiction(
+    tmp_path: Path, prepared: Prepared
+) -> None:
+    """They have another schema, so another prompt; the same schema and another answer is a contradiction."""
+    (tmp_path / "schemas").mkdir()
+    for name in ("order", "price"):
+        schema = {"type": "object", "properties": {name: {"type": "integer"}}}
+        (tmp_path / "schemas" / f"{name}.json").write_text(json.dumps(schema))
+    lines = [
+        row_line(input=f"Order {number} came to {number + 7} euros.", schema_id=name, target={name: number})
+        for number in range(60)
+        for name in ("order", "price")
+    ]
+    manifest = prepared({"source": put(tmp_path / "rows.jsonl", lines)}, {"from": str(tmp_path / "schemas")})
+    assert finding(manifest, "label_conflict") is finding(manifest, "repeated_row") is None
+    lines += [row_line(input="ORDER 3 came to 10 euros.", schema_id="price", target={"price": 10}), lines[0]]
+    manifest = prepared({"source": put(tmp_path / "rows.jsonl", lines)}, {"from": str(tmp_path / "schemas")})
+    assert finding(manifest, "label_conflict").examples == (f"{tmp_path}/rows.jsonl:8, {tmp_path}/rows.jsonl:121",)
+    assert finding(manifest, "repeated_row").count == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("n", "1"), ("x", "1"), ("half", "0.5"), ("open", "true"), ("kind", "a")]
+)
+def test_rows_are_chosen_by_numbers_and_truth_values_too(
+    tmp_path: Path, prepared: Prepared, column: str, value: str
+) -> None:
+    """A table writes 1 as 1.0 where the column has gaps."""
+    rows = [
+        {"n": 1, "x": 1.0, "half": 0.5, "open": True, "kind": "a"},
+        {"n": 2, "x": None, "half": 1.5, "open": False, "kind": "A"},
+    ]
+    lines = [row_line(**good_row(number), **rows[number % 2]) for number in range(80)]
+    manifest = prepared({"source": put(tmp_path / "rows.jsonl", lines), "where": {column: value}})
+    assert [one.left_out for one in manifest.sources] == [40]
+
+
+def test_a_condition_that_no_row_meets_is_named(tmp_path: Path, prepared: Prepared) -> None:
+    source = put(tmp_path / "rows.jsonl", good_lines(40))
+    with pytest.raises(DataError, match=r"none of 40 rows has open: yes, which data\.where asks for"):
+        prepared({"source": source, "where": {"open": "yes"}})
+
+
 def test_rows_in_validation_and_test_are_named(tmp_path: Path, prepared: Prepared) -> None:
     parts = {
         side: put(tmp_path / f"{side}.jsonl", good_lines(35, first))

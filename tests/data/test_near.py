@@ -121,3 +121,11 @@ def test_texts_on_both_sides_are_held_against_the_others_and_not_themselves() ->
 def test_nothing_on_one_side_is_no_pair() -> None:
     sets = sets_of(["a b c d e f"])
     assert pairs(sets, np.array([True]), np.array([False])) == []
+
+
+def test_texts_in_a_script_without_blanks_are_near_where_most_of_their_characters_are() -> None:
+    """Each was one word, like no other but itself; the number of the order alone differs."""
+    asked = "请问第{}号订单什么时候能够送到我在北京市朝阳区的家里呢谢谢您"
+    texts = [asked.format(17), asked.format(18), "我想把明天下午三点的会议改到后天上午十点可以吗麻烦您了", "order 17"]
+    everything = np.ones(len(texts), bool)
+    assert [(a, b) for a, b, _ in pairs(sets_of(texts), everything, everything)] == [(0, 1), (1, 0)]

@@ -31,6 +31,19 @@ def test_each_line_is_a_row_of_text_and_answer(tmp_path: Path) -> None:
     assert row_files(tmp_path) == [path]
 
 
+@pytest.mark.parametrize(("asked", "answered"), [("nl", "cm"), ("src", "tgt"), ("source", "target")])
+def test_what_a_check_reads_a_run_reads_too(tmp_path: Path, asked: str, answered: str) -> None:
+    """A pair under other endings was checked as clean and then refused as broken JSON."""
+    path = tmp_path / f"open.{asked}"
+    path.write_text("list files\nshow disk use\n")
+    (tmp_path / f"open.{answered}").write_text("ls\ndf -h\n")
+    assert [item.row["target"] for item in read_file(path) if isinstance(item, Placed)] == ["ls", "df -h"]
+    assert row_files(tmp_path) == [path]
+    assert [(one.name, one.rows) for one in check_file(tmp_path).files] == [(str(path), 2)]
+    with pytest.raises(DataError, match=rf"holds the answers to open\.{asked}"):
+        row_files(tmp_path / f"open.{answered}")
+
+
 @pytest.mark.parametrize(("texts", "answers"), [("a\nb\n", "x\n"), ("a\n", "x\ny\n")])
 def test_files_of_unequal_length_are_refused(tmp_path: Path, texts: str, answers: str) -> None:
     with pytest.raises(DataError, match=r"open\.nl:2: open\.cm has not as many lines"):

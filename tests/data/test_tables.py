@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from lathe.data.check import check_file
 from lathe.data.files import tables
 from lathe.data.files.placed import Placed
 from lathe.errors import DataError, Unavailable
+from lathe.records import RejectedRow
 
 ROWS = [{"prompt": f"question {n}", "completion": {"n": n, "note": None if n % 2 else "even"}} for n in range(40)]
 
@@ -33,6 +36,32 @@ def test_parquet_is_read_row_by_row_and_nulls_that_it_put_in_are_left_out(tmp_pa
     assert tables.is_table(path)
     assert read(path) == without_nulls()
     assert [item.line for item in tables.rows(path)][:3] == [1, 2, 3]
+
+
+def test_what_json_has_no_value_for_is_left_out_as_a_column_and_rejects_the_row_inside_of_one(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 became other text in silence, decimals texts, and NaN no JSON at all."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = arrow.table(
+        {
+            "prompt": [b"a", b"caf\xe9", b"c", b"d"],
+            "completion": [
+                {"price": Decimal("12.50"), "day": date(2026, 1, 2)},
+                {"price": Decimal("3.00")},
+                {"share": float("nan")},
+                {"raw": b"\xff"},
+            ],
+            "score": [0.5, float("nan"), 1.0, 1.0],
+        }
+    )  # fmt: skip
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    first, second, *others = tables.rows(tmp_path / "rows.parquet")
+    assert isinstance(first, Placed)
+    assert first.row == {"prompt": "a", "completion": {"price": 12.5, "day": "2026-01-02"}, "score": 0.5}
+    assert isinstance(second, Placed)
+    assert second.row == {"completion": {"price": 3}}
+    assert [(one.line, one.reason) for one in others if isinstance(one, RejectedRow)] == [
+        (3, "nan, which is no JSON number, inside of a value"), (4, "bytes that are no UTF-8 inside of a value"),
+    ]  # fmt: skip
 
 
 def test_a_folder_of_save_to_disk_is_one_table(tmp_path: Path) -> None:

@@ -83,3 +83,20 @@ def test_a_rule_makes_no_tokens_so_its_speed_is_not_measured() -> None:
 def test_reasons_are_counted_the_most_frequent_first() -> None:
     scored = [ItemScore(id=str(i), values={}, reason=reason) for i, reason in enumerate(["a", "", "b", "b", ""])]
     assert list(aggregate.reasons(scored).items()) == [("b", 2), ("a", 1)]
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(1.0, 0.88, 1.0), (0.0, 0.0, 0.12), (0.5, 0.44, 0.56)])
+def test_scores_without_spread_have_an_interval_all_the_same(share: float, low: float, high: float) -> None:
+    """A resampling of 31 equal scores gives the same score each time: [1.00, 1.00], as if nothing could be otherwise."""
+    scored = [item(i, 1.0, share) for i in range(31)]
+    exact, mean = aggregate.scores(METRICS, scored, None, 0.95)[:2]
+    assert (mean.low, mean.high, mean.method) == (
+        pytest.approx(low, abs=0.01),
+        pytest.approx(high, abs=0.01),
+        "bounded mean",
+    )
+    assert exact.low == pytest.approx(0.89, abs=0.01)
+    latency = next(
+        score for score in aggregate.scores(METRICS, scored, None, 0.95) if score.metric == "latency_seconds"
+    )
+    assert (latency.low, latency.high, latency.method) == (0.5, 0.5, "bootstrap")

@@ -121,6 +121,9 @@ def test_the_two_are_arms_that_can_be_compared_as_any_others(tmp_path: Path) -> 
     Run(run, fixed).constrain()
     free, held = f"{run.path}:base-zero", f"{run.path}:base-zero-constrained"
     assert lathe.compare([free, held], metric="schema_valid").pairs[0].difference.difference == 1.0
+    with pytest.raises(InputError, match="has no arm 'tunde'") as caught:
+        lathe.compare([free, f"{run.path}:tunde"])
+    assert "base-zero-constrained" in str(caught.value.hint)
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

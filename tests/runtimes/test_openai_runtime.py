@@ -91,6 +91,21 @@ def test_a_busy_server_is_asked_again(serve: Serve, tmp_path: Any) -> None:
     assert len(server.asked) == 4
 
 
+def test_a_connection_that_is_lost_within_an_answer_is_tried_again(serve: Serve, tmp_path: Any) -> None:
+    lost: Answer = (200, b'{"choices": [{"mess', {"Content-Length": "500"})
+    server = serve(lambda number, body: lost if number < 3 else said("yes"))
+    assert ask(server.url, requests("a"), tmp_path)["row-a"].text == "yes"
+    assert len(server.asked) == 3
+
+
+def test_half_an_emoji_is_one_sign_that_can_be_written(serve: Serve, tmp_path: Any) -> None:
+    """What is kept is UTF-8, which has no half of a surrogate pair."""
+    server = serve(lambda number, body: said("yes \ud83d\ude00 \ud83d", "length"))
+    answer = ask(server.url, requests("a"), tmp_path)["row-a"]
+    assert answer.text == "yes \U0001f600 \ufffd"
+    assert answer.model_dump_json()
+
+
 def test_the_wait_that_a_server_asks_for_is_kept() -> None:
     assert endpoints._wait("7", 1) == 7
     assert [endpoints._wait(None, tried) for tried in (1, 2, 3, 4)] == [1, 2, 4, 8]
@@ -114,6 +129,8 @@ def test_a_newer_name_of_the_limit_is_understood(serve: Serve, tmp_path: Any) ->
         ((503, b"starting"), Unavailable, "stays busy .HTTP 503.: starting"),
         ((200, b"<html>hello</html>"), Unavailable, "no chat completion"),
         ((200, {"choices": []}), Unavailable, "no chat completion"),
+        ((200, b"[" * 100_000), Unavailable, "no chat completion"),
+        ((200, {"error": {"code": 502, "message": "overloaded"}}), Unavailable, "answered with an error: overloaded"),
         ((307, b"", {"Location": "http://127.0.0.1:9/v1"}), Unavailable, "has moved"),
     ],
 )

@@ -17,6 +17,7 @@ from lathe.shell.canonical import canonical, programs
         ("egrep -i x f", "grep -Ei x f"),
         ("a; b", "a\nb"),
         ("find . -exec rm {} \\;", "find . -exec rm '{}' ';'"),
+        ("ls \\{a,b\\}", "ls '{a,b}'"),
         ("sort -k 2 -t : f", "sort -t: -k2 f"),
         ("cat <<'E'\nx\nE", "cat <<'END'\nx\nEND"),
     ],
@@ -29,6 +30,8 @@ def test_spellings_of_one_command_are_one(one: str, other: str) -> None:
     ("one", "other"),
     [
         ("find . -name '*.c'", "find . -name *.c"),
+        ("ls {a,b}", "ls '{a,b}'"),
+        ("cp f{,.bak}", "cp 'f{,.bak}'"),
         ('echo "$x"', "echo '$x'"),
         ('echo "$x"', "echo $x"),
         ("grep 'a|b' f", "grep a b f"),

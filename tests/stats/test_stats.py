@@ -118,7 +118,23 @@ def test_bootstrap_is_the_same_every_time_and_near_the_normal_interval_for_many_
 
 def test_bootstrap_p_value_is_one_where_nothing_differs_and_never_zero() -> None:
     assert stats.bootstrap_mean([0.0] * 30, 0.95).p_value == 1.0
-    assert 0 < stats.bootstrap_mean([1.0] * 30, 0.95).p_value < 0.001
+    assert 0 < stats.bootstrap_mean([1.0] * 30, 0.95).p_value < 0.004
+
+
+@pytest.mark.parametrize("n", [5, 8, 20, 200])
+def test_the_p_value_of_the_bootstrap_says_what_its_interval_says(n: int) -> None:
+    """Both of the same resamples: zero lies outside of the 95 % interval where the p-value is below 0.05."""
+    generator = np.random.default_rng(n)
+    for _ in range(40):
+        found = stats.bootstrap_mean(generator.normal(0.4, 1.0, n).tolist(), 0.95)
+        if not 0.045 < found.p_value < 0.055:
+            assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
+
+
+def test_few_items_that_differ_by_chance_alone_are_rarely_told_apart() -> None:
+    generator = np.random.default_rng(3)
+    wrong = sum(stats.bootstrap_mean(row, 0.95).p_value < 0.05 for row in generator.normal(size=(400, 8)).tolist())
+    assert wrong / 400 < 0.075
 
 
 def test_a_ratio_is_of_sums_not_a_mean_of_ratios() -> None:

@@ -30,6 +30,12 @@ def example(target: Any = GOLD, **more: Any) -> Example:
     return TASK.example({"input": "How do I sort?", "target": target, **more}, SETUP)
 
 
+def test_where_a_script_has_no_blanks_each_character_is_a_word() -> None:
+    """An answer of which one character of ten is another is not all wrong."""
+    assert rouge_l("您的订单将于明天送达", "您的订单将于今天送达") == pytest.approx(0.9)
+    assert rouge_l("ご注文の 17 番です", "ご注文の 18 番です") == pytest.approx(2 * 7 / 16)
+
+
 @pytest.mark.parametrize(
     ("gold", "said", "rouge", "letters"),
     [

@@ -225,6 +225,8 @@ def test_the_common_subsequence_is_the_longest(one: str, other: str) -> None:
         ('{"a": 1} {"a": 2}', {"a": 1}),
         ("[1, 2]", [1, 2]),
         ('{"a": "}{"}', {"a": "}{"}),
+        ('[see {"a": 1}]', {"a": 1}),
+        ('{"a": oops, "b": {"c": 1}}', {"c": 1}),
     ],
 )
 def test_the_first_object_is_read_whatever_stands_around_it(text: str, value: Json) -> None:
@@ -659,12 +661,19 @@ LOOSE: Json = {
     [
         ({"price": 12.5}, {"price": 12.51}, True),
         ({"price": 12.5}, {"price": 12.52}, False),
+        ({"price": 19.99}, {"price": 20.0}, True),
+        ({"price": 0.3}, {"price": 0.31}, True),
+        ({"price": 19.99}, {"price": 10**400}, False),
+        ({"price": 19.99}, {"price": 1e308}, False),
         ({"price": 12.5}, {"price": None}, False),
         ({"price": 1}, {"price": True}, False),
         ({"price": 12.5}, {"price": "12.5"}, False),
         ({"when": "2026-11-20"}, {"when": "2026-11-20T00:00:30Z"}, True),
         ({"when": "2026-11-20T09:15+01:00"}, {"when": "2026-11-20 08:15"}, True),
         ({"when": "2026-11-20"}, {"when": "20 November 2026"}, False),
+        ({"when": "2026-03-03"}, {"when": "2026-02-31"}, False),
+        ({"when": "2024-02-29"}, {"when": "2024-02-29T00:01"}, True),
+        ({"when": "2026-11-20"}, {"when": "2026-11-20T00:01:00.25"}, False),
         ({"when": "0000-11-20"}, {"when": "2026-13-20"}, False),
         ({"name": "2026-11-20"}, {"name": "2026-11-20T00:00Z"}, False),
         ({"parts": [{"inner": {"size": 4}}]}, {"parts": [{"inner": {"size": 5}}]}, True),

@@ -173,3 +173,13 @@ def test_a_row_that_fits_a_plain_schema_needs_no_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize("value", [19.99, 0.07, 1.1, 4.35, 20, 1e22, 10**400])
+def test_a_price_is_a_multiple_of_a_cent_as_it_is_written(value: float) -> None:
+    """19.99 / 0.01 is 1998.9999999999998 in binary fractions; the row is right all the same."""
+    cents: Json = {"type": "number", "multipleOf": 0.01}
+    assert validator.first_misfit(cents, value) == ""
+    assert validator.first_misfit(cents, 19.995) == "the top: 19.995 is not a multiple of 0.01"
+    assert validator.first_misfit({"multipleOf": 7}, 15) == "the top: 15 is not a multiple of 7"
+    assert validator.first_misfit(cents, "19.995") == "the top: '19.995' is not of type 'number'"

@@ -33,14 +33,14 @@ def _show(screen: Screen, found: Comparison) -> None:
     for arm in found.arms:
         value = figures.quantity(found.metric, arm.score.value if arm.score else None)
         interval = figures.quantity_bounds(found.metric, arm.score) if arm.score else ""
-        rows.append([arm.name, figures.with_interval(value, interval), *_gained(pairs.get(arm.name), found.confidence)])
+        rows.append([arm.name, figures.with_interval(value, interval), *_gained(pairs.get(arm.name), found)])
     screen.line()
     screen.table(
         [
             figures.counted(found.n, "item"),
             found.metric,
             "less the first",
-            "only this : only the first right",
+            _counted(found),
             "p (Holm)",
             "",
         ],
@@ -63,14 +63,24 @@ def _slices(found: Comparison) -> Iterator[list[str]]:
     """A row a value of the slice: how many items, and what each arm gained there."""
     from lathe.report import figures
 
+    metric = found.metric
     for parts in zip(*(pair.slices for pair in found.pairs), strict=True):
         value = parts[0].value
         where = "each value alike" if value is None else value or "unstated"
-        cells = [figures.gained(part.difference, part) for part in parts]
+        cells = [figures.quantity_gained(metric, part.difference, part) for part in parts]
         yield [where, figures.count(parts[0].n), *cells]
 
 
-def _gained(pair: ComparedPair | None, confidence: float) -> list[str]:
+def _counted(found: Comparison) -> str:
+    """What the two numbers between arms count: items that one alone has right, or whose value is larger in one; nothing where items
+    have no value."""
+    kinds = {arm.score.kind for arm in found.arms if arm.score}
+    if kinds & {"single", "ratio"}:
+        return ""
+    return "only this : only the first right" if kinds == {"proportion"} else "larger here : in the first"
+
+
+def _gained(pair: ComparedPair | None, found: Comparison) -> list[str]:
     """The cells of an arm that say how it stands to the first; the first has none."""
     from lathe.report import figures
 
@@ -78,10 +88,10 @@ def _gained(pair: ComparedPair | None, confidence: float) -> list[str]:
         return ["", "", "", ""]
     gap = pair.difference
     return [
-        figures.gained(gap.difference, gap),
-        f"{gap.wins} : {gap.losses}",
+        figures.quantity_gained(found.metric, gap.difference, gap),
+        f"{gap.wins} : {gap.losses}" if _counted(found) else "",
         figures.p_value(pair.adjusted),
-        _judged(pair, confidence),
+        _judged(pair, found.confidence),
     ]
 
 

@@ -28,6 +28,13 @@ BELONGS_TO: Mapping[str, tuple[str | None, ...]] = {
 """Options, and the probes that read them; None = read without a probe."""
 
 
+ENDINGS = {
+    "none": "without an answer: the endpoint sent no text; each counts as wrong",
+    "length": "cut at the token limit",
+}
+"""How an answer may end that says more of the endpoint than of its model."""
+
+
 def evaluate(args: argparse.Namespace, screen: Screen) -> Exit:
     """All arms of the recipe, or one more: a model behind an endpoint."""
     if (args.endpoint is None) != (args.model is None):
@@ -102,7 +109,7 @@ def _probe(args: argparse.Namespace, screen: Screen) -> Exit:
             [
                 score.metric,
                 *(
-                    figures.with_interval(figures.quantity(c.metric, c.value), figures.bounds(c))
+                    figures.with_interval(figures.quantity(c.metric, c.value), figures.quantity_bounds(c.metric, c))
                     for c in cells
                     if c is not None
                 ),
@@ -235,5 +242,14 @@ def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
     ]
     screen.line()
     screen.table([figures.counted(report.n, "test item"), report.arm], rows)
+    for told in unusual_endings(report.finish):
+        screen.line(f"  {told}", "yellow")
     screen.say(f"  held against the tuned model: lathe compare {run.folder.path} {run.folder.path}:{report.arm}")
     return Exit.DONE
+
+
+def unusual_endings(finish: Mapping[str, int]) -> list[str]:
+    """How answers ended that say more of the endpoint than of its model. finish: ending -> answers."""
+    from lathe.report import figures
+
+    return [f"{figures.counted(finish[end], 'item')} {words}" for end, words in ENDINGS.items() if finish.get(end)]

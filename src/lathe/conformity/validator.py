@@ -1,7 +1,7 @@
 """The full check of a value by a JSON Schema, by the `jsonschema` package: the draft that the schema names, else 2020-12.
 
 `format` is not asserted, which is the standard's default. Nothing outside the document is fetched. A `pattern` whose
-matching could take exponential time is not asserted either.
+matching could take exponential time is not asserted either. Numbers are multiples of others as they are written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.validators import extend, validator_for
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
+from lathe.conformity.numbers import exact
 from lathe.conformity.once import once_per_schema
 from lathe.conformity.patterns import matches, may_take_for_ever
 from lathe.records import Json, canonical
@@ -30,7 +31,7 @@ def of(schema: Json) -> Any:
     for pattern in _key_patterns(schema):
         if may_take_for_ever(pattern):
             raise ValueError(f"its patternProperties {pattern!r} could take exponential time to match")
-    careful = extend(draft, {"pattern": _pattern})
+    careful = extend(draft, {"pattern": _pattern, "multipleOf": _multiple_of})
     return careful(schema, registry=REGISTRY)
 
 
@@ -54,6 +55,12 @@ def _place(error: ValidationError | SchemaError) -> str:
 def _pattern(_: Any, pattern: str, instance: Json, __: Json) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not matches(pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _multiple_of(validator: Any, unit: float, instance: Json, _: Json) -> Iterator[ValidationError]:
+    """19.99 is a multiple of 0.01, as the standard has it; the package divides binary fractions, and says that it is none."""
+    if validator.is_type(instance, "number") and exact(instance) % exact(unit):
+        yield ValidationError(f"{instance!r} is not a multiple of {unit!r}")
 
 
 def _key_patterns(schema: Json) -> Iterator[str]:

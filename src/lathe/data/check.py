@@ -93,8 +93,7 @@ def check_file(
     """
     start = time.monotonic()
     found, passed_over = find([given] if isinstance(given, Path) else given)
-    names = ", ".join(path.name for path in passed_over)
-    notes = [f"left out, for others are named for sides: {names}"] if passed_over else []
+    notes = [one.said() for one in passed_over]
     checking = Checking(tokenizer_folder or bundled(), looking or Looking(), progress)
     with checking:
         for one in found:

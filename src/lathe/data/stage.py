@@ -61,7 +61,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
         with ThreadPoolExecutor(1) as beside:  # NumPy for the most part, which lets other threads work
             doubted = beside.submit(suspects, intake, columns)
             judged = judge(columns, intake.sources, earlier)
-            refuse_empty(judged, locked)
+            refuse_empty(judged, locked, sum(one.left_out for one in intake.sources))
             # The old record must not vouch for files that are half new, should the process be killed from here on.
             with writing(folder):
                 run.manifest.unlink(missing_ok=True)
@@ -94,11 +94,18 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     return manifest
 
 
-def refuse_empty(judged: Judged, locked: LockedRecipe) -> None:
-    """Raises DataError where no row is left to train on or to test on."""
+def refuse_empty(judged: Judged, locked: LockedRecipe, left_out: int) -> None:
+    """Raises DataError where no row is left to train on or to test on. left_out: rows that `data.where` did not mean."""
     data = locked.recipe.data
     file = data.source or data.train
     total = sum(judged.rows.values())
+    if not total and left_out and data.where:
+        wanted = ", ".join(f"{column}: {value}" for column, value in data.where.items())
+        raise DataError(
+            f"none of {left_out:,} rows has {wanted}, which data.where asks for",
+            file=file,
+            hint="Name a column and a value that rows have; truth values are true and false, numbers are as JSON writes them.",
+        )
     if judged.rows["train"] == 0:
         why = (
             f": all {len(judged.dropped)} are duplicates of rows of validation or test"

@@ -40,6 +40,9 @@ def _entry(name: str) -> Entry:
 
     path, arm = (name, "tuned") if Path(name).is_dir() or ":" not in name else name.rsplit(":", 1)
     run, locked = opened(path)
+    measured = [one for one, side in run.answered() if side == "test"]
+    if measured and not run.eval_report(arm).is_file():
+        raise InputError(f"{path} has no arm {arm!r}", hint=f"Measured are: {', '.join(measured)}.")
     refuse_changed(run, run.eval_report(arm).parent)
     report = run.load(run.eval_report(arm), EvalReport)
     hashes = stage_hashes(locked)

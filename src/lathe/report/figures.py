@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from lathe.records import Score
 
 NOT_MEASURED = "not measured"
+COUNTED = ("_tokens", "_requests", "_per_second")
+UNITS = ("_bytes", "_seconds", *COUNTED)
+"""Ends of the names of measured values that have a unit."""
 
 
 class Estimate(Protocol):
@@ -89,6 +92,21 @@ def gained(difference: float | None, interval: Estimate) -> str:
     return with_interval(signed(difference), bounds(interval, signed=True))
 
 
+def quantity_gained(metric: str, difference: float | None, interval: Estimate) -> str:
+    """The same of a measured value, in its unit: `-14 ms [-22 ms, -6 ms]`, `+3.6 MB`."""
+    if difference is None or not metric.endswith(UNITS):
+        return gained(difference, interval)
+
+    def signed_quantity(value: float) -> str:
+        return f"{'-' if value < 0 else '+'}{quantity(metric, abs(value))}"
+
+    if interval.low is None or interval.high is None or interval.low == interval.high:
+        return signed_quantity(difference)
+    return with_interval(
+        signed_quantity(difference), f"[{signed_quantity(interval.low)}, {signed_quantity(interval.high)}]"
+    )
+
+
 def quantity(metric: str, value: float | None) -> str:
     """A measured value in the unit that its name ends with: `843 MB` for peak_bytes, `88 ms` for latency_seconds."""
     if value is None:
@@ -97,7 +115,7 @@ def quantity(metric: str, value: float | None) -> str:
         return size(value)
     if metric.endswith("_seconds"):
         return seconds(value) if value >= 9.95 else f"{value:.2f} s" if value >= 0.0995 else f"{1000 * value:.2g} ms"
-    if metric.endswith(("_tokens", "_requests", "_per_second")):
+    if metric.endswith(COUNTED):
         return f"{value:.3g}" if value < 1000 else count(value)
     return score(value)
 

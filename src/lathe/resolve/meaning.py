@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from lathe import invariants, plugins
@@ -15,8 +15,13 @@ from lathe.resolve.strict_yaml import Path
 
 MEASURED = ("latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes", "truncated_share")
 """What every arm is measured on beside the metrics of its task."""
+SHARES = ("truncated_share",)
+SHARE_KINDS = ("proportion", "macro_f1", "micro_f1")
+"""Kinds of metric whose values lie from 0 to 1, whatever the task is."""
 RIVALS = ("base", "rule", "base-zero", "base-few")
 """Arms that a gate may ask to be beaten."""
+OF_EVERY_ROW = ("id", "system")
+"""Fields of a row whatever its task is."""
 CORPUS_PREFIX = "lathe:"
 
 Said = tuple[Path, str, str | None]
@@ -43,8 +48,10 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
                 "A generated corpus is named by `data.source`, and Lathe splits it.",
             )
     if isinstance(task, str) and task in plugins.names("tasks"):
-        metrics = (*(metric.name for metric in plugins.load("tasks", task).metrics), *MEASURED)
-        yield from metric_faults(value, metrics)
+        of_task = plugins.load("tasks", task).metrics
+        yield from metric_faults(value, (*(metric.name for metric in of_task), *MEASURED))
+        yield from share_faults(value, {*SHARES, *(metric.name for metric in of_task if metric.kind in SHARE_KINDS)})
+        yield from field_faults(part(part(value, "data"), "fields"), plugins.load("tasks", task).fields)
     for name, ends in part(value, "expect").items():
         if (
             isinstance(ends, list)
@@ -124,6 +131,12 @@ def invariant_faults(rules: dict[str, Json]) -> Iterator[Said]:
                     yield ("data", "invariants", group, index), error.message, error.hint
 
 
+def field_faults(mapped: dict[str, Json], fields: Sequence[str]) -> Iterator[Said]:
+    """Columns that are mapped to a field which the task does not read: it would go on reading another column."""
+    for name in mapped:
+        yield from unknown(("data", "fields", name), "field", name, (*fields, *OF_EVERY_ROW))
+
+
 def metric_faults(value: dict[str, Json], metrics: Sequence[str]) -> Iterator[Said]:
     """Metrics and arms that gates and forecasts name."""
     for index, gate in enumerate(items(value.get("gates"))):
@@ -132,6 +145,21 @@ def metric_faults(value: dict[str, Json], metrics: Sequence[str]) -> Iterator[Sa
             yield from unknown(("gates", index, "better_than"), "arm", gate.get("better_than"), RIVALS)
     for name in part(value, "expect"):
         yield from unknown(("expect", name), "metric", name, metrics)
+
+
+def share_faults(value: dict[str, Json], shares: Collection[str]) -> Iterator[Said]:
+    """Limits of shares that no share can reach, or that every one keeps: 80 where 0.8 is meant."""
+    limits: list[tuple[Path, Json, Json]] = [
+        (("gates", index, key), gate.get("metric"), gate.get(key))
+        for index, gate in enumerate(items(value.get("gates")))
+        if isinstance(gate, dict)
+        for key in ("at_least", "at_most")
+    ]
+    limits += [(("expect", name), name, end) for name, ends in part(value, "expect").items() for end in items(ends)]
+    for path, metric, limit in limits:
+        if metric in shares and isinstance(limit, int | float) and not 0 <= limit <= 1:
+            meant = f"Is {limit / 100:g} meant? " if 1 < limit <= 100 else ""
+            yield path, f"got {limit:g}, and {metric} is from 0 to 1", f"{meant}Shares are written as 0.8, not as 80."
 
 
 def unknown(path: Path, noun: str, name: Any, known: Iterable[str]) -> Iterator[Said]:

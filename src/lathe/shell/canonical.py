@@ -21,6 +21,8 @@ EXPANDED = "\x02"
 """Before an expansion in double quotes."""
 BETWEEN = "\x1f"
 PATTERN = re.compile(r"[*?\[\]~]")
+SEVERAL = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
+"""Braces that stand for several words, which {} does not."""
 NUMBERED = {"head": "lines", "tail": "lines"}
 """Programs whose option -5 means that many lines."""
 WITH_OPTION = {"egrep": ("grep", "extended-regexp"), "fgrep": ("grep", "fixed-strings")}
@@ -92,14 +94,15 @@ def _arguments(words: list[str]) -> list[str]:
     return [name, *told, "--", *read.operands]
 
 
-def _word(node: Node) -> str:
-    """The text of a word; what the shell still reads in it is marked."""
+def _word(node: Node, several: bool = False) -> str:
+    """The text of a word; what the shell still reads in it is marked. several: whether braces in it stand for several words."""
     kind = node.type
-    if kind == "concatenation":
-        return "".join(_word(child) for child in node.children)
     text = str(node.text.decode())
+    several = several or SEVERAL.search(text) is not None
+    if kind == "concatenation":
+        return "".join(_word(child, several) for child in node.children)
     if kind == "word" or not node.is_named:
-        return "".join(_plain(part) for part in re.split(r"(\\.)", text, flags=re.DOTALL))
+        return "".join(_plain(part, several) for part in re.split(r"(\\.)", text, flags=re.DOTALL))
     if kind == "raw_string":
         return text[1:-1]
     if kind == "ansi_c_string":
@@ -121,10 +124,11 @@ def _quoted(node: Node) -> str:
     return "".join([*out, IN_QUOTES.sub(r"\1", source[place:-1].decode())])
 
 
-def _plain(part: str) -> str:
+def _plain(part: str, several: bool) -> str:
     if part.startswith("\\"):
         return BACKSLASH.sub(r"\1", part)
-    return PATTERN.sub(lambda found: BARE + found.group(), part)
+    marked = PATTERN.sub(lambda found: BARE + found.group(), part)
+    return marked.replace("{", BARE + "{") if several else marked
 
 
 WORDS = frozenset(

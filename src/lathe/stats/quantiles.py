@@ -62,6 +62,11 @@ def student_quantile(p: float, degrees: float) -> float:
     return math.sqrt(degrees * (1 - x) / x)
 
 
+def student_tail(t: float, degrees: float) -> float:
+    """The chance that Student's t is above t, which is 0 or more, through the same identity."""
+    return beta_cdf(degrees / (degrees + t * t), degrees / 2, 0.5) / 2
+
+
 def root(rising: Callable[[float], float], low: float, high: float) -> float:
     """Where a non-decreasing function crosses zero between low and high."""
     for _ in range(200):

@@ -37,10 +37,11 @@ same programs, called in another way."""
 class Bash(Task):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     primary = "bash_canonical"
     answers = "command"
     metrics = METRICS
+    fields = ("input", "target", "family", "parts")
     slices = ("family", "parts")
     baselines = BASELINES
     worked = WORKED

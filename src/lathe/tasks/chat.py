@@ -49,13 +49,13 @@ def fit_nearest(training: Sequence[Example], setup: TaskSetup) -> Rule:
 class Chat(Task):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     primary = "rouge_l"
     metrics = (
         Metric(
             "rouge_l",
             "F1 over the longest common subsequence of words with the reference, case and punctuation aside (ROUGE-L, Lin 2004). "
-            "Another answer that is as good scores low.",
+            "Where a script has no blanks between words, each character is one. Another answer that is as good scores low.",
             "mean",
         ),
         Metric(
@@ -100,6 +100,7 @@ class Chat(Task):
             compatible_with=PLATFORM,
         ),
     )
+    fields = ("input", "target", "agent")
     slices = ("agent",)
     question_slices = slices
     baselines = (

@@ -76,6 +76,7 @@ class FunctionCalling(Task):
             "proportion",
         ),
     )
+    fields = ("input", "tools", "target")
     slices = ("kind",)
     baselines = BASELINES
     worked = WORKED

@@ -53,6 +53,7 @@ class GraphExtraction(Task):
     version = "1"
     primary = "graph_exact"
     metrics = METRICS
+    fields = ("input", "target", "graph", "question", "ask")
     slices = ("kind",)
     question_slices = slices
     baselines = BASELINES

@@ -61,6 +61,7 @@ class Intent(Task):
             "proportion",
         ),
     )
+    fields = ("input", "target", "form")
     slices = ("label", "form")
     baselines = BASELINES
     worked = WORKED

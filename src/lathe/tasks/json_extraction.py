@@ -48,9 +48,10 @@ BASELINES = (
 class JsonExtraction(Task):
     """See the module's docstring."""
 
-    version = "3"
+    version = "4"
     primary = "json_exact"
     metrics = METRICS
+    fields = ("input", "target", "complexity", "style")
     slices = ("complexity", "schema", "style")
     question_slices = slices
     baselines = BASELINES

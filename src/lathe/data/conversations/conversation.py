@@ -50,6 +50,8 @@ class Conversation:
     """Other short columns: source, category, schema ..."""
     asked: str | None = None
     """The input by itself, where it is known without instruction and schema; None = told from the turns."""
+    several: bool = False
+    """Whether the row gives several right answers, of which this is the first."""
 
     @property
     def completion(self) -> str:
@@ -62,7 +64,12 @@ class Conversation:
         if self.asked is not None:
             return self.asked
         asked = [turn.text() for turn in self.turns[:-1] if turn.role != "system"]
-        return "\n".join(asked) if asked else "\n".join(turn.text() for turn in self.turns[:-1])
+        return "\n".join(asked) if asked else self.prompt
+
+    @property
+    def prompt(self) -> str:
+        """All turns before the last answer, the system's too: a text under another schema or system prompt is another prompt."""
+        return "\n".join(turn.text() for turn in self.turns[:-1])
 
     def answers(self) -> Iterator[tuple[tuple[Turn, ...], Turn]]:
         """Each answer that is to be learned, with the turns before it."""

@@ -49,6 +49,7 @@ def convert(row: Row, layout: Layout, system: Mapping[str, str] | None = None) -
         id=str(row["id"]) if isinstance(row.get("id"), str | int) and row["id"] != "" else None,
         meta=_meta(row, layout),
         asked=_asked(row, layout.columns, turns),
+        several=layout.name == "question-answer" and len(_answers(row.get(layout.columns["answer"]))) > 1,
     )
 
 
@@ -105,14 +106,18 @@ def _question_answer(row: Row, columns: Mapping[str, str], system: Mapping[str, 
     context = row.get(columns.get("context", ""), "")
     if context:
         asked = f"{text_in(context, columns['context'])}\n\n{asked}"
-    answer = row.get(columns["answer"])
-    if isinstance(answer, dict) and isinstance(
-        answer.get("text"), list
-    ):  # SQuAD: {"text": [...], "answer_start": [...]}
-        answer = answer["text"]
-    if isinstance(answer, list) and answer:
-        answer = answer[0]
-    return [*system_in(row, columns), Turn("user", asked), Turn("assistant", text_in(answer, columns["answer"]))], None
+    answers = _answers(row.get(columns["answer"]))
+    answer = text_in(answers[0] if answers else [], columns["answer"])
+    return [*system_in(row, columns), Turn("user", asked), Turn("assistant", answer)], None
+
+
+def _answers(given: Json) -> list[Json]:
+    """All different right answers, the one to learn first. SQuAD has them as {"text": [...], "answer_start": [...]}."""
+    if isinstance(given, dict) and isinstance(given.get("text"), list):
+        given = given["text"]
+    if not isinstance(given, list):
+        return [given]
+    return [one for place, one in enumerate(given) if one not in given[:place]]
 
 
 def _bfcl(row: Row, columns: Mapping[str, str], system: Mapping[str, str]) -> tuple[list[Turn], Json]:

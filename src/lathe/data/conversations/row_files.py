@@ -21,8 +21,8 @@ from lathe.data.files import tables
 from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_file
 from lathe.errors import DataError
-from lathe.files import row_files
-from lathe.records import Json, RejectedRow, Row, Side
+from lathe.files import row_files, stem_of
+from lathe.records import Json, RejectedRow, Row, Side, label_text
 from lathe.records.check import CheckedFile
 
 SIDE_WORDS: dict[Side, tuple[str, ...]] = {
@@ -41,6 +41,22 @@ class Found:
     side: Side | None = None
 
 
+DESCRIBES = "a .json file beside files of rows describes them more often than not (a run reads it as rows)"
+OTHERS_HAVE_SIDES = "others are named for sides"
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Files of a folder that are not read, and why."""
+
+    why: str
+    files: Sequence[Path]
+
+    def said(self) -> str:
+        """For a person."""
+        return f"left out, for {self.why}: {', '.join(file.name for file in self.files)}"
+
+
 @dataclass(frozen=True)
 class Reading:
     """How rows are read, where a person said so.
@@ -54,30 +70,30 @@ class Reading:
     system: Mapping[str, str] | None = None
 
 
-def find(given: Sequence[Path]) -> tuple[list[Found], list[Path]]:
-    """The files to read, and those of a folder that are passed over because others there are named for sides.
+def find(given: Sequence[Path]) -> tuple[list[Found], list[PassedOver]]:
+    """The files to read, and those of a folder that are not.
 
     Sides are told only where the names say at least two different ones. Raises DataError for a folder without rows.
     """
-    files = [file for path in given for file in inside(path)]
+    read = [inside(path) for path in given]
+    files = [file for rows, _ in read for file in rows]
+    passed_over = [PassedOver(DESCRIBES, some) for _, some in read if some]
     sides = [side_named(file.name) for file in files]
     if len({side for side in sides if side is not None}) < 2:
-        return [Found(file) for file in files], []
+        return [Found(file) for file in files], passed_over
     from_folder = len(given) == 1
     found = [Found(file, side) for file, side in zip(files, sides) if side is not None or not from_folder]
-    return found, [file for file, side in zip(files, sides) if side is None and from_folder]
+    others = [file for file, side in zip(files, sides) if side is None and from_folder]
+    return found, [*passed_over, *([PassedOver(OTHERS_HAVE_SIDES, others)] if others else [])]
 
 
-def inside(path: Path) -> list[Path]:
-    """The file itself, or those of a folder: tables where it holds any, else files of rows."""
-    if tables.is_table(path):
-        return [path]
-    if not path.is_dir():
-        return [path]
-    found = sorted({tables.first_of(one) for one in path.iterdir() if tables.is_table(one)})
-    rows = found or row_files(path)
-    # A .json file beside files of rows describes them more often than not.
-    return [one for one in rows if one.suffix != ".json"] or rows
+def inside(path: Path) -> tuple[list[Path], list[Path]]:
+    """The file itself, or those of a folder that a run reads, each pair of files once; and those that are passed over."""
+    if tables.is_table(path) or not path.is_dir():
+        return [path], []
+    found = row_files(path)
+    rows = [one for one in found if not stem_of(one).endswith(".json")]
+    return (rows, [one for one in found if one not in rows]) if rows else (found, [])
 
 
 def side_named(name: str) -> Side | None:
@@ -179,9 +195,8 @@ def has_values(row: Row, where: Mapping[str, str]) -> bool:
 
 
 def text_at(row: Json, column: str) -> str:
-    """The text or number at a dotted column as text; empty where there is none."""
+    """The text, number or truth value at a dotted column as text; empty where there is none. 1.0 is 1: tables write it so."""
     for step in column.split("."):
         row = row.get(step) if isinstance(row, dict) else None
-    if isinstance(row, bool):
-        return str(row).lower()
-    return str(row) if isinstance(row, str | int | float) else ""
+    text = label_text(row)
+    return str(row) if text is None and isinstance(row, float) else text or ""

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lathe.wordless import parted
+
 Hashes = NDArray[np.uint64]
 
 WORDS = 5
@@ -30,10 +32,10 @@ _SHIFT = np.uint64(29)
 def shingles(normalised_texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     """Hashes of all runs of five words of each text, each once, sorted, one text after the other; and how many each text has.
 
-    A shorter text is one shingle. Words are parted by white space.
+    A shorter text is one shingle. Words are parted by white space; in scripts that have none between words, each character is one.
     """
     words = [
-        text.encode().split() for text in normalised_texts
+        parted(text).encode().split() for text in normalised_texts
     ]  # white space is plain spaces, so that bytes can be parted
     counts = np.fromiter(map(len, words), np.int64, len(words))
     # A text of fewer words is filled up; places of words in what is then one long row.

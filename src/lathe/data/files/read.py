@@ -23,7 +23,7 @@ from lathe.data.files.pairs import pair_rows
 from lathe.data.files.placed import Placed, rejected
 from lathe.data.files.possible_answers import joined
 from lathe.errors import DataError
-from lathe.files import ANSWERS_OF, answers_of, regular
+from lathe.files import ANSWERS_OF, answers_of, regular, stem_of
 from lathe.records import RejectedRow
 
 __all__ = ["Placed", "read_file", "read_lines", "rejected"]
@@ -87,8 +87,8 @@ def _rows(path: Path, said: str) -> Iterator[Placed | RejectedRow]:
         head = raw.read(512)
         raw.seek(0)
         packed = head.startswith(GZIP)
-        stem = path.name.removesuffix(".gz")
-        if path.name.endswith(".gz") and not packed:
+        stem = stem_of(path)
+        if path.suffix.lower() == ".gz" and not packed:
             raise DataError("named .gz, but this is not gzip", file=said, hint="Rename it, or download it again.")
         stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
         if stem.endswith((".csv", ".tsv")):

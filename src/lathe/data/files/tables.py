@@ -7,7 +7,9 @@ Parquet and Arrow need the package pyarrow. Of parallel files (`open.nl` and `op
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,17 @@ from lathe.data.files.json_line import LineFault, text_of
 from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_lines, rejected
 from lathe.errors import DataError, Unavailable
-from lathe.files import regular
+from lathe.files import ANSWERS_OF, is_tabular, regular
 from lathe.records import RejectedRow
 
 BATCH = 1000
-PARALLEL = ((".nl", ".cm"), (".src", ".tgt"), (".source", ".target"))
-"""Endings of parallel files: what is asked, what is answered."""
 
 
 def is_table(path: Path) -> bool:
     """Whether a path is read here and not as lines of rows."""
     if path.is_dir():
         return bool(_arrow_files(path))
-    return path.suffix in (".parquet", ".arrow") or partner(path) is not None
+    return is_tabular(path) or partner(path) is not None
 
 
 def rows(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
@@ -39,22 +39,16 @@ def rows(path: Path, name: str | None = None) -> Iterator[Placed | RejectedRow]:
     if path.is_dir():
         return _arrow(path, _arrow_files(path), said)
     regular(path)
-    return _parquet(path, said) if path.suffix == ".parquet" else _arrow(path, [path], said)
+    return _parquet(path, said) if path.suffix.lower() == ".parquet" else _arrow(path, [path], said)
 
 
 def partner(path: Path) -> tuple[Path, Path] | None:
     """The two files of a parallel pair, asked first, where `path` is one of them and the other is there."""
-    for asked, answered in PARALLEL:
+    for asked, answered in ANSWERS_OF.items():
         if path.suffix in (asked, answered):
             pair = path.with_suffix(asked), path.with_suffix(answered)
             return pair if all(one.is_file() for one in pair) else None
     return None
-
-
-def first_of(path: Path) -> Path:
-    """The file by which a table is named: of a parallel pair the one that asks."""
-    pair = partner(path)
-    return pair[0] if pair is not None else path
 
 
 def _parallel(asked: Path, answered: Path) -> Iterator[Placed | RejectedRow]:
@@ -87,7 +81,7 @@ def _arrow_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("data-*.arrow")) or sorted(folder.glob("*.arrow"))
 
 
-def _parquet(path: Path, name: str) -> Iterator[Placed]:
+def _parquet(path: Path, name: str) -> Iterator[Placed | RejectedRow]:
     parquet, arrow = _package("pyarrow.parquet"), _package("pyarrow")
     try:
         with parquet.ParquetFile(path) as file:
@@ -95,12 +89,12 @@ def _parquet(path: Path, name: str) -> Iterator[Placed]:
             for batch in file.iter_batches(batch_size=BATCH):
                 for row in batch.to_pylist():
                     number += 1
-                    yield Placed(name, number, plain(row))
+                    yield _placed(name, number, row)
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"this is no Parquet file that can be read: {_first_line(error)}", file=name) from error
 
 
-def _arrow(path: Path, files: list[Path], name: str) -> Iterator[Placed]:
+def _arrow(path: Path, files: list[Path], name: str) -> Iterator[Placed | RejectedRow]:
     arrow = _package("pyarrow")
     number = 0
     for file in files:
@@ -110,7 +104,7 @@ def _arrow(path: Path, files: list[Path], name: str) -> Iterator[Placed]:
                     for start in range(0, batch.num_rows, BATCH):
                         for row in batch.slice(start, BATCH).to_pylist():
                             number += 1
-                            yield Placed(name, number, plain(row))
+                            yield _placed(name, number, row)
         except (arrow.ArrowException, OSError) as error:
             raise DataError(
                 f"{file.name} is no Arrow file that can be read: {_first_line(error)}", file=str(path)
@@ -127,15 +121,41 @@ def _batches(arrow: Any, source: Any) -> Iterator[Any]:
         yield from (file.get_batch(place) for place in range(file.num_record_batches))
 
 
+def _placed(name: str, number: int, row: dict[str, Any]) -> Placed | RejectedRow:
+    """A row of a table. What JSON has no value for is left out, as null is, where it is a column's; inside of a value it rejects
+    the row."""
+    columns = {column: value for column, value in row.items() if value is not None and not _foreign(value)}
+    try:
+        return Placed(name, number, {column: plain(value) for column, value in columns.items()})
+    except LineFault as fault:
+        return rejected(name, number, fault)
+
+
 def plain(value: Any) -> Any:
-    """A value of a table as a JSON value: bytes and dates as text. A null inside a struct is a key that the row did not have."""
+    """A value of a table as a JSON value: decimals as numbers, bytes and dates as text. A null inside a struct is a key that the
+    row did not have. Raises LineFault for what JSON has no value for."""
     if isinstance(value, dict):
         return {key: plain(part) for key, part in value.items() if part is not None}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
+    if why := _foreign(value):
+        raise LineFault(f"{why} inside of a value", None, "Mend the table: null for what is missing, texts for bytes.")
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _foreign(value: Any) -> str:
+    """What a single value is that JSON has none for; empty for all others."""
+    if isinstance(value, bytes):
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return "bytes that are no UTF-8"
+    no_number = isinstance(value, float | Decimal) and not math.isfinite(value)
+    return f"{value}, which is no JSON number," if no_number else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -52,7 +52,7 @@ class Census:
         """sample: rows that rules learn from; None = all."""
         self._sets = Sets()
         self._values = Values()
-        self._inputs, self._targets = array("Q"), array("Q")
+        self._inputs, self._prompts, self._targets = array("Q"), array("Q"), array("Q")
         self._sides = array("b")
         self._files, self._lines = array("i"), array("q")
         self._without_json = array("q")
@@ -83,6 +83,7 @@ class Census:
             self._files.append(len(self._names) - 1)
             self._lines.append(stand.line)
         self._inputs.extend(seen.inputs)
+        self._prompts.extend(seen.prompts)
         self._targets.extend(seen.targets)
         self._sets.extend(seen.hashes, seen.sizes)
         self._values.add(seen.fields, ((first + row, group, path) for row, group, path in seen.unread))
@@ -117,8 +118,9 @@ class Census:
             self._note_near(f"{side}_near_train", held_out, train, list(leaks))
         between = overlaps.shared(groups, sides == SIDES.index("test"), sides == SIDES.index("validation"))
         self._note_partners("test_in_validation", between, int((sides == SIDES.index("test")).sum()))
-        self._note_partners("repeated_row", overlaps.repeated(groups, targets, sides), len(self))
-        for group in overlaps.conflicting(groups, targets):
+        asked_alike = overlaps.equal(np.frombuffer(self._prompts, np.uint64))
+        self._note_partners("repeated_row", overlaps.repeated(asked_alike, targets, sides), len(self))
+        for group in overlaps.conflicting(asked_alike, targets):
             places = ", ".join(self.place(int(row)) for row in group[:4])
             self.tally.note("answer_conflict" if kind == "text" else "label_conflict", places)
         if not train.any():

@@ -56,6 +56,8 @@ class Seen:
 
     inputs: array[int] = field(default_factory=lambda: array("Q"))
     """hash of each normalised input: equal inputs, equal hashes"""
+    prompts: array[int] = field(default_factory=lambda: array("Q"))
+    """hash of all that is asked, system prompt and schema included, normalised"""
     targets: array[int] = field(default_factory=lambda: array("Q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
     hashes: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -112,6 +114,7 @@ class SingleRows:
         text = normalised(asked) or normalised(answer)
         hashed = hash64(text)
         seen.inputs.append(hashed)
+        seen.prompts.append(hash64(normalised(conversation.prompt) or text))
         seen.targets.append(hash64(answer))
         searched, missing = unread(leaves, asked)
         seen.fields.update((group, path) for path in searched)
@@ -125,6 +128,8 @@ class SingleRows:
         seen.notes += ((number, id, detail) for id, detail in look(conversation, asked, leaves))
         if conversation.has_earlier_answers():
             seen.notes.append((number, "earlier_answers", ""))
+        if conversation.several:
+            seen.notes.append((number, "several_answers", ""))
         if misfit := self._misfit(group, target) if target is not None else "":
             seen.notes.append((number, "schema_invalid", misfit))
         if broken := invariants.broken(self._rules, group, target) if self._rules else []:

@@ -205,6 +205,12 @@ FINDINGS: dict[str, Said] = {
         "{n} of {rows} rows are longer than 1,024 tokens, where TRL and others cut unless told otherwise",
         "Counted with the bundled tokenizer, which makes more tokens than most; name your base to count with its own.",
     ),
+    "several_answers": Said(
+        "warning",
+        "{n} row{s} with several right answers",
+        "{n} of {rows} rows give several right answers: the first is trained, and another one counts as wrong",
+        "Write a row for each, or keep the one that a model should give.",
+    ),
     "earlier_answers": Said(
         "info",
         "",

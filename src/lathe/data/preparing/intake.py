@@ -45,6 +45,8 @@ class Intake:
     num_breaches: int = 0
     earlier_answers: int = 0
     """conversations of which answers before the last are not trained"""
+    several_answers: int = 0
+    """rows of which other right answers are not known any more"""
     by_where: bool = False
     """whether the recipe says which rows are meant"""
     begins_with_mismatch: bool = False
@@ -82,6 +84,7 @@ class Intake:
                 total = data.rows if origin.path is None and not data.where else 0
                 progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
         self.earlier_answers += rows.earlier_answers
+        self.several_answers += rows.several_answers
         found = {"num_rows": count, "layout": rows.layout, "left_out": rows.left_out}
         self.sources.append(origin.source.model_copy(update=found))
         return count
@@ -134,6 +137,7 @@ class Intake:
             *layout_findings(self.sources),
             left_out_finding(self.sources, "by data.where" if self.by_where else "as interactions that failed"),
             earlier_answers_finding(self.earlier_answers),
+            several_answers_finding(self.several_answers, len(self.spool)),
             id_finding(self.spool.repeated_ids, self.spool.num_repeated_ids),
             licence_finding(self.sources),
         )
@@ -215,6 +219,15 @@ def earlier_answers_finding(count: int) -> DataFinding | None:
         hint=FINDINGS["earlier_answers"].hint,
         count=count,
     )
+
+
+def several_answers_finding(count: int, rows: int) -> DataFinding | None:
+    """How many rows give more right answers than one."""
+    if not count:
+        return None
+    said = FINDINGS["several_answers"]
+    message = said.message.format(n=f"{count:,}", rows=f"{rows:,}")
+    return DataFinding(id="several_answers", level=said.level, message=message, hint=said.hint, count=count)
 
 
 def licence_finding(sources: Sequence[Source]) -> DataFinding | None:

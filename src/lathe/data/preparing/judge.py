@@ -57,7 +57,7 @@ class Places:
 def judge(columns: Columns, sources: Sequence[Source], earlier: EarlierRows) -> Judged:
     """Judges a whole set. earlier: what the base may know already."""
     places = Places(columns, sources)
-    groups = overlaps.equal(columns.inputs)
+    groups, asked_alike = overlaps.equal(columns.inputs), overlaps.equal(columns.prompts)
     train, test = columns.sides == TRAIN, columns.sides == TEST
     exact = {row: (other, 1.0) for row, other in overlaps.shared(groups, train, ~train).items()}
     near = near_leaks(columns, exact)
@@ -73,8 +73,8 @@ def judge(columns: Columns, sources: Sequence[Source], earlier: EarlierRows) -> 
         leak_finding("exact_duplicate", "the same text stands on another side", exact, num_train, places),
         leak_finding("near_duplicate", near_words, near, num_train, places),
         overlap_finding(overlaps.shared(groups, test, columns.sides == VALIDATION), places),
-        repeat_finding(groups, columns, kept, places),
-        conflict_finding(groups, columns, places),
+        repeat_finding(asked_alike, columns, kept, places),
+        conflict_finding(asked_alike, columns, places),
         known_finding(known, int((~train).sum()), places),
         *size_findings(rows),
     ]
@@ -134,7 +134,7 @@ def overlap_finding(both: dict[int, int], places: Places) -> DataFinding | None:
 def repeat_finding(
     groups: overlaps.Groups, columns: Columns, kept: NDArray[np.bool_], places: Places
 ) -> DataFinding | None:
-    """Rows that repeat an earlier row of their own side, text and answer."""
+    """Rows that repeat an earlier row of their own side, prompt and answer."""
     repeats = overlaps.repeated([group[kept[group]] for group in groups], columns.targets, columns.sides)
     if not repeats:
         return None
@@ -151,14 +151,14 @@ def repeat_finding(
 
 
 def conflict_finding(groups: overlaps.Groups, columns: Columns, places: Places) -> DataFinding | None:
-    """Texts with more than one answer."""
+    """Prompts with more than one answer; another schema or question makes another prompt of the same text."""
     conflicts = overlaps.conflicting(groups, columns.targets)
     if not conflicts:
         return None
     return DataFinding(
         id="label_conflict",
         level="warning",
-        message=f"{len(conflicts)} text{'s' * (len(conflicts) != 1)} with different answers, in {sum(map(len, conflicts))} rows",
+        message=f"{len(conflicts)} prompt{'s' * (len(conflicts) != 1)} with different answers, in {sum(map(len, conflicts))} rows",
         hint="Where only one can be right, mend the rows.",
         examples=tuple(", ".join(places[row] for row in group[:4]) for group in conflicts[:SHOWN]),
         count=len(conflicts),

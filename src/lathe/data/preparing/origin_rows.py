@@ -24,7 +24,7 @@ from lathe.data.files.placed import Placed
 from lathe.data.files.read import read_file
 from lathe.data.preparing.source import CORPUS_PREFIX, Origin
 from lathe.errors import DataError
-from lathe.files import TABLE_SUFFIXES
+from lathe.files import is_tabular
 from lathe.made_rows import made_rows
 from lathe.records import DataSpec, Json, RejectedRow, Row
 
@@ -44,6 +44,8 @@ class OriginRows:
         self.left_out = 0
         self.earlier_answers = 0
         """conversations with answers before the one that is trained"""
+        self.several_answers = 0
+        """rows with several right answers, of which the first is trained"""
 
     def __iter__(self) -> Items:
         """Raises DataError where a file changes while it is read."""
@@ -97,13 +99,14 @@ class OriginRows:
                 yield item
                 continue
             self.earlier_answers += item[1].has_earlier_answers()
+            self.several_answers += item[1].several
             yield placed(str(path), *item)
         self.left_out = rows.left_out
 
 
 def read(path: Path) -> Items:
     """The rows of a file as they are."""
-    return tables.rows(path) if path.suffix in TABLE_SUFFIXES else read_file(path)
+    return tables.rows(path) if is_tabular(path) else read_file(path)
 
 
 def with_system(item: Placed, fields: Mapping[str, str]) -> Placed:

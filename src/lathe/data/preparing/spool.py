@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.data.duplicates.sets import Sets
+from lathe.data.preparing.split import normalised
 from lathe.records import Example, Side
 from lathe.storage import scratch
 
@@ -34,6 +35,8 @@ class Columns:
     """position in SIDES"""
     inputs: NDArray[np.uint64]
     """hash of the normalised input: equal inputs, equal hashes"""
+    prompts: NDArray[np.uint64]
+    """hash of all that is asked, normalised: of one document there may be several questions, or several schemas"""
     targets: NDArray[np.uint64]
     """hash of the completion"""
     files: NDArray[np.int32]
@@ -53,7 +56,7 @@ class Spool:
         self._values: dict[tuple[str | None, ...], int] = {}
         self._slices = array("i")
         self._sides, self._files, self._lines = array("b"), array("i"), array("i")
-        self._inputs, self._targets = array("Q"), array("Q")
+        self._inputs, self._prompts, self._targets = array("Q"), array("Q"), array("Q")
         self._sets = Sets(folder)
         self._ids: set[int] = set()
         self.repeated_ids: list[str] = []
@@ -80,6 +83,7 @@ class Spool:
         self._file.write(example.model_dump_json(by_alias=True).encode() + b"\n")
         self._sides.append(SIDES.index(side))
         self._inputs.append(hash64(text))
+        self._prompts.append(hash64(normalised("\n".join(message.content for message in example.messages))))
         self._targets.append(hash64(example.completion))
         self._files.append(file)
         self._lines.append(line)
@@ -104,6 +108,7 @@ class Spool:
         return Columns(
             sides=np.frombuffer(self._sides, np.int8),
             inputs=np.frombuffer(self._inputs, np.uint64),
+            prompts=np.frombuffer(self._prompts, np.uint64),
             targets=np.frombuffer(self._targets, np.uint64),
             files=np.frombuffer(self._files, np.int32),
             lines=np.frombuffer(self._lines, np.int32),

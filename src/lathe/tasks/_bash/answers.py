@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-FENCE = re.compile(r"^\s*```[\w-]*[ \t]*\n(.*?)\n?```\s*$", re.DOTALL)
+FENCE = re.compile(r"^\s*```[\w-]*[ \t]*\n((?:(?!```).)*?)\n?```\s*$", re.DOTALL)
 PROMPT = re.compile(r"^\s*(?:[$#%>]|\w+@[\w.-]+:\S*[$#])\s+(?=\S)")
 PHRASES = (
     "here's", "here is", "this command", "you can", "to do this", "the command", "try this", "use this", "this will",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from lathe.wordless import parted
+
 WORD = re.compile(r"\w+")
 LONGEST_RUN = 6
 """Letters of the longest runs of chrF."""
@@ -19,9 +21,9 @@ BETA = 2
 def rouge_l(gold: str, said: str) -> float:
     """F1 over the longest common subsequence of words, without case and punctuation (Lin 2004, with precision and recall alike).
 
-    1 where neither has a word.
+    In scripts that write no blanks between words, each character is a word. 1 where neither has a word.
     """
-    wanted, found = WORD.findall(gold.casefold()), WORD.findall(said.casefold())
+    wanted, found = (WORD.findall(parted(text.casefold())) for text in (gold, said))
     both = len(wanted) + len(found)
     return 2 * common_subsequence(wanted, found) / both if both else 1.0
 

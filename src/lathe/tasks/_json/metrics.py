@@ -26,7 +26,11 @@ METRICS = (
         "asserted; patterns that could take exponential time not asserted). Not measured where the row has no schema.",
         "proportion",
     ),
-    Metric("json_valid", "1 where the answer holds a JSON object or array at all.", "proportion"),
+    Metric(
+        "json_valid",
+        "1 where the answer holds a JSON object or array at all, be it behind a fault, inside of a broken one.",
+        "proportion",
+    ),
     Metric(
         "field_macro_f1",
         "F1 of each field over the leaves of the whole set, aligned as for field_f1, averaged over the fields of gold: a rare "

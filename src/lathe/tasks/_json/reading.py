@@ -3,8 +3,10 @@
     read('Here it is: {"a": 1} Anything else?', "object").value   -> {"a": 1}
     read('{"a": {"b": 1}, "c": ', "object").problem               -> "cut off"     not the inner object
 
-Reading starts at each `{` or `[` from the left. Where a reading fails, the next one starts where the failed one
-stopped, so that a part of a broken answer is never taken for the answer.
+    read('{"a": oops, "b": {"c": 1}}', "object").value            -> {"c": 1}         what stands whole behind a fault
+
+Reading starts at each `{` or `[` from the left. Where a reading fails, the next one starts where the failed one stopped: brackets
+of prose hide no answer, and of a broken answer nothing counts that stands in front of the fault, but a value behind it does.
 """
 
 from __future__ import annotations
