@@ -202,7 +202,22 @@ def test_a_plan_of_a_run_that_was_locked_with_its_weights_keeps_their_digests_an
     before = json.loads(lock.read_text())
     lathe("plan", *words)
     assert json.loads(lock.read_text()) == before
-    planned = (tmp_path / prepared["run"] / "plan.json").read_text()
     assert any("model.safetensors" in file["path"] for file in before["base_files"])
     assert "done before" in lathe("plan", *words[:-1]).stderr
-    assert (tmp_path / prepared["run"] / "plan.json").read_text() == planned
+    assert json.loads(lock.read_text()) == before
+
+
+def test_a_plan_is_of_the_machine_and_the_gates_as_they_are_now_until_training_begins(lathe, tmp_path: Path) -> None:
+    """Somebody who closes a browser, probes the machine or corrects a gate asks again; what was foretold of a training stands."""
+    words = ("plan", "demo", "--set", "data.rows=200", "--json")
+    first = json.loads(lathe(*words).stdout)
+    recipe = (*words, "--set", "gates=[{metric: json_exact, at_least: 0.999}]")
+    assert {one["id"] for one in json.loads(lathe(*recipe).stdout)["plan"]["findings"]} > {"gate_out_of_reach"}
+    again = json.loads(lathe(*words).stdout)
+    assert again["run"] == first["run"]
+    assert "gate_out_of_reach" not in {one["id"] for one in again["plan"]["findings"]}
+    begun = tmp_path / first["run"] / "train" / "metrics.jsonl"
+    begun.write_text('{"step": 1}\n')
+    stands = (tmp_path / first["run"] / "plan.json").read_text()
+    assert "gate_out_of_reach" not in {one["id"] for one in json.loads(lathe(*recipe).stdout)["plan"]["findings"]}
+    assert (tmp_path / first["run"] / "plan.json").read_text() == stands

@@ -109,7 +109,7 @@ def _planned(run: Run, screen: Screen) -> Plan:
     progress = listen(screen, brief=True)
     with run.folder.lock():
         run.prepare(progress)
-        return run.plan(progress)
+        return run.plan(progress, anew=True)
 
 
 def _machines(asked: str | None) -> tuple[Any, tuple[str, ...]]:
