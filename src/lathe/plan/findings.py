@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 from lathe import stats
 from lathe.plan import memory
@@ -19,6 +18,8 @@ POWER, DIFFERING = 0.8, 0.2
 """How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
+AMOUNTS = frozenset({"latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes"})
+"""What is measured and lies not between 0 and 1: rows alone say nothing about a limit on it."""
 
 
 @dataclass(frozen=True)
@@ -241,29 +242,44 @@ def _measurement(facts: Facts) -> Iterator[PlanFinding]:
         )
 
 
+def _judged_at(recipe: Recipe) -> float:
+    """The confidence that gates are held at by the first look at the test rows."""
+    return 1 - stats.spent(recipe.evaluate.alpha, 1)
+
+
 def _gates(facts: Facts) -> Iterator[PlanFinding]:
     """Gates that not even a model without a fault could pass on so few rows."""
-    rows, confidence = facts.test_rows, facts.recipe.evaluate.confidence
-    best = stats.wilson(rows, rows, confidence).low
+    rows, tail = facts.test_rows, (1 - _judged_at(facts.recipe)) / 2
+    best = stats.clopper_pearson(rows, rows, 1 - 2 * tail).low
     for gate in facts.recipe.gates:
-        by_bound = gate.judge in ("bound", "lower_bound")
-        if gate.at_least is not None and by_bound and best < gate.at_least <= 1.0:
-            needed = next(n for n in count(rows) if stats.wilson(n, n, confidence).low >= min(gate.at_least, 0.9999))
-            yield found(
-                "gate_out_of_reach",
-                f"the gate {gate.metric} at_least {gate.at_least:g} cannot be passed: with all {rows} test rows right the lower "
-                f"bound is {best:.3f}",
-                f"use {needed} test rows or more, or judge: value",
-            )
+        if gate.metric in AMOUNTS or gate.better_than is not None:
+            continue
+        rising = gate.at_least is not None
+        limit = gate.at_least if gate.at_least is not None else gate.at_most or 0.0
+        share = limit if rising else 1 - limit
+        if gate.judge not in ("bound", "lower_bound" if rising else "upper_bound") or not best < share <= 1.0:
+            continue
+        bound = f"all {rows} test rows right the lower bound is {best:.3f}"
+        if not rising:
+            bound = f"none of the {rows} test rows counted the upper bound is {1 - best:.3f}"
+        # Of n out of n the lower bound is the nth root of the tail.
+        needed = math.ceil(math.log(tail) / math.log(share)) if share < 1.0 else None
+        yield found(
+            "gate_out_of_reach",
+            f"the gate {gate.metric} {'at_least' if rising else 'at_most'} {limit:g} cannot be passed: with {bound}",
+            f"use {needed:,} test rows or more, or judge: value"
+            if needed
+            else f"no number of rows is enough; set a limit {'below 1' if rising else 'above 0'}, or judge: value",
+        )
 
 
 def _gains(facts: Facts) -> Iterator[PlanFinding]:
     """Gates over another arm that so few rows cannot show, and gains that they would likely miss."""
-    rows, confidence = facts.test_rows, facts.recipe.evaluate.confidence
+    rows, confidence = facts.test_rows, _judged_at(facts.recipe)
     for gate in facts.recipe.gates:
-        if gate.better_than is None or gate.judge not in ("bound", "lower_bound"):
+        if gate.better_than is None or gate.judge == "value" or gate.metric in AMOUNTS:
             continue
-        if stats.tango(rows, 0, rows, confidence).low <= gate.by:
+        if stats.careful(rows, 0, rows, confidence).low <= gate.by:
             yield found(
                 "gate_out_of_reach",
                 f"the gate {gate.metric} better_than {gate.better_than} by {gate.by:g} cannot be passed: even a model that wins "
