@@ -29,6 +29,19 @@ def test_a_configuration_with_a_padded_batch_names_the_logits(lathe, tmp_path: P
     assert "most of it: logits" in lathe("plan", "--config", "config.json", *words).stdout
 
 
+def test_names_may_have_spaces_around_their_commas(lathe, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    words = ("plan", "--config", "config.json", "--lora-rank", "8", "--json")
+    spaced = json.loads(lathe(*words, "--lora-targets", "q_proj, v_proj", "--modules-to-save", " lm_head,").stdout)
+    tight = json.loads(lathe(*words, "--lora-targets", "q_proj,v_proj", "--modules-to-save", "lm_head").stdout)
+    assert spaced == tight
+    assert "targets_without_layer" not in spaced
+    for word in ("--lora-targets", "--modules-to-save"):
+        empty = lathe(*words, word, "")
+        assert empty.returncode == 2
+        assert "got no name" in empty.stdout
+
+
 def test_a_plan_for_other_machines_marks_what_is_not_measured(lathe) -> None:
     done = lathe("plan", "demo", "--smoke", "--on", "l4-24gb,cpu", "--json")
     assert done.returncode == 0, done.stderr
