@@ -49,7 +49,7 @@ CASES = [
         "the gate json_exact at_least 0.995 cannot be passed: with all 400 test rows right the lower bound is 0.990",
     ),
     ({"train": {"processes": 9, "checkpoint_every": 10}}, "9 processes on 2 processor cores wait for each other"),
-    ({"free_bytes": 10**8}, "the largest term is process"),
+    ({"free_bytes": 5 * 10**8}, "the largest term is process"),
     (
         {"train": {"validate": {"every": 500}, "checkpoint_every": 10}},
         "train.validate.every 500 is more than the 30 steps: only the end is measured, so nothing is chosen; set it to 7",
@@ -87,6 +87,31 @@ def test_all_contradictions_are_named_at_once(plan_of: PlanOf) -> None:
         method={"rank": 512},
     ).findings
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("train", "fix", "mended"),
+    [
+        ({"max_steps": 5}, "raise train.max_steps", {"max_steps": 12}),
+        (
+            {"max_steps": 5, "epochs": 0.6},
+            "raise train.max_steps, and lower train.examples_per_step or raise train.epochs",
+            {"max_steps": 12, "epochs": 2},
+        ),
+        ({"epochs": 0.5}, "lower train.examples_per_step or raise train.epochs", {"epochs": 2}),
+    ],
+)
+def test_few_steps_are_mended_by_what_makes_them_few(plan_of: PlanOf, train: dict, fix: str, mended: dict) -> None:
+    (one,) = [one for one in plan_of(train=train).findings if one.id == "few_steps"]
+    assert one.fix == fix
+    assert "few_steps" not in {one.id for one in plan_of(train={**train, **mended}).findings}
+
+
+def test_rows_that_the_base_itself_cuts_are_not_mended_by_a_higher_limit(plan_of: PlanOf) -> None:
+    (at_context,) = plan_of(**QUIET, truncated_rows=3).findings
+    assert "take a base whose context is above 512 tokens" in at_context.fix
+    (at_limit,) = plan_of(train={"checkpoint_every": 10, "max_tokens": 64}, truncated_rows=3).findings
+    assert at_limit.fix == "raise train.max_tokens or remove them"
 
 
 def test_full_training_has_no_rank_to_complain_about(plan_of: PlanOf) -> None:

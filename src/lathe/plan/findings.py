@@ -59,7 +59,7 @@ def found(id: str, message: str, fix: str) -> PlanFinding:
 
 def does_not_fit(plan: Plan) -> Iterator[PlanFinding]:
     """Training, and evaluation, whose peak is above the free memory: by how much, and which term is the largest."""
-    if plan.peak_bytes.high > plan.free_bytes:
+    if not plan.trains():
         worst = memory.largest(plan.memory)
         yield found(
             "training_does_not_fit",
@@ -68,14 +68,23 @@ def does_not_fit(plan: Plan) -> Iterator[PlanFinding]:
             f"({worst.formula})",
             "lower train.token_budget or use a smaller base; lathe plan RECIPE --fit looks for the nearest setting that fits",
         )
-    elif not plan.fits():
+    if not plan.answers():
         worst = memory.largest(plan.evaluate_memory)
+        cache = sum(term.num_bytes for term in plan.evaluate_memory if term.name == memory.CACHE)
+        whole = sum(term.num_bytes for term in plan.evaluate_memory)
+        cache_decides = 1.1 * (whole - cache) <= plan.free_bytes
         yield found(
             "evaluation_does_not_fit",
-            f"generating answers needs {sum(term.num_bytes for term in plan.evaluate_memory) / 1e9:.2f} GB and "
-            f"{plan.free_bytes / 1e9:.2f} GB are free; the largest term is {worst.name} with {_gigabytes(worst)} ({worst.formula})",
-            "lower evaluate.token_budget",
+            f"generating answers needs {whole / 1e9:.2f} GB and {plan.free_bytes / 1e9:.2f} GB are free; the largest term is "
+            f"{worst.name} with {_gigabytes(worst)} ({worst.formula})",
+            "lower evaluate.token_budget" if cache_decides else _smaller(plan),
         )
+
+
+def _smaller(plan: Plan) -> str:
+    if any(term.name == memory.UNPACKED for term in plan.evaluate_memory):
+        return "use a smaller base"
+    return "use a smaller base, or set method.kind: qlora, whose base answers in 4 bits too"
 
 
 def _gigabytes(term: MemoryTerm) -> str:
@@ -106,11 +115,10 @@ def _steps(facts: Facts) -> Iterator[PlanFinding]:
             "lower it",
         )
     elif num < FEW_STEPS:
-        yield found(
-            "few_steps",
-            f"{num} steps are very few to learn in",
-            "lower train.examples_per_step or raise train.epochs",
-        )
+        more = "lower train.examples_per_step or raise train.epochs"
+        if num == train.max_steps:
+            more = f"raise train.max_steps, and {more}" if by_epochs < FEW_STEPS else "raise train.max_steps"
+        yield found("few_steps", f"{num} steps are very few to learn in", more)
     if 2 * course.warmup_steps > num:
         yield found(
             "warmup_too_long",
@@ -187,7 +195,9 @@ def _rows(facts: Facts) -> Iterator[PlanFinding]:
             "rows_cut",
             f"{schedule.truncated_rows} of {schedule.num_examples} rows are cut at their end, so the model never sees how "
             "their answers end",
-            "raise train.max_tokens or remove them",
+            "raise train.max_tokens or remove them"
+            if train.max_tokens is not None and train.max_tokens < facts.model.context
+            else f"shorten or remove them, or take a base whose context is above {facts.model.context} tokens",
         )
     if facts.special_texts:
         yield found(
