@@ -234,3 +234,10 @@ def test_a_plan_is_of_the_machine_and_the_gates_as_they_are_now_until_training_b
     stands = (tmp_path / first["run"] / "plan.json").read_text()
     assert "gate_out_of_reach" not in {one["id"] for one in json.loads(lathe(*recipe).stdout)["plan"]["findings"]}
     assert (tmp_path / first["run"] / "plan.json").read_text() == stands
+
+
+def test_a_probe_is_asked_for_no_ability(lathe) -> None:
+    """It would answer 0 for one that is not there."""
+    done = lathe("doctor", "--probe", "unsloth")
+    assert done.returncode == 2
+    assert "unsloth would do nothing" in done.stderr
