@@ -114,7 +114,7 @@ AFFECTED: dict[str, tuple[Any, set[str]]] = {
     "ship": (["merged"], {"ship", "report", "doctor"}),
     "publish.licence": ("apache-2.0", {"report"}),
     "publish.data_licence": ("CC-BY-4.0", {"report"}),
-    "trainer": ("trl", FROM_TRAINING - {"plan"} | {"doctor"}),
+    "trainer": ("trl", FROM_TRAINING | {"doctor"}),
     "seed": (1, FROM_TRAINING),
 }
 """Recipe key -> another value, and the stages that must run again for it."""

@@ -121,6 +121,11 @@ class RunFolder:
         return self.train / "metrics.jsonl"
 
     @property
+    def has_trained(self) -> bool:
+        """Whether a training has taken a step here, or ended."""
+        return any(path.exists() for path in (self.metrics, self.checkpoints, self.train_result))
+
+    @property
     def doubts(self) -> Path:
         return self.train / "doubts.json"
 

@@ -23,7 +23,7 @@ FLOORS = {
     "endpoint": 2, "paid_answers": 2, "sandbox": 2, "invariants": 2, "conformity": 2,
     "records": 1, "stats": 1, "safe_text": 1, "public_sources": 1, "tfidf": 1, "no_answer": 1, "worker": 1, "garbage": 1,
     "wordless": 1,
-    "errors": 0, "version": 0, "processes": 0,
+    "errors": 0, "version": 0, "processes": 0, "control_group": 0,
 }  # fmt: skip
 
 LEAVES = {"tasks", "corpora", "trainers", "runtimes", "exports"}

@@ -29,6 +29,19 @@ def test_a_configuration_with_a_padded_batch_names_the_logits(lathe, tmp_path: P
     assert "most of it: logits" in lathe("plan", "--config", "config.json", *words).stdout
 
 
+def test_names_may_have_spaces_around_their_commas(lathe, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    words = ("plan", "--config", "config.json", "--lora-rank", "8", "--json")
+    spaced = json.loads(lathe(*words, "--lora-targets", "q_proj, v_proj", "--modules-to-save", " lm_head,").stdout)
+    tight = json.loads(lathe(*words, "--lora-targets", "q_proj,v_proj", "--modules-to-save", "lm_head").stdout)
+    assert spaced == tight
+    assert "targets_without_layer" not in spaced
+    for word in ("--lora-targets", "--modules-to-save"):
+        empty = lathe(*words, word, "")
+        assert empty.returncode == 2
+        assert "got no name" in empty.stdout
+
+
 def test_a_plan_for_other_machines_marks_what_is_not_measured(lathe) -> None:
     done = lathe("plan", "demo", "--smoke", "--on", "l4-24gb,cpu", "--json")
     assert done.returncode == 0, done.stderr
@@ -202,7 +215,29 @@ def test_a_plan_of_a_run_that_was_locked_with_its_weights_keeps_their_digests_an
     before = json.loads(lock.read_text())
     lathe("plan", *words)
     assert json.loads(lock.read_text()) == before
-    planned = (tmp_path / prepared["run"] / "plan.json").read_text()
     assert any("model.safetensors" in file["path"] for file in before["base_files"])
     assert "done before" in lathe("plan", *words[:-1]).stderr
-    assert (tmp_path / prepared["run"] / "plan.json").read_text() == planned
+    assert json.loads(lock.read_text()) == before
+
+
+def test_a_plan_is_of_the_machine_and_the_gates_as_they_are_now_until_training_begins(lathe, tmp_path: Path) -> None:
+    """Somebody who closes a browser, probes the machine or corrects a gate asks again; what was foretold of a training stands."""
+    words = ("plan", "demo", "--set", "data.rows=200", "--json")
+    first = json.loads(lathe(*words).stdout)
+    recipe = (*words, "--set", "gates=[{metric: json_exact, at_least: 0.999}]")
+    assert {one["id"] for one in json.loads(lathe(*recipe).stdout)["plan"]["findings"]} > {"gate_out_of_reach"}
+    again = json.loads(lathe(*words).stdout)
+    assert again["run"] == first["run"]
+    assert "gate_out_of_reach" not in {one["id"] for one in again["plan"]["findings"]}
+    begun = tmp_path / first["run"] / "train" / "metrics.jsonl"
+    begun.write_text('{"step": 1}\n')
+    stands = (tmp_path / first["run"] / "plan.json").read_text()
+    assert "gate_out_of_reach" not in {one["id"] for one in json.loads(lathe(*recipe).stdout)["plan"]["findings"]}
+    assert (tmp_path / first["run"] / "plan.json").read_text() == stands
+
+
+def test_a_probe_is_asked_for_no_ability(lathe) -> None:
+    """It would answer 0 for one that is not there."""
+    done = lathe("doctor", "--probe", "unsloth")
+    assert done.returncode == 2
+    assert "unsloth would do nothing" in done.stderr

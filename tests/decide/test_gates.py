@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from reports import arms, recipe, report, right, verdict
 
-from lathe.decide.gates import careful, hold
+from lathe.decide.gates import hold
 from lathe.records import GateResult, GateSpec
+from lathe.stats import careful
 
 
 def held(gate: dict, tuned, confidence: float = 0.95, **others) -> GateResult:

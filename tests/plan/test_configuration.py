@@ -67,7 +67,13 @@ def test_an_architecture_that_nobody_wrote_out_is_counted_by_transformers() -> N
 @pytest.mark.parametrize(
     ("config", "adapter", "said"),
     [
-        ({}, None, "names no model_type"),
+        ({}, None, "model_type is not there"),
+        ({"model_type": ["llama"]}, None, r"model_type is \['llama'\], expected a name"),
+        ({"model_type": "Starcoder2"}, None, "'Starcoder2' could not be counted: transformers .* knows no such type"),
+        ({"model_type": "starcoder2", "num_hidden_layers": "two"}, None, "num_hidden_layers.* expected int"),
+        ({"model_type": "gpt2"}, Adapter(4, modules_to_save=("lm_hed",)), "module to save 'lm_hed' matches nothing"),
+        (QWEN25_7B, Adapter(4, modules_to_save=("lm_hed",)), "module to save 'lm_hed' matches nothing"),
+        (QWEN25_7B | {"tie_word_embeddings": "false"}, None, "tie_word_embeddings is 'false', expected true or false"),
         ({"model_type": "no-such-model"}, None, "'no-such-model' could not be counted"),
         ({"model_type": "gpt2"}, Adapter(4, ("no_such_layer",)), "no_such_layer"),
     ],
@@ -76,6 +82,17 @@ def test_what_nobody_can_count_is_said_so(config: dict, adapter: Adapter | None,
     pytest.importorskip("peft")
     with pytest.raises(InputError, match=said):
         configuration.look(config, adapter)
+
+
+def test_a_target_that_transformers_has_not_is_passed_over_and_named_too() -> None:
+    pytest.importorskip("peft")
+    config = {
+        "model_type": "starcoder2", "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "vocab_size": 30,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "attn_implementation": "flash_attention_2",
+    }  # fmt: skip
+    said = configuration.look(config, Adapter(4, ("q_proj", "qkv_proj")))
+    assert said["parameters_trainable"] == 4 * (16 + 16)
+    assert said["targets_without_layer"] == ["qkv_proj"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
@@ -113,8 +130,8 @@ def test_magnitudes_and_saved_modules_count_as_pefts_do(adapter: Adapter) -> Non
             "dora": adapter.dora,
             "modules_to_save": list(adapter.modules_to_save),
         }
-        ours, _ = configuration.counts(config, adapter)
-        assert ours.trainable == count(question)["trainable"], kind
+        ours = configuration.counts(config, adapter)
+        assert ours.parameters.trainable == count(question)["trainable"], kind
 
 
 def test_counting_from_shapes_loads_no_torch() -> None:

@@ -105,3 +105,20 @@ def test_layers_are_computed_again_before_the_base_is_put_into_four_bits(plan_of
     assert found is not None
     assert "train.recompute=true" in found.sets
     assert "method.kind=qlora" not in found.sets
+
+
+@pytest.mark.parametrize("answers", ["fp32", "int8"])
+def test_a_base_that_is_too_large_to_answer_is_put_into_four_bits_for_that_too(plan_of: PlanOf, answers: str) -> None:
+    """And the lines are a recipe: what is in 4 bits cannot be asked to answer in 8."""
+    parts: dict = {**PARTS, "evaluate": {"precision": answers}}
+    made = plan_of(config=QWEN25_7B, lengths=[100] * 320, free_bytes=32 * 10**9, **parts)
+    assert {"training_does_not_fit", "evaluation_does_not_fit"} <= {one.id for one in made.findings}
+    (said,) = [one.fix for one in made.findings if one.id == "evaluation_does_not_fit"]
+    assert "qlora" in said
+    assert "token_budget" not in said
+    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, 32 * 10**9)
+    assert found is not None
+    assert "method.kind=qlora" in found.sets
+    assert ("evaluate.precision=bf16" in found.sets) == (answers == "int8")
+    again = {**settings_of(found.sets), "evaluate": {"precision": "bf16" if answers == "int8" else answers}}
+    assert plan_of(config=QWEN25_7B, lengths=[100] * 320, free_bytes=32 * 10**9, **again).fits()

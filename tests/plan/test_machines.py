@@ -100,6 +100,24 @@ def test_a_damaged_own_catalogue_is_named(tmp_path: Path, content: str) -> None:
         machines.read(own)
 
 
+def test_a_machine_of_ones_own_without_its_figures_is_told_each_of_them(tmp_path: Path) -> None:
+    own = tmp_path / "machines.yaml"
+    own.write_text("machines: {box: {memory_mib: -1, bf16: 10}}\n")
+    with pytest.raises(InputError) as refused:
+        machines.read(own)
+    for said in (
+        "machines.box.memory_mib: ",
+        "machines.box.fp32: Field required",
+        "machines.box.watts: Field required",
+    ):
+        assert said in refused.value.message
+    assert "pydantic" not in refused.value.message
+    assert refused.value.hint is not None
+    assert str(machines.SHIPPED) in refused.value.hint
+    own.write_text("machines:\n")
+    assert machines.read(own) == machines.read(tmp_path / "nowhere.yaml")
+
+
 def test_a_probe_is_remembered_and_makes_an_estimate(
     plan_of: PlanOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

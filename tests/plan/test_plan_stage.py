@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe, token_set
 from tokenizers import models, pre_tokenizers, trainers
 
+from lathe import control_group
 from lathe import plan as stage
 from lathe.errors import DataError, InputError
 from lathe.plan import fit, memory, parameters, rates
@@ -93,6 +94,13 @@ def test_the_stage_commits_what_it_returns(run: RunFolder, base: Path) -> None:
     assert run.load(run.plan, Plan) == record
     assert run.done(run.plan, Plan, "inputs") == record
     assert record.seconds > 0
+
+
+def test_what_is_free_is_what_a_container_leaves(run: RunFolder, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_group, "free_memory", lambda: 300_000_000)
+    record = made(run, locked_recipe(str(base)))
+    assert record.free_bytes == 300_000_000
+    assert not record.fits()
 
 
 def test_steps_and_tokens_are_those_of_the_training_stage(run: RunFolder, base: Path) -> None:

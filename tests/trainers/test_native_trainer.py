@@ -25,6 +25,7 @@ from lathe.plan.setting import Setting
 from lathe.records import Method, TrainJob, TrainResult, TrainSpec
 from lathe.text import tokenizer
 from lathe.text.tokens import tokenise
+from lathe.trainers import native
 from tiny_base import examples
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -291,6 +292,17 @@ def test_full_fine_tuning_gives_a_model_folder_of_its_own(job: TrainJob, tiny_ba
     assert before.keys() == after.keys()
     assert all(not torch.equal(before[name], after[name]) for name in before)
     assert result.trainable_parameters == sum(tensor.numel() for tensor in before.values())
+
+
+@pytest.mark.parametrize(
+    ("asked", "others", "device", "expected"),
+    [(2, 0, "cpu", 2), (2, 0, "cuda", 1), (1, 3, "cuda", 4), (1, 0, "cuda", 1)],
+)
+def test_a_recipe_for_two_processes_trains_on_a_gpu_too_in_one(
+    asked: int, others: int, device: str, expected: int
+) -> None:
+    """The shipped recipes ask for two, which is faster on a CPU; the rows of a step are the same."""
+    assert native.sharing(TrainSpec(processes=asked), others, device) == expected
 
 
 def test_all_weights_are_trained_to_the_same_bytes_by_two_processes_that_were_stopped(job: TrainJob) -> None:

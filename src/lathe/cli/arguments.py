@@ -92,7 +92,7 @@ def _names(text: str) -> tuple[str, ...]:
     """`arc_easy,hellaswag` -> both"""
     names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not names:
-        raise argparse.ArgumentTypeError("got no name")
+        raise argparse.ArgumentTypeError("got no name, expected one or more with commas between them")
     return names
 
 
@@ -144,15 +144,17 @@ VERBS: tuple[Verb, ...] = (
           SET, NEW, SMOKE, RUNS), "Looking", "lathe export-config tickets.yaml --to trl"),
     Verb("plan", "parameters, steps, memory and time, before they are spent", planning.plan,
          (arg("recipe", metavar="RECIPE|RUN", nargs="?", default=None, help=RECIPE.options["help"]), SET, NEW, SMOKE, RUNS,
-          arg("--on", metavar="MACHINE", default=None,
+          arg("--on", metavar="MACHINE", type=_names, default=None,
               help="also on machines of the catalogue: rtx4090-24gb, a100-80gb,... with commas, cpu, or all"),
           arg("--fit", action="store_true", help="where it does not fit: the nearest setting that does, as --set lines"),
           arg("--config", metavar="CONFIG.JSON", type=Path, default=None,
               help="count the parameters of this model instead: a config.json, a folder or a Hub id"),
           arg("--lora-rank", metavar="N", type=_positive, default=None, help="with --config: rank of the adapters"),
-          arg("--lora-targets", metavar="A,B", default=None, help="with --config: modules that get an adapter, or all-linear"),
+          arg("--lora-targets", metavar="A,B", type=_names, default=None,
+              help="with --config: modules that get an adapter, or all-linear"),
           arg("--dora", action="store_true", help="with --config: adapters with a magnitude for each output (DoRA)"),
-          arg("--modules-to-save", metavar="A,B", default=None, help="with --config: modules trained as a whole beside them"),
+          arg("--modules-to-save", metavar="A,B", type=_names, default=None,
+              help="with --config: modules trained as a whole beside them"),
           arg("--padded", metavar="ROWSxTOKENS", type=_batch, default=None,
               help="with --config: memory of a trainer that pads its batches, such as 8x2048 (an estimate)"),
           arg("--precision", choices=("fp32", "bf16"), default=None, help="with --padded (default: bf16)")),

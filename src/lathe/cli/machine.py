@@ -6,11 +6,16 @@ import argparse
 
 from lathe.cli import tables
 from lathe.cli.show import Screen
-from lathe.errors import Exit
+from lathe.errors import Exit, InputError
 
 
 def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
     """What this machine can do; with --probe how fast it trains, remembered for plans."""
+    if args.probe and args.asked:
+        raise InputError(
+            f"--probe measures by itself, and {', '.join(args.asked)} would do nothing",
+            hint="Ask for abilities without --probe.",
+        )
     if args.probe:
         return _probe(screen)
     from lathe.doctor import examine

@@ -109,17 +109,17 @@ def _planned(run: Run, screen: Screen) -> Plan:
     progress = listen(screen, brief=True)
     with run.folder.lock():
         run.prepare(progress)
-        return run.plan(progress)
+        return run.plan(progress, anew=True)
 
 
-def _machines(asked: str | None) -> tuple[Any, tuple[str, ...]]:
+def _machines(asked: tuple[str, ...] | None) -> tuple[Any, tuple[str, ...]]:
     """The catalogue and the names that were asked for, before anything is read or written."""
     if asked is None:
         return None, ()
     from lathe.plan import machines
 
     catalogue = machines.read()
-    return catalogue, machines.chosen(catalogue, asked.split(","))
+    return catalogue, machines.chosen(catalogue, asked)
 
 
 def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
@@ -128,9 +128,8 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
 
     adapter = None
     if args.lora_rank is not None:
-        targets = tuple(args.lora_targets.split(",")) if args.lora_targets else "all-linear"
-        saved = tuple(args.modules_to_save.split(",")) if args.modules_to_save else ()
-        adapter = Adapter(args.lora_rank, targets, args.dora, saved)
+        targets = args.lora_targets or "all-linear"
+        adapter = Adapter(args.lora_rank, targets, args.dora, args.modules_to_save or ())
     elif args.lora_targets or args.dora or args.modules_to_save:
         raise InputError("adapters need a rank", hint="Add --lora-rank, such as --lora-rank 16.")
     name = args.config.as_posix()

@@ -143,21 +143,13 @@ def paired_gain(
         wins, losses, each = difference.wins / n, difference.losses / n, difference.design_effect
 
         def with_rows(m: float) -> stats.Bounds:
-            return careful(wins * m / each, losses * m / each, m / each, confidence)
+            return stats.careful(wins * m / each, losses * m / each, m / each, confidence)
 
         found = Judged(value, *with_rows(n), with_rows, n)
     else:
         low, high = difference.low, difference.high
         found = Judged(value, low, high, shrinking(value, low, high, n), n)
     return found if higher_is_better else found.turned()
-
-
-def careful(wins: float, losses: float, n: float, confidence: float) -> stats.Bounds:
-    """Tango's interval, reaching to zero where exact McNemar sees no difference at the same confidence."""
-    low, high = stats.tango(wins, losses, n, confidence)
-    if stats.mcnemar(wins, losses) >= 1 - confidence:
-        return stats.Bounds(min(low, 0.0), max(high, 0.0))
-    return stats.Bounds(low, high)
 
 
 def rows_to_decide(found: Judged, limit: float) -> int | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from lathe import control_group
 from lathe.doctor import gpus
 from lathe.processes import usable_cores
 from lathe.records import Json
@@ -30,18 +31,15 @@ TOP_PROCESSES = 3
 
 def describe(folder: Path) -> dict[str, Json]:
     """The machine as a JSON object; sizes in bytes. `folder`: whose file system the disk figures are for."""
-    memory = psutil.virtual_memory()
-    limit = memory_limit()
-    used = memory_used()
-    free = memory.available if limit is None else min(memory.available, max(0, limit - used))
+    memory, limit = psutil.virtual_memory().total, control_group.memory_limit()
     return {
         "os": platform.platform(),
         "cpu": cpu_model(),
         "cores": cores(),
         "cores_present": os.cpu_count(),
         "features": features(),
-        "memory_bytes": memory.total if limit is None else min(memory.total, limit),
-        "free_bytes": free,
+        "memory_bytes": memory if limit is None else limit,
+        "free_bytes": control_group.free_memory(),
         "disk_free_bytes": disk_free(folder),
         "gpus": gpus.found(),
         "python": platform.python_version(),
@@ -77,42 +75,8 @@ def features() -> list[str]:
 def cores() -> float:
     """Cores that this process may use: its affinity, and the quota of its control group where there is one."""
     allowed = usable_cores()
-    quota = cpu_quota()
+    quota = control_group.cpu_quota()
     return allowed if quota is None or quota >= allowed else round(quota, 2)
-
-
-def cpu_quota() -> float | None:
-    """Cores' worth of time that the control group (version 2, then 1) allows; None = no limit."""
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    with contextlib.suppress(OSError, ValueError):
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota_us = int((folder / "cpu.cfs_quota_us").read_text())
-        return None if quota_us <= 0 else quota_us / int((folder / "cpu.cfs_period_us").read_text())
-    return None
-
-
-def memory_limit() -> int | None:
-    """Bytes that the control group allows; None = no limit below the machine's memory."""
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            limit = int(Path(path).read_text())
-            return limit if limit < psutil.virtual_memory().total else None
-    return None
-
-
-def memory_used() -> int:
-    """Bytes that the control group has taken, file cache left out; 0 where it cannot be read."""
-    for total, detail in (
-        ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
-        ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat"),
-    ):
-        with contextlib.suppress(OSError, ValueError):
-            stat = dict(line.split() for line in Path(detail).read_text().strip().split("\n"))
-            cache = int(stat.get("inactive_file") or stat.get("total_inactive_file") or 0)
-            return max(0, int(Path(total).read_text()) - cache)
-    return 0
 
 
 def disk_free(folder: Path) -> int:

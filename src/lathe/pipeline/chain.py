@@ -122,9 +122,14 @@ class Run:
         """Reads, splits and proves the data."""
         return self._stage("prepare", self.folder.manifest, Manifest, work.prepare, progress)
 
-    def plan(self, progress: Progress = silent) -> Plan:
-        """Forecasts parameters, steps, memory and time."""
-        return self._stage("plan", self.folder.plan, Plan, work.plan, progress)
+    def plan(self, progress: Progress = silent, *, anew: bool = False) -> Plan:
+        """Forecasts parameters, steps, memory and time.
+
+        anew: also where that was done, since memory is freed and taken, and a probe tells more. Once training has begun, what was
+        foretold of it stands.
+        """
+        anew = anew and not self.folder.has_trained
+        return self._stage("plan", self.folder.plan, Plan, work.plan, progress, anew=anew)
 
     def train(self, progress: Progress = silent) -> TrainResult:
         """Trains, or continues training. The rate that was reached makes the next plan's estimate."""
@@ -225,10 +230,12 @@ class Run:
             self._unseal()
             ship.withdraw(self.folder)
 
-    def _stage(self, name: str, path: Path, kind: type[S], work: Work[S], progress: Progress) -> S:
-        """Runs a stage unless its record stands for these inputs already."""
+    def _stage(
+        self, name: str, path: Path, kind: type[S], work: Work[S], progress: Progress, *, anew: bool = False
+    ) -> S:
+        """Runs a stage unless its record stands for these inputs already. anew: in any case."""
         inputs = self.hashes[name]
-        done = self.folder.done(path, kind, inputs)
+        done = None if anew else self.folder.done(path, kind, inputs)
         if done is not None:
             progress({"stage": name, "record": done, "skipped": True, "seconds": 0.0})
             return done

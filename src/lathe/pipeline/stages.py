@@ -44,7 +44,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("doctor", ("trainer", "method.kind", "train.optimiser", "evaluate.constrained", "ship")),
     Stage("teach", ("teacher", "data:asked", "schema", "task")),
     Stage("prepare", ("data", "schema", "task")),
-    Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed"), ("prepare",)),
+    Stage("plan", ("base:sizes", "method", "train", "evaluate", "seed", "trainer"), ("prepare",)),
     Stage("base-zero", GENERATION, ("prepare",)),
     Stage("base-few", (*GENERATION, "evaluate.few_shot"), ("prepare",)),
     Stage("rule", ("evaluate.confidence",), ("prepare",)),

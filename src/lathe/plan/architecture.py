@@ -142,11 +142,11 @@ class Shapes:
 def shapes(config: Mapping[str, Any]) -> Shapes:
     """The shapes that a config.json describes.
 
-    Raises InputError on an architecture that is not known here, on a value that is no positive whole number, and on layers
-    without number.
+    Raises InputError on an architecture that is not known here, on a value that is no positive whole number, or neither true nor
+    false, and on layers without number.
     """
     kind = str(config.get("model_type"))
-    if kind not in DEFAULTS:
+    if not is_known(config):
         nested = f" (its text model says {config['text_config'].get('model_type')!r})" if _is_nested(config) else ""
         raise InputError(
             f"got model_type {kind!r}{nested}, expected one of: {', '.join(DEFAULTS)}",
@@ -159,8 +159,8 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
     kv_heads = _positive(config, "num_key_value_heads", kind, otherwise=heads)
     head_dim = _positive(config, "head_dim", kind, otherwise=hidden // heads)
     queries, keys = heads * head_dim, kv_heads * head_dim
-    attention_bias = bool(_value(config, "attention_bias", kind)) and kind in ATTENTION_BIAS
-    mlp_bias = bool(_value(config, "mlp_bias", kind)) and kind in MLP_BIAS
+    attention_bias = kind in ATTENTION_BIAS and _flag(config, "attention_bias", kind)
+    mlp_bias = kind in MLP_BIAS and _flag(config, "mlp_bias", kind)
     norms = 4 * hidden if kind == "gemma3_text" else 2 * hidden
     if kind in ("qwen3", "gemma3_text"):
         norms += 2 * head_dim
@@ -175,7 +175,7 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        tied=bool(_value(config, "tie_word_embeddings", kind)),
+        tied=_flag(config, "tie_word_embeddings", kind),
         layer=(
             _fused(hidden, inner, queries, keys)
             if kind == "phi3"
@@ -184,6 +184,12 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
         norms_per_layer=norms,
         context=_positive(config, "max_position_embeddings", kind),
     )
+
+
+def is_known(config: Mapping[str, Any]) -> bool:
+    """Whether its shapes are written out here."""
+    kind = config.get("model_type")
+    return isinstance(kind, str) and kind in DEFAULTS
 
 
 def refuse_endless(config: Mapping[str, Any]) -> None:
@@ -238,6 +244,13 @@ def _positive(config: Mapping[str, Any], key: str, kind: str, otherwise: int | N
         value = otherwise
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"the configuration's {key} is {value!r}, expected a whole number above 0")
+    return value
+
+
+def _flag(config: Mapping[str, Any], key: str, kind: str) -> bool:
+    value = _value(config, key, kind)
+    if not isinstance(value, bool):
+        raise InputError(f"the configuration's {key} is {value!r}, expected true or false")
     return value
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lathe.errors import InputError
 from lathe.plan import memory, meta
-from lathe.plan.architecture import DEFAULTS, Shapes, refuse_endless, shapes
+from lathe.plan.architecture import DEFAULTS, Shapes, is_known, refuse_endless, shapes
 from lathe.plan.parameters import Adapter, of, saves_known, without_layer
 from lathe.records import Parameters
 
@@ -37,19 +37,39 @@ def read(path: Path) -> dict[str, Any]:
     return config
 
 
-def counts(config: Mapping[str, Any], adapter: Adapter | None) -> tuple[Parameters, Counted]:
-    """Exact counts of any configuration; what is not written out here is counted in a child process.
+@dataclass(frozen=True)
+class Count:
+    """Exact counts. without_layer: adapter targets that match nothing, which peft passes over as long as another one matches."""
 
-    Raises InputError on a configuration that nobody can count and on targets that match nothing, Unavailable without torch.
+    parameters: Parameters
+    how: Counted
+    without_layer: tuple[str, ...] = ()
+
+
+def counts(config: Mapping[str, Any], adapter: Adapter | None) -> Count:
+    """Of any configuration; what is not written out here is counted in a child process.
+
+    Raises InputError on a configuration that nobody can count, on targets of which none matches, and on a module to save that
+    matches nothing; Unavailable without torch, or what transformers itself wants for such a model.
     """
     refuse_endless(config)
-    if config.get("model_type") in DEFAULTS:
+    if is_known(config):
         model = shapes(config)
-        if adapter is None or saves_known(model, adapter.modules_to_save):
-            return of(model, adapter), "from its shapes"
-    elif "model_type" not in config:
-        raise InputError("the configuration names no model_type", hint="Expected the whole config.json of a model.")
-    return meta.counted(config, adapter), "by transformers, on the meta device"
+        if adapter is None:
+            return Count(of(model, None), "from its shapes")
+        if saves_known(model, adapter.modules_to_save):
+            missing = without_layer(model, adapter.targets)
+            if 0 < len(missing) < len(adapter.targets):
+                adapter = replace(adapter, targets=tuple(name for name in adapter.targets if name not in missing))
+            return Count(of(model, adapter), "from its shapes", missing)
+    elif not isinstance(config.get("model_type"), str):
+        got = f"is {config['model_type']!r}" if "model_type" in config else "is not there"
+        raise InputError(
+            f"the configuration's model_type {got}, expected a name such as llama",
+            hint="Expected the whole config.json of a model.",
+        )
+    found, missing = meta.counted(config, adapter)
+    return Count(found, "by transformers, on the meta device", missing)
 
 
 def look(
@@ -63,22 +83,17 @@ def look(
     Targets that match no layer are passed over, as peft does, and named; where none matches it is an error.
     padded: rows and positions of a batch; adds what a trainer that pads and scores every position would need for it, an estimate.
     """
-    missing: tuple[str, ...] = ()
-    if adapter is not None and config.get("model_type") in DEFAULTS:
-        missing = without_layer(shapes(config), adapter.targets)
-        if 0 < len(missing) < len(adapter.targets):
-            kept = tuple(target for target in adapter.targets if target not in missing)
-            adapter = replace(adapter, targets=kept)
-    counted, how = counts(config, adapter)
+    found = counts(config, adapter)
+    counted = found.parameters
     said: dict[str, Any] = {
         "parameters_total": counted.total,
         "parameters_trainable": counted.trainable,
         "parameters_by_group": counted.by_group,
-        "counted": how,
+        "counted": found.how,
     }
-    if missing:
-        said["targets_without_layer"] = list(missing)
-    if config.get("model_type") not in DEFAULTS:
+    if found.without_layer:
+        said["targets_without_layer"] = list(found.without_layer)
+    if not is_known(config):
         if padded:
             raise InputError(f"memory is known for these architectures only: {', '.join(DEFAULTS)}")
         return said | {"weight_bytes": {"fp32": counted.total * 4, "bf16": counted.total * 2}}

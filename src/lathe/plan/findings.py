@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 from lathe import stats
 from lathe.plan import memory
@@ -19,6 +18,8 @@ POWER, DIFFERING = 0.8, 0.2
 """How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
+AMOUNTS = frozenset({"latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes"})
+"""What is measured and lies not between 0 and 1: rows alone say nothing about a limit on it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def found(id: str, message: str, fix: str) -> PlanFinding:
 
 def does_not_fit(plan: Plan) -> Iterator[PlanFinding]:
     """Training, and evaluation, whose peak is above the free memory: by how much, and which term is the largest."""
-    if plan.peak_bytes.high > plan.free_bytes:
+    if not plan.trains():
         worst = memory.largest(plan.memory)
         yield found(
             "training_does_not_fit",
@@ -67,14 +68,23 @@ def does_not_fit(plan: Plan) -> Iterator[PlanFinding]:
             f"({worst.formula})",
             "lower train.token_budget or use a smaller base; lathe plan RECIPE --fit looks for the nearest setting that fits",
         )
-    elif not plan.fits():
+    if not plan.answers():
         worst = memory.largest(plan.evaluate_memory)
+        cache = sum(term.num_bytes for term in plan.evaluate_memory if term.name == memory.CACHE)
+        whole = sum(term.num_bytes for term in plan.evaluate_memory)
+        cache_decides = 1.1 * (whole - cache) <= plan.free_bytes
         yield found(
             "evaluation_does_not_fit",
-            f"generating answers needs {sum(term.num_bytes for term in plan.evaluate_memory) / 1e9:.2f} GB and "
-            f"{plan.free_bytes / 1e9:.2f} GB are free; the largest term is {worst.name} with {_gigabytes(worst)} ({worst.formula})",
-            "lower evaluate.token_budget",
+            f"generating answers needs {whole / 1e9:.2f} GB and {plan.free_bytes / 1e9:.2f} GB are free; the largest term is "
+            f"{worst.name} with {_gigabytes(worst)} ({worst.formula})",
+            "lower evaluate.token_budget" if cache_decides else _smaller(plan),
         )
+
+
+def _smaller(plan: Plan) -> str:
+    if any(term.name == memory.UNPACKED for term in plan.evaluate_memory):
+        return "use a smaller base"
+    return "use a smaller base, or set method.kind: qlora, whose base answers in 4 bits too"
 
 
 def _gigabytes(term: MemoryTerm) -> str:
@@ -105,11 +115,10 @@ def _steps(facts: Facts) -> Iterator[PlanFinding]:
             "lower it",
         )
     elif num < FEW_STEPS:
-        yield found(
-            "few_steps",
-            f"{num} steps are very few to learn in",
-            "lower train.examples_per_step or raise train.epochs",
-        )
+        more = "lower train.examples_per_step or raise train.epochs"
+        if num == train.max_steps:
+            more = f"raise train.max_steps, and {more}" if by_epochs < FEW_STEPS else "raise train.max_steps"
+        yield found("few_steps", f"{num} steps are very few to learn in", more)
     if 2 * course.warmup_steps > num:
         yield found(
             "warmup_too_long",
@@ -180,7 +189,9 @@ def _rows(facts: Facts) -> Iterator[PlanFinding]:
             "rows_cut",
             f"{schedule.truncated_rows} of {schedule.num_examples} rows are cut at their end, so the model never sees how "
             "their answers end",
-            "raise train.max_tokens or remove them",
+            "raise train.max_tokens or remove them"
+            if train.max_tokens is not None and train.max_tokens < facts.model.context
+            else f"shorten or remove them, or take a base whose context is above {facts.model.context} tokens",
         )
     if facts.special_texts:
         yield found(
@@ -235,29 +246,44 @@ def _measurement(facts: Facts) -> Iterator[PlanFinding]:
         )
 
 
+def _judged_at(recipe: Recipe) -> float:
+    """The confidence that gates are held at by the first look at the test rows."""
+    return 1 - stats.spent(recipe.evaluate.alpha, 1)
+
+
 def _gates(facts: Facts) -> Iterator[PlanFinding]:
     """Gates that not even a model without a fault could pass on so few rows."""
-    rows, confidence = facts.test_rows, facts.recipe.evaluate.confidence
-    best = stats.wilson(rows, rows, confidence).low
+    rows, tail = facts.test_rows, (1 - _judged_at(facts.recipe)) / 2
+    best = stats.clopper_pearson(rows, rows, 1 - 2 * tail).low
     for gate in facts.recipe.gates:
-        by_bound = gate.judge in ("bound", "lower_bound")
-        if gate.at_least is not None and by_bound and best < gate.at_least <= 1.0:
-            needed = next(n for n in count(rows) if stats.wilson(n, n, confidence).low >= min(gate.at_least, 0.9999))
-            yield found(
-                "gate_out_of_reach",
-                f"the gate {gate.metric} at_least {gate.at_least:g} cannot be passed: with all {rows} test rows right the lower "
-                f"bound is {best:.3f}",
-                f"use {needed} test rows or more, or judge: value",
-            )
+        if gate.metric in AMOUNTS or gate.better_than is not None:
+            continue
+        rising = gate.at_least is not None
+        limit = gate.at_least if gate.at_least is not None else gate.at_most or 0.0
+        share = limit if rising else 1 - limit
+        if gate.judge not in ("bound", "lower_bound" if rising else "upper_bound") or not best < share <= 1.0:
+            continue
+        bound = f"all {rows} test rows right the lower bound is {best:.3f}"
+        if not rising:
+            bound = f"none of the {rows} test rows counted the upper bound is {1 - best:.3f}"
+        # Of n out of n the lower bound is the nth root of the tail.
+        needed = math.ceil(math.log(tail) / math.log(share)) if share < 1.0 else None
+        yield found(
+            "gate_out_of_reach",
+            f"the gate {gate.metric} {'at_least' if rising else 'at_most'} {limit:g} cannot be passed: with {bound}",
+            f"use {needed:,} test rows or more, or judge: value"
+            if needed
+            else f"no number of rows is enough; set a limit {'below 1' if rising else 'above 0'}, or judge: value",
+        )
 
 
 def _gains(facts: Facts) -> Iterator[PlanFinding]:
     """Gates over another arm that so few rows cannot show, and gains that they would likely miss."""
-    rows, confidence = facts.test_rows, facts.recipe.evaluate.confidence
+    rows, confidence = facts.test_rows, _judged_at(facts.recipe)
     for gate in facts.recipe.gates:
-        if gate.better_than is None or gate.judge not in ("bound", "lower_bound"):
+        if gate.better_than is None or gate.judge == "value" or gate.metric in AMOUNTS:
             continue
-        if stats.tango(rows, 0, rows, confidence).low <= gate.by:
+        if stats.careful(rows, 0, rows, confidence).low <= gate.by:
             yield found(
                 "gate_out_of_reach",
                 f"the gate {gate.metric} better_than {gate.better_than} by {gate.by:g} cannot be passed: even a model that wins "

@@ -44,10 +44,10 @@ def fit(
     A pack is taken to be as full as its budget allows and all of it supervised, so what is said to fit does. Pure.
     """
     model = shapes(config)
-    evaluation = _evaluation_budget(recipe, plan, memory_bytes) if device == "cpu" else ()
-    if evaluation is None:
-        return None
     for lines, setting in _alternatives(recipe, as_planned(recipe, plan, device)):
+        evaluation = _evaluation(recipe, model, setting, plan, memory_bytes) if device == "cpu" else ()
+        if evaluation is None:
+            continue
         for budget in _budgets(plan, recipe.train.token_budget):
             peak = _peak(model, with_budget(model, setting, plan, budget, recipe.train.token_budget))
             if peak.high <= memory_bytes:
@@ -149,7 +149,9 @@ def _alternatives(recipe: Recipe, setting: Setting) -> Iterator[tuple[tuple[str,
         setting = replace(setting, recompute=True, step="reference")
         yield lines, setting
     if recipe.method.kind == "lora":
-        lines = tuple(dict.fromkeys((*lines, *said, "method.kind=qlora")))
+        # What is in 4 bits answers in no 8 (`records.recipe`).
+        answers = ("evaluate.precision=bf16",) if recipe.evaluate.precision == "int8" else ()
+        lines = tuple(dict.fromkeys((*lines, *said, "method.kind=qlora", *answers)))
         setting = replace(setting, quantised=True, step="reference")
         yield lines, setting
     rank = setting.rank
@@ -171,13 +173,23 @@ def _peak(model: Shapes, setting: Setting) -> Interval:
     return memory.peak(memory.training(model, counted, setting), setting)
 
 
-def _evaluation_budget(recipe: Recipe, plan: Plan, memory_bytes: int) -> tuple[str, ...] | None:
-    """Lines for evaluation; None where not even one answer fits."""
-    terms = {term.name: term.num_bytes for term in plan.evaluate_memory}
-    cache = terms.pop("key-value cache", 0)
+def _evaluation(
+    recipe: Recipe, model: Shapes, setting: Setting, plan: Plan, memory_bytes: int
+) -> tuple[str, ...] | None:
+    """Lines for evaluation of what is trained so; None where not even one answer fits."""
+    counted = count(model, None if setting.full else setting.rank, setting.targets)
+    precision = recipe.evaluate.precision
+    if setting.quantised and precision == "int8":
+        precision = "bf16"
+    # Weights are loaded in fp32 to answer, whatever trains.
+    answering = memory.evaluation(model, counted, replace(setting, precision="fp32"), precision, plan.cache_tokens)
+    terms = {term.name: term.num_bytes for term in answering}
+    cache = terms.pop(memory.CACHE)
     room = memory_bytes / memory.DOUBT[1] - sum(terms.values())
     if room >= cache:
         return ()
+    if room <= 0:
+        return None
     tokens = int(plan.cache_tokens * room / cache)
     longest = plan.cache_tokens if plan.cache_tokens > recipe.evaluate.token_budget else plan.schedule.longest_row
     return (f"evaluate.token_budget={tokens}",) if tokens >= longest else None

@@ -24,6 +24,7 @@ from lathe.plan.parameters import count
 from lathe.records import Interval, MachineForecast, Plan, Recipe, Written
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "machines.yaml"
+FORM = f"Its form is that of {SHIPPED}."
 CPU = "cpu"
 LAUNCH_SECONDS = 1.0e-3
 """Least time of one layer, forward and backward: some hundred kernels that are started one after the other. An assumption."""
@@ -65,13 +66,15 @@ def read(own: Path | None = None) -> Catalogue:
         return Catalogue.model_validate(shipped)
     try:
         mine = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        merged = {**shipped, **mine, "machines": {**shipped["machines"], **mine.get("machines", {})}}
+        merged = {**shipped, **mine, "machines": {**shipped["machines"], **(mine.get("machines") or {})}}
         return Catalogue.model_validate({**merged, "prices_of": str(merged["prices_of"])})
-    except (OSError, yaml.YAMLError, ValidationError, AttributeError, TypeError) as error:
-        raise InputError(
-            f"{path} is no catalogue of machines: {error}",
-            hint="Its form is that of the shipped one; see --on in the reference.",
-        ) from error
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise InputError(f"{path} is no catalogue of machines: {'; '.join(faults)}", hint=FORM) from error
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"{path} is no catalogue of machines: it names no machines by key", hint=FORM) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is no catalogue of machines: {error}", hint=FORM) from error
 
 
 def chosen(catalogue: Catalogue, asked: Sequence[str]) -> tuple[str, ...]:

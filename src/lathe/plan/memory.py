@@ -30,6 +30,10 @@ RESERVED_SHARE = 0.15
 """What torch's CUDA allocator reserves beyond what is used, as a share of the activations; not measured."""
 IN_8_BITS = 4096
 """Numbers from which on bitsandbytes keeps a parameter's moments in 8 bits."""
+UNPACKED = "unpacked"
+"""Term of the one matrix of a base in 4 bits that is computed with."""
+CACHE = "key-value cache"
+"""Term of the keys and values that are held while answers are generated."""
 GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
 COPIED_WIDTH = 1024
@@ -85,7 +89,7 @@ def _few_bits(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         return found
     largest = max(linear.fan_in * linear.fan_out for linear in model.layer)
     unpacked = f"the largest matrix of a layer, {largest:,} x {BYTES[setting.precision]} bytes ({setting.precision})"
-    return (*found, MemoryTerm(name="unpacked", num_bytes=largest * BYTES[setting.precision], formula=unpacked))
+    return (*found, MemoryTerm(name=UNPACKED, num_bytes=largest * BYTES[setting.precision], formula=unpacked))
 
 
 def process(device: Literal["cpu", "cuda"]) -> MemoryTerm:
@@ -253,7 +257,7 @@ def evaluation(
         *(() if setting.full else (_adapter(counted.trainable),)),
         *(() if precision == "int8" else _copied(model, held)),
         MemoryTerm(
-            name="key-value cache",
+            name=CACHE,
             num_bytes=cache_tokens * each,
             formula=f"{cache_tokens:,} tokens x {each:,} bytes: {model.num_layers} layers x 2 x {model.keys} ({held})",
         ),

@@ -20,10 +20,11 @@ CHILD = "lathe.engine.meta_count"
 SECONDS = 300
 
 
-def counted(config: Mapping[str, Any], adapter: Adapter | None) -> Parameters:
-    """Counts of any configuration that transformers knows; adapter None = full training.
+def counted(config: Mapping[str, Any], adapter: Adapter | None) -> tuple[Parameters, tuple[str, ...]]:
+    """Counts of any configuration that transformers knows, and adapter targets that match no layer; adapter None = full training.
 
-    Raises Unavailable where torch is not installed, InputError where transformers or peft refuse the configuration.
+    Raises Unavailable where torch, or a package that transformers wants for such a model, is not installed, InputError where
+    transformers or peft refuse the configuration or the adapter.
     """
     kind = config.get("model_type")
     missing = [package for package in ("torch", "transformers", "peft") if find_spec(package) is None]
@@ -55,9 +56,10 @@ def counted(config: Mapping[str, Any], adapter: Adapter | None) -> Parameters:
         answer = json.loads(done.stdout)
     except (ValueError, subprocess.TimeoutExpired) as error:
         raise InputError(f"a model of type {kind!r} could not be counted: no answer came from transformers") from error
+    said = f"a model of type {kind!r} could not be counted: {answer.get('fault')}"
+    if answer.get("is_missing"):
+        raise Unavailable(said)
     if "fault" in answer:
-        raise InputError(
-            f"a model of type {kind!r} could not be counted: {answer['fault']}",
-            hint="Is it the whole config.json of the model? Code that a configuration brings along is never run.",
-        )
-    return Parameters(total=answer["total"], trainable=answer["trainable"], by_group=answer["by_group"])
+        raise InputError(said, hint=answer["hint"])
+    found = Parameters(total=answer["total"], trainable=answer["trainable"], by_group=answer["by_group"])
+    return found, tuple(answer["without_layer"])

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
-
+from lathe import control_group
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
 from lathe.plan import cost, rates
@@ -55,7 +54,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     answers = {side: _answers(tok, rows) for side, rows in sides.items()}
     asked = _slice(tok, sides.get("validation", []), recipe.train.validate_)
     machine = Machine(
-        free_bytes=psutil.virtual_memory().available,
+        free_bytes=control_group.free_memory(),
         rates=rates.known(),
         computes_bf16=rates.computes_bf16(),
         has_tiles=rates.has_tiles(),

@@ -185,7 +185,14 @@ class Plan(StageRecord):
             return found
         return [{"id": "unnamed", "message": one} if isinstance(one, str) else one for one in found]
 
+    def trains(self) -> bool:
+        """Whether training, at its upper end, is within the memory that was free."""
+        return self.peak_bytes.high <= self.free_bytes
+
+    def answers(self) -> bool:
+        """Whether evaluation is."""
+        return 1.1 * sum(term.num_bytes for term in self.evaluate_memory) <= self.free_bytes
+
     def fits(self) -> bool:
-        """Whether training and evaluation, each at its upper end, are within the memory that was free."""
-        evaluation = 1.1 * sum(term.num_bytes for term in self.evaluate_memory)
-        return max(self.peak_bytes.high, evaluation) <= self.free_bytes
+        """Whether both are."""
+        return self.trains() and self.answers()

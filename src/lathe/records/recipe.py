@@ -182,7 +182,7 @@ class TrainSpec(Written):
     processes: Count = Field(
         1,
         description="processes that share the rows of a step, and the threads; on a CPU two are faster than one for models "
-        "of a few million parameters. Under torchrun: 1, or as many as it starts",
+        "of a few million parameters. On a GPU it is one. Under torchrun: 1, or as many as it starts",
     )
     shard: bool = Field(
         False,

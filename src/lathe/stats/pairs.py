@@ -40,6 +40,14 @@ def tango(wins: float, losses: float, n: float, confidence: float) -> Bounds:
     return Bounds(low, high)
 
 
+def careful(wins: float, losses: float, n: float, confidence: float) -> Bounds:
+    """For judging: Tango's interval, reaching to zero where exact McNemar sees no difference at the same confidence."""
+    low, high = tango(wins, losses, n, confidence)
+    if mcnemar(wins, losses) >= 1 - confidence:
+        return Bounds(min(low, 0.0), max(high, 0.0))
+    return Bounds(low, high)
+
+
 def detectable(n: int, discordant: float, confidence: float, power: float = 0.8) -> float | None:
     """The smallest difference of two rates that a paired test over n items would find with this power; None where none is.
 

@@ -56,8 +56,8 @@ class Native(Trainer, Validates):
         out, base_folder = Path(job.out_folder), Path(job.base_folder)
         device = devices.pick_device()
         others = ranks.others()
-        count = 1 + others if others else train.processes
-        _check_processes(train, others, device.type)
+        _check_processes(train, others)
+        count = sharing(train, others, device.type)
         tokens = TokenSet.load(Path(job.tokens_path))
         plan = course_of(tokens, train.model_copy(update={"processes": count}), job.seed, shared=False)
         devices.reset_peak(device)
@@ -205,7 +205,15 @@ def _in_shards(job: TrainJob, device: torch.device) -> Iterator[_Held]:
         )
 
 
-def _check_processes(train: TrainSpec, others: int, device: str) -> None:
+def sharing(train: TrainSpec, others: int, device: str) -> int:
+    """Processes that share a step: torchrun's ranks, else those of the recipe on a CPU, and one on a GPU; a step has the same
+    rows."""
+    if others:
+        return 1 + others
+    return train.processes if device == "cpu" else 1
+
+
+def _check_processes(train: TrainSpec, others: int) -> None:
     """others: ranks beside this one. Raises InputError where what the recipe asks for is not to be had."""
     asked = train.processes
     if train.shard and not others:
@@ -217,11 +225,6 @@ def _check_processes(train: TrainSpec, others: int, device: str) -> None:
         raise InputError(
             f"the recipe asks for train.processes: {asked}, and torchrun started {1 + others}",
             hint=f"Set train.processes: 1 or {1 + others}, or let torchrun start {asked}.",
-        )
-    if asked > 1 and not others and device != "cpu":
-        raise InputError(
-            "train.processes is for CPUs, and this machine trains on a GPU",
-            hint="Set train.processes: 1; torchrun starts a process for each GPU.",
         )
 
 

@@ -72,10 +72,10 @@ def adopt(
         "epochs": round(way.epochs, 3) if way.epochs is not None else None,
     }
     if config is not None:
-        total, _ = configuration.counts(config, None)
+        total = configuration.counts(config, None).parameters
         facts["parameters_total"] = total.total
         with contextlib.suppress(InputError):  # targets that match nothing are a finding
-            facts["parameters_trainable"] = configuration.counts(config, adapter(told))[0].trainable
+            facts["parameters_trainable"] = configuration.counts(config, adapter(told)).parameters.trainable
     findings = lint(told, rows, config)
     return Adopted(told, _text(path, told, way, rows, facts, findings, folders), findings, facts)
 
