@@ -228,7 +228,7 @@ def test_forecasts_are_scored() -> None:
 def test_answers_that_were_cut_are_reported_with_their_share() -> None:
     decision = verdict(arms(report("tuned", right(200, 240), cut=12, max_new_tokens=64), right(5, 240), right(90, 240)))
     cut = next(finding for finding in decision.findings if finding.id == "cut_off")
-    assert cut.message == "12 of 240 answers (5%) were cut at their limit (at most 64 tokens)"
+    assert cut.message == "12 of 240 answers (5.0%) were cut at their limit (at most 64 tokens)"
 
 
 def test_right_answers_that_could_not_be_written_forbid_a_deploy() -> None:

@@ -130,7 +130,7 @@ def of_answers(tuned: EvalReport) -> Iterator[Finding]:
     if cut:
         limit = f" (at most {tuned.max_new_tokens:,} tokens)" if tuned.max_new_tokens else ""
         answers = sum(tuned.finish.values())
-        message = f"{cut:,} of {answers:,} answers ({cut / answers:.0%}) were cut at their limit{limit}"
+        message = f"{cut:,} of {answers:,} answers ({cut / answers:.1%}) were cut at their limit{limit}"
         yield Finding(
             id="cut_off",
             message=message,
