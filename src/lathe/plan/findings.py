@@ -11,6 +11,7 @@ from lathe.plan import memory
 from lathe.plan.architecture import Shapes
 from lathe.plan.parameters import adapted
 from lathe.records import MemoryTerm, Plan, PlanFinding, Recipe, Schedule
+from lathe.records.results import AMOUNTS
 from lathe.schedule.steps import StepPlan
 
 FEW_STEPS = 10
@@ -18,8 +19,6 @@ POWER, DIFFERING = 0.8, 0.2
 """How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
-AMOUNTS = frozenset({"latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes"})
-"""What is measured and lies not between 0 and 1: rows alone say nothing about a limit on it."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +255,7 @@ def _gates(facts: Facts) -> Iterator[PlanFinding]:
     rows, tail = facts.test_rows, (1 - _judged_at(facts.recipe)) / 2
     best = stats.clopper_pearson(rows, rows, 1 - 2 * tail).low
     for gate in facts.recipe.gates:
-        if gate.metric in AMOUNTS or gate.better_than is not None:
+        if gate.metric in AMOUNTS or gate.better_than is not None:  # rows alone say nothing about a limit on an amount
             continue
         rising = gate.at_least is not None
         limit = gate.at_least if gate.at_least is not None else gate.at_most or 0.0

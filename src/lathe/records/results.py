@@ -12,6 +12,11 @@ from lathe.records.data import DataFinding, Side
 AnswerPrecision = Literal["fp32", "bf16", "int8"]
 """Number format of a model while it answers."""
 
+AMOUNTS = ("latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes")
+"""What every arm is measured on beside the metrics of its task, in units; its value lies not between 0 and 1."""
+SHARES = ("truncated_share",)
+"""The same, between 0 and 1."""
+
 Finish = Literal["stop", "length", "none"]
 Arm = str
 """base-zero, base-few, rule, tuned, or the name of an exported file's arm."""

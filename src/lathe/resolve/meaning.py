@@ -10,12 +10,10 @@ from lathe import invariants, plugins
 from lathe.contracts import Endpoint, Validates
 from lathe.errors import InputError
 from lathe.records import Json
+from lathe.records.results import AMOUNTS, SHARES
 from lathe.records.teacher import TEACHER
 from lathe.resolve.strict_yaml import Path
 
-MEASURED = ("latency_seconds", "tokens_per_second", "peak_bytes", "file_bytes", "truncated_share")
-"""What every arm is measured on beside the metrics of its task."""
-SHARES = ("truncated_share",)
 SHARE_KINDS = ("proportion", "macro_f1", "micro_f1")
 """Kinds of metric whose values lie from 0 to 1, whatever the task is."""
 RIVALS = ("base", "rule", "base-zero", "base-few")
@@ -49,7 +47,7 @@ def meaning_faults(value: dict[str, Json]) -> Iterator[Said]:
             )
     if isinstance(task, str) and task in plugins.names("tasks"):
         of_task = plugins.load("tasks", task).metrics
-        yield from metric_faults(value, (*(metric.name for metric in of_task), *MEASURED))
+        yield from metric_faults(value, (*(metric.name for metric in of_task), *AMOUNTS, *SHARES))
         yield from share_faults(value, {*SHARES, *(metric.name for metric in of_task if metric.kind in SHARE_KINDS)})
         yield from field_faults(part(part(value, "data"), "fields"), plugins.load("tasks", task).fields)
     for name, ends in part(value, "expect").items():
