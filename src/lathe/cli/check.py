@@ -63,19 +63,19 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
     return Exit.NO if report.blocks() else Exit.DONE
 
 
-OF_A_RECIPE = {"sets": "--set", "new": "--new", "smoke": "--smoke"}
-OF_FILES = {"schemas": "--schemas", "all": "--all"}
+OF_A_RECIPE = ("sets", "new", "smoke")
+OF_FILES = ("schemas", "all")
 
 
 def _refuse_mixed(args: argparse.Namespace, of_recipe: bool) -> None:
     """Raises InputError on words of the other kind of check, which nothing would come of."""
-    mixed = [word for name, word in (OF_FILES if of_recipe else OF_A_RECIPE).items() if getattr(args, name)]
-    if mixed and of_recipe:
+    words = ", ".join(verbs.given(args, OF_FILES if of_recipe else OF_A_RECIPE))
+    if words and of_recipe:
         hint = "A recipe names its schemas under `schema`; rules learn from all of its training rows when it is run."
-        raise InputError(f"{', '.join(mixed)} would do nothing to a recipe", hint=hint)
-    if mixed:
+        raise InputError(f"{words} would do nothing to a recipe", hint=hint)
+    if words:
         hint = "Write one for the file (`lathe new`), and check that; columns stand in data.fields."
-        raise InputError(f"{', '.join(mixed)} would do nothing without a recipe", hint=hint)
+        raise InputError(f"{words} would do nothing without a recipe", hint=hint)
 
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:

@@ -71,9 +71,8 @@ OF_A_CONFIG = ("lora_rank", "lora_targets", "dora", "modules_to_save", "padded",
 def _refuse_mixed(args: argparse.Namespace) -> None:
     """Raises InputError on words of the other kind of plan, which nothing would come of."""
     of_config = args.config is not None
-    mixed = [name for name in (OF_A_RECIPE if of_config else OF_A_CONFIG) if getattr(args, name)]
-    if mixed:
-        words = ", ".join(_word(name) for name in mixed)
+    words = ", ".join(verbs.given(args, OF_A_RECIPE if of_config else OF_A_CONFIG))
+    if words:
         if of_config:
             raise InputError(
                 f"--config counts a model by itself, and {words} would do nothing",
@@ -84,13 +83,6 @@ def _refuse_mixed(args: argparse.Namespace) -> None:
         )
     if args.precision and not args.padded:
         raise InputError("--precision goes with --padded", hint="Add --padded, such as --padded 8x2048.")
-
-
-def _word(name: str) -> str:
-    """An argument as it is typed."""
-    if name == "recipe":
-        return "RECIPE"
-    return "--set" if name == "sets" else f"--{name.replace('_', '-')}"
 
 
 def _plan_of_teaching(run: Run, forecast: TeachForecast, screen: Screen) -> Exit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,12 @@ def run(args: argparse.Namespace, screen: Screen) -> Exit:
 def stage(args: argparse.Namespace, screen: Screen) -> Exit:
     """All stages up to the one that the verb names."""
     return _chain(args, screen, UNTIL.get(args.verb, args.verb))
+
+
+def given(args: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Of these arguments those that were given, as they are typed."""
+    typed = {"recipe": "RECIPE", "sets": "--set"}
+    return [typed.get(name, f"--{name.replace('_', '-')}") for name in names if getattr(args, name)]
 
 
 def start(args: argparse.Namespace, screen: Screen, *, weights: bool = True) -> Run:
