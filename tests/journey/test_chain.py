@@ -171,6 +171,15 @@ def test_ship_says_no_where_nothing_is_shipped(finished: tuple[Path, Path, dict]
     assert "Nothing is shipped after abort" in done.stdout
 
 
+def test_a_smoke_run_ships_whatever_its_verdict_so_that_every_part_was_tried(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    done = lathe("run", "small.yaml", "--smoke", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["verdict"] == "abort"
+    assert [one["kind"] for one in said["bundle"]["shipped"]] == ["adapter", "merged"]
+
+
 def test_a_changed_recipe_is_not_done_and_ships_nothing_of_the_one_before(finished: tuple[Path, Path, dict]) -> None:
     folder, run, _ = finished
 

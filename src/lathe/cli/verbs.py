@@ -125,7 +125,7 @@ def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: st
     bundle = _bundle(run)
     if bundle is not None and not screen.quiet and until in (None, "ship", "report"):
         fidelity.formats(screen, bundle)
-    if until == "ship" and decision is not None and decision.verdict == "abort":
+    if until == "ship" and decision is not None and bundle is None:
         screen.line("  Nothing is shipped after abort: the model failed its gates. Gates are in the recipe.")
     if until in (None, "report") and run.folder.report_html.is_file():
         screen.line()

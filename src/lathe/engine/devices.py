@@ -98,7 +98,7 @@ def pick_device() -> torch.device:
 
 
 def pick_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """Number format of the computation. auto: bf16 on a GPU that has it, else fp32.
+    """Number format of the computation. auto: bf16 on a GPU that multiplies it in hardware, else fp32.
 
     On the CPU auto stays with fp32: the reference step is a fifth faster in bf16, but oneDNN, which computes it, keeps some
     30 MB for every new pack length that it meets. The fused step has few lengths, and takes bf16 where `computes_bf16` says so.
@@ -106,7 +106,9 @@ def pick_precision(asked: Literal["auto", "fp32", "bf16"], device: torch.device)
     """
     if asked != "auto":
         return asked
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    # torch also calls bf16 supported where it is emulated, as on a T4, which has no faster products for it.
+    in_hardware = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if in_hardware else "fp32"
 
 
 def computes_bf16() -> bool:

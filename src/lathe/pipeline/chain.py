@@ -26,6 +26,7 @@ from lathe.records import (
     Manifest,
     Plan,
     ReportRecord,
+    RunRecord,
     Side,
     StageRecord,
     TrainResult,
@@ -168,7 +169,7 @@ class Run:
             ("train", lambda: self.train(progress)),
             ("tuned", lambda: self.evaluate("tuned", progress=progress)),
             ("decide", lambda: self.decide(progress)),
-            ("ship", lambda: self._ship_unless_aborted(progress)),
+            ("ship", lambda: self._ship_if_worth(progress)),
             ("report", lambda: self.report(progress)),
         ]
         names = [name for name, _ in steps]
@@ -221,10 +222,12 @@ class Run:
         self.evaluate(arm, "validation", progress)
         self.evaluate(arm, "test", progress)
 
-    def _ship_unless_aborted(self, progress: Progress) -> None:
+    def _ship_if_worth(self, progress: Progress) -> None:
+        """After abort nothing is shipped, but by a smoke run: it tries every part, and its verdict means nothing."""
         from lathe import ship
 
-        if self.folder.load(self.folder.decision, Decision).verdict != "abort":
+        aborted = self.folder.load(self.folder.decision, Decision).verdict == "abort"
+        if not aborted or self.folder.load(self.folder.run_record, RunRecord).smoke:
             self.ship(progress)
         elif self.folder.bundle_record.is_file():
             self._unseal()
