@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -141,6 +142,7 @@ def test_windows_are_rows_of_a_pack_whose_tokens_are_scored_by_their_weights(tok
     wanted = [parameter.grad.clone() for parameter in network.parameters()]
     network.zero_grad()
     pack = pack_of_windows(ids, positions, weights)
+    step.register_attention()
     for take in (FusedStep(network).gradients, partial(step.gradients, network)):
         network.set_attn_implementation(step.ATTENTION)
         assert take([pack], 5.0) == pytest.approx(expected.item(), rel=1e-6)
@@ -163,6 +165,20 @@ def test_micro_batches_and_processes_do_not_change_the_gradient(tokenizer, monke
     for loss, gradient in found[1:]:
         assert loss == pytest.approx(found[0][0], rel=1e-5)
         assert float((gradient - found[0][1]).norm() / gradient.norm()) < (1e-2 if computes_bf16() else 1e-5)
+
+
+def test_the_step_of_a_gpu_forms_the_same_gradient(tokenizer) -> None:
+    chunk, phase = _chunk(tokenizer, 2000), _recipe().phases[0]
+    positions, weights = stretched_positions(len(chunk.ids_WT), 128, 512, 0.0, 0), chunk.weights_WT.astype(np.float32)
+    found = []
+    for step_of in (engine.shared_step, lambda master, _: contextlib.nullcontext(engine.reference_step(master))):
+        master = _trainee(_recipe(), tokenizer).master
+        with step_of(master, 1) as take:
+            loss = take(*engine.step_packs(chunk, positions, weights, slice(0, 6), phase))
+        found.append((loss, torch.cat([p.grad.flatten() for p in master.parameters()])))
+    (loss, gradient), (expected_loss, expected) = found
+    assert loss == pytest.approx(expected_loss, rel=1e-3 if computes_bf16() else 1e-5)
+    assert float((gradient - expected).norm() / expected.norm()) < (3e-2 if computes_bf16() else 1e-5)
 
 
 def test_a_killed_run_continues_to_the_same_weights(tmp_path: Path) -> None:

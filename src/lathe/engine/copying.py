@@ -65,7 +65,7 @@ def exact_share(body: nn.Module, head_VD: Tensor, ids_BT: Tensor, length: int) -
     """Share of rows whose last `length` tokens are each the likeliest one. `body` gives hidden states, `head_VD` the
     output weight."""
     correct = 0
-    for ids_T in ids_BT.split(max(1, 8192 // ids_BT.shape[1])):
+    for ids_T in ids_BT.to(head_VD.device).split(max(1, 8192 // ids_BT.shape[1])):
         hidden = body(input_ids=ids_T, use_cache=False).last_hidden_state[:, -length - 1 : -1]
         guesses = (hidden.to(head_VD.dtype) @ head_VD.T).argmax(-1)
         correct += int((guesses == ids_T[:, -length:]).all(dim=1).sum())

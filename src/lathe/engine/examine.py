@@ -35,7 +35,8 @@ def examined(master: LlamaForCausalLM) -> LlamaForCausalLM:
     """A copy as it will be shipped: bf16, with an attention that needs no mask."""
     register_attention()
     network = copy.deepcopy(master).to(torch.bfloat16).requires_grad_(False).eval()
-    network.model.rotary_emb = type(network.model.rotary_emb)(network.config)  # its table stays float32
+    table = type(network.model.rotary_emb)(network.config)  # its numbers stay float32
+    network.model.rotary_emb = table.to(master.device)
     network.set_attn_implementation(PACKED)
     return network
 
@@ -82,7 +83,7 @@ class Examiner:
         for ids_T, weights_T in zip(self.chunk.ids_WT, self.chunk.weights_WT, strict=True):
             positions_1T = np.arange(len(ids_T))[None]
             used, answer = (
-                pack_of_windows(ids_T[None], positions_1T, scored.astype(np.float32)[None])
+                pack_of_windows(ids_T[None], positions_1T, scored.astype(np.float32)[None]).to(network.device)
                 for scored in (ids_T != pad, (weights_T == 1) & (ids_T != pad))
             )
             hidden_TD = hidden(network, used)

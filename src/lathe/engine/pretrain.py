@@ -2,9 +2,10 @@
 
     base = pretrain(recipe, documents, folder, progress)       # continues from the newest checkpoint under folder
 
-It takes the fused step of training (`engine.fused`): windows are rows of a pack, and every token is scored by its weight.
-Products are bf16 where the processor multiplies that, the weights stay float32. Micro-batches are small on purpose: 2,048 tokens of
-activations stay in the processor's cache (measured, by an engine before: 9.3 k tokens/s against 7.7 k at 8,192).
+It takes training's steps, the fused one on a CPU and the reference on a GPU: windows are rows of a pack, and every token is
+scored by its weight. Products are bf16 where the machine multiplies that, the weights stay float32. On a CPU micro-batches are
+small on purpose: 2,048 tokens of activations stay in the processor's cache (measured, by an engine before: 9.3 k tokens/s against
+7.7 k at 8,192).
 
 Several processes of one thread each beat one process of several threads wherever the machine also does something else: they
 wait for one another once a step, threads once a matrix product. Which computes which windows is fixed, and so is the order in which
@@ -39,13 +40,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from lathe import storage
 from lathe.engine import optim
+from lathe.engine.attention import PACKED, register_attention
 from lathe.engine.base_folder import WEIGHTS, network_config, new_network
-from lathe.engine.devices import computes_bf16, threads
+from lathe.engine.devices import computes_bf16, pick_device, pick_precision, threads
 from lathe.engine.fused.choice import step_of
 from lathe.engine.model import trainable
 from lathe.engine.packs import Pack, pack_of_windows
 from lathe.engine.rare_tokens import DOCUMENTS, TokenKinds, spread_out, with_swaps
-from lathe.engine.step import Step
+from lathe.engine.step import Step, gradients
 from lathe.engine.step_in_processes import StepInProcesses, piped
 from lathe.engine.tokenizer_training import PAD, SPECIAL_TOKENS, train_tokenizer
 from lathe.engine.windows import Chunk, Documents, encoded, make_chunk, stretched_positions, thinned
@@ -175,7 +177,7 @@ def pretrain(
     tokenizer = _tokenizer(recipe, documents, folder, starts)
     counted = encoded(documents(recipe.seed + _COUNTED_SEED, 0, DOCUMENTS), tokenizer, _COUNTED_TOKENS)
     text = Text(recipe, documents, tokenizer, TokenKinds.counted(counted, tokenizer))
-    trainee, position = Trainee(recipe, _network(text, starts)), Position()
+    trainee, position = Trainee(recipe, _network(text, starts).to(pick_device())), Position()
     checkpoint = folder / "checkpoint"
     if (checkpoint / "state.json").exists():
         position = Position(**json.loads((checkpoint / "state.json").read_text()))
@@ -263,11 +265,24 @@ def _save(recipe: PretrainRecipe, trainee: Trainee, position: Position, folder: 
 
 @contextlib.contextmanager
 def shared_step(master: LlamaForCausalLM, workers: int) -> Iterator[Step]:
-    """What forms the gradients of a network's weights: this process, or so many of one thread each."""
+    """What forms the gradients of a network's weights: the GPU where they lie on one, else this process, or so many of one
+    thread each."""
+    if master.device.type != "cpu":
+        yield reference_step(master)
+        return
     with threads(1 if workers > 1 else torch.get_num_threads()), piped(workers - 1) as helpers:
         helpers.build(partial(_in_a_helper, master.config))
         take, parameters = _built(master)
         yield StepInProcesses(take, parameters, helpers)
+
+
+def reference_step(network: LlamaForCausalLM) -> Step:
+    """The reference on the device where the network lies."""
+    register_attention()
+    network.set_attn_implementation(PACKED)
+    device = network.device
+    precision = pick_precision("auto", device)
+    return lambda packs, weight: gradients(network, (pack.to(device) for pack in packs), weight, precision)
 
 
 def _in_a_helper(config: LlamaConfig) -> tuple[Step, dict[str, nn.Parameter]]:

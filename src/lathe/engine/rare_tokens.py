@@ -111,7 +111,7 @@ def copied(
         place = int(draw.choice(places))
         wanted = int(ids[place] if swap_for is None else draw.choice(swap_for))
         text = torch.from_numpy(np.where(ids == ids[place], wanted, ids)[None, :place].astype(np.int64))
-        hidden = body(input_ids=text, use_cache=False).last_hidden_state[0, -1]
+        hidden = body(input_ids=text.to(head_VD.device), use_cache=False).last_hidden_state[0, -1]
         right += int((head_VD @ hidden.to(head_VD.dtype)).argmax()) == wanted
         tried += 1
     return right / max(1, tried)

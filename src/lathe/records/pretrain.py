@@ -129,7 +129,9 @@ class PretrainRecipe(Written):
         524_288, gt=0, description="tokens of documents generated and packed together; checkpoints fall between chunks"
     )
     workers: int = Field(
-        1, gt=0, description="processes of one thread that share the micro-batches of a step; 1: this process alone"
+        1,
+        gt=0,
+        description="processes of one thread that share the micro-batches of a step on a CPU; 1: this process alone",
     )
 
     def total_tokens(self) -> int:
