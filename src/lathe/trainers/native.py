@@ -152,7 +152,8 @@ def _whole(job: TrainJob, sample: Sequence[Encoded], device: torch.device, count
 
     with ranks.helpers() if ranks.others() else piped(count - 1) as helpers:
         precision = devices.pick_precision(train.precision, device)
-        in_bf16 = train.precision == "auto" and devices.computes_bf16() and not method.quantised
+        on_cpu = device.type == "cpu"
+        in_bf16 = on_cpu and train.precision == "auto" and devices.computes_bf16() and not method.quantised
         net, take, kind = chosen("bf16" if in_bf16 else precision)
         notes = []
         if choice.is_fused(kind) and in_bf16:
