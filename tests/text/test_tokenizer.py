@@ -77,6 +77,15 @@ def test_a_folder_without_a_tokenizer_says_what_to_do(tmp_path: Path) -> None:
     assert error.value.hint
 
 
+def test_an_end_token_beyond_the_vocabulary_is_none(base: Base) -> None:
+    """The ids of a padded embedding have no text: one of them as a stop would be the word None in a Modelfile."""
+    folder = base()
+    (folder / "generation_config.json").write_text('{"eos_token_id": [4, 100000, -1]}')
+    tok = tokenizer.load(folder)
+    assert tok.stop_ids == {0, 2, 4}
+    assert "None" not in {tok.token(id) for id in tok.stop_ids}
+
+
 @pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json", "config.json", "generation_config.json"])
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
 def test_a_damaged_file_is_named(base: Base, file: str, content: str) -> None:

@@ -75,6 +75,12 @@ class Tokenizer:
         return int(self.backend.get_vocab_size(with_added_tokens=True))
 
     @cached_property
+    def begins_apart(self) -> bool:
+        """Whether the beginning of a text is encoded otherwise than the same characters behind others: those of SentencePiece put
+        a space in front of a text."""
+        return begins_apart(self.backend)
+
+    @cached_property
     def is_byte_level(self) -> bool:
         """Whether no text has more tokens than UTF-8 bytes: each byte is a token at most, and nothing is put in before."""
         found = described(self.backend.pre_tokenizer)
@@ -206,6 +212,7 @@ def load(folder: Path) -> Tokenizer:
     variables: dict[str, object] = {**named, "enable_thinking": False}
     context = (config.get("text_config") or config).get("max_position_embeddings")
     decides = [RENDERING, text, source, variables, sorted(special.stop), special.bos, special.eos]
+    decides += ["answers behind their prompts"] * begins_apart(backend)
     return Tokenizer(
         folder=folder,
         backend=backend,
@@ -215,6 +222,12 @@ def load(folder: Path) -> Tokenizer:
         max_tokens=context if isinstance(context, int) else None,
         content_hash=hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest(),
     )
+
+
+def begins_apart(backend: tokenizers.Tokenizer) -> bool:
+    """As `Tokenizer.begins_apart`."""
+    alone, before, behind = (backend.encode(text, add_special_tokens=False).ids for text in ("a", "\n", "\na"))
+    return bool(behind != before + alone)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -252,7 +265,9 @@ def special_tokens(
 
     def configured(name: str) -> list[int]:
         values = [source.get(name) for source in (generation, config)]
-        return [id for value in values for id in (value if isinstance(value, list) else [value]) if isinstance(id, int)]
+        ids = [id for value in values for id in (value if isinstance(value, list) else [value]) if isinstance(id, int)]
+        # An embedding may be padded beyond the vocabulary; what has no text there is never written.
+        return [id for id in ids if id >= 0 and backend.id_to_token(id) is not None]
 
     ends = configured("eos_token_id")
     first = by_name("eos_token")
