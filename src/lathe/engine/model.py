@@ -11,12 +11,12 @@ dtype.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -53,6 +53,12 @@ TOKENIZER_FILES = (
 FLOATS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 """safetensors' names of the floating-point formats that a base may be stored in."""
 
+LOADING_FAILS = (
+    ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError, StrictDataclassError
+)  # fmt: skip
+"""What transformers raises where configuration and weights do not belong together."""
+OTHER_CONFIG = "config.json is of another model, or was changed: bring back the one that came with the weights."
+
 
 def load_base(
     folder: Path, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa", quantised: bool = False
@@ -84,13 +90,13 @@ def load_base(
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, with their sizes
         )
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
+    except LOADING_FAILS as error:
         raise InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}") from error
     if report["mismatched_keys"]:
         name, stored, asked = min(report["mismatched_keys"])
         raise InputError(
             f"{folder}: {name} has the shape {tuple(stored)} in the weights, and config.json asks for {tuple(asked)}",
-            hint="config.json is of another model, or was changed: bring back the one that came with the weights.",
+            hint=OTHER_CONFIG,
         )
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place.
@@ -98,7 +104,15 @@ def load_base(
         raise InputError(
             f"{folder} lacks {len(missing)} weights that its config.json asks for, {missing[0]} among them"
         )
+    if report["unexpected_keys"]:
+        # transformers would leave them out: layers of a model that is deeper than its config.json says.
+        unused = sorted(report["unexpected_keys"])
+        raise InputError(
+            f"{folder} holds {len(unused)} weights that its config.json has no place for, {unused[0]} among them",
+            hint=OTHER_CONFIG,
+        )
     _check_head(folder, model)
+    _check_numbers(folder, model)
     if quantised:
         settle(model, dtype)
     return model.eval().requires_grad_(False)
@@ -298,20 +312,29 @@ def stored_dtype(folder: Path) -> torch.dtype:
 
 
 def _check_head(folder: Path, model: PreTrainedModel) -> None:
-    """The engine computes hidden @ head.T; an architecture that does more to its logits would be trained wrongly."""
+    """The engine computes hidden @ head.T (`lathe.model_folder.configuration.check_form` has what a configuration adds to that)."""
     output = model.get_output_embeddings()
     if not isinstance(output, nn.Linear) or output.bias is not None:
         raise InputError(
             f"{folder}: the output head of {model.config.model_type} is not a plain matrix, which is not supported yet"
         )
-    for key in ("final_logit_softcapping", "logits_scaling", "logit_scale"):
-        value = getattr(model.config, key, None)
-        if value is not None and not (isinstance(value, (int, float)) and math.isclose(value, 1.0)):
-            raise InputError(f"{folder}: {key} = {value} in config.json is not supported yet")
+
+
+def _check_numbers(folder: Path, model: PreTrainedModel) -> None:
+    """With one weight that is no number every answer and every loss is none, whatever is trained on it."""
+    floats = ((name, weight) for name, weight in model.named_parameters() if weight.is_floating_point())
+    broken = [name for name, weight in floats if not all(torch.isfinite(end) for end in torch.aminmax(weight))]
+    if broken:
+        raise InputError(
+            f"{folder} holds values that are no numbers in {len(broken)} weights, {broken[0]} among them",
+            hint="The file is damaged, or the training that wrote it diverged: download it again, or take an earlier one.",
+        )
 
 
 def _first_line(error: Exception) -> str:
     """The first line of what an error says, and the next one where the first only announces it."""
+    if isinstance(error, KeyError):
+        return f"it names {error}, which transformers does not know"
     first, _, rest = str(error).strip().partition("\n")
     return (
         f"{first} {rest.strip().partition(chr(10))[0]}"
