@@ -87,7 +87,7 @@ def test_a_smaller_format_strays_further_and_says_which_it_is(format: str, tmp_p
 
 
 def test_a_family_that_llama_cpp_lacks_is_named() -> None:
-    with pytest.raises(InputError, match="gpt2 model cannot be written as GGUF"):
+    with pytest.raises(InputError, match="type gpt2 cannot be written as GGUF"):
         families.of(AutoConfig.for_model("gpt2"))
 
 

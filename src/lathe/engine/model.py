@@ -20,7 +20,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
@@ -68,7 +68,7 @@ def load_base(
     quantised: in NF4 and on the device where it will stay, since it is the GPU that could not hold it otherwise. Raises InputError
     where the folder is no sound model, Refused where it holds pickles or code, Unavailable without the packages for NF4.
     """
-    check_model(folder)
+    config = read_config(folder)
     # Quantised from the stored numbers, so that training, answers and checks have the same ones whatever they compute in.
     form = (
         {"dtype": stored_dtype(folder), "quantization_config": four_bit(dtype), "device_map": {"": pick_device()}}
@@ -78,7 +78,6 @@ def load_base(
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
@@ -91,7 +90,7 @@ def load_base(
             ignore_mismatched_sizes=True,  # they are refused below, with their sizes
         )
     except LOADING_FAILS as error:
-        raise InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}") from error
+        raise _not_loaded(folder, error) from error
     if report["mismatched_keys"]:
         name, stored, asked = min(report["mismatched_keys"])
         raise InputError(
@@ -116,6 +115,15 @@ def load_base(
     if quantised:
         settle(model, dtype)
     return model.eval().requires_grad_(False)
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The configuration of a model in a folder. Raises as `load_base`."""
+    check_model(folder)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except LOADING_FAILS as error:
+        raise _not_loaded(folder, error) from error
 
 
 def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa") -> PreTrainedModel | PeftModel:
@@ -329,6 +337,10 @@ def _check_numbers(folder: Path, model: PreTrainedModel) -> None:
             f"{folder} holds values that are no numbers in {len(broken)} weights, {broken[0]} among them",
             hint="The file is damaged, or the training that wrote it diverged: download it again, or take an earlier one.",
         )
+
+
+def _not_loaded(folder: Path, error: Exception) -> InputError:
+    return InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
