@@ -15,6 +15,7 @@ from lathe import ship as shipping
 from lathe import train as training
 from lathe.contracts import Model
 from lathe.errors import InputError, Unavailable
+from lathe.pipeline import Run
 from lathe.records import Bundle, EvalReport, EvaluateSpec, Method
 from lathe.runs import RunFolder
 from lathe.storage import file_sha256
@@ -98,6 +99,37 @@ def test_what_was_shipped_before_goes_when_the_run_ships_again(base: Path, tmp_p
     shipping.withdraw(run)
     assert not run.bundle.exists()
     assert not run.bundle_record.exists()
+
+
+def test_a_form_that_cannot_hold_the_base_leaves_what_was_shipped_before(tmp_path: Path) -> None:
+    other = write_base(tmp_path / "base", "olmo2", pad_token_id=0)
+    run = new_run(tmp_path / "run")
+    training.train(run, locked(other), "t", quiet)
+    bundle = shipping.ship(run, locked(other, ship=("adapter",)), "s1", quiet)
+    with pytest.raises(InputError, match="ship names gguf_f16: a model of type olmo2 cannot be written as GGUF"):
+        shipping.ship(run, locked(other, ship=("merged", "gguf_f16")), "s2", quiet)
+    assert run.load(run.bundle_record, Bundle) == bundle
+    assert [folder.name for folder in run.bundle.iterdir()] == ["adapter"]
+
+
+@pytest.mark.parametrize(("until", "told"), [(None, True), ("train", True), ("plan", False)])
+def test_a_form_that_cannot_hold_the_base_is_told_before_anything_is_measured(
+    tmp_path: Path, until: str | None, told: bool
+) -> None:
+    other = write_base(tmp_path / "base", "olmo2", pad_token_id=0, max_position_embeddings=4096)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"name: odd\nbase: {other}\ntask: json_extraction\ndata: {{source: 'lathe:edge_json', rows: 40}}\n"
+        "train: {max_steps: 1}\nship: [gguf_f16]\n"
+    )
+    run = Run.start(recipe, root=tmp_path / "runs")
+    if told:
+        with pytest.raises(InputError, match="ship names gguf_f16"):
+            run.go(until=until)
+    else:
+        run.go(until=until)
+    assert not (run.folder.path / "eval").exists()
+    assert not run.folder.train_result.exists()
 
 
 def test_full_fine_tuning_ships_merged_and_refuses_an_adapter(base: Path, tmp_path: Path) -> None:

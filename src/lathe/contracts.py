@@ -456,6 +456,10 @@ class Exporter(ABC):
     def ability(self) -> Ability:
         """Whether its packages are there; imports nothing heavy."""
 
+    def foresee(self, base_folder: Path) -> None:
+        """Raises InputError where no model that is trained on this base can be written so; asked before one is trained."""
+        return
+
     @abstractmethod
     def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
         """Writes into `folder` (made by the caller, empty) and holds what was written against the trained model.

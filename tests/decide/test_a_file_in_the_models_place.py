@@ -38,6 +38,11 @@ def test_a_file_that_loses_a_gate_says_which_and_by_how_much() -> None:
     assert found.fix is not None
 
 
+def test_a_space_that_a_decoder_drops_makes_no_other_answer() -> None:
+    found = check(report("tuned", right(80, 100)), report("gguf_f16", right(80, 100)), ("a b", "b"), (" a b", "bb"))
+    assert found.measured["same_texts"] == 0.5
+
+
 def test_a_gate_that_the_model_missed_is_not_held_against_the_file() -> None:
     assert check(report("tuned", right(60, 100)), report("gguf_q4_0", right(58, 100))).ok
 

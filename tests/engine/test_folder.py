@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from lathe.contracts import Model
 from lathe.engine import model
@@ -87,7 +88,13 @@ def cut_weights(path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("damage", [no_config, no_weights, torn_config, deep_config, unknown_architecture, cut_weights])
+def odd_heads(path: Path) -> None:
+    change(path / "config.json", num_attention_heads=3)
+
+
+@pytest.mark.parametrize(
+    "damage", [no_config, no_weights, torn_config, deep_config, unknown_architecture, cut_weights, odd_heads]
+)
 def test_an_unsound_folder_is_an_input_error(copy: Path, damage: Callable[[Path], None]) -> None:
     damage(copy)
     with pytest.raises(InputError, match="copy"):
@@ -113,6 +120,30 @@ def test_an_adapter_is_looked_at_as_closely(tiny_base: Path, tmp_path: Path) -> 
     (adapter / "adapter_model.bin").write_bytes(pickle.dumps({}))
     with pytest.raises(Refused, match=r"adapter_model\.bin"):
         model.load(Model(tiny_base, adapter))
+
+
+def test_layers_that_the_configuration_leaves_out_are_told(copy: Path) -> None:
+    """transformers would go on with the first one alone: another model than the one in the folder."""
+    change(copy / "config.json", num_hidden_layers=1)
+    with pytest.raises(
+        InputError, match=r"holds \d+ weights that its config.json has no place for, model\.layers\.1\."
+    ):
+        model.load_base(copy)
+
+
+def test_a_name_that_transformers_does_not_know_is_told_as_one(copy: Path) -> None:
+    change(copy / "config.json", hidden_act="sqrtish")
+    with pytest.raises(InputError, match="names 'sqrtish', which transformers does not know"):
+        model.load_base(copy)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_told_before_anything_is_measured(copy: Path, value: float) -> None:
+    weights = load_file(copy / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][3, 4] = value
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"no numbers in 1 weights, model\.layers\.1\.mlp\.up_proj\.weight"):
+        model.load_base(copy)
 
 
 def test_weights_of_another_size_than_configured_are_named_with_both(tiny_base: Path, tmp_path: Path) -> None:

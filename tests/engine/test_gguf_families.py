@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from transformers import AutoConfig
 
 from gguf_base import LLAMA_LIKE, QWEN_LIKE, SHAPES, write_gguf_base, write_sentencepiece
 from lathe.engine.fidelity import predictions, texts
+from lathe.engine.fidelity.gguf_file import check_vocabulary
 from lathe.engine.gguf import families
 from lathe.engine.gguf.read import format_of
 from lathe.engine.gguf.write import write
@@ -69,6 +71,25 @@ def test_a_sentencepiece_tokenizer_gives_the_same_ids(space_in_front: bool, tmp_
     assert all(check.ok for check in checks), checks
 
 
+def test_a_special_token_without_an_embedding_is_left_out(tmp_path: Path) -> None:
+    """Gemma 3's tokenizer has one for images, which its text models lack."""
+    base = write_gguf_base(tmp_path / "base")
+    described = json.loads((base / "tokenizer.json").read_text())
+    flags = {"special": True, **dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)}
+    size = len(described["model"]["vocab"])
+    described["added_tokens"] += [{"id": id, "content": f"<pad {id}>", **flags} for id in range(size, 416)] + [
+        {"id": 416, "content": "<image_soft_token>", **flags}
+    ]
+    (base / "tokenizer.json").write_text(json.dumps(described))
+    tok = tokenizer.load(base)
+    assert tok.vocab_size == 417
+    write(load_base(base), tok, tmp_path / "model.gguf", "F16", "tiny")
+    assert check_vocabulary(tmp_path / "model.gguf", tok) == []
+    with LlamaServer(tmp_path / "model.gguf", 512, threads=1) as server:
+        checks = texts.check_texts(tok, server)
+    assert all(check.ok for check in checks), checks
+
+
 @pytest.mark.parametrize("format", ["F16", "BF16", "Q8_0", "Q5_1", "Q4_0"])
 def test_a_smaller_format_strays_further_and_says_which_it_is(format: str, tmp_path: Path) -> None:
     base = write_gguf_base(tmp_path / "base")
@@ -87,7 +108,7 @@ def test_a_smaller_format_strays_further_and_says_which_it_is(format: str, tmp_p
 
 
 def test_a_family_that_llama_cpp_lacks_is_named() -> None:
-    with pytest.raises(InputError, match="gpt2 model cannot be written as GGUF"):
+    with pytest.raises(InputError, match="type gpt2 cannot be written as GGUF"):
         families.of(AutoConfig.for_model("gpt2"))
 
 

@@ -128,6 +128,7 @@ def test_thinning_keeps_large_weights_and_the_expected_sum_of_small_ones() -> No
 
 def test_windows_are_rows_of_a_pack_whose_tokens_are_scored_by_their_weights(tokenizer) -> None:
     """Loss and gradients are those of cross-entropy over all positions of each window by itself."""
+    step.register_attention()
     network = new_network(SHAPE, tokenizer, 0).double()
     draw = np.random.default_rng(0)
     ids, positions = draw.integers(0, 320, (2, 9)), np.sort(draw.choice(512, (2, 9), replace=False))
@@ -413,6 +414,27 @@ def test_a_start_of_another_shape_is_refused(tmp_path: Path, tokenizer) -> None:
 def test_windows_must_divide_micro_batches() -> None:
     with pytest.raises(ValueError, match="multiple"):
         Phase(tokens=1, window=100, step_tokens=512, micro_tokens=256, longest_characters=10)
+
+
+def test_heads_that_the_position_code_cannot_turn_are_told() -> None:
+    with pytest.raises(ValueError, match="gives heads 15 wide"):
+        NetworkShape(hidden=45, heads=3, kv_heads=1)
+
+
+def test_a_fault_of_a_pretraining_recipe_has_its_line_and_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    phase = "{tokens: 1000, window: 300, step_tokens: 512, micro_tokens: 256, longest_characters: 10}"
+    path.write_text(f"name: x\nnetwork: {{hiden: 64}}\nphases:\n  - {phase}\n")
+    with pytest.raises(RecipeError) as caught:
+        read_pretrain_recipe(path)
+    first, second = caught.value.faults
+    assert (first.key, first.line, first.hint) == ("network.hiden", 2, "Did you mean `hidden`?")
+    assert (second.line, "multiple of micro_tokens" in second.message) == (4, True)
+    path.write_text(
+        f"name: x\nnetwork: {{context: 256}}\nphases: [{phase.replace('300', '512').replace('256', '512')}]\n"
+    )
+    with pytest.raises(RecipeError, match=r"a window of 512 positions is longer than network\.context 256"):
+        read_pretrain_recipe(path)
 
 
 def test_a_faulty_recipe_is_answered_with_all_its_faults(tmp_path: Path) -> None:

@@ -88,6 +88,48 @@ def test_weights_in_several_files_are_opened(base: Path) -> None:
     check_base(base)
 
 
+def test_weights_in_several_files_without_their_index_are_told(base: Path) -> None:
+    split_in_two(base, "model-2.safetensors")
+    (base / INDEX).unlink()
+    with pytest.raises(InputError, match=r"holds model-1\.safetensors, and neither"):
+        check_base(base)
+
+
+def test_weights_that_lie_elsewhere_and_are_gone_are_told(base: Path) -> None:
+    (base / "model.safetensors").unlink()
+    (base / "model.safetensors").symlink_to(base / "blobs" / "gone")
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read"):
+        check_base(base)
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, r"quantised already \(gptq\)"),
+        ({"quantization_config": {"load_in_4bit": True}}, "quantised already"),
+        ({"logits_scaling": 8.0}, "logits_scaling = 8.0 is not supported yet"),
+        ({"final_logit_softcapping": 30.0}, "final_logit_softcapping = 30.0"),
+    ],
+)
+def test_weights_that_are_computed_with_in_another_way_are_told_at_once(
+    base: Path, entries: dict[str, Any], says: str
+) -> None:
+    change(base / "config.json", **entries)
+    with pytest.raises(InputError, match=says):
+        check_base(base)
+
+
+def test_settings_that_change_nothing_are_taken(base: Path) -> None:
+    change(base / "config.json", quantization_config=None, logits_scaling=1.0, final_logit_softcapping=None)
+    check_base(base)
+
+
+def test_a_size_in_quotes_is_shown_with_them(base: Path) -> None:
+    change(base / "config.json", hidden_size="64")
+    with pytest.raises(InputError, match="hidden_size is '64', expected a whole number"):
+        check_base(base)
+
+
 @pytest.mark.parametrize("name", ["../x.safetensors", "sub/x.safetensors", ".x.safetensors", "weights.data", "/x", ""])
 def test_an_index_that_leads_to_files_nobody_judged_is_refused(base: Path, name: str) -> None:
     split_in_two(base, name)

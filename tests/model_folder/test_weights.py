@@ -16,10 +16,10 @@ from small_folder import safetensors, with_header
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"1234567", b"\xff" * 8, struct.pack("<Q", 10**12) + b"{}", struct.pack("<Q", 2) + b"[]",
+    [b"1234567", b"\xff" * 8, struct.pack("<Q", 10**12) + b"{}", struct.pack("<Q", 2) + b"[]",
      struct.pack("<Q", 2) + b"[]" + bytes(8), struct.pack("<Q", 4) + b"nul!", struct.pack("<Q", 9),
      struct.pack("<Q", 0) + b"{}", b"GGUF" + bytes(100)],
-    ids=["empty", "short", "ones", "long-header", "list-header", "list-header-and-more", "no-json", "no-header",
+    ids=["short", "ones", "long-header", "list-header", "list-header-and-more", "no-json", "no-header",
          "zero-header", "gguf"],
 )  # fmt: skip
 def test_weights_that_are_not_safetensors_are_refused(base: Path, data: bytes) -> None:
@@ -33,6 +33,7 @@ def tensor(**changed: Any) -> dict[str, Any]:
 
 
 DAMAGED = {
+    "empty": (b"", "is empty"),
     "cut-off": (safetensors(weight=([2, 2], 16))[:-1], "is cut off"),
     "cut-in-header": (safetensors(weight=([2, 2], 16))[:20], "is cut off"),
     "too-long": (safetensors(weight=([2, 2], 16)) + b"\0", "longer than it should be"),

@@ -292,6 +292,24 @@ def test_rows_beyond_the_limit_stop_the_plan_and_are_counted_where_they_may_be_c
     assert record.schedule.longest_row == 40
 
 
+def test_a_base_without_a_chat_template_is_told_before_it_is_trained(run: RunFolder, base: Path) -> None:
+    assert "no_template" not in {finding.id for finding in made(run, locked_recipe(str(base))).findings}
+    (base / "chat_template.jinja").unlink()
+    record = made(run, locked_recipe(str(base)))
+    assert "no chat template" in str(next(finding for finding in record.findings if finding.id == "no_template"))
+    assert record.fits()
+
+
+@pytest.mark.parametrize("targets", [["lm_head"], ["q_proj", "lm_head"]])
+def test_an_adapter_on_the_output_head_is_refused_before_anything_is_measured(
+    plan_of: PlanOf, targets: list[str]
+) -> None:
+    with pytest.raises(InputError, match="hold the output head") as raised:
+        plan_of(method={"targets": targets})
+    assert "q_proj" in str(raised.value.hint)
+    assert "lm_head" not in str(raised.value.hint)
+
+
 def test_a_base_without_a_configuration_is_bad_input(run: RunFolder, base: Path) -> None:
     (base / "config.json").unlink()
     with pytest.raises(InputError, match=r"config.json is not there"):

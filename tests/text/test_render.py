@@ -49,6 +49,58 @@ def test_the_prompt_of_training_is_the_prompt_of_generation(tok: Tokenizer) -> N
     assert row.ids[: row.num_prompt].tolist() == prompt_ids(tok, item.messages)
 
 
+INSTRUCTED = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+    "{% else %}{{ ' ' + message['content'] + '</s>' }}{% endif %}{% endfor %}"
+)
+ZEPHYR = (
+    "{% for message in messages %}{{ message['role'] + ':\n' + message['content'] + '</s>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
+)
+
+
+def llama_2(base: Callable[..., Path], template: str | None) -> Tokenizer:
+    """A tokenizer as Llama 2, Mistral and Phi-3 have it, which puts a space in front of each text."""
+    folder = base(template=template, eos_token="</s>")
+    bpe = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
+    bpe.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()  # so that no piece reaches over a space
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>", "</s>"], show_progress=False)
+    bpe.train_from_iterator(["user: assistant:\n [INST] Extract the total. [/INST] Total: 41.5 EUR"] * 9, trainer)
+    bpe.pre_tokenizer = None
+    blanks = tokenizers.normalizers.Replace(" ", "▁")
+    bpe.normalizer = tokenizers.normalizers.Sequence([tokenizers.normalizers.Prepend("▁"), blanks])
+    bpe.save(str(folder / "tokenizer.json"))
+    return tokenizer.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("template", "whole"),
+    [
+        (INSTRUCTED, "[INST] Extract the total. [/INST] Total: 41.5 EUR</s>"),
+        (ZEPHYR, "user:\nExtract the total.</s>\nassistant:\nTotal: 41.5 EUR</s>"),
+        (None, "Extract the total.\nTotal: 41.5 EUR</s>"),
+    ],
+)
+def test_an_answer_gets_no_space_that_its_tokenizer_puts_in_front_of_whole_texts(
+    base: Callable[..., Path], template: str | None, whole: str
+) -> None:
+    tok = llama_2(base, template)
+    item = example("Total: 41.5 EUR")
+    row = encode(tok, item)
+    assert row.ids.tolist() == tok.backend.encode(whole).ids
+    assert row.ids[: row.num_prompt].tolist() == prompt_ids(tok, item.messages)
+    assert row.supervised.tolist() == [False] * row.num_prompt + [True] * (len(row.ids) - row.num_prompt)
+    assert longest(tok, [item]) == (row.num_prompt, len(row.ids) - row.num_prompt)
+
+
+def test_an_answer_that_grows_together_with_its_prompt_is_encoded_by_itself(base: Callable[..., Path]) -> None:
+    tok = llama_2(base, None)
+    tok.backend.add_tokens([tokenizers.AddedToken(".\nTot", normalized=False)])
+    row = encode(tok, example("Total: 41.5 EUR"))
+    assert row.ids[: row.num_prompt].tolist() == prompt_ids(tok, example().messages)
+    assert row.ids[row.num_prompt :].tolist() == tok.backend.encode("Total: 41.5 EUR</s>").ids
+
+
 def test_many_at_once_equal_one_at_a_time(tok: Tokenizer) -> None:
     items = [example(f"answer {i} <|im_end|>", Message(role="user", content="x" * i)) for i in range(40)]
     assert [row.ids.tolist() for row in encode_all(tok, items)] == [encode(tok, item).ids.tolist() for item in items]

@@ -77,6 +77,31 @@ def test_a_folder_without_a_tokenizer_says_what_to_do(tmp_path: Path) -> None:
     assert error.value.hint
 
 
+def test_a_token_that_the_base_has_no_embedding_for_is_named_where_a_text_has_it(base: Base) -> None:
+    folder = base()
+    size = tokenizer.load(folder).vocab_size
+    (folder / "config.json").write_text(json.dumps({"vocab_size": size}))
+    described = json.loads((folder / "tokenizer.json").read_text())
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    for id, text, special in ((size, "lamp", False), (size + 1, "<image>", True)):
+        described["added_tokens"].append({"id": id, "content": text, "special": special, **flags})
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    tok = tokenizer.load(folder)
+    assert (tok.usable_size, tok.vocab_size) == (size, size + 2)
+    assert tok.decode(tok.encode("a table, an <image>")) == "a table, an <image>"  # data cannot write a special token
+    with pytest.raises(InputError, match=rf"a text has the token 'lamp', id {size}, and .* the base has {size}"):
+        tok.encode("two lamps")
+
+
+def test_an_end_token_beyond_the_vocabulary_is_none(base: Base) -> None:
+    """The ids of a padded embedding have no text: one of them as a stop would be the word None in a Modelfile."""
+    folder = base()
+    (folder / "generation_config.json").write_text('{"eos_token_id": [4, 100000, -1]}')
+    tok = tokenizer.load(folder)
+    assert tok.stop_ids == {0, 2, 4}
+    assert "None" not in {tok.token(id) for id in tok.stop_ids}
+
+
 @pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json", "config.json", "generation_config.json"])
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
 def test_a_damaged_file_is_named(base: Base, file: str, content: str) -> None:

@@ -11,16 +11,16 @@ dtype.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lathe.contracts import Model
@@ -53,6 +53,12 @@ TOKENIZER_FILES = (
 FLOATS = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
 """safetensors' names of the floating-point formats that a base may be stored in."""
 
+LOADING_FAILS = (
+    ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError, StrictDataclassError
+)  # fmt: skip
+"""What transformers raises where configuration and weights do not belong together."""
+OTHER_CONFIG = "config.json is of another model, or was changed: bring back the one that came with the weights."
+
 
 def load_base(
     folder: Path, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa", quantised: bool = False
@@ -62,7 +68,7 @@ def load_base(
     quantised: in NF4 and on the device where it will stay, since it is the GPU that could not hold it otherwise. Raises InputError
     where the folder is no sound model, Refused where it holds pickles or code, Unavailable without the packages for NF4.
     """
-    check_model(folder)
+    config = read_config(folder)
     # Quantised from the stored numbers, so that training, answers and checks have the same ones whatever they compute in.
     form = (
         {"dtype": stored_dtype(folder), "quantization_config": four_bit(dtype), "device_map": {"": pick_device()}}
@@ -72,7 +78,6 @@ def load_base(
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
@@ -84,13 +89,13 @@ def load_base(
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, with their sizes
         )
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError) as error:
-        raise InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}") from error
+    except LOADING_FAILS as error:
+        raise _not_loaded(folder, error) from error
     if report["mismatched_keys"]:
         name, stored, asked = min(report["mismatched_keys"])
         raise InputError(
             f"{folder}: {name} has the shape {tuple(stored)} in the weights, and config.json asks for {tuple(asked)}",
-            hint="config.json is of another model, or was changed: bring back the one that came with the weights.",
+            hint=OTHER_CONFIG,
         )
     if report["missing_keys"]:
         # transformers would go on with random numbers in their place.
@@ -98,10 +103,27 @@ def load_base(
         raise InputError(
             f"{folder} lacks {len(missing)} weights that its config.json asks for, {missing[0]} among them"
         )
+    if report["unexpected_keys"]:
+        # transformers would leave them out: layers of a model that is deeper than its config.json says.
+        unused = sorted(report["unexpected_keys"])
+        raise InputError(
+            f"{folder} holds {len(unused)} weights that its config.json has no place for, {unused[0]} among them",
+            hint=OTHER_CONFIG,
+        )
     _check_head(folder, model)
+    _check_numbers(folder, model)
     if quantised:
         settle(model, dtype)
     return model.eval().requires_grad_(False)
+
+
+def read_config(folder: Path) -> PretrainedConfig:
+    """The configuration of a model in a folder. Raises as `load_base`."""
+    check_model(folder)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except LOADING_FAILS as error:
+        raise _not_loaded(folder, error) from error
 
 
 def load(model: Model, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa") -> PreTrainedModel | PeftModel:
@@ -298,20 +320,33 @@ def stored_dtype(folder: Path) -> torch.dtype:
 
 
 def _check_head(folder: Path, model: PreTrainedModel) -> None:
-    """The engine computes hidden @ head.T; an architecture that does more to its logits would be trained wrongly."""
+    """The engine computes hidden @ head.T (`lathe.model_folder.configuration.check_form` has what a configuration adds to that)."""
     output = model.get_output_embeddings()
     if not isinstance(output, nn.Linear) or output.bias is not None:
         raise InputError(
             f"{folder}: the output head of {model.config.model_type} is not a plain matrix, which is not supported yet"
         )
-    for key in ("final_logit_softcapping", "logits_scaling", "logit_scale"):
-        value = getattr(model.config, key, None)
-        if value is not None and not (isinstance(value, (int, float)) and math.isclose(value, 1.0)):
-            raise InputError(f"{folder}: {key} = {value} in config.json is not supported yet")
+
+
+def _check_numbers(folder: Path, model: PreTrainedModel) -> None:
+    """With one weight that is no number every answer and every loss is none, whatever is trained on it."""
+    floats = ((name, weight) for name, weight in model.named_parameters() if weight.is_floating_point())
+    broken = [name for name, weight in floats if not all(torch.isfinite(end) for end in torch.aminmax(weight))]
+    if broken:
+        raise InputError(
+            f"{folder} holds values that are no numbers in {len(broken)} weights, {broken[0]} among them",
+            hint="The file is damaged, or the training that wrote it diverged: download it again, or take an earlier one.",
+        )
+
+
+def _not_loaded(folder: Path, error: Exception) -> InputError:
+    return InputError(f"{folder} could not be loaded as a causal language model: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
     """The first line of what an error says, and the next one where the first only announces it."""
+    if isinstance(error, KeyError):
+        return f"it names {error}, which transformers does not know"
     first, _, rest = str(error).strip().partition("\n")
     return (
         f"{first} {rest.strip().partition(chr(10))[0]}"

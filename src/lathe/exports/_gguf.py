@@ -43,6 +43,16 @@ class Gguf(Exporter):
                 return Ability(False, said, kernel.HINT)
         return Ability(True, f"installed: {', '.join(PACKAGES)}")
 
+    def foresee(self, base_folder: Path) -> None:
+        """Raises InputError where llama.cpp has no such architecture or tokenizer."""
+        from lathe.engine.gguf import families, vocabulary
+        from lathe.engine.model import read_config
+        from lathe.text import tokenizer
+
+        config = read_config(base_folder)
+        families.of(config)
+        vocabulary.read(tokenizer.load(base_folder), config.vocab_size)
+
     def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
         """Writes one file. Raises InputError where llama.cpp has no such architecture or tokenizer."""
         path = folder / f"model-{self._format.lower()}.gguf"

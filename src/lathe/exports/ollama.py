@@ -28,6 +28,14 @@ class Ollama(Exporter):
     def ability(self) -> Ability:
         return self._gguf.ability()
 
+    def foresee(self, base_folder: Path) -> None:
+        """Raises InputError as the GGUF file does, and where the base's template cannot be told as a Go template."""
+        from lathe.engine.gguf import go_template
+        from lathe.text import tokenizer
+
+        self._gguf.foresee(base_folder)
+        go_template.derive(tokenizer.load(base_folder))
+
     def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
         """Writes the file and its Modelfile. Raises InputError where the base's template cannot be told as a Go template."""
         from lathe.engine.gguf import go_template

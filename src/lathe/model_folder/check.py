@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lathe.errors import InputError, Refused
-from lathe.model_folder.configuration import check_sizes, read_json
+from lathe.model_folder.configuration import check_form, check_sizes, read_json
 from lathe.model_folder.executable import refuse_executables
 from lathe.model_folder.weights import SAFE_HINT, stored_tensors
 from lathe.records import Json
@@ -30,6 +30,7 @@ def check_model(folder: Path, *, weights: bool = True) -> dict[str, Json]:
     if not isinstance(config.get("model_type"), str):
         raise InputError(f"{path} names no model_type", hint="Is this the folder of a transformers model?")
     check_sizes(path, config)
+    check_form(path, config)
     if weights or any(folder.glob("*.safetensors")):
         check_index(folder)
         check_weights(folder, config)
@@ -74,7 +75,15 @@ def check_index(folder: Path) -> None:
     Raises Refused for any other kind of file and for files elsewhere, InputError for missing ones.
     """
     path = folder / INDEX
-    if not path.is_file() or (folder / "model.safetensors").is_file():
+    files = sorted(file.name for file in folder.glob("*.safetensors"))
+    if "model.safetensors" in files:
+        return
+    if not path.is_file():
+        if files:
+            raise InputError(
+                f"{folder} holds {files[0]}, and neither model.safetensors nor {INDEX}, which says what is in which file",
+                hint="Download or save the folder again.",
+            )
         return
     named = read_json(path, "an index of weight files").get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,9 @@ LARGEST_SIZES: Mapping[str, int] = {
 }
 """Sizes in config.json that decide allocations, with a bound far above any model that fits this product."""
 
+SCALED_LOGITS = ("final_logit_softcapping", "logits_scaling", "logit_scale")
+"""Keys of config.json by which logits are changed behind the output head; 1 and null change nothing."""
+
 
 def read_json(path: Path, what: str) -> dict[str, Json]:
     """A JSON object from a file of at most LARGEST_JSON bytes. `what`: what messages say was expected. Raises InputError."""
@@ -39,9 +43,28 @@ def read_json(path: Path, what: str) -> dict[str, Json]:
     return value
 
 
+def check_form(path: Path, config: Mapping[str, Json]) -> None:
+    """Raises InputError for weights that are quantised already, and for a model that does more to its logits than its output head:
+    the engine, which computes hidden @ head.T, would train it wrongly."""
+    if config.get("quantization_config"):
+        given = config["quantization_config"]
+        way = given.get("quant_method", "") if isinstance(given, dict) else ""
+        raise InputError(
+            f"{path}: the weights are quantised already ({way or 'quantization_config'}), expected numbers of 16 or 32 bits",
+            hint="Take the model that this one was made from; method.kind: qlora quantises it while it is loaded.",
+        )
+    for key in SCALED_LOGITS:
+        factor = config.get(key)
+        if factor is not None and not (isinstance(factor, int | float) and math.isclose(factor, 1.0)):
+            raise InputError(
+                f"{path}: {key} = {factor} is not supported yet",
+                hint="Take a base whose logits are hidden states times output head, as those of llama and qwen are.",
+            )
+
+
 def check_sizes(path: Path, config: Mapping[str, Json]) -> None:
     """Raises InputError for a size that no model has, before anything is allocated by it."""
     for key, largest in LARGEST_SIZES.items():
         size = config.get(key)
         if size is not None and not (type(size) is int and 1 <= size <= largest):
-            raise InputError(f"{path}: {key} is {str(size)[:40]}, expected a whole number from 1 to {largest:,}")
+            raise InputError(f"{path}: {key} is {repr(size)[:40]}, expected a whole number from 1 to {largest:,}")

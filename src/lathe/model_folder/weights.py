@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from lathe.errors import InputError, Refused
 from lathe.records import Json
@@ -48,15 +49,12 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
 
     Raises Refused where the file is something else under that name, InputError where it is damaged or cut off.
     """
-    num_bytes = path.stat().st_size
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        begin = file.read(1)
-        if num_bytes < 10 or begin != b"{" or not 2 <= length <= MAX_HEADER_BYTES:
-            raise Refused(f"{path} is not a safetensors file, whatever its name says", hint=SAFE_HINT)
-        if length > num_bytes - 8:
-            raise _wrong_size(path, length + 8, num_bytes)
-        text = begin + file.read(length - 1)
+    try:
+        with open(path, "rb") as file:
+            num_bytes = path.stat().st_size
+            text = _header(path, file, num_bytes)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint="Download or save the file again.") from error
     try:
         header = json.loads(text, object_pairs_hook=_unique)
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
@@ -65,9 +63,22 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         raise InputError(
             f"{path}: the header cannot be read ({error})", hint="Download or save the file again."
         ) from error
-    if end != num_bytes - 8 - length:
-        raise _wrong_size(path, end + 8 + length, num_bytes)
+    if end != num_bytes - 8 - len(text):
+        raise _wrong_size(path, end + 8 + len(text), num_bytes)
     return {name: StoredTensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
+
+
+def _header(path: Path, file: BinaryIO, num_bytes: int) -> bytes:
+    """The bytes of the header. Raises Refused and InputError as `read_header`."""
+    length = int.from_bytes(file.read(8), "little")
+    begin = file.read(1)
+    if num_bytes == 0:
+        raise InputError(f"{path} is empty", hint="Download or save the file again.")
+    if num_bytes < 10 or begin != b"{" or not 2 <= length <= MAX_HEADER_BYTES:
+        raise Refused(f"{path} is not a safetensors file, whatever its name says", hint=SAFE_HINT)
+    if length > num_bytes - 8:
+        raise _wrong_size(path, length + 8, num_bytes)
+    return begin + file.read(length - 1)
 
 
 def _wrong_size(path: Path, expected: int, found: int) -> InputError:

@@ -177,6 +177,8 @@ class Run:
             raise InputError(f"there is no stage {until!r}", hint=f"The stages are: {', '.join(names)}.")
         with self.folder.lock():
             self._take_up(until)
+            if until is None or names.index(until) >= names.index("train"):
+                self._foresee_ship()
             for name, step in steps:
                 step()
                 if name == until:
@@ -221,6 +223,13 @@ class Run:
             return
         self.evaluate(arm, "validation", progress)
         self.evaluate(arm, "test", progress)
+
+    def _foresee_ship(self) -> None:
+        """Before training, raises InputError and Unavailable where the recipe ships what cannot be written of this base."""
+        from lathe import ship
+
+        if self.folder.done(self.folder.train_result, TrainResult, self.hashes["train"]) is None:
+            ship.foresee(self.locked)
 
     def _ship_if_worth(self, progress: Progress) -> None:
         """After abort nothing is shipped, but by a smoke run: it tries every part, and its verdict means nothing."""

@@ -150,7 +150,7 @@ def shapes(config: Mapping[str, Any]) -> Shapes:
         nested = f" (its text model says {config['text_config'].get('model_type')!r})" if _is_nested(config) else ""
         raise InputError(
             f"got model_type {kind!r}{nested}, expected one of: {', '.join(DEFAULTS)}",
-            hint="Lathe counts text-only decoders of these architectures.",
+            hint="Lathe trains text-only decoders of these architectures; take a base that is one.",
         )
     refuse_endless(config)
     hidden = _positive(config, "hidden_size", kind)

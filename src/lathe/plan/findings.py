@@ -201,6 +201,15 @@ def _rows(facts: Facts) -> Iterator[PlanFinding]:
         )
 
 
+def without_template() -> PlanFinding:
+    """Of a base without a chat template: what `lathe check` says of its tokenizer."""
+    return found(
+        "no_template",
+        "the base has no chat template; turns are written one a line, in training and in use alike",
+        "take the variant of this base that was made for chats, or write a chat_template.jinja, where chats are what it is for",
+    )
+
+
 def _method(facts: Facts) -> Iterator[PlanFinding]:
     method = facts.recipe.method
     if method.kind == "full":

@@ -11,7 +11,7 @@ from lathe.errors import InputError
 from lathe.plan import cost, findings, fused_attention, fused_step, memory, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.heaviest_pack import with_heaviest_pack
-from lathe.plan.parameters import count
+from lathe.plan.parameters import HEAD, adapted, count
 from lathe.plan.setting import Setting, StepKind
 from lathe.records import MachineProbe, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
 from lathe.schedule.steps import StepPlan, course_of
@@ -162,7 +162,15 @@ def _refuse_endless(course: StepPlan) -> None:
 
 
 def parameters(model: Shapes, method: Method) -> Parameters:
-    """Of the model, and those of them that a method trains. Raises InputError on a target that matches no layer."""
+    """Of the model, and those of them that a method trains.
+
+    Raises InputError on a target that matches no layer, and on the output head, which the engine trains no adapter on.
+    """
+    if method.kind != "full" and any(layer.name == HEAD for layer in adapted(model, method.targets)):
+        raise InputError(
+            f"method.targets {list(method.targets)} hold the output head, which adapters are not trained on here",
+            hint=f"Its other linear layers: {', '.join(sorted({layer.name.rpartition('.')[2] for layer in model.layer}))}.",
+        )
     return count(model, None if method.kind == "full" else method.rank, method.targets)
 
 

@@ -69,6 +69,7 @@ def of(model: Shapes, adapter: Adapter | None) -> Parameters:
 
 
 EMBEDDING = "model.embed_tokens"
+HEAD = "lm_head"
 
 
 def saves_known(model: Shapes, modules: Sequence[str]) -> bool:
@@ -133,7 +134,7 @@ def without_layer(model: Shapes, targets: Targets) -> tuple[str, ...]:
 def _everything(model: Shapes) -> list[Linear]:
     """Every linear layer, then embedding and head."""
     layers = [_placed(linear, number) for number in range(model.num_layers) for linear in model.layer]
-    return [*layers, Linear(EMBEDDING, model.vocab, model.hidden), Linear("lm_head", model.hidden, model.vocab)]
+    return [*layers, Linear(EMBEDDING, model.vocab, model.hidden), Linear(HEAD, model.hidden, model.vocab)]
 
 
 def bare(config: Mapping[str, Any], rank: int | None, targets: Targets = "all-linear") -> dict[str, int]:

@@ -18,6 +18,7 @@ from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
 from lathe.plan import cost, rates
 from lathe.plan.architecture import shapes
+from lathe.plan.findings import without_template
 from lathe.plan.forecast import ARMS_ON, Answers, Machine, Slice, course_with, forecast, kind_of_step, operations
 from lathe.plan.parameters import count
 from lathe.processes import Rank, compiler, rank, usable_cores
@@ -68,7 +69,10 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     config = read_config(base)
     stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, recipe.method.targets).total
     record = forecast(recipe, config, tokens, answers, stored, machine, inputs, asked)
-    record = record.model_copy(update={"seconds": time.monotonic() - begun})
+    told_of_base = () if tok.template is not None else (without_template(),)
+    record = record.model_copy(
+        update={"seconds": time.monotonic() - begun, "findings": (*record.findings, *told_of_base)}
+    )
     run.commit(run.plan, record)
     return record
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lathe import plugins
-from lathe.errors import Fault, InputError, RecipeError
+from lathe.errors import InputError
 from lathe.resolve.base import find_base
+from lathe.resolve.recipe import parse_as, read_text
 
 if TYPE_CHECKING:
     from lathe.records.pretrain import Mix, PretrainRecipe
@@ -68,18 +69,9 @@ def _recipe_file(name: str, home: Path) -> Path | None:
 
 def read_pretrain_recipe(source: Path) -> PretrainRecipe:
     """The recipe of a YAML file. Raises RecipeError with all faults."""
-    import yaml
-    from pydantic import ValidationError
-
     from lathe.records.pretrain import PretrainRecipe
 
-    try:
-        return PretrainRecipe.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        faults = [Fault(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
-        raise RecipeError(str(source), faults) from error
-    except yaml.YAMLError as error:
-        raise RecipeError(str(source), [Fault("", f"not YAML: {error}")]) from error
+    return parse_as(PretrainRecipe, read_text(source), str(source))
 
 
 class PretrainingCorpus(Protocol):

@@ -31,6 +31,11 @@ class NetworkShape(Written):
             raise ValueError(
                 f"hidden {self.hidden} must be a multiple of heads {self.heads}, and heads of kv_heads {self.kv_heads}"
             )
+        if self.head_width % 2:
+            raise ValueError(
+                f"hidden {self.hidden} over heads {self.heads} gives heads {self.head_width} wide, and the position code turns "
+                "pairs of numbers: expected an even width"
+            )
         return self
 
     @property
@@ -133,6 +138,16 @@ class PretrainRecipe(Written):
         gt=0,
         description="processes of one thread that share the micro-batches of a step on a CPU; 1: this process alone",
     )
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> PretrainRecipe:
+        longest = max(phase.window for phase in self.phases)
+        if longest > self.network.context:
+            raise ValueError(
+                f"a window of {longest} positions is longer than network.context {self.network.context}, "
+                "the longest text that the position code is made for"
+            )
+        return self
 
     def total_tokens(self) -> int:
         """Window positions of all phases."""

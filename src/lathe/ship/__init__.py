@@ -6,6 +6,6 @@ are stages of their own.
 """
 
 from lathe.ship.again import Again
-from lathe.ship.stage import ship, withdraw
+from lathe.ship.stage import foresee, ship, withdraw
 
-__all__ = ["Again", "ship", "withdraw"]
+__all__ = ["Again", "foresee", "ship", "withdraw"]

@@ -13,12 +13,26 @@ from pathlib import Path
 
 from lathe import plugins
 from lathe.contracts import Exporter, Model, Progress
-from lathe.errors import Unavailable
+from lathe.errors import InputError, Unavailable
 from lathe.model_folder import is_full_model
 from lathe.records import Bundle, Decision, Example, LockedRecipe, ModelCheck, Prediction, ShippedFile, TrainResult
 from lathe.runs import RunFolder
 from lathe.ship.again import Again, task_check
 from lathe.storage import commit_folder, read_rows, sync_folder, writing
+
+
+def foresee(locked: LockedRecipe) -> dict[str, Exporter]:
+    """What writes each kind of the recipe's `ship`.
+
+    Raises Unavailable where one cannot work here, InputError where one cannot hold any model that is trained on this base.
+    """
+    exporters = {kind: _able(kind) for kind in locked.recipe.ship}
+    for kind, exporter in exporters.items():
+        try:
+            exporter.foresee(Path(locked.base_folder))
+        except InputError as error:
+            raise InputError(f"ship names {kind}: {error.message}", hint=error.hint) from error
+    return exporters
 
 
 def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, again: Again | None = None) -> Bundle:
@@ -28,7 +42,7 @@ def ship(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress, 
     """
     begun = time.monotonic()
     kinds = locked.recipe.ship
-    exporters = {kind: _able(kind) for kind in kinds}
+    exporters = foresee(locked)
     trained = run.load(run.train_result, TrainResult)
     model = Model.of(locked, run.path / trained.adapter_folder)
     held_out = read_rows(run.rows("test"), Example) if run.rows("test").is_file() else []

@@ -4,8 +4,9 @@
     encode(tok, example)                   prompt masked, completion and its end token supervised
 
 The prompt is the template's rendering with the generation prompt, encoded by itself. What follows is what the model has to
-write: the template's own text between prompt and end token, encoded by itself, end token included. Template text after the
-end token ("\\n" in ChatML) is left out: nobody asks the model for it. Where a template renders an answered turn unlike the
+write: the template's own text between prompt and end token, end token included, encoded by itself, or behind the prompt where a
+tokenizer would take it for the beginning of a text and put a space in front. Template text after the end token ("\\n" in ChatML)
+is left out: nobody asks the model for it. Where a template renders an answered turn unlike the
 prompt it gives for generation, generation wins: the completion and the end token follow the generation prompt.
 
 A base without a template gets the plainest form there is: the messages, one a line, then the answer, then eos. A bos token
@@ -115,6 +116,9 @@ def _texts_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[_Texts
 
 def longest(tok: Tokenizer, examples: Iterable[Example]) -> tuple[int, int]:
     """Tokens of the longest prompt, and of the longest text to write after a prompt with its end token; 0 without examples."""
+    if tok.begins_apart:
+        sizes = [(one.num_prompt, len(one.ids) - one.num_prompt) for one in encode_all(tok, examples)]
+        return max((prompt for prompt, _ in sizes), default=0), max((written for _, written in sizes), default=0)
     texts = _texts(tok, examples)
     bos = len(_front(tok)) if texts.before else 0
     return bos + _longest(tok, texts.before), _longest(tok, texts.after)
@@ -139,10 +143,13 @@ class _Texts:
     before: list[str]
     after: list[str]
     counts: list[int]
+    behind: bool
+    """Whether what is to be written is encoded behind its prompt (`Tokenizer.begins_apart`)."""
 
     def all(self) -> list[str]:
-        """Those of all examples, then what is to be written after each."""
-        return [*self.before, *self.after]
+        """Those of all examples, then what is to be written after each, or each with it."""
+        after = map(str.__add__, self.before, self.after) if self.behind else self.after
+        return [*self.before, *after]
 
 
 def _texts(tok: Tokenizer, examples: Iterable[Example]) -> _Texts:
@@ -150,18 +157,28 @@ def _texts(tok: Tokenizer, examples: Iterable[Example]) -> _Texts:
     counts = [one.count for one in marked]
     if tok.template is None:
         before = _prompt_texts(tok, [one.messages for one in marked])
-        return _Texts(before, [one.completion + tok.token(tok.eos_id) for one in marked], counts)
+        after = [one.completion + tok.token(tok.eos_id) for one in marked]
+        return _Texts(before, after, counts, tok.begins_apart)
     rendered = tok.template.render_answered((one.messages, one.completion) for one in marked)
     end = re.compile("|".join(re.escape(tok.token(id)) for id in sorted(tok.stop_ids)))
     turn_end = tok.token(tok.turn_end_id)
     after = [_written(one.completion, rest, end, turn_end) for one, (_, rest) in zip(marked, rendered, strict=True)]
-    return _Texts([text for text, _ in rendered], after, counts)
+    return _Texts([text for text, _ in rendered], after, counts, tok.begins_apart)
 
 
 def _from_ids(tok: Tokenizer, texts: _Texts, ids: Sequence[Ids]) -> list[Encoded]:
     """The examples of these texts. ids: of `texts.all()`."""
-    prompt, written = _with_bos(tok, ids[: len(texts.before)]), ids[len(texts.before) :]
-    return [_encoded(*parts) for parts in zip(prompt, written, texts.counts, strict=True)]
+    before, written = ids[: len(texts.before)], ids[len(texts.before) :]
+    if texts.behind:
+        written = [_behind(tok, *parts) for parts in zip(before, written, texts.after, strict=True)]
+    return [_encoded(*parts) for parts in zip(_with_bos(tok, before), written, texts.counts, strict=True)]
+
+
+def _behind(tok: Tokenizer, before: Ids, whole: Ids, after: str) -> Ids:
+    """What follows a prompt in the ids of both; the text by itself where a token reaches over the end of the prompt."""
+    if np.array_equal(whole[: len(before)], before):
+        return whole[len(before) :]
+    return tok.encode_marked_batch([after])[0]
 
 
 def _encoded(prompt: Ids, written: Ids, count: int) -> Encoded:

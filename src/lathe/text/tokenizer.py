@@ -55,6 +55,7 @@ class Tokenizer:
         adds_bos: bool,
         max_tokens: int | None,
         content_hash: str,
+        embeddings: int | None = None,
     ) -> None:
         self.folder = folder
         self.backend = backend
@@ -65,6 +66,8 @@ class Tokenizer:
         self.adds_bos = adds_bos
         self.max_tokens = max_tokens
         """Context of the base in tokens, as its config.json says; None = not stated."""
+        self.embeddings = embeddings
+        """Ids that the base has an embedding for, as its config.json says; None = not stated."""
         self.content_hash = content_hash
         """sha256 over everything that decides the ids: vocabulary, template, special tokens, way of rendering."""
         self._stop = special.stop
@@ -73,6 +76,17 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """Number of ids, added tokens included; the base's embedding may be padded beyond it."""
         return int(self.backend.get_vocab_size(with_added_tokens=True))
+
+    @cached_property
+    def usable_size(self) -> int:
+        """Number of ids that the base has an embedding for: of all, in most. Gemma 3's text models lack the one for images."""
+        return min(self.vocab_size, self.embeddings or self.vocab_size)
+
+    @cached_property
+    def begins_apart(self) -> bool:
+        """Whether the beginning of a text is encoded otherwise than the same characters behind others: those of SentencePiece put
+        a space in front of a text."""
+        return begins_apart(self.backend)
 
     @cached_property
     def is_byte_level(self) -> bool:
@@ -146,7 +160,7 @@ class Tokenizer:
 
     @cached_property
     def _words(self) -> Words | None:
-        return Words.of(self.backend)
+        return Words.of(self.backend) if self.usable_size == self.vocab_size else None
 
     @property
     def has_words(self) -> bool:
@@ -155,7 +169,10 @@ class Tokenizer:
 
     def encode_marked_batch(self, texts: Iterable[str]) -> list[Ids]:
         """Ids of texts in which names of special tokens stand open or are marked (`special.mark`); those of plain ones may not be
-        written to."""
+        written to.
+
+        Raises InputError on a token that the base has no embedding for.
+        """
         texts = list(texts)
         ids: dict[int, Ids] = {}
         plain = [place for place, text in enumerate(texts) if OPEN not in text]
@@ -166,10 +183,24 @@ class Tokenizer:
             places = plain[start : start + AT_ONCE]
             encodings = self.backend.encode_batch_fast([texts[place] for place in places], add_special_tokens=False)
             ids |= {place: np.asarray(one.ids, np.int32) for place, one in zip(places, encodings, strict=True)}
-        return [
+        found = [
             ids[place] if place in ids else np.asarray(self.special.encode(text), np.int32)
             for place, text in enumerate(texts)
         ]
+        if self.usable_size < self.vocab_size:
+            self._check_usable(found)
+        return found
+
+    def _check_usable(self, rows: Sequence[Ids]) -> None:
+        for ids in rows:
+            beyond = ids[ids >= self.usable_size]
+            if beyond.size:
+                raise InputError(
+                    f"a text has the token {self.token(int(beyond[0]))!r}, id {beyond[0]:,}, and {self.folder / 'config.json'} "
+                    f"says that the base has {self.usable_size:,} (vocab_size)",
+                    hint="Tokenizer and weights are of different models, or the tokenizer got tokens that the weights did not: "
+                    "bring back the tokenizer that came with the weights.",
+                )
 
 
 # ------------------------------------------------------------------------------------------ loading
@@ -204,8 +235,10 @@ def load(folder: Path) -> Tokenizer:
     source = template_source(folder, settings)
     # Templates that can think aloud first are asked not to: what is trained and measured is the answer.
     variables: dict[str, object] = {**named, "enable_thinking": False}
-    context = (config.get("text_config") or config).get("max_position_embeddings")
+    sizes = config.get("text_config") or config
+    context, embeddings = sizes.get("max_position_embeddings"), sizes.get("vocab_size")
     decides = [RENDERING, text, source, variables, sorted(special.stop), special.bos, special.eos]
+    decides += ["answers behind their prompts"] * begins_apart(backend)
     return Tokenizer(
         folder=folder,
         backend=backend,
@@ -214,7 +247,14 @@ def load(folder: Path) -> Tokenizer:
         adds_bos=special.bos is not None and backend.encode("a").ids[:1] == [special.bos],
         max_tokens=context if isinstance(context, int) else None,
         content_hash=hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest(),
+        embeddings=embeddings if isinstance(embeddings, int) else None,
     )
+
+
+def begins_apart(backend: tokenizers.Tokenizer) -> bool:
+    """As `Tokenizer.begins_apart`."""
+    alone, before, behind = (backend.encode(text, add_special_tokens=False).ids for text in ("a", "\n", "\na"))
+    return bool(behind != before + alone)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -252,7 +292,9 @@ def special_tokens(
 
     def configured(name: str) -> list[int]:
         values = [source.get(name) for source in (generation, config)]
-        return [id for value in values for id in (value if isinstance(value, list) else [value]) if isinstance(id, int)]
+        ids = [id for value in values for id in (value if isinstance(value, list) else [value]) if isinstance(id, int)]
+        # An embedding may be padded beyond the vocabulary; what has no text there is never written.
+        return [id for id in ids if id >= 0 and backend.id_to_token(id) is not None]
 
     ends = configured("eos_token_id")
     first = by_name("eos_token")

@@ -55,15 +55,15 @@ def check_gguf_file(
 def check_vocabulary(path: Path, tok: Tokenizer) -> list[ModelCheck]:
     """That a file lacks tokens of the base, where it does: llama.cpp then refuses the prompts, and nothing else can be tried."""
     known = vocabulary(path)
-    if known >= tok.vocab_size:
+    if known >= tok.usable_size:
         return []
     return [
         ModelCheck(
             id="vocabulary",
             ok=False,
-            message=f"the file knows {known:,} tokens, the base {tok.vocab_size:,}",
+            message=f"the file knows {known:,} tokens, the base {tok.usable_size:,}",
             fix="It was made from another base: name that one as --base, or convert again from the base's own tokenizer.",
-            measured={"file": known, "base": tok.vocab_size},
+            measured={"file": known, "base": tok.usable_size},
         )
     ]
 

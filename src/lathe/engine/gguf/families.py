@@ -95,7 +95,8 @@ def of(config: PretrainedConfig) -> Family:
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise InputError(
-            f"a {config.model_type} model cannot be written as GGUF", hint=f"Families that can: {', '.join(FAMILIES)}."
+            f"a model of type {config.model_type} cannot be written as GGUF",
+            hint=f"Families that can: {', '.join(FAMILIES)}.",
         )
     kind = rotary(config).get("rope_type", "default")
     plain = kind in ("default", "linear") or (kind == "llama3" and config.model_type in ("llama", "mistral", "smollm3"))

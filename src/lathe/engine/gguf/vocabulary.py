@@ -49,15 +49,18 @@ def read(tok: Tokenizer, size: int) -> Vocabulary:
     if model["type"] != "BPE":
         raise _unknown(tok, f"a model of type {model['type']}")
     ids = {token: int(id) for token, id in tok.backend.get_vocab(with_added_tokens=True).items()}
-    if max(ids.values()) >= size:
+    added = {one["id"]: one for one in described["added_tokens"]}
+    if any(id >= size and id not in added for id in ids.values()):
         raise InputError(f"the tokenizer of {tok.folder} has more ids than its model has embeddings ({size:,})")
+    # Such a one no model has ever read: <image_soft_token> in the text models of Gemma 3.
+    ids = {token: id for token, id in ids.items() if id < size}
     tokens = [f"[PAD{id}]" for id in range(size)]
     types = [int(gguf.TokenType.UNUSED)] * size
     for token, id in ids.items():
         tokens[id], types[id] = token, int(gguf.TokenType.NORMAL)
-    for added in described["added_tokens"]:
-        special = added["special"] or added["id"] in tok.special_ids
-        types[added["id"]] = int(gguf.TokenType.CONTROL if special else gguf.TokenType.USER_DEFINED)
+    for id in added.keys() & ids.values():
+        special = added[id]["special"] or id in tok.special_ids
+        types[id] = int(gguf.TokenType.CONTROL if special else gguf.TokenType.USER_DEFINED)
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
     if model.get("byte_fallback"):
         scores = _scores(tokens, pairs)
