@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from lathe.contracts import Model
@@ -129,6 +130,13 @@ def test_layers_that_the_configuration_leaves_out_are_told(copy: Path) -> None:
         InputError, match=r"holds \d+ weights that its config.json has no place for, model\.layers\.1\."
     ):
         model.load_base(copy)
+
+
+def test_constants_that_were_stored_as_weights_once_are_none_that_miss_a_place(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    constant = {"model.layers.0.self_attn.masked_bias": torch.tensor(-1e9)}
+    save_file(weights | constant, copy / "model.safetensors", metadata={"format": "pt"})
+    assert model.load_base(copy).config.num_hidden_layers == 2
 
 
 def test_a_name_that_transformers_does_not_know_is_told_as_one(copy: Path) -> None:

@@ -57,6 +57,8 @@ LOADING_FAILS = (
     ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError, StrictDataclassError
 )  # fmt: skip
 """What transformers raises where configuration and weights do not belong together."""
+OLD_CONSTANTS = (".masked_bias",)
+"""Ends of names of what earlier versions of transformers stored with GPT-2's weights, though it is no weight."""
 OTHER_CONFIG = "config.json is of another model, or was changed: bring back the one that came with the weights."
 
 
@@ -103,9 +105,8 @@ def load_base(
         raise InputError(
             f"{folder} lacks {len(missing)} weights that its config.json asks for, {missing[0]} among them"
         )
-    if report["unexpected_keys"]:
+    if unused := sorted(name for name in report["unexpected_keys"] if not name.endswith(OLD_CONSTANTS)):
         # transformers would leave them out: layers of a model that is deeper than its config.json says.
-        unused = sorted(report["unexpected_keys"])
         raise InputError(
             f"{folder} holds {len(unused)} weights that its config.json has no place for, {unused[0]} among them",
             hint=OTHER_CONFIG,
