@@ -164,7 +164,18 @@ def why(task: str, kind: AnswerKind, answers: Sequence[Json], signs: Signs) -> s
 
 
 def tried(name: str, rows: Sequence[Row], fields: Mapping[str, str]) -> Tried:
-    """How a task does: rows that it reads with that mapping of columns, and whose own answer is right by all of its measures."""
+    """How a task does; that of another package may fail in any way on rows that are not its own, and is not meant then."""
+    try:
+        return read_by(name, rows, fields)
+    except Exception as error:
+        broken = plugins.broken(error)
+        if broken is None:
+            raise
+        return Tried(0.0, broken.message)
+
+
+def read_by(name: str, rows: Sequence[Row], fields: Mapping[str, str]) -> Tried:
+    """Rows that a task reads with that mapping of columns, and whose own answer is right by all of its measures."""
     task, setup = plugins.load("tasks", name), TaskSetup(fields=dict(fields))
     judged = [one.name for one in task.metrics if one.kind == "proportion" and one.compatible_with is None]
     measures = [] if name == PROSE else judged
