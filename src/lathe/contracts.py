@@ -143,6 +143,8 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     fields: ClassVar[tuple[str, ...]] = ("input", "target")
     """What is read of a row beside its `id`, its system prompt and the name of its schema: the words that `data.fields` maps."""
+    also_read: ClassVar[tuple[str, ...]] = ()
+    """What else is read of a row, under no other name than its own."""
     slices: ClassVar[tuple[str, ...]]
     """Keys of `Example.meta` by which results are reported."""
     question_slices: ClassVar[tuple[str, ...]] = ()
