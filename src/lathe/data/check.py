@@ -33,7 +33,7 @@ from lathe.data.findings.single_rows import Seen, Terms
 from lathe.data.findings.tally import Tally, note_suspects, ordered
 from lathe.data.lookers import Lookers
 from lathe.errors import DataError
-from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
+from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup, label_texts
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
 from lathe.records.data import Suspect
 from lathe.runs import RunFolder
@@ -75,7 +75,7 @@ class Looking:
 def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
     """The labels that schemas declare as a set (`{"enum": [...]}`, a file that is a JSON list of labels); None where none does."""
     sets = [schema["enum"] for schema in schemas.values() if isinstance(schema, dict) and schema.keys() == {"enum"}]
-    return [label for labels in sets for label in labels if isinstance(label, str)] if sets else None
+    return label_texts([label for labels in sets for label in labels]) if sets else None
 
 
 def check_file(
