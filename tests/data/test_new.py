@@ -12,6 +12,7 @@ import pytest
 from data_rows import good_row
 
 from lathe.data import prepare
+from lathe.data.check import check_file
 from lathe.data.conversations.row_files import FileRows, Found
 from lathe.data.new import name_of, proposal, propose, quoted
 from lathe.errors import DataError
@@ -184,6 +185,12 @@ def test_labels_that_are_no_texts_are_read_alike_by_every_verb(
     assert recipe.task == "intent"
     assert set(manifest.sides["train"].slices["label"]) == labels
     assert {row[1].completion for row in FileRows(Found(path)) if not isinstance(row, RejectedRow)} == labels
+
+
+def test_from_python_a_file_is_named_by_a_text_or_a_path(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": "ab"[n % 2]} for n in range(60)])
+    assert propose(str(path), str(tmp_path)) == propose([path], tmp_path)
+    assert check_file(str(path)).headline == check_file([path]).headline
 
 
 def test_many_labels_are_told_from_written_text_by_all_rows_of_the_file(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
 
 
 def check_file(
-    given: Path | Sequence[Path],
+    given: str | Path | Sequence[str | Path],
     *,
     tokenizer_folder: Path | None = None,
     reading: Reading | None = None,
@@ -92,7 +92,7 @@ def check_file(
     a file as a whole cannot be read, its layout is not known, or no row can be used; InputError for a folder without a tokenizer.
     """
     start = time.monotonic()
-    found, passed_over = find([given] if isinstance(given, Path) else given)
+    found, passed_over = find([Path(one) for one in ([given] if isinstance(given, str | Path) else given)])
     notes = [one.said() for one in passed_over]
     checking = Checking(tokenizer_folder or bundled(), looking or Looking(), progress)
     with checking:

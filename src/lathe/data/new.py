@@ -54,9 +54,10 @@ class Proposed:
     remarks: tuple[str, ...]
 
 
-def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
-    """The text of a recipe, as `proposal` makes it."""
-    return proposal(paths, recipe_folder).text
+def propose(paths: str | Path | Sequence[str | Path], recipe_folder: str | Path = ".") -> str:
+    """The text of a recipe, as `proposal` makes it. paths: one file or several."""
+    listed = [paths] if isinstance(paths, str | Path) else paths
+    return proposal([Path(path) for path in listed], Path(recipe_folder)).text
 
 
 def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
