@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
-from itertools import count
+from itertools import count as numbers
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from lathe.data.choosing import choose
 from lathe.data.conversations.formats import detect
 from lathe.errors import BrokenPlugin, Exit
 from lathe.evaluate.verdicts import judged
-from lathe.made_rows import made_rows
+from lathe.made_rows import FEW, made_rows
 from lathe.records import TaskSetup
 
 SHOUTING = """
@@ -64,7 +65,7 @@ class Corpus_(Corpus):
 
 CORPUS = Corpus_()
 """
-NUMBERS = count()
+NUMBERS = numbers()
 Install = Callable[..., str]
 
 
@@ -81,6 +82,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text(f"[lathe.{kind}]\n{name} = {module}:{attribute}\n")
         monkeypatch.syspath_prepend(str(site))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
         monkeypatch.delitem(sys.modules, module, raising=False)
         return module
 
@@ -145,8 +147,8 @@ def test_a_broken_task_that_is_only_installed_does_not_keep_a_recipe_from_being_
         ('ItemVerdict({"loud": 1.0}, "")', "its verdict differs in share"),
         ('ItemVerdict({"loud": 1.0, "share": 1.0, "more": 1.0}, "")', "its verdict differs in more"),
         ('ItemVerdict({"loud": 0.0, "share": 1.0}, None)', "the reason is None, expected a text"),
-        ('{"loud": 1.0, "share": 1.0}', "expected a ItemVerdict"),
-        ("None", "gave None, expected a ItemVerdict"),
+        ('{"loud": 1.0, "share": 1.0}', "expected ItemVerdict"),
+        ("None", "gave None, expected ItemVerdict"),
     ],
 )
 def test_a_score_that_its_metric_does_not_allow_becomes_no_number(install: Install, verdict: str, said: str) -> None:
@@ -165,16 +167,30 @@ def test_a_pooled_score_needs_the_counts_that_it_is_made_of(install: Install) ->
         judged(task, TaskSetup(), task.example({"input": "hi"}, TaskSetup()), "HI")
 
 
+@pytest.mark.parametrize("count", [10, FEW + 1], ids=["here", "in a process beside this one"])
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(("range(n)", "range(n // 2)"), "made 5 rows of 10"), (("{", "5 or {"), "gave 5, expected a dict")],
+    [
+        (("range(n)", "range(n // 2)"), r"made [\d,]+ rows of [\d,]+$"),
+        (("{", "5 or {"), "gave 5, expected dict"),
+    ],
 )
 def test_a_corpus_makes_as_many_rows_as_it_was_asked_for_each_an_object(
-    install: Install, change: tuple[str, str], said: str
+    install: Install, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], said: str, count: int
 ) -> None:
+    monkeypatch.setattr("lathe.made_rows.usable_cores", lambda: 2)
     install(CORPUS.replace(*change), name="numbers", kind="corpora", attribute="CORPUS")
     with pytest.raises(BrokenPlugin, match=said):
-        list(made_rows("numbers", 0, 10))
+        list(made_rows("numbers", 0, count))
+
+
+def test_a_corpus_that_fails_in_a_process_beside_this_one_is_named_all_the_same(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lathe.made_rows.usable_cores", lambda: 2)
+    package = install(CORPUS.replace("return", "1 / 0; return"), name="numbers", kind="corpora", attribute="CORPUS")
+    with pytest.raises(BrokenPlugin, match=f"'numbers' of the package {package} 1.0 failed at .*ZeroDivisionError"):
+        list(made_rows("numbers", 0, FEW + 1))
 
 
 def test_what_fails_in_another_package_is_not_called_a_bug_in_lathe(

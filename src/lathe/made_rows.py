@@ -45,7 +45,10 @@ def made_rows(corpus: str, seed: int, count: int) -> Generator[Row, None, None]:
             child.stdin.write(json.dumps([corpus, seed, count]).encode())
             child.stdin.close()
         for line in child.stdout:
-            yield from json.loads(line)
+            some = json.loads(line)
+            if isinstance(some, dict):
+                raise BrokenPlugin(some["message"], hint=some["hint"])
+            yield from some
         if code := child.wait():
             raise LatheError(
                 f"the process that made rows of {corpus} ended with code {code}",
@@ -66,8 +69,17 @@ def _rows(corpus: str, seed: int, count: int) -> Generator[Row, None, None]:
 
 
 def main() -> None:
-    """Makes the rows that are asked for."""
-    corpus, seed, count = json.loads(sys.stdin.buffer.read())
+    """Makes the rows that are asked for; where the corpus is another package's and fails, an object behind them says so."""
+    try:
+        _write(*json.loads(sys.stdin.buffer.read()))
+    except Exception as error:
+        broken = plugins.broken(error)
+        if broken is None:
+            raise
+        sys.stdout.buffer.write(json.dumps({"message": broken.message, "hint": broken.hint}).encode() + b"\n")
+
+
+def _write(corpus: str, seed: int, count: int) -> None:
     rows = _rows(corpus, seed, count)
     ahead: deque[Future[int]] = deque()
     with ThreadPoolExecutor(1) as writer:  # so that rows are made while nobody reads

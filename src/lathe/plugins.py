@@ -143,7 +143,7 @@ def held(leaf: object, value: object, wanted: type[Wanted]) -> Wanted:
     """What a leaf gave back, where it is what its contract says. Raises BrokenPlugin."""
     if not isinstance(value, wanted):
         who = f"{type(leaf).__name__} of {type(leaf).__module__}"
-        raise BrokenPlugin(f"{who} gave {value!r:.60}, expected a {wanted.__name__}", hint=WAY_OUT)
+        raise BrokenPlugin(f"{who} gave {value!r:.60}, expected {wanted.__name__}", hint=WAY_OUT)
     return value
 
 
