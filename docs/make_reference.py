@@ -120,7 +120,7 @@ def exit_codes_page() -> str:
         "DONE": "done; of a run: verdict deploy",
         "NO": "the answer is no: iterate, abort, does not fit, blocker found, diverged",
         "USAGE": "bad usage or input, with file and line, what was expected and what to do",
-        "UNAVAILABLE": "a Hub, endpoint or package that is needed is not there",
+        "UNAVAILABLE": "a Hub, endpoint or package that is needed is not there, or a plug-in does not keep its contract",
         "BUG": "our bug; the journal has the traceback",
         "IN_USE": "another process works in the run folder",
         "STORAGE": "disk full, read-only or failing",

@@ -112,6 +112,15 @@ def test_a_schema_that_is_not_there_is_named(labels: Run) -> None:
         loaded(labels).generate("red 7", schema="shapes")
 
 
+def test_a_field_that_the_task_would_not_read_is_named(labels: Run) -> None:
+    model = loaded(labels)
+    with pytest.raises(InputError, match="the task intent reads no field 'frm'") as refused:
+        model.generate("a text", frm="mail")
+    assert refused.value.hint == "Did you mean 'form'?"
+    with pytest.raises(InputError, match="reads no field 'target'"):
+        model.answers(["a text"], target="lost")
+
+
 def test_base_and_tuned_model_are_asked_the_same(labels: Run) -> None:
     answers = labels.ask("red 7")
     assert (answers["tuned"], answers["schema"]) == ("alpha", "colours")

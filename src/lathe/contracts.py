@@ -8,7 +8,7 @@ class below one of these and binds an instance to the name of its kind in capita
     TASK = Shouting()
 
 Nothing else has to be edited: `plugins` finds the file, and the contract tests run over it. Outsiders register the same
-instance under the entry point group `lathe.tasks`, `lathe.corpora` and so on.
+instance under the entry point group `lathe.tasks`, `lathe.corpora` and so on, by a name that no other leaf of the kind has.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------------------------------------- tasks
 
 
+MetricKind = Literal["proportion", "mean", "macro_f1", "micro_f1"]
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number that a task computes for each item; a set's score is the mean over its items, or an F1 over all of them."""
@@ -51,7 +54,7 @@ class Metric:
     name: str
     definition: str
     """One or two sentences that an expert accepts; the docs page is made of them."""
-    kind: Literal["proportion", "mean", "macro_f1", "micro_f1"]
+    kind: MetricKind
     """proportion: 0 or 1 for each item (Wilson interval, McNemar); mean: any number (bootstrap). macro_f1, micro_f1: pooled over
     the set from each item's `ItemVerdict.counts` (bootstrap over items); the item's own value is the F1 of it alone."""
     higher_is_better: bool = True
@@ -140,6 +143,8 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     fields: ClassVar[tuple[str, ...]] = ("input", "target")
     """What is read of a row beside its `id`, its system prompt and the name of its schema: the words that `data.fields` maps."""
+    also_read: ClassVar[tuple[str, ...]] = ()
+    """What else is read of a row, under no other name than its own."""
     slices: ClassVar[tuple[str, ...]]
     """Keys of `Example.meta` by which results are reported."""
     question_slices: ClassVar[tuple[str, ...]] = ()

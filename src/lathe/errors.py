@@ -8,6 +8,7 @@
     ├── Diverged                   1  NaN or infinity in loss or gradient
     ├── OverBudget                 1  the next request could cost more than a person allowed
     ├── Unavailable               69  a Hub, endpoint or package that is needed is not there
+    │   └── BrokenPlugin          69  a leaf of another package cannot be loaded, or does not keep its contract
     ├── RunInUse                  73  another process holds the run folder
     ├── StorageError              74  disk full, read-only, I/O error
     ├── Interrupted               75  stopped by a signal at a safe point; the same command continues
@@ -125,6 +126,10 @@ class Unavailable(LatheError):
     """A Hub, an endpoint or a package that is needed is not there; the hint names the command that brings it."""
 
     exit_code = Exit.UNAVAILABLE
+
+
+class BrokenPlugin(Unavailable):
+    """A leaf that another package registered cannot be loaded, fails, or gives what its contract does not allow."""
 
 
 class RunInUse(LatheError):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lathe import plugins, processes
-from lathe.contracts import Measure, Model, Progress, Trainer, Validates
+from lathe.contracts import Ability, Measure, Model, Progress, Trainer, Validates
 from lathe.errors import InputError, Unavailable
 from lathe.records import Example, LockedRecipe, TrainJob, TrainResult
 from lathe.records.results import Doubt, Doubts
@@ -54,7 +54,7 @@ def train(
     """
     recipe = locked.recipe
     trainer = plugins.load("trainers", recipe.trainer)
-    ability = trainer.ability()
+    ability = plugins.held(trainer, trainer.ability(), Ability)
     if not ability.ok:
         raise Unavailable(f"trainer {recipe.trainer}: {ability.detail}", hint=ability.remedy)
     rank = processes.rank(os.environ)
@@ -68,7 +68,7 @@ def train(
     tokens = _encode(run, locked, progress)
     if rehearse:
         _drop_after_checkpoint(work, recipe.train.checkpoint_every, progress)
-    result = work(progress)
+    result = plugins.held(trainer, work(progress), TrainResult)
     record = result.model_copy(
         update={"inputs": inputs, "seconds": time.monotonic() - begun, "truncated_rows": tokens.truncated_rows}
     )

@@ -390,7 +390,7 @@ def test_a_list_of_texts_among_the_schemas_is_a_set_of_labels(tmp_path: Path) ->
         ({}, "no such folder of schemas"),
         ({"schemas/a.txt": "{}"}, r"holds no \*\.json schema"),
         ({"schemas/a.json": "{,}"}, "no JSON Schema"),
-        ({"schemas/a.json": "[1]"}, "expected an object"),
+        ({"schemas/a.json": "[null]"}, "expected an object"),
         ({"schemas/x/a.json": "{}", "schemas/y/a.json": "{}"}, "two schemas are named a"),
     ],
 )

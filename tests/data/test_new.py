@@ -12,6 +12,7 @@ import pytest
 from data_rows import good_row
 
 from lathe.data import prepare
+from lathe.data.check import check_file
 from lathe.data.conversations.row_files import FileRows, Found
 from lathe.data.new import name_of, proposal, propose, quoted
 from lathe.errors import DataError
@@ -184,6 +185,28 @@ def test_labels_that_are_no_texts_are_read_alike_by_every_verb(
     assert recipe.task == "intent"
     assert set(manifest.sides["train"].slices["label"]) == labels
     assert {row[1].completion for row in FileRows(Found(path)) if not isinstance(row, RejectedRow)} == labels
+
+
+def test_from_python_a_file_is_named_by_a_text_or_a_path(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": "ab"[n % 2]} for n in range(60)])
+    assert propose(str(path), str(tmp_path)) == propose([path], tmp_path)
+    assert check_file(str(path)).headline == check_file([path]).headline
+
+
+def test_many_labels_are_told_from_written_text_by_all_rows_of_the_file(tmp_path: Path) -> None:
+    """160 labels look like text in the first 200 rows, and the recipe was one for chat."""
+    path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": f"topic {n % 160}"} for n in range(800)])
+    proposed = proposal([path], tmp_path)
+    assert (proposed.task, proposed.why) == ("intent", "the answers are labels, 160 different in 800 rows")
+
+
+def test_a_list_of_numbers_is_a_set_of_labels(tmp_path: Path) -> None:
+    write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": n % 5 + 1} for n in range(200)])
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "stars.json").write_text("[1, 2, 3, 4, 5]")
+    text = "name: r\nbase: lathe:nano\ntask: intent\ndata: {source: rows.jsonl, fields: {input: text, target: label}}\n"
+    _, manifest = prepared(text + "schema: {from: labels}\n", tmp_path)
+    assert set(manifest.sides["train"].slices["label"]) == set("12345")
 
 
 def test_a_number_that_is_no_label_is_refused_by_every_verb_in_the_same_words(tmp_path: Path) -> None:

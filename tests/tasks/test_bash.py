@@ -83,3 +83,32 @@ def test_what_the_rule_put_in_is_not_exchanged_again_and_an_empty_value_is_no_pl
 
 def test_a_null_character_stands_in_no_valid_command() -> None:
     assert TASK.score(example("List files", "ls -l"), "ls -l\0", TaskSetup()).values["bash_valid"] == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Use ls to list files.",
+        "Run ls -l to list files",
+        "Type ls in the terminal.",
+        "The command is ls",
+        "Sure, here you go: ls -al",
+        "ls -al\n\nThis lists files.",
+        "Output: total 4",
+        "ls.",
+        "`ls -al`",
+        "~~~\nls -al\n~~~",
+        "# ls -al\n# cd /",
+    ],
+)
+def test_words_and_marks_around_a_command_are_not_the_command_only(answer: str) -> None:
+    assert TASK.score(example("List", "ls -al"), answer, TaskSetup()).values["command_only"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [": > app.log", ". ./env.sh", "# list\nls -al", "just build", "yes | head", "type ls", "[ -f a ] && . a"],
+)  # fmt: skip
+def test_a_command_that_looks_like_words_is_a_command(command: str) -> None:
+    scores = TASK.score(example("Do it", command), command, TaskSetup()).values
+    assert (scores["bash_canonical"], scores["command_only"]) == (1.0, 1.0)

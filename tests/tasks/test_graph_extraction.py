@@ -496,3 +496,10 @@ def test_a_place_that_no_text_has_is_no_span(place: Any) -> None:
     lines = graph_in(f"### Entities:\n1. [P] Mira @0-{place}").graph
     assert lines is not None
     assert all(one.end is None or one.end < 10**9 for one in lines.entities)
+
+
+def test_names_with_commas_in_them_are_shown_apart() -> None:
+    part = {"type": "array", "items": {"properties": {"type": {"enum": ["Person, living", "Town"]}}}}
+    setup = TaskSetup(schemas={"people": {"properties": {"entities": part}}})
+    asked = TASK.example({"input": "Mira", "target": {"entities": [["Mira", "Town"]]}}, setup)
+    assert "Types: Person, living; Town\n" in asked.messages[0].content

@@ -172,3 +172,19 @@ def example_of(text: str, label: str) -> Example:
 
 def test_an_old_report_without_counts_still_opens() -> None:
     assert ItemScore.model_validate({"id": "1", "values": {"x": 1.0}}).counts == {}
+
+
+@pytest.mark.parametrize(("label", "answer"), [(3, "3"), (4.0, "4"), (True, "true"), (" with blanks ", "with blanks")])
+def test_a_set_of_labels_is_read_as_the_labels_of_rows_are(label: object, answer: str) -> None:
+    """A list of 1 to 5 stars was taken for no list of labels, and as an enum for no set at all."""
+    setup = TaskSetup(schemas={"set": {"enum": [1, 2.0, 3, 4.0, 3, True, " with blanks "]}})
+    asked = TASK.example({"input": "text", "target": label}, setup)
+    assert TASK.labels(asked, setup) == ["1", "2", "3", "4", "true", "with blanks"]
+    assert TASK.score(asked, answer, setup).values == {"intent_accuracy": 1.0, "intent_macro_f1": 1.0, "in_set": 1.0}
+
+
+def test_labels_with_commas_in_them_stand_on_lines_of_their_own() -> None:
+    setup = TaskSetup(schemas={"set": {"enum": ["billing, invoices", "refund"]}})
+    asked = TASK.example({"input": "text", "target": "refund"}, setup).messages[0].content
+    assert "one of:\nbilling, invoices\nrefund\n\nText" in asked
+    assert "one of:\narrival, lost, top_up, pin\n" in example(0, "pin").messages[0].content

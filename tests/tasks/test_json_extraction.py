@@ -226,7 +226,10 @@ def test_the_common_subsequence_is_the_longest(one: str, other: str) -> None:
         ("[1, 2]", [1, 2]),
         ('{"a": "}{"}', {"a": "}{"}),
         ('[see {"a": 1}]', {"a": 1}),
-        ('{"a": oops, "b": {"c": 1}}', {"c": 1}),
+        ('{"a": oops, "b": {"c": 1}} {"k": 3}', {"k": 3}),
+        ('{"a": "}" oops, "b": {"c": 1}} {"k": 3}', {"k": 3}),
+        ('["x" y, {"c": 1}] {"k": 3}', {"k": 3}),
+        ('[a {"k": 3}', {"k": 3}),
     ],
 )
 def test_the_first_object_is_read_whatever_stands_around_it(text: str, value: Json) -> None:
@@ -241,6 +244,8 @@ def test_the_first_object_is_read_whatever_stands_around_it(text: str, value: Js
         ('{"a": {"b": 1}, "c": ', "cut off"),
         ('{"a": "no end', "cut off"),
         ('{"a": {"b": 1}, c: 3}', "broken JSON"),
+        ('{"a": oops, "b": {"c": 1}}', "broken JSON"),
+        ('{"a": 1 "b": {"c": 1}', "broken JSON"),
         ("{'a': 1}", "broken JSON"),
         ('{"a": NaN}', "broken JSON"),
         ('{"a": 1e999}', "broken JSON"),

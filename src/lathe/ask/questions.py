@@ -9,6 +9,7 @@ Making one reads the base once, to see that it is the one that was trained on, a
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -78,10 +79,11 @@ class Questions:
     def example(self, text: str, schema: str | None = None, **fields: Json) -> Example:
         """The item to ask with. schema: None = `schema_of`. fields: further fields of a row, such as tools.
 
-        Raises InputError where there is no such schema, the text says nothing, or a field is missing.
+        Raises InputError where there is no such schema, the text says nothing, or a field is missing or none of the task's.
         """
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"expected a text that says something, got {text!r:.60}", hint=ASKED)
+        self._refuse_unread(fields)
         schema = schema or self.schema_of(text)
         if schema is not None and schema not in self.setup.schemas:
             known = ", ".join(sorted(self.setup.schemas)) or "none"
@@ -90,6 +92,18 @@ class Questions:
             return self.task.question(text, self.setup, schema, fields)
         except TaskMismatch as mismatch:
             raise InputError(mismatch.message, hint=ASKED) from mismatch
+
+    def _refuse_unread(self, fields: Iterable[str]) -> None:
+        """Raises InputError on a field that the task would leave unread, a misspelt one say."""
+        takes = sorted({*self.task.fields, *self.task.also_read} - {"input", "target"})
+        if unread := [name for name in fields if name not in takes]:
+            near = difflib.get_close_matches(unread[0], takes, n=1)
+            raise InputError(
+                f"the task {self.locked.recipe.task} reads no field {unread[0]!r}",
+                hint=f"Did you mean {near[0]!r}?"
+                if near
+                else f"Beside the text it reads: {', '.join(takes) or 'nothing'}.",
+            )
 
     def request(self, example: Example) -> Request:
         """The prompt's tokens. Raises InputError where they leave no room for an answer in the model's context."""

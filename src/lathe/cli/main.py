@@ -112,25 +112,30 @@ def _do(args: argparse.Namespace, screen: Screen, caught: noise.Caught) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        code = _our_bug(error, screen, caught)
+        code = _unforeseen(error, screen, caught)
     noise.to_journal(caught, screen)
     return int(code)
 
 
-def _our_bug(error: Exception, screen: Screen, caught: noise.Caught) -> Exit:
-    """An exception that nobody foresaw: its traceback goes to the journal, one line to the screen."""
+def _unforeseen(error: Exception, screen: Screen, caught: noise.Caught) -> Exit:
+    """An exception that nobody foresaw, ours or a plug-in's: its traceback goes to the journal, one line to the screen."""
+    from lathe import plugins  # only a failure asks whose it is
+
     trace = "".join(traceback.format_exception(error))
-    said = f"{type(error).__name__}: {error}".split("\n")[0]
-    hint = "This is a bug in Lathe; the same command with -v shows the traceback."
+    broken = plugins.broken(error)
+    said = broken.message if broken else f"{type(error).__name__}: {error}".split("\n")[0]
+    hint = (broken and broken.hint) or "This is a bug in Lathe."
     if not caught.active:
         screen.raw(trace)
-        hint = "This is a bug in Lathe."
     elif screen.folder is not None:
         with contextlib.suppress(StorageError):
             screen.folder.journal("bug", traceback=screen.safe(trace))
-            hint = f"This is a bug in Lathe; the traceback is in {screen.folder.journal_file}"
-    screen.error("Bug", said, hint, Exit.BUG)
-    return Exit.BUG
+            hint = f"{hint.removesuffix('.')}; the traceback is in {screen.folder.journal_file}"
+    else:
+        hint = f"{hint.removesuffix('.')}; the same command with -v shows the traceback."
+    code = broken.exit_code if broken else Exit.BUG
+    screen.error(type(broken).__name__ if broken else "Bug", said, hint, code)
+    return code
 
 
 if __name__ == "__main__":

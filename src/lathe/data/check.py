@@ -33,7 +33,7 @@ from lathe.data.findings.single_rows import Seen, Terms
 from lathe.data.findings.tally import Tally, note_suspects, ordered
 from lathe.data.lookers import Lookers
 from lathe.errors import DataError
-from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup
+from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup, label_texts
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
 from lathe.records.data import Suspect
 from lathe.runs import RunFolder
@@ -75,11 +75,11 @@ class Looking:
 def labels_in(schemas: Mapping[str, Json]) -> list[str] | None:
     """The labels that schemas declare as a set (`{"enum": [...]}`, a file that is a JSON list of labels); None where none does."""
     sets = [schema["enum"] for schema in schemas.values() if isinstance(schema, dict) and schema.keys() == {"enum"}]
-    return [label for labels in sets for label in labels if isinstance(label, str)] if sets else None
+    return label_texts([label for labels in sets for label in labels]) if sets else None
 
 
 def check_file(
-    given: Path | Sequence[Path],
+    given: str | Path | Sequence[str | Path],
     *,
     tokenizer_folder: Path | None = None,
     reading: Reading | None = None,
@@ -92,7 +92,7 @@ def check_file(
     a file as a whole cannot be read, its layout is not known, or no row can be used; InputError for a folder without a tokenizer.
     """
     start = time.monotonic()
-    found, passed_over = find([given] if isinstance(given, Path) else given)
+    found, passed_over = find([Path(one) for one in ([given] if isinstance(given, str | Path) else given)])
     notes = [one.said() for one in passed_over]
     checking = Checking(tokenizer_folder or bundled(), looking or Looking(), progress)
     with checking:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lathe import plugins
+from lathe.data.baselines.learnability import MOST_LABELS, ROWS_A_LABEL
 from lathe.data.choosing import Chosen, choose
 from lathe.data.conversations import row_files
 from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
@@ -53,9 +54,10 @@ class Proposed:
     remarks: tuple[str, ...]
 
 
-def propose(paths: Sequence[Path], recipe_folder: Path) -> str:
-    """The text of a recipe, as `proposal` makes it."""
-    return proposal(paths, recipe_folder).text
+def propose(paths: str | Path | Sequence[str | Path], recipe_folder: str | Path = ".") -> str:
+    """The text of a recipe, as `proposal` makes it. paths: one file or several."""
+    listed = [paths] if isinstance(paths, str | Path) else paths
+    return proposal([Path(path) for path in listed], Path(recipe_folder)).text
 
 
 def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
@@ -68,9 +70,9 @@ def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
         hint = "Name the files train, validation and test; or put them into one folder and name the folder."
         raise DataError(f"{len(files)} files whose names do not say which side each is", file=str(paths[0]), hint=hint)
     seen = [look(found) for found in files]
-    rows = [row for one in seen for row in one.first]
+    rows = [row for one in seen for row in one.first[:LOOKED_AT]]
     layout = detect(rows)
-    chosen = choose(rows, layout)
+    chosen = choose(rows, layout, [row for one in seen for row in one.first[LOOKED_AT:]])
     remarks = left_out_remarks(chosen, layout)
     text = written(seen, paths[0], layout, chosen, remarks, rows, recipe_folder)
     return Proposed(text, chosen.task, chosen.why, remarks)
@@ -84,7 +86,7 @@ def look(found: row_files.Found) -> Seen:
     for item in read(found.path) if found.path.is_file() else tables.rows(found.path):
         if isinstance(item, Placed):
             count += 1
-            if len(first) < LOOKED_AT:
+            if len(first) < MOST_LABELS * ROWS_A_LABEL:
                 first.append(item.row)
         else:
             unread += 1

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lathe import plugins, processes
+from lathe.contracts import Ability
 from lathe.doctor import extras, gpus
 from lathe.errors import LatheError
 from lathe.records import Capability
@@ -196,9 +197,13 @@ def method(name: str) -> Capability:
 def leaf(kind: plugins.Kind, name: str) -> Capability:
     """What a trainer, runtime or exporter says about itself."""
     try:
-        ability = plugins.load(kind, name).ability()  # type: ignore[union-attr]
-    except LatheError as error:
-        return Capability(name=name, ok=False, detail=error.message, remedy=error.hint)
+        found = plugins.load(kind, name)
+        ability = plugins.held(found, found.ability(), Ability)  # type: ignore[union-attr]
+    except Exception as error:  # a leaf of another package may fail in any way
+        said = error if isinstance(error, LatheError) else plugins.broken(error)
+        if said is None:
+            raise
+        return Capability(name=name, ok=False, detail=said.message, remedy=said.hint)
     return Capability(name=name, ok=ability.ok, detail=ability.detail or "ready", remedy=ability.remedy)
 
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 from lathe import stats
 from lathe.contracts import Metric, Task
+from lathe.evaluate.verdicts import judged
 from lathe.records import Example, ItemScore, Prediction, SampleSpread, Score, TaskSetup
 from lathe.stats import pooled
 
@@ -54,7 +55,7 @@ def items(
 
 
 def _item(task: Task, setup: TaskSetup, example: Example, prediction: Prediction) -> ItemScore:
-    verdict = task.score(example, prediction.text, setup)
+    verdict = judged(task, setup, example, prediction.text)
     answered = prediction.finish != "none"
     values = dict(verdict.values) | {
         "truncated_share": float(prediction.finish == "length"),

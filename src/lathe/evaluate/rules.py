@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lathe.contracts import Metric, Task
+from lathe.evaluate.verdicts import judged
 from lathe.records import Example, TaskSetup
 
 Rule = Callable[[Example], str]
@@ -31,7 +32,7 @@ def choose(task: Task, setup: TaskSetup, train: Sequence[Example], judged_on: Se
 
 def _mean(task: Task, metric: Metric, setup: TaskSetup, rule: Rule, examples: Sequence[Example]) -> float:
     """The mean of the metric, upside down where lower is better; values that are not measured are left out."""
-    values = [task.score(example, rule(example), setup).values.get(metric.name) for example in examples]
+    values = [judged(task, setup, example, rule(example)).values[metric.name] for example in examples]
     measured = [value for value in values if value is not None]
     mean = sum(measured) / len(measured) if measured else float("-inf")
     return mean if metric.higher_is_better else -mean

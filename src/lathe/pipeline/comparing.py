@@ -26,6 +26,8 @@ def compare(
     """
     from lathe import decide
 
+    if isinstance(arms, str | Path):
+        raise InputError("compare takes a list of arms, got one", hint="Call compare([RUN, RUN]).")
     if len(arms) < 2:
         raise InputError(
             f"got {len(arms)} arm, expected two or more", hint="lathe compare RUN RUN, or RUN RUN:base-few."

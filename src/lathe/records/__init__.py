@@ -1,6 +1,6 @@
 """The nouns of Lathe: frozen values without any I/O. Import them from here."""
 
-from lathe.records.base import Interval, Json, Record, StageRecord, Written, canonical, digest, label_text
+from lathe.records.base import Interval, Json, Record, StageRecord, Written, canonical, digest, label_text, label_texts
 from lathe.records.comparison import (
     ComparedArm,
     ComparedPair,
@@ -83,5 +83,5 @@ __all__ = [
     "Row", "RunRecord", "SampleSpread",
     "Schedule", "SchemaSpec", "Score", "SeedSpread", "ShippedFile", "Side", "SideCount", "SliceDifference",
     "Source", "Split", "StageRecord", "Status", "StepRate", "TaskSetup", "TrainJob", "TrainResult", "TrainSpec", "ValidateSpec",
-    "Validation", "ValidationPlan", "Verification", "Written", "canonical", "digest", "label_text",
+    "Validation", "ValidationPlan", "Verification", "Written", "canonical", "digest", "label_text", "label_texts",
 ]  # fmt: skip

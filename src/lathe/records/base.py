@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,12 @@ def label_text(value: Json) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value if isinstance(value, str) else canonical(value) if isinstance(value, int) else None
+
+
+def label_texts(values: Sequence[Json]) -> list[str]:
+    """The names of a set of classes, in its order, each once and without blanks around it; what names no class is left out."""
+    names = (text.strip() for text in map(label_text, values) if text is not None)
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def digest(value: Json) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lathe import plugins
-from lathe.contracts import Exporter, Model, Progress
+from lathe.contracts import Ability, Exporter, Model, Progress
 from lathe.errors import InputError, Unavailable
 from lathe.model_folder import is_full_model
 from lathe.records import Bundle, Decision, Example, LockedRecipe, ModelCheck, Prediction, ShippedFile, TrainResult
@@ -73,7 +73,7 @@ def withdraw(run: RunFolder) -> None:
 def _able(kind: str) -> Exporter:
     """The exporter, asked before anything is written."""
     exporter = plugins.load("exports", kind)
-    ability = exporter.ability()
+    ability = plugins.held(exporter, exporter.ability(), Ability)
     if not ability.ok:
         raise Unavailable(f"export {kind}: {ability.detail}", hint=ability.remedy)
     return exporter
@@ -83,7 +83,11 @@ def _export(run: RunFolder, kind: str, exporter: Exporter, model: Model, held_ou
     """One export, committed whole, held back until all is checked."""
     folder = run.withheld / kind
     made: list[ShippedFile] = []
-    commit_folder(folder, lambda temporary: made.append(exporter.export(model, temporary, held_out)))
+
+    def write(temporary: Path) -> None:
+        made.append(plugins.held(exporter, exporter.export(model, temporary, held_out), ShippedFile))
+
+    commit_folder(folder, write)
     return made[0].model_copy(update={"path": str(folder.relative_to(run.path))})
 
 

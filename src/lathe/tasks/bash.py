@@ -37,7 +37,7 @@ same programs, called in another way."""
 class Bash(Task):
     """See the module's docstring."""
 
-    version = "2"
+    version = "3"
     primary = "bash_canonical"
     answers = "command"
     metrics = METRICS
@@ -64,10 +64,10 @@ class Bash(Task):
     def score(self, example: Example, text: str, setup: TaskSetup) -> ItemVerdict:
         """Judges one answer. The reason is one of REASONS, empty where `bash_canonical` is 1."""
         gold = str(example.target)
-        command, fenced = answers.unfenced(text)
+        command, _ = answers.unfenced(text)
         valid = is_valid(command)
         right = command == gold or (valid and canonical(command) == canonical(gold))
-        sentence = bool(gate.prose(command))
+        sentence = bool(gate.prose(command)) or (valid and answers.calls_a_word(command))
         risk = judge(command)
         harmless = risk.severity < 3 or risk.severity <= judge(gold).severity
         prompted = answers.has_prompt(command)
@@ -76,7 +76,7 @@ class Bash(Task):
                 "bash_canonical": float(right),
                 "bash_exact": float(text.strip() == gold),
                 "bash_valid": float(valid),
-                "command_only": float(valid and not (fenced or sentence or prompted)),
+                "command_only": float(valid and not (answers.marked(text) or sentence or prompted)),
                 "bash_harmless": float(harmless),
                 "clituner_exact": float(answers.clituner_exact(gold, text)),
                 "clituner_command_only": float(answers.clituner_command_only(text)),

@@ -101,6 +101,7 @@ class Chat(Task):
         ),
     )
     fields = ("input", "target", "agent")
+    also_read = ("messages",)
     slices = ("agent",)
     question_slices = slices
     baselines = (

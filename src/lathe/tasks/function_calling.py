@@ -41,7 +41,7 @@ REASONS = (*reading.PROBLEMS, NOT_A_CALL, NOT_OFFERED, *FAULTS)
 class FunctionCalling(Task):
     """See the module's docstring."""
 
-    version = "2"
+    version = "3"
     primary = "function_exact"
     metrics = (
         Metric(
@@ -81,6 +81,7 @@ class FunctionCalling(Task):
     baselines = BASELINES
     worked = WORKED
     answers = "json"
+    also_read = ("messages",)
     takes_tools = True
 
     def example(self, row: Row, setup: TaskSetup) -> Example:
@@ -110,7 +111,7 @@ class FunctionCalling(Task):
         gold, found = of_target(example.target), calls_in(text)
         matched = match(gold, found.calls)
         fault = found.problem or matched.fault
-        offered = {name for name, _, _ in signatures(example.messages[-1].content)}
+        offered = example.functions or {name for name, _, _ in signatures(example.messages[-1].content)}
         if not found.problem and any(call.name not in offered for call in found.calls):
             fault = NOT_OFFERED
         exact = float(not fault)

@@ -50,7 +50,7 @@ REASONS = (*PROBLEMS, *FAULTS, judge.NO_ANSWER, judge.WRONG_ANSWER)
 class GraphExtraction(Task):
     """See the module's docstring."""
 
-    version = "1"
+    version = "2"
     primary = "graph_exact"
     metrics = METRICS
     fields = ("input", "target", "graph", "question", "ask")

@@ -11,7 +11,8 @@
 A row has `input` (the text) and `target` (the label); `id` and `form` (a slice) where they are known. `data.fields` in the recipe
 maps them to other names: `{input: text, target: category}`. The set of labels is a schema `{"enum": [...]}`: a generated corpus
 brings it, `schema: {from: FOLDER}` reads it from a JSON list of labels; numbers and truth values are labels by their text, 1.0 by
-that of 1. Without a set any label of a row is taken, the prompt names none, and whether an answer is in the set is not measured.
+that of 1, there and in rows. Without a set any label of a row is taken, the prompt names none, and whether an answer is in the set
+is not measured.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 
 from lathe.contracts import Choice, ItemVerdict, Metric, Task
 from lathe.errors import TaskMismatch
-from lathe.records import Example, Json, Message, Row, TaskSetup, label_text
+from lathe.records import Example, Json, Message, Row, TaskSetup, label_text, label_texts
 from lathe.tasks._intent.rules import BASELINES
 from lathe.tasks._intent.worked import WORKED, WORKED_SCHEMA
 from lathe.tasks._rows import UNSTATED, Fields, column_of, identity, label, shown
@@ -73,7 +74,7 @@ class Intent(Task):
         name, schema = FIELDS.schema(row, setup)
         labels = labels_of(schema)
         gold = _gold(row, setup, labels)
-        asked = f", one of:\n{', '.join(labels)}" if labels and setup.schema_in_prompt else "."
+        asked = f", one of:\n{_listed(labels)}" if labels and setup.schema_in_prompt else "."
         prompt = f"Name the intent of the text{asked}\n\nText:\n{text}"
         return Example(
             id=identity(row, setup, prompt),
@@ -128,7 +129,12 @@ class Intent(Task):
 def labels_of(schema: Json) -> Sequence[str]:
     """The labels that a schema allows, in its order; none where it names none."""
     named = schema.get("enum") if isinstance(schema, dict) else None
-    return [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    return label_texts(named) if isinstance(named, list) else []
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Labels as the prompt shows them; a line each where a comma in one would make it look like two."""
+    return ("\n" if any("," in one for one in labels) else ", ").join(labels)
 
 
 def _gold(row: Row, setup: TaskSetup, labels: Sequence[str]) -> str:

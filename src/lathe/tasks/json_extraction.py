@@ -48,7 +48,7 @@ BASELINES = (
 class JsonExtraction(Task):
     """See the module's docstring."""
 
-    version = "4"
+    version = "5"
     primary = "json_exact"
     metrics = METRICS
     fields = ("input", "target", "complexity", "style")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lathe import invariants
+from lathe import invariants, plugins
 from lathe.contracts import Progress, Task
 from lathe.data.baselines.rules import Item
 from lathe.data.baselines.sample import Sample
@@ -100,7 +100,7 @@ class Intake:
     def take(self, placed: Placed, origin: source.Origin) -> RejectedRow | None:
         """Spools one row as an example; gives it back as rejected where it does not fit the task."""
         try:
-            example = self.task.example(placed.row, self.setup)
+            example = plugins.held(self.task, self.task.example(placed.row, self.setup), Example)
         except TaskMismatch as mismatch:
             return RejectedRow(file=placed.file, line=placed.line, reason=mismatch.message, hint=mismatch.hint)
         if placed.system and all(message.role != "system" for message in example.messages):

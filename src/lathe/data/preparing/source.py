@@ -12,7 +12,7 @@ from lathe.errors import DataError, InputError
 from lathe.files import answers_of, row_files, schema_files
 from lathe.hub import commit_of
 from lathe.public_sources import by_sha256
-from lathe.records import DataSpec, Json, LockedRecipe, SchemaSpec, Side, Source, TaskSetup
+from lathe.records import DataSpec, Json, LockedRecipe, SchemaSpec, Side, Source, TaskSetup, label_texts
 from lathe.records.teacher import TEACHER, TeachRecord
 from lathe.storage import file_sha256
 
@@ -155,8 +155,8 @@ def read_schemas(schema: SchemaSpec) -> dict[str, Json]:
             value = decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
         except LineFault as fault:
             raise DataError(f"this is no JSON Schema: {fault.reason}", file=str(path), hint=fault.hint) from fault
-        if isinstance(value, list) and value and all(isinstance(label, str) for label in value):
-            value = {"enum": value}
+        if isinstance(value, list) and value and all(label_texts([label]) for label in value):
+            value = {"enum": label_texts(value)}
         if not isinstance(value, dict):
             raise DataError("this is no JSON Schema: expected an object, or a list of labels", file=str(path))
         found[name] = value

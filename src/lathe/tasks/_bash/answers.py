@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-FENCE = re.compile(r"^\s*```[\w-]*[ \t]*\n((?:(?!```).)*?)\n?```\s*$", re.DOTALL)
+from lathe.shell.canonical import programs
+
+FENCE = re.compile(r"^\s*(```|~~~)[\w-]*[ \t]*\n((?:(?!\1).)*?)\n?\1\s*$", re.DOTALL)
+SPAN = re.compile(r"\s*`[^`]+`\s*")
 PROMPT = re.compile(r"^\s*(?:[$#%>]|\w+@[\w.-]+:\S*[$#])\s+(?=\S)")
 PHRASES = (
     "here's", "here is", "this command", "you can", "to do this", "the command", "try this", "use this", "this will",
@@ -12,17 +15,42 @@ PHRASES = (
 )  # fmt: skip
 """What CLI-Tuner takes for signs of prose, also inside valid commands."""
 MOST_LINES = 5
+OPENINGS = frozenset((
+    "use", "using", "run", "running", "try", "type", "enter", "execute", "just", "simply", "first", "next", "then", "finally",
+    "the", "this", "that", "these", "those", "here", "it", "to", "you", "your", "i", "we", "my", "sure", "certainly", "ok", "okay",
+    "yes", "no", "please", "note", "explanation", "example", "answer", "output", "command", "a", "an", "in", "with", "by",
+))  # fmt: skip
+"""Words that open a sentence of an answer. With a capital they are the name of no program."""
 
 
 def unfenced(text: str) -> tuple[str, bool]:
     """(the command, whether it stood in a code fence); a text that holds more than one fenced block stays as it is."""
     found = FENCE.match(text)
-    return (found.group(1).strip(), True) if found else (text.strip(), False)
+    return (found.group(2).strip(), True) if found else (text.strip(), False)
+
+
+def marked(text: str) -> bool:
+    """Whether the whole answer is set off as code: in a fence, or in the single marks of a code span."""
+    return unfenced(text)[1] or SPAN.fullmatch(text) is not None
 
 
 def has_prompt(text: str) -> bool:
-    """Whether a prompt sign stands before the command."""
-    return PROMPT.match(text) is not None
+    """Whether a prompt sign stands before the command; `#` is one where no line says anything else, and opens a comment else."""
+    if PROMPT.match(text) is None:
+        return False
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return not lines[0].startswith("#") or all(line.startswith("#") for line in lines)
+
+
+def calls_a_word(command: str) -> bool:
+    """Whether a valid command calls a program by a word of a sentence: `Use ls to list files.` calls `Use`, which is none."""
+    return any(map(_is_of_a_sentence, programs(command)))
+
+
+def _is_of_a_sentence(name: str) -> bool:
+    if not any(map(str.isalpha, name)):
+        return False  # `:`, `.` and `[` are programs
+    return name.endswith((",", ":", "!", "?", ".")) or (name.istitle() and name.lower() in OPENINGS)
 
 
 def clituner_exact(gold: str, text: str) -> bool:

@@ -23,6 +23,8 @@ WORKED = (
     Worked(ROW, "ls -a", _scores(0, 0, 1, 1, 1, 0, 1), "an option is missing"),
     Worked(ROW, "$ ls -al", _scores(0, 0, 1, 0, 1, 0, 1), "a prompt sign before it"),
     Worked(ROW, "You can use ls to list all of the files.", _scores(0, 0, 1, 0, 0, 0, 0), "a sentence"),
+    Worked(ROW, "Use ls to list files.", _scores(0, 0, 1, 0, 1, 0, 0), "a short sentence: no program is called Use"),
+    Worked(ROW, "`ls -al`", _scores(0, 0, 1, 0, 0, 0, 1), "the marks of a code span: the shell would run what the command prints"),
     Worked(ROW, "ls 'a", _scores(0, 0, 0, 0, 0, 0, 1), "a quote that is not closed"),
     Worked(ROW, "", _scores(0, 0, 0, 0, 1, 0, 0), "nothing"),
     Worked(FIND, "find src -name \"*.o\" -delete", _scores(1, 0, 1, 1, 1, 0, 1), "other quotes"),

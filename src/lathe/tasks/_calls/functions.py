@@ -1,6 +1,7 @@
-"""Functions that a model may call, read from the layouts of OpenAI and BFCL, and shown in a line each.
+"""Functions that a model may call, read from the layouts of OpenAI, Anthropic, MCP and BFCL, and shown in a line each.
 
 {"type": "function", "function": {"name": "set_timer", "description": "Counts down.", "parameters": {...}}}
+{"name": "set_timer", "description": "Counts down.", "input_schema": {...}}
 {"name": "set_timer", "description": "Counts down.", "parameters": {"type": "dict", "properties": {...}}}
 
 set_timer(minutes: integer, label?: string) - Counts down.
@@ -22,6 +23,12 @@ BFCL_TYPES = {
 }  # fmt: skip
 """Type names of BFCL that are none of JSON Schema's. Source: its prompts for Python, Java and JavaScript."""
 
+HOLD_SCHEMAS = {
+    "properties", "patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames", "dependentSchemas",
+    "$defs", "definitions", "not", "if", "then", "else", "default", "const", "example",
+}  # fmt: skip
+"""Words of JSON Schema that stand before an object in the schema of an object. Another one there is an argument that has lost its
+`properties`. Source: JSON Schema 2020-12."""
 OPENING = "Functions:\n"
 CLOSING = "\n\nText:\n"
 LINE = re.compile(r"^([^\s(]+)\((.*?)\)(?: - (.*))?$")
@@ -72,11 +79,25 @@ def _function(one: Json, place: int) -> Function:
     name = inner.get("name") if isinstance(inner, dict) else None
     if not isinstance(inner, dict) or not isinstance(name, str) or not name.strip():
         raise ValueError(f"function {place + 1} has no name")
-    parameters = inner.get("parameters") or {"type": "object", "properties": {}}
-    if not isinstance(parameters, dict):
-        raise ValueError(f"the parameters of {name} are no JSON Schema")
+    layouts = (inner.get(key) for key in ("parameters", "input_schema", "inputSchema"))
+    parameters = next(filter(None, layouts), {"type": "object", "properties": {}})
+    if problem := _unreadable(parameters):
+        raise ValueError(f"the parameters of {name} are no JSON Schema of an object: {problem}")
     description = inner.get("description")
     return Function(name, description if isinstance(description, str) else "", as_json_schema(parameters))
+
+
+def _unreadable(parameters: Json) -> str:
+    """Why no arguments could be told from a schema that says something; empty where they can, or where it says nothing of any."""
+    if not isinstance(parameters, dict):
+        return f"expected an object, got {parameters!r:.40}"
+    properties = parameters.get("properties", {})
+    if not isinstance(properties, dict):
+        return f"expected properties to be an object, got {properties!r:.40}"
+    if odd := next((key for key, value in properties.items() if not isinstance(value, dict | bool)), None):
+        return f"expected a schema for {odd}, got {properties[odd]!r:.40}"
+    stray = [key for key, value in parameters.items() if isinstance(value, dict) and key not in HOLD_SCHEMAS]
+    return f"expected {stray[0]!r} among its properties" if stray and "properties" not in parameters else ""
 
 
 def as_json_schema(schema: Json) -> Any:

@@ -17,6 +17,9 @@ from lathe.tasks._calls.answers import Call
 from lathe.tasks._calls.functions import Function
 from lathe.tasks._json import values
 
+OPEN = {"additionalProperties", "patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf"}
+"""Words of a schema by which arguments may be allowed that its `properties` do not name."""
+
 
 @dataclass(frozen=True)
 class GoldCall:
@@ -111,6 +114,9 @@ def misfit(call: GoldCall, functions: Sequence[Function]) -> str:
     if problem:
         return f"the parameters of {call.name} cannot be applied: {problem}"
     arguments = call.arguments()
+    unknown = [name for name in call.allowed if name not in function.properties()]
+    if unknown and not OPEN & schema.keys():
+        return f"{call.name} takes no argument {unknown[0]!r} ({', '.join(function.properties()) or 'it takes none'})"
     if conformity.conforms(schema, arguments) is False:
         return f"its arguments do not fit {call.name} at {conformity.first_misfit(schema, arguments)}"
     return ""

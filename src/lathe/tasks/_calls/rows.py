@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lathe.errors import TaskMismatch
 from lathe.records import Json, Row, TaskSetup
 from lathe.tasks._calls import gold
-from lathe.tasks._calls.answers import call_of, called
+from lathe.tasks._calls.answers import Call, call_of, called, calls_in
 from lathe.tasks._calls.functions import Function, functions_in
 from lathe.tasks._calls.gold import GoldCall
 from lathe.tasks._json import reading
@@ -23,6 +24,8 @@ FIELDS = Fields(
         "target": ("calls", "answers", "tool_calls"),
     },
 )
+CALLS_BEGIN = re.compile(r"\s*(?:```\w*\s*|<\|?tool_calls?\|?>\s*)?[\[{]")
+"""A text that is meant as calls begins so, in a code fence or a model's own marks or in none; prose with calls in it does not."""
 SPEAKERS = {"user": "User", "assistant": "Called", "tool": "Result"}
 """How the turns of a longer conversation are shown."""
 
@@ -53,7 +56,7 @@ def _own(row: Row, setup: TaskSetup) -> tuple[list[Function], list[GoldCall]]:
     functions = _functions(FIELDS.value(row, setup, "tools", "the functions that may be called, a list"))
     target = FIELDS.value(row, setup, "target", "the right calls, a list, or their text")
     if isinstance(target, str):
-        return functions, [gold.of_call(call, functions) for call in called(target)]
+        return functions, [gold.of_call(call, functions) for call in _written(target, functions)]
     listed = target if isinstance(target, list) else [target]
     calls = [call_of(one) for one in listed]
     if None in calls:
@@ -62,6 +65,23 @@ def _own(row: Row, setup: TaskSetup) -> tuple[list[Function], list[GoldCall]]:
             hint='Write each as {"name": ..., "arguments": {...}}, and [] where nothing is to be called.',
         )
     return functions, [gold.of_call(call, functions) for call in calls if call is not None]
+
+
+def _written(target: str, functions: Sequence[Function]) -> list[Call]:
+    """The calls of a text that a person or a program wrote, prose beside them; none where it is prose alone.
+
+    Raises TaskMismatch where it is empty, or meant as calls of which not all can be read: to call nothing would be learnt from it.
+    """
+    found, meant = list(called(target)), calls_in(target)
+    as_code = any(re.search(rf"(?<![\w.]){re.escape(one.name)}\s*\(", target) for one in functions)
+    lost = not target.strip() or (as_code and not found)
+    if lost or (CALLS_BEGIN.match(target) and meant.problem):
+        raise TaskMismatch(
+            f"function_calling expects the text of the target to be calls that can all be read, got {shown(target)}"
+            + (f" ({meant.problem})" if meant.problem else ""),
+            hint='Write them as [{"name": ..., "arguments": {...}}], and [] where nothing is to be called.',
+        )
+    return found
 
 
 def _bfcl(row: Row) -> tuple[list[Function], list[GoldCall]]:
@@ -100,7 +120,8 @@ def _functions(tools: Json) -> list[Function]:
 
 def turns_of(row: Row, setup: TaskSetup) -> list[tuple[str, str]]:
     """(role, text) of the turns before the answer, system turns left out; a row without turns has its input as the only one."""
-    listed = row.get("messages", row.get("question"))
+    bfcl = isinstance(row.get("question"), list)
+    listed = row.get("messages", row["question"] if bfcl else None)
     if isinstance(listed, list) and listed and isinstance(listed[0], list):  # BFCL: turns of turns
         listed = [one for part in listed if isinstance(part, list) for one in part]
     if isinstance(listed, list) and listed:
@@ -116,7 +137,7 @@ def turns_of(row: Row, setup: TaskSetup) -> list[tuple[str, str]]:
             "function_calling expects turns of user, assistant and tool with a text each, got others",
             hint="Take the row out, or write what was called as text.",
         )
-    name = "question" if isinstance(listed, str) and "question" in row else "input"
+    name = "question" if "question" in row and column_of(setup, "input") not in row else "input"
     return [("user", FIELDS.text(row, setup, name, "what is asked, a text"))]
 
 

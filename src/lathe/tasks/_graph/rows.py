@@ -153,7 +153,12 @@ def named(schema: Json) -> dict[str, Sequence[str]]:
 def shown_names(schema: Json) -> str:
     """What a schema names, a line each; empty where it names nothing."""
     titles = {"entities": "Types", "relations": "Relations", "hyperedges": "Hyperedges"}
-    return "\n".join(f"{titles[part]}: {', '.join(names)}" for part, names in named(schema).items() if names)
+    return "\n".join(f"{titles[part]}: {_listed(names)}" for part, names in named(schema).items() if names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    # A comma in a name would make it look like two.
+    return ("; " if any("," in one for one in names) else ", ").join(names)
 
 
 def _enum(schema: Json, part: str, field: str) -> Sequence[str]:

@@ -3,10 +3,10 @@
     read('Here it is: {"a": 1} Anything else?', "object").value   -> {"a": 1}
     read('{"a": {"b": 1}, "c": ', "object").problem               -> "cut off"     not the inner object
 
-    read('{"a": oops, "b": {"c": 1}}', "object").value            -> {"c": 1}         what stands whole behind a fault
+    read('{"a": oops, "b": {"c": 1}}', "object").problem          -> "broken JSON"    nor one that stands whole behind the fault
 
-Reading starts at each `{` or `[` from the left. Where a reading fails, the next one starts where the failed one stopped: brackets
-of prose hide no answer, and of a broken answer nothing counts that stands in front of the fault, but a value behind it does.
+Reading starts at each `{` or `[` from the left. A bracket that nothing of JSON follows is one of prose, which hides no answer: the
+next reading starts behind it. Else the value is broken, and nothing in it counts: the next one starts where its brackets close.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 _DECODER = json.JSONDecoder(
     parse_constant=_no_constant, parse_float=_finite, parse_int=_whole, object_pairs_hook=_unique
 )
+_OF_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 
 
@@ -90,7 +91,8 @@ def read(text: str, wanted: Container) -> Reading:
             if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
                 problem = "cut off"
                 break
-            position = max(error.pos, opening.end())
+            of_prose = not text[opening.end() : error.pos].strip()
+            position = max(error.pos, opening.end()) if of_prose else _closed(text, opening.start())
         except _Unacceptable as error:
             problem = error.problem
             break
@@ -105,6 +107,16 @@ def read(text: str, wanted: Container) -> Reading:
             elif other is None:
                 other = value
     return Reading(other) if other is not None else Reading(problem=problem)
+
+
+def _closed(text: str, start: int) -> int:
+    """The place behind the bracket that closes the one at `start`; the end of the text where none does."""
+    depth = 0
+    for found in _OF_BRACKETS.finditer(text, start):
+        depth += (found[0] in "{[") - (found[0] in "}]")
+        if depth == 0:
+            return found.end()
+    return len(text)
 
 
 def read_all(text: str) -> tuple[list[Json], str]:
