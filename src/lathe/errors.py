@@ -20,6 +20,7 @@ the message, and what to do next in the hint.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -157,3 +158,13 @@ class Refused(LatheError):
     """Content that could execute code (pickle, remote code, hostile template) was refused unopened."""
 
     exit_code = Exit.REFUSED
+
+
+def says_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, in any of the ways that Python, the system and torch have to say it."""
+    said = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said))
+    )

@@ -141,7 +141,7 @@ def lend(lines: Sequence[Connection], num_bytes: int) -> mmap:
     """
     from multiprocessing.reduction import send_handle
 
-    with _unnamed_file() as file:
+    with unnamed_file() as file:
         file.truncate(num_bytes)
         for line in lines:
             send_handle(line, file.fileno(), None)
@@ -156,7 +156,7 @@ def borrow(line: Connection, num_bytes: int) -> mmap:
         return mmap(file.fileno(), num_bytes)
 
 
-def _unnamed_file() -> IO[bytes]:
+def unnamed_file() -> IO[bytes]:
     """A file in memory where the system has such, else one on the disk."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("lathe"), "r+b")

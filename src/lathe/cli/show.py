@@ -173,15 +173,10 @@ class Screen:
         if which not in self._consoles:
             from rich.console import Console
 
-            class Through(Console):
-                """Lets it be known that nobody reads any more; rich itself would end the process with 1."""
-
-                def on_broken_pipe(self) -> None:
-                    raise
-
             stream = self._out if which == "out" else self._talk
-            width = None if stream.isatty() else int(self._environment.get("COLUMNS", "") or 100)
-            self._consoles[which] = Through(
+            columns = self._environment.get("COLUMNS", "")
+            width = None if stream.isatty() else (int(columns) if columns.isdecimal() else 0) or 100
+            self._consoles[which] = Console(
                 file=stream, width=width, highlight=False, markup=False, emoji=False, _environ=self._environment
             )
         return self._consoles[which]
