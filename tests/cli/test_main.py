@@ -184,7 +184,9 @@ def test_memory_that_torch_cannot_get_is_no_bug(lathe) -> None:
     assert "token_budget" in done.stderr
 
 
-@pytest.mark.parametrize(("refusal", "hint"), [("EMFILE", "ulimit -n"), ("EFBIG", "ulimit -f"), ("ENOSPC", "TMPDIR")])
+@pytest.mark.parametrize(
+    ("refusal", "hint"), [("EMFILE", "ulimit -n"), ("EACCES", "chmod"), ("EFBIG", "ulimit -f"), ("ENOSPC", "TMPDIR")]
+)
 def test_what_the_system_refuses_is_its_own_word_and_no_bug(refusal: str, hint: str, lathe) -> None:
     body = f"import errno, os\nraise OSError(errno.{refusal}, os.strerror(errno.{refusal}), 'probe')"
     done = lathe("ls", before=staged(body))

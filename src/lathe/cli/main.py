@@ -35,6 +35,7 @@ LIBRARY_SETTINGS = {
 """Read by libraries when they are loaded; what a person has set already is kept."""
 
 MORE_FILES = "Allow more of them, with `ulimit -n 1024` say; the same command continues."
+FORBIDDEN = "Allow it with chmod, or name another place."
 MORE_SPACE = "Make room where temporary files go (TMPDIR) and where the runs are; the same command continues."
 REFUSALS = {
     errno.EMFILE: MORE_FILES,
@@ -43,6 +44,8 @@ REFUSALS = {
     errno.EDQUOT: MORE_SPACE,
     errno.EFBIG: "A file may not grow so large here: see `ulimit -f`. The same command continues.",
     errno.EROFS: "Name a folder that can be written to: --runs for the runs, TMPDIR for temporary files.",
+    errno.EACCES: FORBIDDEN,
+    errno.EPERM: FORBIDDEN,
     errno.EIO: "The disk fails, or what it is connected by.",
 }
 """What to do where the system gives no more, wherever in a library that is met."""
