@@ -9,7 +9,7 @@
     ├── OverBudget                 1  the next request could cost more than a person allowed
     ├── Unavailable               69  a Hub, endpoint or package that is needed is not there
     ├── RunInUse                  73  another process holds the run folder
-    ├── StorageError              74  disk full, read-only, I/O error
+    ├── StorageError              74  disk full, read-only, I/O error, not allowed
     ├── Interrupted               75  stopped by a signal at a safe point; the same command continues
     └── Refused                   76  executable or hostile content, never opened
 

@@ -393,6 +393,14 @@ def test_no_color_is_honoured(tmp_path: Path) -> None:
     assert not colour.search(on_a_terminal(BAR, tmp_path, NO_COLOR="1"))
 
 
+def test_a_terminal_that_cannot_draw_gets_plain_lines(tmp_path: Path) -> None:
+    """An editor's shell, say: a bar would be nothing but empty lines there."""
+    quick = "from lathe.cli import progress\nprogress.PLAIN_EVERY_SECONDS = 0.1\n"
+    seen = on_a_terminal(quick + BAR, tmp_path, TERM="dumb")
+    assert "\x1b" not in seen
+    assert re.match(r"  train +\d+ of 12 steps", seen)
+
+
 # ------------------------------------------------------------------------------------------ verbs that need no model
 
 

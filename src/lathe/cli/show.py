@@ -182,8 +182,8 @@ class Screen:
         return self._consoles[which]
 
     def is_terminal(self) -> bool:
-        """Whether a person watches the talk."""
-        return self._talk.isatty()
+        """Whether a person watches the talk, where a line can be drawn over."""
+        return self._talk.isatty() and self._environment.get("TERM", "").lower() not in ("dumb", "unknown")
 
     def restore(self) -> None:
         """Gives the terminal back; safe inside a signal handler."""
