@@ -203,7 +203,7 @@ SPECIAL = {
     "fifo": (fifo, "pipe"),
     "device": (lambda _: Path("/dev/zero"), "device"),
     "symlink-loop": (symlink_loop, "cannot be read"),
-    "dangling-link": (dangling, "no such file"),
+    "dangling-link": (dangling, "gone.jsonl, and there is no such file"),
     "missing": (missing, "no such file"),
     "missing-folder": (lambda folder: folder / "nowhere" / "rows.jsonl", "no such file"),
 }
