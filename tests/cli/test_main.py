@@ -243,6 +243,14 @@ def test_a_width_that_is_none_is_passed_over(columns: str, lathe) -> None:
     assert lathe("ls", before=staged("screen.line('x' * 90)\nreturn 0"), COLUMNS=columns).stdout == "x" * 90 + "\n"
 
 
+@pytest.mark.parametrize("words", [["check", ""], ["ls", "--runs", ""], ["run", "", "--smoke"]])
+def test_a_variable_that_is_not_set_does_not_name_the_folder_one_is_in(words: list[str], lathe, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: not-meant\n")
+    done = lathe(*words)
+    assert done.returncode == 2
+    assert "one of the words is empty" in done.stderr
+
+
 @pytest.mark.parametrize("words", [["--json"], ["-q"], ["-q", "--json"]])
 def test_options_without_a_verb_are_bad_usage(words: list[str], lathe) -> None:
     assert lathe(*words).returncode == 2

@@ -256,6 +256,10 @@ VERBS: tuple[Verb, ...] = (
 )  # fmt: skip
 
 
+OF_TEXTS = ("ask", "risk")
+"""Verbs that take a text, which may be empty."""
+
+
 # ------------------------------------------------------------------------------------------ parsing
 
 
@@ -305,6 +309,8 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
         near = difflib.get_close_matches(word, names, n=1)
         hint = f"Did you mean `lathe {near[0]}`?" if near else f"The verbs are: {', '.join(names)}."
         raise InputError(f"there is no verb {word!r}", hint=hint)
+    if "" in argv and word not in OF_TEXTS:  # as the name of a file it would be the folder that one is in
+        raise InputError("one of the words is empty", hint="Is a variable of the shell not set?")
     return parser().parse_args(list(argv))
 
 
