@@ -204,8 +204,13 @@ def _post(endpoint: Endpoint, body: Mapping[str, Any], key: str | None) -> bytes
         headers["Authorization"] = f"Bearer {key}"
     address = f"{endpoint.url.rstrip('/')}/chat/completions"
     request = urllib.request.Request(address, json.dumps(body).encode(), headers, method="POST")
+    until = time.monotonic() + SECONDS
     with _OPENER.open(request, timeout=SECONDS) as answer:
-        said = bytes(answer.read(MOST_BYTES))
+        said = b""
+        while len(said) < MOST_BYTES and (part := answer.read1(MOST_BYTES - len(said))):
+            said += part
+            if time.monotonic() > until:  # the timeout is of each reading, and a server may send letter by letter
+                raise TimeoutError(f"no whole answer within {SECONDS:.0f} s")
         if answer.length and len(said) < MOST_BYTES:  # read with a limit, a lost connection is no error of its own
             raise http.client.IncompleteRead(said, answer.length)
         return said

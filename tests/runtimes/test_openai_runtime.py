@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.message
 import io
+import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -108,6 +109,24 @@ def test_a_connection_that_is_lost_within_the_words_of_an_error_leaves_its_code(
 
     refusal = urllib.error.HTTPError("http://a/v1", 429, "busy", email.message.Message(), Lost())
     assert endpoints._reason(refusal) == "HTTP 429"
+
+
+def test_an_answer_that_comes_letter_by_letter_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(io.BytesIO):
+        length = 1000
+
+        def read1(self, _: int | None = -1) -> bytes:
+            time.sleep(0.02)
+            return b"x"
+
+    class Opener:
+        def open(self, *_: object, **__: object) -> Slow:
+            return Slow()
+
+    monkeypatch.setattr(endpoints, "SECONDS", 0.1)
+    monkeypatch.setattr(endpoints, "_OPENER", Opener())
+    with pytest.raises(Unavailable, match="does not answer: no whole answer within"):
+        endpoints.chat(Endpoint("http://a/v1", "tiny"), [], 5, None, pause=lambda _: None)
 
 
 def test_half_an_emoji_is_one_sign_that_can_be_written(serve: Serve, tmp_path: Any) -> None:
