@@ -123,7 +123,7 @@ def exit_codes_page() -> str:
         "UNAVAILABLE": "a Hub, endpoint or package that is needed is not there, or a plug-in does not keep its contract",
         "BUG": "our bug; the journal has the traceback",
         "IN_USE": "another process works in the run folder",
-        "STORAGE": "disk full, read-only or failing",
+        "STORAGE": "disk full, read-only or failing; a file that may not be read or written, stdout included",
         "INTERRUPTED": "stopped by a signal at a safe point; the same command continues",
         "REFUSED": "executable or hostile content, not opened",
         "SIGINT": "second interrupt: stopped at once",

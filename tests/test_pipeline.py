@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
 
+from lathe.errors import RunInUse
+from lathe.pipeline import Run
 from lathe.pipeline.smoke import smoke_recipe
 from lathe.pipeline.stages import STAGES, stage_hashes
 from lathe.records import FileHash, LockedRecipe, Recipe
 from lathe.status import describe
+from tiny_run import quiet
 
 BASE: dict[str, Any] = {
     "name": "a-run",
@@ -236,3 +240,13 @@ def test_the_state_of_a_run_follows_from_lock_heartbeat_and_verdict(
     assert (seen.metric, seen.value, seen.best, seen.best_step) == ("json_exact", 0.3, 0.4, 30)
     assert seen.validating == ("3 of 64" if held else None)
     assert seen.seconds_left == (30.0 if held else None)
+
+
+def test_a_run_that_was_opened_with_another_recipe_since_is_left_to_that(tmp_path: Path) -> None:
+    """Between opening and the first stage the folder is free for a moment, in a notebook for hours."""
+    first, second = (Run.start("demo", (f"seed={seed}",), root=tmp_path, smoke=True) for seed in (1, 2))
+    assert first.folder.path == second.folder.path
+    with pytest.raises(RunInUse, match="with another recipe"):
+        first.go(until="prepare", progress=quiet)
+    second.go(until="prepare", progress=quiet)
+    assert second.folder.manifest.is_file()

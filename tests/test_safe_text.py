@@ -54,6 +54,14 @@ def test_values_of_secret_variables_are_masked_even_in_no_known_form() -> None:
     assert redact("with correct horse battery in it", secrets) == f"with {MASK} in it"
 
 
+def test_a_secret_is_found_without_the_line_end_that_its_variable_has() -> None:
+    secrets = secrets_of({"A_KEY": "abcdefgh-1\r\n"})
+    assert (
+        redact(r"Invalid header value b'Bearer abcdefgh-1\r\n'", secrets)
+        == rf"Invalid header value b'Bearer {MASK}\r\n'"
+    )
+
+
 def test_the_longer_of_two_nested_secrets_goes_first() -> None:
     secrets = secrets_of({"A_KEY": "abcdefgh", "B_KEY": "abcdefghijkl"})
     assert redact("abcdefghijkl", secrets) == MASK

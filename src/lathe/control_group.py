@@ -36,11 +36,13 @@ def cpu_quota() -> float | None:
     found = []
     for folder in _folders("cpu"):
         with contextlib.suppress(OSError, ValueError):
-            quota, period = (folder / "cpu.max").read_text().split()
+            quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
             found += [] if quota == "max" else [int(quota) / int(period)]
         with contextlib.suppress(OSError, ValueError):
-            quota_us = int((folder / "cpu.cfs_quota_us").read_text())
-            found += [] if quota_us <= 0 else [quota_us / int((folder / "cpu.cfs_period_us").read_text())]
+            quota_us = int((folder / "cpu.cfs_quota_us").read_text(encoding="utf-8"))
+            found += (
+                [] if quota_us <= 0 else [quota_us / int((folder / "cpu.cfs_period_us").read_text(encoding="utf-8"))]
+            )
     return min(found, default=None)
 
 
@@ -53,14 +55,14 @@ def _memory() -> Iterator[tuple[int, int]]:
             ("memory.limit_in_bytes", "memory.usage_in_bytes"),
         ):
             with contextlib.suppress(OSError, ValueError):
-                allowed = int((folder / limit).read_text())
+                allowed = int((folder / limit).read_text(encoding="utf-8"))
                 if allowed < total:
-                    yield allowed, max(0, int((folder / used).read_text()) - _cached(folder))
+                    yield allowed, max(0, int((folder / used).read_text(encoding="utf-8")) - _cached(folder))
 
 
 def _cached(folder: Path) -> int:
     """Bytes of files that the kernel gives back where memory is wanted."""
-    stat = dict(line.split() for line in (folder / "memory.stat").read_text().strip().split("\n"))
+    stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").strip().split("\n"))
     return int(stat.get("total_inactive_file") or stat.get("inactive_file") or 0)
 
 
@@ -68,7 +70,7 @@ def _folders(controller: str) -> Iterator[Path]:
     """Of this process's groups, the innermost first. In a container the path that the kernel names may lie out of sight."""
     named = ["0::/", f"0:{controller}:/"]
     with contextlib.suppress(OSError):
-        named += OWN.read_text().split("\n")
+        named += OWN.read_text(encoding="utf-8").split("\n")
     seen = set()
     for line in named:
         _, _, rest = line.partition(":")

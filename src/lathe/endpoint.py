@@ -10,6 +10,7 @@ followed: the key would go too.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import queue
@@ -83,6 +84,20 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def key_in(environment: Mapping[str, str]) -> str | None:
+    """The key, without the line end that a file leaves on it; None where there is none.
+
+    Raises InputError, which does not tell it, where no HTTP header could hold it.
+    """
+    key = environment.get(KEY, "").strip()
+    if not re.fullmatch(r"[\x20-\x7e]*", key):
+        raise InputError(
+            f"the key in {KEY} holds characters that no key has: a line break, or a letter that is not of ASCII",
+            hint=f"Set {KEY} once more to the key as the endpoint's owner gives it.",
+        )
+    return key or None
 
 
 def check(endpoint: Endpoint) -> None:
@@ -189,8 +204,13 @@ def _post(endpoint: Endpoint, body: Mapping[str, Any], key: str | None) -> bytes
         headers["Authorization"] = f"Bearer {key}"
     address = f"{endpoint.url.rstrip('/')}/chat/completions"
     request = urllib.request.Request(address, json.dumps(body).encode(), headers, method="POST")
+    until = time.monotonic() + SECONDS
     with _OPENER.open(request, timeout=SECONDS) as answer:
-        said = bytes(answer.read(MOST_BYTES))
+        said = b""
+        while len(said) < MOST_BYTES and (part := answer.read1(MOST_BYTES - len(said))):
+            said += part
+            if time.monotonic() > until:  # the timeout is of each reading, and a server may send letter by letter
+                raise TimeoutError(f"no whole answer within {SECONDS:.0f} s")
         if answer.length and len(said) < MOST_BYTES:  # read with a limit, a lost connection is no error of its own
             raise http.client.IncompleteRead(said, answer.length)
         return said
@@ -208,12 +228,15 @@ def _reply(endpoint: Endpoint, said: bytes, seconds: float) -> Reply:
         text, finish = choice["message"].get("content"), choice.get("finish_reason")
         used = value.get("usage") or {}
         counts = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
-        if not isinstance(text, str | None):
-            raise TypeError("content is no text")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        if not isinstance(text, str | None) or not isinstance(finish, str | None) or min(counts) < 0:
+            raise TypeError("content or finish_reason is no text, or fewer than no tokens are counted")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        begun = said.lstrip().startswith(b"{")
         raise Unavailable(
             f"{endpoint.url} answered something that is no chat completion: {said[:80].decode(errors='replace')!r}",
-            hint="The address should end before /chat/completions, mostly with /v1.",
+            hint="The reply is cut off or of another kind; the same command asks again."
+            if begun
+            else "The address should end before /chat/completions, mostly with /v1.",
         ) from error
     # An answer without text (a filter, a call of a tool) is no answer; one cut at the limit may be empty and was one.
     ending = FINISHES.get(finish or "stop", "none") if text or finish == "length" else "none"
@@ -232,8 +255,11 @@ def _wait(asked: str | None, tried: int) -> float:
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
-    """The server's own words, on one line."""
-    return _words(error.read(2000)) or f"HTTP {error.code}"
+    """The server's own words, on one line; the code alone where the connection is lost within them."""
+    said = b""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        said = error.read(2000)
+    return _words(said) or f"HTTP {error.code}"
 
 
 def _words(said: bytes) -> str:

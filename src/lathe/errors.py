@@ -10,7 +10,7 @@
     ├── Unavailable               69  a Hub, endpoint or package that is needed is not there
     │   └── BrokenPlugin          69  a leaf of another package cannot be loaded, or does not keep its contract
     ├── RunInUse                  73  another process holds the run folder
-    ├── StorageError              74  disk full, read-only, I/O error
+    ├── StorageError              74  disk full, read-only, I/O error, not allowed
     ├── Interrupted               75  stopped by a signal at a safe point; the same command continues
     └── Refused                   76  executable or hostile content, never opened
 
@@ -21,6 +21,7 @@ the message, and what to do next in the hint.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -162,3 +163,13 @@ class Refused(LatheError):
     """Content that could execute code (pickle, remote code, hostile template) was refused unopened."""
 
     exit_code = Exit.REFUSED
+
+
+def says_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, in any of the ways that Python, the system and torch have to say it."""
+    said = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said))
+    )

@@ -32,6 +32,11 @@ def regular(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
+        if path.is_symlink():
+            hint = "Mend the link, or name the file itself."
+            raise DataError(
+                f"this is a link to {os.readlink(path)}, and there is no such file", file=str(path), hint=hint
+            ) from error
         raise DataError("there is no such file", file=str(path), hint=nearest(path)) from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", file=str(path)) from error

@@ -141,7 +141,7 @@ def lend(lines: Sequence[Connection], num_bytes: int) -> mmap:
     """
     from multiprocessing.reduction import send_handle
 
-    with _unnamed_file() as file:
+    with unnamed_file() as file:
         file.truncate(num_bytes)
         for line in lines:
             send_handle(line, file.fileno(), None)
@@ -156,7 +156,7 @@ def borrow(line: Connection, num_bytes: int) -> mmap:
         return mmap(file.fileno(), num_bytes)
 
 
-def _unnamed_file() -> IO[bytes]:
+def unnamed_file() -> IO[bytes]:
     """A file in memory where the system has such, else one on the disk."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("lathe"), "r+b")
@@ -166,13 +166,13 @@ def _unnamed_file() -> IO[bytes]:
 def forget_peak(pid: int) -> None:
     """The kernel's mark of the most that a process held falls to what it holds now; Linux alone has one."""
     with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
+        Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_resident(pid: int) -> int | None:
     """Most resident bytes of a process since `forget_peak`; None where no kernel keeps a mark, or the process is gone."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().split("\n"):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").split("\n"):
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return None

@@ -247,12 +247,12 @@ class RunFolder:
     def load(self, path: Path, kind: type[R]) -> R:
         """Reads a record. Raises InputError where it is missing or damaged."""
         try:
-            return kind.from_json(path.read_text())
+            return kind.from_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise InputError(
                 f"{path} is not there: this run has not come so far", hint=f"Continue it with: lathe run {self.path}"
             ) from error
-        except ValueError as error:
+        except (ValueError, IsADirectoryError) as error:
             raise InputError(
                 f"{path} is damaged or of another kind: {_first_fault(error)}",
                 hint="Bring the file back from a copy, or make the run again.",
@@ -261,8 +261,8 @@ class RunFolder:
     def done(self, path: Path, kind: type[S], inputs: str) -> S | None:
         """The stage's record where it exists, can be read and was made from these very inputs; else None."""
         try:
-            record = kind.from_json(path.read_text())
-        except (FileNotFoundError, ValueError):
+            record = kind.from_json(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, IsADirectoryError, ValueError):
             return None
         return record if record.inputs == inputs else None
 
@@ -279,7 +279,7 @@ class RunFolder:
         temporary = self.path / f".progress.{os.getpid()}.tmp"
         beat = {key: value for key, value in event.items() if isinstance(value, str | int | float)}
         try:
-            temporary.write_text(json.dumps({**beat, "beat": time.time(), "pid": os.getpid()}))
+            temporary.write_text(json.dumps({**beat, "beat": time.time(), "pid": os.getpid()}), encoding="utf-8")
             os.replace(temporary, path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -301,8 +301,8 @@ class RunFolder:
     def last_beat(self) -> dict[str, Any]:
         """The latest progress, or an empty dictionary."""
         try:
-            return dict(json.loads((self.path / ".progress.json").read_text()))
-        except (OSError, ValueError):
+            return dict(json.loads((self.path / ".progress.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             return {}
 
     def in_use(self) -> bool:
@@ -394,8 +394,8 @@ def newest(root: Path, name: str, *, smoke: bool = False) -> RunFolder | None:
     """The newest run of that recipe name, or None."""
     for run in all_runs(root):
         with contextlib.suppress(OSError, ValueError):
-            record: Mapping[str, Any] = json.loads(run.run_record.read_text())
-            if record.get("name") == name and bool(record.get("smoke")) == smoke:
+            record = json.loads(run.run_record.read_text(encoding="utf-8"))
+            if isinstance(record, dict) and record.get("name") == name and bool(record.get("smoke")) == smoke:
                 return run
     return None
 
@@ -424,7 +424,7 @@ def count_look(root: Path, test_hash: str, tuned: str) -> int:
     return seen.index(tuned) + 1
 
 
-def _first_fault(error: ValueError) -> str:
+def _first_fault(error: Exception) -> str:
     """The first thing that is wrong with a record, and where, in one line."""
     from pydantic import ValidationError
 

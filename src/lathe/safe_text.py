@@ -37,10 +37,11 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Values of environment variables whose names say that they are secret, longest first."""
+    # Without the line end that a file leaves on it: where a text shows that otherwise, the secret itself is still found.
     found = {
-        value
+        secret
         for name, value in environment.items()
-        if SECRET_NAME.search(name) and len(value) >= SHORTEST_SECRET and not value.startswith("/")
+        if SECRET_NAME.search(name) and len(secret := value.strip()) >= SHORTEST_SECRET and not secret.startswith("/")
     }
     return tuple(sorted(found, key=len, reverse=True))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lathe.errors import InputError
-from lathe.records import Decision, Status
+from lathe.records import Decision, RunRecord, Status
 from lathe.runs import RunFolder
 
 SILENT_SECONDS = 120.0
@@ -29,10 +29,14 @@ def status(run: RunFolder) -> Status:
             verdict = run.load(run.decision, Decision).verdict
         except InputError:
             verdict = None
-    return describe(run.path.name, run.in_use(), run.last_beat(), verdict, time.time())
+    now = describe(str(run.path), run.in_use(), run.last_beat(), verdict, time.time())
+    try:
+        return now.model_copy(update={"smoke": run.load(run.run_record, RunRecord).smoke})
+    except InputError:
+        return now
 
 
-def describe(name: str, held: bool, beat: Mapping[str, Any], verdict: str | None, now: float) -> Status:
+def describe(run: str, held: bool, beat: Mapping[str, Any], verdict: str | None, now: float) -> Status:
     """The status that follows from whether a process holds the run, its last heartbeat, the verdict and the time (Unix seconds)."""
     silent = now - float(beat.get("beat", 0.0))
     if held:
@@ -42,7 +46,7 @@ def describe(name: str, held: bool, beat: Mapping[str, Any], verdict: str | None
     done, total, rate = beat.get("done"), beat.get("total"), beat.get("rate")
     left = (total - done) / rate if held and done is not None and total is not None and rate else None
     return Status(
-        run=name,
+        run=run,
         state=state,
         stage=beat.get("stage") if state != "done" else None,
         done=done,

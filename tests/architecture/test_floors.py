@@ -34,6 +34,28 @@ MAY_BE_HEAVY = {"engine", "trainers", "runtimes", "exports"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+def texts_in_the_locales_encoding(path: Path) -> Iterator[int]:
+    """Lines of calls that read or write a file as text and do not name UTF-8."""
+    for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        is_text = (isinstance(call.func, ast.Attribute) and name in ("read_text", "write_text")) or (
+            isinstance(call.func, ast.Name) and name == "open" and not _binary(call)
+        )
+        if is_text and "encoding" not in {word.arg for word in call.keywords}:
+            yield call.lineno
+
+
+def _binary(call: ast.Call) -> bool:
+    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    return any(isinstance(mode, ast.Constant) and "b" in str(mode.value) for mode in modes)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_is_read_in_the_encoding_of_a_locale(path: Path) -> None:
+    """A run that was made where texts are UTF-8 would be read as damaged, or as other letters, where they are Latin-1."""
+    assert not list(texts_in_the_locales_encoding(path))
+
+
 def room(path: Path) -> str:
     """The top-level folder or module below lathe/ that a file belongs to."""
     first = path.relative_to(PACKAGE).parts[0]

@@ -174,15 +174,86 @@ def test_used_up_memory_is_no_bug(lathe) -> None:
     assert "token_budget" in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    code = "import sys; from lathe.cli.main import main; sys.exit(main(['schema']))"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
+def test_memory_that_torch_cannot_get_is_no_bug(lathe) -> None:
+    """Under `ulimit -v` and in some containers it is refused in these words, which no error of Python's is made of."""
+    words = (
+        "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate 2 bytes."
+    )
+    done = lathe("ls", before=staged(f'raise RuntimeError("{words}")'))
+    assert done.returncode == 69
+    assert "token_budget" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("refusal", "hint"), [("EMFILE", "ulimit -n"), ("EACCES", "chmod"), ("EFBIG", "ulimit -f"), ("ENOSPC", "TMPDIR")]
+)
+def test_what_the_system_refuses_is_its_own_word_and_no_bug(refusal: str, hint: str, lathe) -> None:
+    body = f"import errno, os\nraise OSError(errno.{refusal}, os.strerror(errno.{refusal}), 'probe')"
+    done = lathe("ls", before=staged(body))
+    assert done.returncode == 74
+    assert done.stderr.startswith("error: probe: ")
+    assert hint in done.stderr
+
+
+# ------------------------------------------------------------------------------------------ streams
+
+ANSWER = staged("screen.say('talk')\nscreen.line('an answer')\nreturn 1")
+
+
+def ended(words: list[str], tmp_path: Path, shell: str, before: str = "") -> tuple[int, str]:
+    """Exit code and stderr of `lathe WORDS` with its streams as a shell turns them, in bash."""
+    code = f"import sys\n{before}\nfrom lathe.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {shell}; exit ${{PIPESTATUS[0]}}', "bash", sys.executable, "-c", code, *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("shell", ["| true", "2>&1 | true", ">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_a_reader_that_goes_away_or_was_never_there_changes_no_exit_code(shell: str, tmp_path: Path) -> None:
+    """0 is deploy, or nothing found: `lathe decide RUN | head -1` must not say so of another verdict."""
+    code, said = ended(["ls"], tmp_path, shell, before=ANSWER)
+    assert code == 1
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["schema"], ["nonsense"]])
+def test_a_reader_that_goes_away_is_no_error(words: list[str], tmp_path: Path) -> None:
+    code, said = ended(words, tmp_path, "| true")
+    assert code == (2 if words == ["nonsense"] else 0)
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk at hand")
+@pytest.mark.parametrize("words", [["ls"], ["ls", "--json"], ["ls", "-v"], ["--help"]])
+def test_an_answer_that_cannot_be_written_is_not_given(words: list[str], tmp_path: Path) -> None:
+    code, said = ended(words, tmp_path, "> /dev/full", before=staged("screen.document({})\nreturn 0"))
+    assert code == 74
+    assert said == "error: could not write to stdout: No space left on device\n"
+
+
+def test_talk_that_cannot_be_written_takes_no_answer_away(lathe, tmp_path: Path) -> None:
+    assert ended(["ls"], tmp_path, "2> /dev/full", before=ANSWER)[0] == 1
+
+
+@pytest.mark.parametrize("columns", ["wide", "-5", "0", ""])
+def test_a_width_that_is_none_is_passed_over(columns: str, lathe) -> None:
+    assert lathe("ls", before=staged("screen.line('x' * 90)\nreturn 0"), COLUMNS=columns).stdout == "x" * 90 + "\n"
+
+
+@pytest.mark.parametrize("words", [["check", ""], ["ls", "--runs", ""], ["run", "", "--smoke"]])
+def test_a_variable_that_is_not_set_does_not_name_the_folder_one_is_in(words: list[str], lathe, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: not-meant\n")
+    done = lathe(*words)
+    assert done.returncode == 2
+    assert "one of the words is empty" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--json"], ["-q"], ["-q", "--json"]])
+def test_options_without_a_verb_are_bad_usage(words: list[str], lathe) -> None:
+    assert lathe(*words).returncode == 2
 
 
 # ------------------------------------------------------------------------------------------ what libraries say
@@ -330,6 +401,14 @@ def test_no_color_is_honoured(tmp_path: Path) -> None:
     assert not colour.search(on_a_terminal(BAR, tmp_path, NO_COLOR="1"))
 
 
+def test_a_terminal_that_cannot_draw_gets_plain_lines(tmp_path: Path) -> None:
+    """An editor's shell, say: a bar would be nothing but empty lines there."""
+    quick = "from lathe.cli import progress\nprogress.PLAIN_EVERY_SECONDS = 0.1\n"
+    seen = on_a_terminal(quick + BAR, tmp_path, TERM="dumb")
+    assert "\x1b" not in seen
+    assert re.match(r"  train +\d+ of 12 steps", seen)
+
+
 # ------------------------------------------------------------------------------------------ verbs that need no model
 
 
@@ -361,7 +440,7 @@ def test_a_config_that_is_no_json_is_named(lathe, tmp_path: Path) -> None:
     assert "config.json is no JSON" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["risk", "rm -rf build"], ["schema"]])
+@pytest.mark.parametrize("words", [["risk", "-q", "rm -rf build"], ["schema"]])
 def test_a_reader_that_has_read_enough_ends_a_verb_without_a_word(words: list[str], tmp_path: Path) -> None:
     """As in `lathe schema | true`."""
     nobody_reads, write = os.pipe()

@@ -37,7 +37,7 @@ def test_names_may_have_spaces_around_their_commas(lathe, tmp_path: Path) -> Non
     assert spaced == tight
     assert "targets_without_layer" not in spaced
     for word in ("--lora-targets", "--modules-to-save"):
-        empty = lathe(*words, word, "")
+        empty = lathe(*words, word, ",")
         assert empty.returncode == 2
         assert "got no name" in empty.stdout
 

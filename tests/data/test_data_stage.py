@@ -114,6 +114,22 @@ def test_the_same_rows_come_from_jsonl_gzip_csv_and_a_folder(
     assert [source.num_rows for source in manifests[2].sources] == [25, 35]
 
 
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", ","), ("a.tsv", ";")])
+@pytest.mark.parametrize("first", ["", "sep={}\r\n"])
+def test_rows_are_separated_by_what_separates_their_header(
+    name: str, delimiter: str, first: str, tmp_path: Path, run: RunFolder, prepared: Prepared
+) -> None:
+    """A spreadsheet exports what the country writes: semicolons where numbers are written 1,5. Cells hold commas and quotes."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, ["id", "input", "target"], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows({**good_row(n), "target": json.dumps(good_row(n)["target"])} for n in range(60))
+    (tmp_path / name).write_text(first.format(delimiter) + table.getvalue(), newline="")
+    sources = [put(tmp_path / "rows.jsonl", good_lines(60)), str(tmp_path / name)]
+    one, other = (prepared({"source": source}) for source in sources)
+    assert one.sides == other.sides
+
+
 def test_the_same_rows_come_from_parquet_and_from_a_saved_folder(
     tmp_path: Path, run: RunFolder, prepared: Prepared
 ) -> None:

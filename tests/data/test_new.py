@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +236,25 @@ def test_a_pair_of_files_gets_a_recipe_that_reads_it(tmp_path: Path) -> None:
     recipe, manifest = prepared(propose([tmp_path / "open.nl"], tmp_path), tmp_path)
     assert (recipe.task, recipe.data.fields) == ("bash", {})
     assert sum(side.rows for side in manifest.sides.values()) + manifest.dropped_from_train == 80
+
+
+@pytest.mark.parametrize("name", ["my rows.jsonl", "-rows.jsonl", 'it\'s "mine".jsonl'])
+def test_the_commands_in_a_recipe_can_be_typed_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(
+        "".join(json.dumps({"text": f"row {n}", "label": "ab"[n % 2]}) + "\n" for n in range(60))
+    )
+    text = propose([tmp_path / name], tmp_path)
+    command = next(line for line in text.split("\n") if line.startswith("# Before: ")).removeprefix("# Before: ")
+    assert Path(shlex.split(command.split("      ")[0])[2]) == Path(name)
+    assert ("lathe check ./-" in command) == name.startswith("-")
+    assert sum(side.rows for side in prepared(text, tmp_path)[1].sides.values()) == 60
+
+
+def test_a_file_whose_name_no_recipe_can_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff.jsonl")
+    path.write_text("".join(json.dumps({"text": f"row {n}", "label": "ab"[n % 2]}) + "\n" for n in range(60)))
+    with pytest.raises(DataError, match="the name is no UTF-8"):
+        propose([path], tmp_path)
 
 
 def test_files_named_for_their_sides_become_the_sides(tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import email.message
+import io
+import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,6 +102,33 @@ def test_a_connection_that_is_lost_within_an_answer_is_tried_again(serve: Serve,
     assert len(server.asked) == 3
 
 
+def test_a_connection_that_is_lost_within_the_words_of_an_error_leaves_its_code() -> None:
+    class Lost(io.BytesIO):
+        def read(self, _: int | None = -1) -> bytes:
+            raise ConnectionResetError
+
+    refusal = urllib.error.HTTPError("http://a/v1", 429, "busy", email.message.Message(), Lost())
+    assert endpoints._reason(refusal) == "HTTP 429"
+
+
+def test_an_answer_that_comes_letter_by_letter_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(io.BytesIO):
+        length = 1000
+
+        def read1(self, _: int | None = -1) -> bytes:
+            time.sleep(0.02)
+            return b"x"
+
+    class Opener:
+        def open(self, *_: object, **__: object) -> Slow:
+            return Slow()
+
+    monkeypatch.setattr(endpoints, "SECONDS", 0.1)
+    monkeypatch.setattr(endpoints, "_OPENER", Opener())
+    with pytest.raises(Unavailable, match="does not answer: no whole answer within"):
+        endpoints.chat(Endpoint("http://a/v1", "tiny"), [], 5, None, pause=lambda _: None)
+
+
 def test_half_an_emoji_is_one_sign_that_can_be_written(serve: Serve, tmp_path: Any) -> None:
     """What is kept is UTF-8, which has no half of a surrogate pair."""
     server = serve(lambda number, body: said("yes \ud83d\ude00 \ud83d", "length"))
@@ -120,6 +151,11 @@ def test_a_newer_name_of_the_limit_is_understood(serve: Serve, tmp_path: Any) ->
     assert server.asked[-1]["max_completion_tokens"] == 5
 
 
+def _counting(tokens: str) -> bytes:
+    """An answer, with such a number of tokens in its prompt."""
+    return f'{{"choices": [{{"message": {{"content": "a"}}}}], "usage": {{"prompt_tokens": {tokens}}}}}'.encode()
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "says"),
     [
@@ -129,6 +165,10 @@ def test_a_newer_name_of_the_limit_is_understood(serve: Serve, tmp_path: Any) ->
         ((503, b"starting"), Unavailable, "stays busy .HTTP 503.: starting"),
         ((200, b"<html>hello</html>"), Unavailable, "no chat completion"),
         ((200, {"choices": []}), Unavailable, "no chat completion"),
+        ((200, b'{"choices": [{"message": {"con'), Unavailable, "no chat completion"),
+        ((200, {"choices": [{"message": {"content": "a"}, "finish_reason": []}]}), Unavailable, "no chat completion"),
+        ((200, _counting("1e999")), Unavailable, "no chat completion"),
+        ((200, _counting("-7")), Unavailable, "no chat completion"),
         ((200, b"[" * 100_000), Unavailable, "no chat completion"),
         ((200, {"error": {"code": 502, "message": "overloaded"}}), Unavailable, "answered with an error: overloaded"),
         ((307, b"", {"Location": "http://127.0.0.1:9/v1"}), Unavailable, "has moved"),
@@ -170,6 +210,25 @@ def test_the_key_goes_into_one_header_and_into_no_message(
         ask(server.url, requests("a"), tmp_path)
     assert server.keys == ["Bearer sk-secret-of-a-person"]
     assert "secret" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_the_line_end_that_a_file_leaves_on_a_key_is_no_part_of_it(
+    serve: Serve, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda number, body: said("yes"))
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-a-person\r\n")
+    ask(server.url, requests("a"), tmp_path)
+    assert server.keys == ["Bearer key-of-a-person"]
+
+
+@pytest.mark.parametrize("key", ["key-of-a-person\nanother", "schlüssel-of-a-person"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_told(
+    key: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(InputError, match="characters that no key has") as refused:
+        ask("http://127.0.0.1:9/v1", requests("a"), tmp_path)
+    assert "of-a-person" not in f"{refused.value} {refused.value.hint}"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,17 @@ def test_rows_come_back_with_what_was_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["nonsense", "[1]", '{"id": 1}', '{"command": 3}', '{"id": NaN, "command": "ls"}', "[" * 99999]
+    "line",
+    [
+        "nonsense",
+        "[1]",
+        '{"id": 1}',
+        '{"command": 3}',
+        '{"id": NaN, "command": "ls"}',
+        "[" * 99999,
+        '{"id": 1e999, "command": "ls"}',
+        '{"command": "ls", "command": "rm -rf /"}',
+    ],
 )
 def test_a_row_that_holds_no_command_is_named_by_its_line(line: str) -> None:
     with pytest.raises(DataError, match="stdin:2"):

@@ -62,6 +62,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    """A whole number, 0 among them."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number from 0 on")
+    return int(text)
+
+
 def _port(text: str) -> int:
     """0 to 65535."""
     if not text.isdecimal() or int(text) > 65535:
@@ -121,7 +128,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("check", "what is wrong with the rows of files or of a recipe; exit 1 where something must be mended", check.check,
          (arg("recipe", metavar="FILE|RECIPE|RUN", nargs="+",
               help="files or a folder of rows, hub:ORG/NAME, a recipe, or a run folder"),
-          arg("--show", metavar="N", type=int, default=0, help="show the first rows token by token, with what carries loss"),
+          arg("--show", metavar="N", type=_count, default=0, help="show the first rows token by token, with what carries loss"),
           arg("--base", metavar="DIR", type=Path, default=None, help="for files: the base whose tokenizer and template count"),
           arg("--schemas", metavar="DIR", type=Path, default=None,
               help="for files: JSON Schemas by the name in schema_id, or a list of labels"),
@@ -249,6 +256,10 @@ VERBS: tuple[Verb, ...] = (
 )  # fmt: skip
 
 
+OF_TEXTS = ("ask", "risk")
+"""Verbs that take a text, which may be empty."""
+
+
 # ------------------------------------------------------------------------------------------ parsing
 
 
@@ -292,10 +303,14 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed arguments. Raises InputError; `--help` of a verb prints and raises SystemExit(0)."""
     names = [verb.name for verb in VERBS]
     word = next((a for a in argv if not a.startswith("-")), None)
+    if word is None:
+        raise InputError(f"got {' '.join(argv)} and no verb", hint="lathe --help names the verbs.")
     if word is not None and word not in names:
         near = difflib.get_close_matches(word, names, n=1)
         hint = f"Did you mean `lathe {near[0]}`?" if near else f"The verbs are: {', '.join(names)}."
         raise InputError(f"there is no verb {word!r}", hint=hint)
+    if "" in argv and word not in OF_TEXTS:  # as the name of a file it would be the folder that one is in
+        raise InputError("one of the words is empty", hint="Is a variable of the shell not set?")
     return parser().parse_args(list(argv))
 
 

@@ -80,7 +80,7 @@ def _refuse_mixed(args: argparse.Namespace, of_recipe: bool) -> None:
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
     """Writes a recipe for files of rows, or from a configuration of another trainer."""
-    from lathe.data.new import name_of, proposal
+    from lathe.data.new import name_of, proposal, typed
     from lathe.storage import commit_text
 
     adopted = _adopted(args)
@@ -102,7 +102,7 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
         screen.line(f"  task    {proposed.task}: {proposed.why}")
         for remark in proposed.remarks:
             screen.line(f"  note    {remark}")
-        screen.say(f"  next    lathe run {path} --smoke")
+        screen.say(f"  next    lathe run {typed(str(path))} --smoke")
     return Exit.DONE
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -15,9 +16,9 @@ from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
 from lathe import __version__, processes
-from lathe.cli import arguments, noise, signals
+from lathe.cli import arguments, noise, signals, streams
 from lathe.cli.show import Screen
-from lathe.errors import Exit, LatheError, StorageError
+from lathe.errors import Exit, LatheError, StorageError, says_out_of_memory
 from lathe.processes import Rank
 
 LIBRARY_SETTINGS = {
@@ -33,10 +34,27 @@ LIBRARY_SETTINGS = {
 }
 """Read by libraries when they are loaded; what a person has set already is kept."""
 
+MORE_FILES = "Allow more of them, with `ulimit -n 1024` say; the same command continues."
+FORBIDDEN = "Allow it with chmod, or name another place."
+MORE_SPACE = "Make room where temporary files go (TMPDIR) and where the runs are; the same command continues."
+REFUSALS = {
+    errno.EMFILE: MORE_FILES,
+    errno.ENFILE: MORE_FILES,
+    errno.ENOSPC: MORE_SPACE,
+    errno.EDQUOT: MORE_SPACE,
+    errno.EFBIG: "A file may not grow so large here: see `ulimit -f`. The same command continues.",
+    errno.EROFS: "Name a folder that can be written to: --runs for the runs, TMPDIR for temporary files.",
+    errno.EACCES: FORBIDDEN,
+    errno.EPERM: FORBIDDEN,
+    errno.EIO: "The disk fails, or what it is connected by.",
+}
+"""What to do where the system gives no more, wherever in a library that is met."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Does what the command line says and returns the exit code; processes that torchrun started end with this call."""
     words = list(sys.argv[1:] if argv is None else argv)
+    streams.ensure_open()
     for name, value in LIBRARY_SETTINGS.items():
         os.environ.setdefault(name, value)
     rank = processes.rank(os.environ)
@@ -57,34 +75,49 @@ def _of_several(rank: Rank, words: Sequence[str]) -> NoReturn:
 
 def _command(words: Sequence[str]) -> int:
     """Does it in this process."""
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(arguments.overview(), end="")
-        return Exit.DONE
+    asks_for_help = {"-h", "--help"} & set(words) and all(word.startswith("-") for word in words)
+    if not words or words[0] == "help" or asks_for_help:
+        return _told(arguments.overview())
     if words[0] in ("-V", "--version", "version"):
-        print(json.dumps({"version": __version__}) if "--json" in words else f"lathe {__version__}")
-        return Exit.DONE
+        return _told((json.dumps({"version": __version__}) if "--json" in words else f"lathe {__version__}") + "\n")
     try:
         args = arguments.read(words)
     except SystemExit as ending:  # argparse, after the help of a verb
         return int(ending.code or 0)
     except LatheError as error:
-        _screen(sys.stdout, sys.stderr, words).error(type(error).__name__, error.message, error.hint, error.exit_code)
+        with noise.caught(active=False) as caught:
+            screen = _screen(caught.out, caught.talk, words)
+            screen.error(type(error).__name__, error.message, error.hint, error.exit_code)
         return error.exit_code
     return _carried_out(args, words)
+
+
+def _told(text: str) -> int:
+    """Prints what is the same for everybody."""
+    with noise.caught(active=False) as caught:
+        caught.out.write(text)
+        caught.out.flush()
+        return _with_its_data(Exit.DONE, caught)
 
 
 def _carried_out(args: argparse.Namespace, words: Sequence[str]) -> int:
     """Does what was read; only what it says itself comes to the screen."""
     # What libraries print must not reach a screen, nor the JSON document on stdout: the screen keeps its own copies of both.
-    try:
-        with noise.caught(active=not args.verbose) as caught:
-            screen = _screen(caught.out, caught.talk, words)
-            try:
-                return _do(args, screen, caught)
-            finally:
-                screen.close()
-    except BrokenPipeError:  # whoever read has read enough
-        return Exit.DONE
+    with noise.caught(active=not args.verbose) as caught:
+        screen = _screen(caught.out, caught.talk, words)
+        try:
+            code = _do(args, screen, caught)
+        finally:
+            screen.close()
+        return _with_its_data(code, caught)
+
+
+def _with_its_data(code: int, caught: noise.Caught) -> int:
+    """The exit code, where all data came to stdout; else 74, for nobody may take an answer for given that is not there."""
+    if caught.refusal is None:
+        return code
+    caught.talk.write(f"error: could not write to stdout: {caught.refusal.strerror}\n")
+    return Exit.STORAGE
 
 
 def _screen(out: TextIO, talk: TextIO, words: Sequence[str]) -> Screen:
@@ -101,20 +134,27 @@ def _do(args: argparse.Namespace, screen: Screen, caught: noise.Caught) -> int:
     except LatheError as error:
         screen.error(type(error).__name__, error.message, error.hint, error.exit_code)
         code = error.exit_code
-    except MemoryError:
+    except Exception as error:
+        code = _of_others(error, screen, caught)
+    noise.to_journal(caught, screen)
+    return int(code)
+
+
+def _of_others(error: Exception, screen: Screen, caught: noise.Caught) -> Exit:
+    """An exception that Lathe did not raise: of a machine that has no more to give, or else our bug."""
+    if says_out_of_memory(error):
         screen.error(
             "MemoryError",
             "the machine's memory is used up",
             "Set a smaller train.token_budget or evaluate.token_budget, or close other programs; the same command continues.",
             Exit.UNAVAILABLE,
         )
-        code = Exit.UNAVAILABLE
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        code = _unforeseen(error, screen, caught)
-    noise.to_journal(caught, screen)
-    return int(code)
+        return Exit.UNAVAILABLE
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        what = f"{error.filename}: " if error.filename else ""
+        screen.error("StorageError", f"{what}{error.strerror}", REFUSALS[error.errno], Exit.STORAGE)
+        return Exit.STORAGE
+    return _unforeseen(error, screen, caught)
 
 
 def _unforeseen(error: Exception, screen: Screen, caught: noise.Caught) -> Exit:

@@ -10,12 +10,13 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, TextIO
 
+from lathe.cli.streams import Outlet, outlet
 from lathe.errors import StorageError
+from lathe.processes import unnamed_file
 
 if TYPE_CHECKING:
     from lathe.cli.show import Screen
@@ -28,9 +29,22 @@ MOST_LINES = 200
 class Caught:
     """Where the screen may write, and what everything else wrote."""
 
-    out: TextIO
-    talk: TextIO
+    _out: Outlet
+    _talk: Outlet
     file: IO[bytes] | None
+
+    @property
+    def out(self) -> TextIO:
+        return self._out.text
+
+    @property
+    def talk(self) -> TextIO:
+        return self._talk.text
+
+    @property
+    def refusal(self) -> OSError | None:
+        """What kept data from stdout; None where all that was said is there, or nobody wants to read it."""
+        return self._out.refusal
 
     @property
     def active(self) -> bool:
@@ -51,27 +65,25 @@ class Caught:
 
 @contextlib.contextmanager
 def caught(active: bool) -> Iterator[Caught]:
-    """Turns descriptors 1 and 2 to a nameless file until the block ends; not active, everything stays as it is."""
-    if not active:
-        yield Caught(sys.stdout, sys.stderr, None)
-        return
+    """Turns descriptors 1 and 2 to a nameless file until the block ends; not active, they stay as they are."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    with (
-        tempfile.TemporaryFile() as file,
-        open(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace", buffering=1) as out,
-        open(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as talk,
-    ):
-        for number in (1, 2):
-            os.dup2(file.fileno(), number)
-        try:
-            yield Caught(out, talk, file)
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError):
-                    stream.flush()
-            for number, copy in ((1, out), (2, talk)):
-                os.dup2(copy.fileno(), number)
+        with contextlib.suppress(OSError):
+            stream.flush()
+    with outlet(1, sys.stdout.encoding) as out, outlet(2, sys.stderr.encoding) as talk:
+        if not active:
+            yield Caught(out, talk, None)
+            return
+        with unnamed_file() as file:
+            for number in (1, 2):
+                os.dup2(file.fileno(), number)
+            try:
+                yield Caught(out, talk, file)
+            finally:
+                for stream in (sys.stdout, sys.stderr):
+                    with contextlib.suppress(OSError, ValueError):
+                        stream.flush()
+                for number, copy in ((1, out), (2, talk)):
+                    os.dup2(copy.fileno(), number)
 
 
 def to_journal(caught: Caught, screen: Screen) -> None:

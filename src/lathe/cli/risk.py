@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def read_rows(data: bytes) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_no_number)
+            row = json.loads(line, parse_constant=_no_number, parse_float=_number, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as fault:
             raise DataError(f"this is no JSON: {fault}", file="stdin", line=number) from fault
         if not isinstance(row, dict) or not isinstance(row.get("command"), str):
@@ -67,6 +68,19 @@ def read_rows(data: bytes) -> Iterator[dict[str, Any]]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Of a key that stands twice, whoever runs the command might read the other one."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError("a key stands twice")
+    return row
 
 
 def _with_risk(row: dict[str, Any]) -> dict[str, Any]:

@@ -173,22 +173,17 @@ class Screen:
         if which not in self._consoles:
             from rich.console import Console
 
-            class Through(Console):
-                """Lets it be known that nobody reads any more; rich itself would end the process with 1."""
-
-                def on_broken_pipe(self) -> None:
-                    raise
-
             stream = self._out if which == "out" else self._talk
-            width = None if stream.isatty() else int(self._environment.get("COLUMNS", "") or 100)
-            self._consoles[which] = Through(
+            columns = self._environment.get("COLUMNS", "")
+            width = None if stream.isatty() else (int(columns) if columns.isdecimal() else 0) or 100
+            self._consoles[which] = Console(
                 file=stream, width=width, highlight=False, markup=False, emoji=False, _environ=self._environment
             )
         return self._consoles[which]
 
     def is_terminal(self) -> bool:
-        """Whether a person watches the talk."""
-        return self._talk.isatty()
+        """Whether a person watches the talk, where a line can be drawn over."""
+        return self._talk.isatty() and self._environment.get("TERM", "").lower() not in ("dumb", "unknown")
 
     def restore(self) -> None:
         """Gives the terminal back; safe inside a signal handler."""

@@ -313,10 +313,10 @@ def doctor(screen: Screen, report: DoctorReport) -> None:
 
 
 def status(screen: Screen, now: Status) -> None:
-    """`2026-11-20T081500-demo-3f9c1a  running · train 40 of 93 · loss 0.521 · 28 s left · 0.9 GB`"""
+    """`runs/2026-11-20T081500-demo-3f9c1a  running · train 40 of 93 · loss 0.521 · 28 s left · 0.9 GB`"""
     from lathe.report import figures
 
-    parts: list[str] = [now.state]
+    parts: list[str] = [now.state, *(["smoke run"] if now.smoke else [])]
     if now.stage and now.done is not None and now.total is not None:
         parts.append(f"{now.stage} {figures.count(now.done)} of {figures.count(now.total)}")
     elif now.stage:

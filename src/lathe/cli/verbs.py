@@ -15,7 +15,7 @@ from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from lathe.pipeline import Run
-    from lathe.records import Bundle, Decision
+    from lathe.records import Bundle, Decision, Status
 
 UNTIL = {"evaluate": "tuned"}
 """Verbs whose last stage has another name."""
@@ -65,7 +65,7 @@ def _chain(args: argparse.Namespace, screen: Screen, until: str | None) -> Exit:
     if screen.as_json:
         screen.document(_outcome(run, decision))
     else:
-        _show_outcome(run, decision, screen, until, smoke=args.smoke)
+        _show_outcome(run, decision, screen, until)
     if decision is None or args.smoke:  # a smoke run answers whether the parts work, not whether the model is good
         return Exit.DONE
     bundle = _bundle(run)
@@ -95,6 +95,7 @@ def _outcome(run: Run, decision: Decision | None) -> dict[str, object]:
     folder = run.folder
     return {
         "run": str(folder.path),
+        "smoke": run.status().smoke,
         "verdict": decision.verdict if decision else None,
         "decision": decision.dump() if decision else None,
         "arms": {
@@ -115,12 +116,12 @@ def _teacher(run: Run) -> dict[str, object]:
     return {} if run.locked.recipe.teacher is None or done is None else {"teacher": done.dump()}
 
 
-def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None, *, smoke: bool) -> None:
+def _show_outcome(run: Run, decision: Decision | None, screen: Screen, until: str | None) -> None:
     if decision is not None:
         if not screen.quiet:
             tables.arms(screen, _arms(run), decision.primary)  # type: ignore[arg-type]
         tables.verdict(screen, decision)
-        if smoke:
+        if run.status().smoke:
             screen.say("  This was a smoke run: every part works. Its scores and its verdict mean nothing.")
     bundle = _bundle(run)
     if bundle is not None and not screen.quiet and until in (None, "ship", "report"):
@@ -174,10 +175,10 @@ def status(args: argparse.Namespace, screen: Screen) -> Exit:
 
 def ls(args: argparse.Namespace, screen: Screen) -> Exit:
     """All runs, newest first."""
-    from lathe.pipeline import Run
+    from lathe import status as runs_now
     from lathe.runs import all_runs
 
-    states = [Run.open(folder.path).status() for folder in all_runs(args.runs)]
+    states = [runs_now.status(folder) for folder in all_runs(args.runs)]
     if screen.as_json:
         screen.document([state.dump() for state in states])
         return Exit.DONE
@@ -186,9 +187,14 @@ def ls(args: argparse.Namespace, screen: Screen) -> Exit:
         return Exit.DONE
     screen.table(
         ["run", "state", "verdict"],
-        [[str(args.runs / state.run), state.state, state.verdict or ""] for state in states],
+        [[state.run, state.state, _worth(state)] for state in states],
     )
     return Exit.DONE
+
+
+def _worth(state: Status) -> str:
+    """A verdict, with what takes its meaning away."""
+    return " · ".join(said for said in (state.verdict, "smoke run" if state.smoke else None) if said)
 
 
 def schema(args: argparse.Namespace, screen: Screen) -> Exit:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def written(
 ) -> str:
     """The recipe as text. given: the file or folder that a person named first."""
     total, unread = sum(one.count for one in seen), sum(one.unread for one in seen)
-    names = " ".join(quoted(shown(one.found.path, recipe_folder)) for one in seen)
+    names = " ".join(typed(shown(one.found.path, recipe_folder)) for one in seen)
     lines = [
         f"# {total:,} rows of the layout {layout.said()}.",
         *([f"# {unread:,} rows cannot be read; see why with: lathe check {names}"] if unread else []),
@@ -189,9 +190,23 @@ def schema_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def shown(path: Path, recipe_folder: Path) -> str:
-    """A path as a recipe in that folder would say it."""
+    """A path as a recipe in that folder would say it. Raises DataError where its name cannot stand in one."""
     path, folder = path.absolute(), recipe_folder.absolute()
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+    said = str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+    try:
+        said.encode()
+    except UnicodeEncodeError as error:
+        name = said.encode(errors="replace").decode()
+        raise DataError(
+            "the name is no UTF-8, and a recipe is", file=name, hint="Rename the file or folder."
+        ) from error
+    return said
+
+
+def typed(path: str) -> str:
+    """A path as it is typed at a prompt, on one line."""
+    said = shlex.quote(f"./{path}" if path.startswith("-") else path)
+    return said if said.isprintable() else json.dumps(path)
 
 
 def quoted(text: str) -> str:

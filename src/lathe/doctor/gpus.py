@@ -90,7 +90,9 @@ def built_cuda(torch_folder: Path) -> str | None:
     """The CUDA that an installed torch was built with, read from its version.py; None for a CPU build. Nothing is imported."""
     with contextlib.suppress(OSError):
         said = re.search(
-            r"^cuda\b[^=]*=\s*['\"]([0-9.]+)['\"]", (torch_folder / "version.py").read_text(), re.MULTILINE
+            r"^cuda\b[^=]*=\s*['\"]([0-9.]+)['\"]",
+            (torch_folder / "version.py").read_text(encoding="utf-8"),
+            re.MULTILINE,
         )
         return said.group(1) if said else None
     return None

@@ -83,7 +83,7 @@ def compiler(_: Path) -> Capability:
         return Capability(name="compiler", ok=False, detail=detail, remedy=remedy)
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "probe.cpp"), Path(folder, "probe")
-        source.write_text(CPP_PROBE)
+        source.write_text(CPP_PROBE, encoding="utf-8")
         try:
             subprocess.run(
                 [name, "-O1", "-fopenmp", str(source), "-o", str(program)], capture_output=True, timeout=30, check=True

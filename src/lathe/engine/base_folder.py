@@ -72,6 +72,7 @@ def write_base(folder: Path, network: LlamaForCausalLM, tokenizer: Tokenizer) ->
     (folder / WEIGHTS).chmod(0o644)  # written as private to its owner, but a base is there to be read
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
-        json.dumps(tokenizer_config(network.config.max_position_embeddings), indent=2) + "\n"
+        json.dumps(tokenizer_config(network.config.max_position_embeddings), indent=2) + "\n",
+        encoding="utf-8",
     )
-    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")

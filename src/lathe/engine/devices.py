@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from lathe.engine import arena
+from lathe.errors import says_out_of_memory
 from lathe.processes import forget_peak, peak_resident, usable_cores
 
 Precision = Literal["fp32", "bf16"]
@@ -177,10 +178,7 @@ def peak_bytes(device: torch.device) -> int:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, in any of the ways torch has to say it."""
-    said = str(error).lower()
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
-    )
+    return isinstance(error, torch.OutOfMemoryError) or says_out_of_memory(error)
 
 
 @dataclass

@@ -65,7 +65,9 @@ def _compiled(source: Path, name: str, number: str) -> Path:
     """Path of the compiled source, compiled now if it is not there."""
     # What the compiler predefines tells its version and all that this processor can do; folders are shared between machines.
     target = _run(name, *_OPTIONS, "-dM", "-E", "-x", "c++", os.devnull)
-    depends = "\0".join((source.read_text(), _NUMBERS_H.read_text(), *_OPTIONS, number, target))
+    depends = "\0".join(
+        (source.read_text(encoding="utf-8"), _NUMBERS_H.read_text(encoding="utf-8"), *_OPTIONS, number, target)
+    )
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lathe"
     path = cache / f"{source.parent.name}-{number}-{sha256(depends.encode()).hexdigest()[:16]}.so"
     if not path.exists():

@@ -180,7 +180,7 @@ def pretrain(
     trainee, position = Trainee(recipe, _network(text, starts).to(pick_device())), Position()
     checkpoint = folder / "checkpoint"
     if (checkpoint / "state.json").exists():
-        position = Position(**json.loads((checkpoint / "state.json").read_text()))
+        position = Position(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
         _check_continued(recipe, checkpoint, position)
         trainee.load(load_file(checkpoint / "state.safetensors"))
     with shared_step(trainee.master, recipe.workers) as take:
@@ -197,7 +197,7 @@ def _check_starts(recipe: PretrainRecipe, starts: Sequence[Path]) -> None:
     """Raises InputError where a start's network is not the recipe's, or its tokenizer not the first one's."""
     ours = network_config(recipe.network).to_dict()
     for name, start in zip(recipe.start, starts, strict=True):
-        theirs = json.loads((start / "config.json").read_text())
+        theirs = json.loads((start / "config.json").read_text(encoding="utf-8"))
         for key in _OF_A_NETWORK:
             if theirs.get(key) != ours[key]:
                 raise InputError(
@@ -213,7 +213,7 @@ def _check_starts(recipe: PretrainRecipe, starts: Sequence[Path]) -> None:
 
 def _check_continued(recipe: PretrainRecipe, checkpoint: Path, position: Position) -> None:
     """Raises InputError where what is done was done by another recipe. Phases that have not begun may differ."""
-    before = PretrainRecipe.model_validate_json((checkpoint / _RECIPE).read_text())
+    before = PretrainRecipe.model_validate_json((checkpoint / _RECIPE).read_text(encoding="utf-8"))
     begun = position.phase + (position.phase_tokens > 0)
     done, asked = ({**dict(one), "phases": one.phases[:begun]} for one in (before, recipe))
     changed = [key for key, value in asked.items() if key not in _FREE and value != done[key]]
@@ -248,7 +248,9 @@ def _mean(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 def _tokenizer(recipe: PretrainRecipe, documents: Documents, folder: Path, starts: Sequence[Path]) -> Tokenizer:
     path = folder / _TOKENIZER
     if not path.exists():
-        storage.commit_text(path, (starts[0] / _TOKENIZER).read_text() if starts else _new_tokenizer(recipe, documents))
+        storage.commit_text(
+            path, (starts[0] / _TOKENIZER).read_text(encoding="utf-8") if starts else _new_tokenizer(recipe, documents)
+        )
     return Tokenizer.from_file(str(path))
 
 
@@ -259,8 +261,8 @@ def _new_tokenizer(recipe: PretrainRecipe, documents: Documents) -> str:
 
 def _save(recipe: PretrainRecipe, trainee: Trainee, position: Position, folder: Path) -> None:
     save_file(trainee.tensors(), folder / "state.safetensors")
-    (folder / _RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
-    (folder / "state.json").write_text(json.dumps(asdict(position), indent=2) + "\n")
+    (folder / _RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / "state.json").write_text(json.dumps(asdict(position), indent=2) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ class Sending(Generic[About]):
     ) -> None:
         """prices: None = no cost is counted; max_cost: None = there is no limit. told: how many answers there are, and will be."""
         self._endpoint, self._prices, self._max_cost, self._kept, self._told = endpoint, prices, max_cost, kept, told
-        self._key = os.environ.get(endpoints.KEY)
+        self._key = endpoints.key_in(os.environ)
         self._not_taken = 0
         self.asked: list[Ask[About]] = []
         self.used: list[PaidAnswer] = []

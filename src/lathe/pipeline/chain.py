@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lathe.contracts import Progress, silent
-from lathe.errors import InputError
+from lathe.errors import InputError, RunInUse
 from lathe.model_folder import refuse_another
 from lathe.pipeline import opening, work
 from lathe.pipeline.stages import ARMS, WITH_WEIGHTS, stage_hashes
@@ -176,6 +176,7 @@ class Run:
         if until is not None and until not in names:
             raise InputError(f"there is no stage {until!r}", hint=f"The stages are: {', '.join(names)}.")
         with self.folder.lock():
+            self._hold_recipe()
             self._take_up(until)
             if until is None or names.index(until) >= names.index("train"):
                 self._foresee_ship()
@@ -189,6 +190,14 @@ class Run:
             self._as_sealed = False  # from here on others may change files again
         decided = self.folder.done(self.folder.decision, Decision, self.hashes["decide"])
         return decided if until in (None, "decide", "ship", "report") else None
+
+    def _hold_recipe(self) -> None:
+        """Raises RunInUse where the run was opened with another recipe since: its records would be of both."""
+        if self.folder.load(self.folder.lock_record, LockedRecipe).inputs != self.locked.inputs:
+            raise RunInUse(
+                f"{self.folder.path} was opened with another recipe since this command opened it",
+                hint="Give the command once more; it goes on with the recipe that it names.",
+            )
 
     def _take_up(self, until: str | None) -> None:
         """A finished run goes on from the files that it was sealed with: what ship and report wrote is written again where it is

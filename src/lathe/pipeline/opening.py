@@ -29,6 +29,8 @@ def start(recipe: str | Path, sets: tuple[str, ...], *, root: Path, new: bool, s
 
     if RunFolder(Path(recipe)).run_record.is_file():
         return _reopened(Path(recipe), sets, weights=weights)
+    if RunFolder(Path(recipe)).lock_record.is_file():  # else its recipe would go on in another folder
+        raise _no_run(recipe)
     path = resolve.find_recipe(str(recipe))
     read = resolve.read_recipe(path, sets)
     if smoke:
@@ -46,8 +48,16 @@ def opened(path: str | Path) -> Opened:
     """An existing run, as it was locked. Raises InputError where the folder is no run."""
     folder = RunFolder(Path(path))
     if not folder.run_record.is_file():
-        raise InputError(f"{path} is no run folder: it has no run.json", hint="lathe ls shows the runs that are here.")
+        raise _no_run(path)
     return folder, _with_its_base(folder.load(folder.lock_record, LockedRecipe))
+
+
+def _no_run(path: str | Path) -> InputError:
+    folder = RunFolder(Path(path))
+    hint = "lathe ls shows the runs that are here."
+    if folder.lock_record.is_file():
+        hint = f"It was one: bring run.json back from a copy, or begin a new run with: lathe run {folder.recipe}"
+    return InputError(f"{path} is no run folder: it has no run.json", hint=hint)
 
 
 def _with_its_base(locked: LockedRecipe) -> LockedRecipe:

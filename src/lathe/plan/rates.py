@@ -56,7 +56,7 @@ def file() -> Path:
 def known(what: Measured = "rates") -> dict[str, tuple[float, ...]]:
     """Operations of training, or tokens of answers, a second, by kind of job, oldest first; empty where nothing was measured."""
     try:
-        said = json.loads(file().read_text())
+        said = json.loads(file().read_text(encoding="utf-8"))
         rates = said[what] if said["schema_version"] == VERSION else {}
         found = {str(kind): tuple(float(rate) for rate in several) for kind, several in rates.items()}
         return {kind: several for kind, several in found.items() if several and min(several) > 0}
@@ -99,7 +99,7 @@ def probe_file() -> Path:
 def probed() -> MachineProbe | None:
     """What the probe of this machine found; None where it was not probed."""
     try:
-        return MachineProbe.from_json(probe_file().read_text())
+        return MachineProbe.from_json(probe_file().read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
 

@@ -34,9 +34,8 @@ class Told:
     kinds: Callable[[str], Sequence[Kind]]
 
 
-def unfit(run: RunRecord, decision: Decision, bundle: Bundle | None) -> Iterator[Finding]:
+def unfit(run: RunRecord, decision: Decision, bundle: Bundle | None, again: str) -> Iterator[Finding]:
     """The run itself: a rehearsal, a model that was refused, or nothing to publish."""
-    again = f"lathe run {run.id}"
     if run.smoke:
         yield Finding(
             id="smoke",

@@ -84,7 +84,7 @@ def _against_model(
 ) -> list[Finding]:
     found = run.card.read_text(encoding="utf-8") if run.card.is_file() else ""
     return [
-        *checks.unfit(run.load(run.run_record, RunRecord), run.load(run.decision, Decision), bundle),
+        *checks.unfit(run.load(run.run_record, RunRecord), run.load(run.decision, Decision), bundle, again),
         *checks.unlicensed_model(locked, again),
         *checks.changed_card(found, told.model_card.text, str(run.report_record), again),
     ]

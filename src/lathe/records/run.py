@@ -88,7 +88,8 @@ class RunRecord(Record):
 class Status(Record):
     """Where a run stands now."""
 
-    run: str
+    run: str = Field(description="its folder")
+    smoke: bool = Field(False, description="it tries every part on a few rows: its verdict means nothing")
     state: Literal["running", "stalled", "stopped", "done"] = Field(
         description="running: progress within the last two minutes; stalled: a process holds the run but says nothing; "
         "stopped: no process holds it and it is not finished; done: it has a decision and a report"

@@ -60,7 +60,7 @@ class OpenAI(Runtime):
                 hint="lathe evaluate RUN --endpoint http://localhost:8000/v1 --model NAME",
             )
         endpoints.check(model.endpoint)
-        return OpenAISession(model.endpoint, os.environ.get(endpoints.KEY))
+        return OpenAISession(model.endpoint, endpoints.key_in(os.environ))
 
     def serve(self, model: Model, room: Room, threads: int | None = None) -> Service:
         """Raises InputError: an endpoint is served already."""
