@@ -58,6 +58,8 @@ def test_the_right_call_of_a_function_is_right_whatever_its_name(name: str) -> N
     asked = example([{"name": name, "arguments": {}}], [{"name": name, "parameters": {"type": "object"}}])
     verdict = TASK.score(asked, asked.completion, TaskSetup())
     assert (verdict.values["function_exact"], verdict.reason) == (1.0, "")
+    nearest = next(rule for rule in TASK.baselines if rule.name == "nearest_neighbour")
+    assert nearest.fit([asked], TaskSetup())(asked) == asked.completion
 
 
 @pytest.mark.parametrize("key", ["parameters", "input_schema", "inputSchema"])
