@@ -71,6 +71,33 @@ def test_a_sentencepiece_tokenizer_gives_the_same_ids(space_in_front: bool, tmp_
     assert all(check.ok for check in checks), checks
 
 
+PHI_3 = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(("name", "swallows"), [("0a1b2c", True), ("my-phi3", True), ("my-phi3", False)])
+def test_a_file_reads_blanks_behind_special_tokens_as_its_tokenizer_does_whatever_it_is_called(
+    name: str, swallows: bool, tmp_path: Path
+) -> None:
+    """Those of Phi-3 swallow them, and llama.cpp knows that by the name of a file alone."""
+    base = write_gguf_base(tmp_path / "base", "phi3")
+    write_sentencepiece(base, space_in_front=True)
+    described = json.loads((base / "tokenizer.json").read_text())
+    flags = {"special": True, **dict.fromkeys(("single_word", "lstrip", "normalized"), False)}
+    ends = ("</s>", "<|user|>", "<|system|>", "<|assistant|>", "<|end|>")
+    for id, token in enumerate(("<s>", *ends), start=len(described["model"]["vocab"])):
+        described["added_tokens"].append({"id": id, "content": token, "rstrip": swallows and token in ends, **flags})
+    (base / "tokenizer.json").write_text(json.dumps(described))
+    (base / "chat_template.jinja").write_text(PHI_3)
+    tok = tokenizer.load(base)
+    write(load_base(base), tok, tmp_path / "model.gguf", "F16", name)
+    with LlamaServer(tmp_path / "model.gguf", 512, threads=1) as server:
+        checks = {check.id: check for check in texts.check_texts(tok, server)}
+    assert checks["chat_ids"].ok, checks
+
+
 def test_a_special_token_without_an_embedding_is_left_out(tmp_path: Path) -> None:
     """Gemma 3's tokenizer has one for images, which its text models lack."""
     base = write_gguf_base(tmp_path / "base")

@@ -24,6 +24,12 @@ GEMMA_LIKE = (
     "{% for message in messages %}{{ '<start>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' "
     "+ message['content'] + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start>model\n' }}{% endif %}"
 )
+LLAMA_2_LIKE = (
+    "{{ '<|im_start|>' }}{% for message in messages %}{% if message['role'] == 'user' %}"
+    "{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif message['role'] == 'system' %}{{ message['content'] + '\n' }}"
+    "{% else %}{{ ' ' + message['content'] + ' <|endoftext|>' }}{% endif %}{% endfor %}"
+)
+"""Its two special tokens end alike, in |>, as <s> and </s> do."""
 UNSEEN = (
     Message(role="user", content="first {{ x }}"),
     Message(role="assistant", content='a "second"'),
@@ -35,7 +41,7 @@ def with_template(folder: Path, template: str | None) -> Tokenizer:
     return tokenizer.load(write_gguf_base(folder / "base", template=template))
 
 
-@pytest.mark.parametrize("template", [CHATML, QWEN_LIKE, PHI_LIKE, GEMMA_LIKE, None])
+@pytest.mark.parametrize("template", [CHATML, QWEN_LIKE, PHI_LIKE, GEMMA_LIKE, LLAMA_2_LIKE, None])
 def test_the_pieces_give_the_prompts_of_the_template(template: str | None, tmp_path: Path) -> None:
     tok = with_template(tmp_path, template)
     pieces = go_template.derive(tok)

@@ -314,6 +314,22 @@ def test_what_is_left_out_of_many_forms_is_said_once(tmp_path: Path) -> None:
     assert finding.count == 5
 
 
+@pytest.mark.parametrize(("around", "where"), [(("' ' + ", ""), "in front of"), (("", " + ' '"), "behind")])
+def test_a_template_that_puts_blanks_around_answers_is_named_as_what_stands_against_their_form(
+    tmp_path: Path, around: tuple[str, str], where: str
+) -> None:
+    rows = [{"id": f"row-{n}", "input": f"{n}", "target": LABELS[n % 4], "schema_id": "cards"} for n in range(6)]
+    run, fixed = measured(tmp_path, "intent", rows, {"cards": {"enum": LABELS}})
+    template = Path(fixed.base_folder) / "chat_template.jinja"
+    asked = "<|im_start|>' + message['role'] + '\n' + message['content']"
+    turn = f"<|im_start|>' + message['role'] + '\n' + {around[0]}message['content']{around[1]}"
+    text = template.read_text()
+    assert asked in text
+    template.write_text(text.replace(asked, turn))
+    with pytest.raises(InputError, match=f"puts a blank {where} answers"):
+        Run(run, fixed).constrain()
+
+
 def test_a_right_answer_that_its_own_form_refuses_stops_it_before_a_model_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

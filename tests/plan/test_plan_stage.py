@@ -300,6 +300,22 @@ def test_a_base_without_a_chat_template_is_told_before_it_is_trained(run: RunFol
     assert record.fits()
 
 
+def test_answers_that_the_tokenizer_cannot_write_are_told_before_a_model_is_trained_on_them(
+    run: RunFolder, base: Path
+) -> None:
+    told = "unwritable_answers"
+    assert told not in {finding.id for finding in made(run, locked_recipe(str(base))).findings}
+    lowering = tokenizers.Tokenizer.from_file(str(base / "tokenizer.json"))
+    lowering.normalizer, lowering.decoder = tokenizers.normalizers.Lowercase(), tokenizers.decoders.ByteLevel()
+    lowering.save(str(base / "tokenizer.json"))
+    assert told not in {finding.id for finding in made(run, locked_recipe(str(base))).findings}
+    answers = [one.model_copy(update={"completion": "Yes"}) if n < 3 else one for n, one in enumerate(examples(20))]
+    commit_rows(run.rows("test"), answers)
+    (finding,) = [one for one in made(run, locked_recipe(str(base))).findings if one.id == told]
+    assert finding.message.startswith("3 of 30 right answers of the held-out rows come back")
+    assert "('yes' for 'Yes')" in finding.message
+
+
 @pytest.mark.parametrize("targets", [["lm_head"], ["q_proj", "lm_head"]])
 def test_an_adapter_on_the_output_head_is_refused_before_anything_is_measured(
     plan_of: PlanOf, targets: list[str]

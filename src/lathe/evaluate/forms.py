@@ -107,13 +107,23 @@ def _followed(
     if problem := grammars.problem_with(form):
         raise InputError(f"no answer can be held to the form of {one!r}: {problem}", hint=_MEND)
     id, ids = next((id, ids) for id, ids in gold.items() if not grammars.accepts(form, ids))
-    passed = tok.decode(ids[: grammars.reach(form, ids)])
+    reach = grammars.reach(form, ids)
+    refused = "".join(tok.token(token) for token in ids[reach:] if token not in tok.stop_ids)
+    if refused and (not refused.strip(BLANKS) or (not reach and refused[0] in BLANKS)):
+        raise InputError(
+            f"the right answer to {id!r} cannot be written in its own form: the chat template of {tok.folder} puts a blank "
+            f"{'behind' if reach else 'in front of'} answers",
+            hint="Leave evaluate.constrained out, or take a copy of the base whose template has none beside message['content'].",
+        )
+    passed = tok.decode(ids[:reach])
     raise InputError(
         f"the right answer to {id!r} cannot be written in its own form: it is refused after {passed[-60:]!r}",
         hint=_MEND,
     )
 
 
+BLANKS = " \n\t▁ĠĊĉ"
+"""Also as tokenizers write them."""
 _MEND = "Mend the row or the schema; keys of an answer stand in the order of the schema."
 
 

@@ -17,6 +17,8 @@ from lathe.schedule.steps import StepPlan
 FEW_STEPS = 10
 POWER, DIFFERING = 0.8, 0.2
 """How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
+SHOWN = 40
+"""Characters of an answer that are repeated."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
 
@@ -208,6 +210,20 @@ def without_template() -> PlanFinding:
         "the base has no chat template; turns are written one a line, in training and in use alike",
         "take the variant of this base that was made for chats, or write a chat_template.jinja, where chats are what it is for",
     )
+
+
+def unwritable_answers(number: int, rows: int, right: str, written: str) -> PlanFinding:
+    """Of a tokenizer that loses characters. right, written: one of those answers, and what comes back of it."""
+    return found(
+        "unwritable_answers",
+        f"{number} of {rows} right answers of the held-out rows come back from the base's tokenizer as another text "
+        f"({_short(written)} for {_short(right)}), so no model of this base can write them",
+        "take a base whose tokenizer keeps every character, or have the answers in those that it keeps",
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
 def _method(facts: Facts) -> Iterator[PlanFinding]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from lathe import control_group
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
-from lathe.plan import cost, rates
+from lathe.plan import cost, findings, rates
 from lathe.plan.architecture import shapes
-from lathe.plan.findings import without_template
 from lathe.plan.forecast import ARMS_ON, Answers, Machine, Slice, course_with, forecast, kind_of_step, operations
 from lathe.plan.parameters import count
 from lathe.processes import Rank, compiler, rank, usable_cores
-from lathe.records import Example, LockedRecipe, Plan, Recipe, TrainResult, ValidateSpec
+from lathe.records import Example, LockedRecipe, Plan, PlanFinding, Recipe, TrainResult, ValidateSpec
 from lathe.runs import RunFolder
 from lathe.schedule.validating import slice_of
 from lathe.storage import read_rows
@@ -69,7 +68,9 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     config = read_config(base)
     stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, recipe.method.targets).total
     record = forecast(recipe, config, tokens, answers, stored, machine, inputs, asked)
-    told_of_base = () if tok.template is not None else (without_template(),)
+    told_of_base = [*_unwritable(tok, [row for side in sides.values() for row in side])]
+    if tok.template is None:
+        told_of_base.append(findings.without_template())
     record = record.model_copy(
         update={"seconds": time.monotonic() - begun, "findings": (*record.findings, *told_of_base)}
     )
@@ -130,6 +131,17 @@ def _slice(tok: tokenizer.Tokenizer, rows: Sequence[Example], spec: ValidateSpec
     encoded = render.encode_all(tok, [rows[place] for place in slice_of(len(rows), spec.rows)])
     prompts = [one.num_prompt for one in encoded]
     return Slice(len(encoded), sum(prompts), sum(len(one.ids) for one in encoded) - sum(prompts))
+
+
+def _unwritable(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Iterator[PlanFinding]:
+    """Right answers that are not what the tokenizer gives back of them, spaces at their ends aside."""
+    if tok.is_byte_level:
+        return
+    encoded = tok.encode_marked_batch([tok.special.mark(one.completion)[0] for one in examples])
+    pairs = [(one.completion, tok.decode(ids.tolist())) for one, ids in zip(examples, encoded, strict=True)]
+    lost = [(right, written) for right, written in pairs if right.strip() != written.strip()]
+    if lost:
+        yield findings.unwritable_answers(len(lost), len(pairs), *lost[0])
 
 
 def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Answers:

@@ -98,7 +98,8 @@ def _read_off(tok: Tokenizer) -> Pieces:
     front = alone[: alone.index(user)]
     before_user = after_reply_before_user.removeprefix(after_user)  # most templates end all turns alike
     if not front.endswith(before_user):
-        before_user = _common_end(front, after_reply_before_user)
+        common = _common_end(front, after_reply_before_user)
+        before_user = front[_whole(tok, front, len(front) - len(common)) :]  # <s> and </s> end alike
     after_reply = after_reply_before_user[: len(after_reply_before_user) - len(before_user)]
     around = {"user": (before_user, after_user), "assistant": (before_reply, after_reply)}
     begin_alone = front[: len(front) - len(before_user)]
@@ -113,6 +114,12 @@ def _read_off(tok: Tokenizer) -> Pieces:
     begin = before.removesuffix(header) if before.endswith(header) else _common_begin(before, begin_alone)
     around = {"system": (before[len(begin) :], after[: len(after) - len(before_user)]), **around}
     return Pieces(begin, begin_alone, around, opening)
+
+
+def _whole(tok: Tokenizer, text: str, place: int) -> int:
+    """The place itself, or behind the special token in the middle of which it is."""
+    names = tok.special.pattern.finditer(text)
+    return next((found.end() for found in names if found.start() < place < found.end()), place)
 
 
 def _common_end(first: str, second: str) -> str:

@@ -24,6 +24,10 @@ _LLAMA3 = _QWEN.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] + '\n' }}{% endfor %}"
 """What `text.render` writes for a base without a template. Without it llama.cpp would put ChatML around every prompt."""
+STRIPPING = re.compile("phi-?3", re.IGNORECASE)
+STRIPPING_NEEDS = ("</s>", "<unk>", "<s>", "<|endoftext|>")
+"""A file cannot say that special tokens swallow the blanks behind them; llama.cpp takes it from such a word in general.name, and
+does not load a file of that name without these tokens (src/llama-vocab.cpp)."""
 TRAINING_TAG = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
 """Marks what carries loss, for transformers; other template engines stumble over it."""
 
@@ -97,6 +101,16 @@ def put(writer: gguf.GGUFWriter, tok: Tokenizer, size: int) -> None:
     writer.add_pad_token_id(tok.pad_id)
     writer.add_add_bos_token(tok.adds_bos)
     writer.add_chat_template(TRAINING_TAG.sub("", tok.template.source) if tok.template else PLAIN_TEMPLATE)
+
+
+def fitting_name(name: str, tok: Tokenizer) -> str:
+    """A name for a file under which llama.cpp reads special tokens as this tokenizer does: with the blanks behind them, or not."""
+    added = tok.backend.get_added_tokens_decoder()
+    swallows = any(added[id].rstrip for id in tok.special_ids if id in added)
+    is_told = STRIPPING.search(name) is not None
+    if swallows and not is_told and all(tok.backend.token_to_id(token) is not None for token in STRIPPING_NEEDS):
+        return f"Phi-3 {name}"
+    return STRIPPING.sub("Phi 3", name) if is_told and not swallows else name
 
 
 def _cut(tok: Tokenizer, described: Mapping[str, Any]) -> str:

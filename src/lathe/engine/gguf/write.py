@@ -21,7 +21,7 @@ def write(model: PreTrainedModel, tok: Tokenizer, path: Path, format: Format, na
     """Writes `path`. Raises InputError where llama.cpp has no such architecture or tokenizer, Unavailable as `stored` does."""
     family = families.of(model.config)
     writer = gguf.GGUFWriter(path, family.name)
-    writer.add_name(name)
+    writer.add_name(vocabulary.fitting_name(name, tok))
     writer.add_type(gguf.GGUFType.MODEL)
     family.put_settings(writer, model.config)
     writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{format}"])
