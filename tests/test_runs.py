@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,11 @@ def test_a_missing_record_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         run.load(run.plan, SideCount)
     assert "lathe run" in str(caught.value.hint)
+
+
+def test_the_command_that_continues_a_run_can_be_typed_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "it's mine")
+    assert shlex.split(run.again) == ["lathe", "run", str(run.path)]
 
 
 def test_the_newest_run_of_a_name_is_found(tmp_path: Path) -> None:

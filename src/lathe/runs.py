@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def again(self) -> str:
+        """The command that continues this run, as it is typed."""
+        return f"lathe run {shlex.quote(str(self.path))}"
 
     # names ---------------------------------------------------------------------------------
 
@@ -250,7 +256,7 @@ class RunFolder:
             return kind.from_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise InputError(
-                f"{path} is not there: this run has not come so far", hint=f"Continue it with: lathe run {self.path}"
+                f"{path} is not there: this run has not come so far", hint=f"Continue it with: {self.again}"
             ) from error
         except (ValueError, IsADirectoryError) as error:
             raise InputError(

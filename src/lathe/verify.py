@@ -74,7 +74,7 @@ def verify(run: RunFolder, locked: LockedRecipe) -> Verification:
     if not run.digests.is_file():
         raise InputError(
             f"{run.path} has no {run.digests.name}: it is not finished, or the file was taken away",
-            hint=f"Finish it with: lathe run {run.path}",
+            hint=f"Finish it with: {run.again}",
         )
     sealed, damaged = _sealed(run)
     expected = {str(run.path / file.path): file for file in (*sealed, *_recorded(run, locked))}

@@ -234,6 +234,20 @@ def test_an_answer_that_cannot_be_written_is_not_given(words: list[str], tmp_pat
     assert said == "error: could not write to stdout: No space left on device\n"
 
 
+def test_a_pipe_that_does_not_wait_gets_the_whole_answer(tmp_path: Path) -> None:
+    """Node and some terminals' multiplexers leave such pipes to the programs that they start."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    before = staged("screen.document({'answer': 'x' * 1_000_000})\nreturn 0")
+    code = f"import sys\n{before}\nfrom lathe.cli.main import main\nsys.exit(main(['ls']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=write, cwd=tmp_path)
+    os.close(write)
+    time.sleep(0.5)
+    with os.fdopen(read, "rb") as answer:
+        assert len(json.load(answer)["answer"]) == 1_000_000
+    assert process.wait(timeout=20) == 0
+
+
 def test_talk_that_cannot_be_written_takes_no_answer_away(lathe, tmp_path: Path) -> None:
     assert ended(["ls"], tmp_path, "2> /dev/full", before=ANSWER)[0] == 1
 

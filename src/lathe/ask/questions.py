@@ -48,7 +48,7 @@ class Questions:
     def __init__(self, run: RunFolder, locked: LockedRecipe) -> None:
         """Raises InputError where the run has no tuned model yet, or this or its base has changed since."""
         if not run.train_result.is_file():
-            raise InputError(f"{run.path} has no tuned model yet", hint=f"Continue it with: lathe run {run.path}")
+            raise InputError(f"{run.path} has no tuned model yet", hint=f"Continue it with: {run.again}")
         self.run = run
         self.locked = locked
         self.task = plugins.load("tasks", locked.recipe.task)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
@@ -53,9 +54,11 @@ class Outlet(io.RawIOBase):
         return os.isatty(self._number)
 
     def write(self, some: Buffer, /) -> int:
-        if not self._dropping:
+        while not self._dropping:
             try:
                 return os.write(self._number, some)
+            except BlockingIOError:  # a pipe that another program made so, and that is full
+                select.select([], [self._number], [])
             except BrokenPipeError:
                 self._dropping = True
             except OSError as error:

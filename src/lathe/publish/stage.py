@@ -54,16 +54,18 @@ def _planned(
     run: RunFolder, locked: LockedRecipe, target: Target, told: Told, public: bool
 ) -> tuple[Publication, contents.Contents]:
     """What would go into one repository, and what stands against it."""
-    again = f"lathe run {run.path}"
     manifest = run.load(run.manifest, Manifest)
-    blockers = [*checks.unlicensed_data(locked, manifest, again), *checks.changed_files(told.verification, again)]
+    blockers = [
+        *checks.unlicensed_data(locked, manifest, run.again),
+        *checks.changed_files(told.verification, run.again),
+    ]
     notes: list[str] = []
     if target.kind == "dataset":
         files = contents.data_contents(run, manifest, told.data_card)
     else:
         bundle = run.load(run.bundle_record, Bundle) if run.bundle_record.is_file() else None
         files = contents.model_contents(run, locked, bundle, told.model_card) if bundle else {}
-        blockers = [*_against_model(run, locked, told, bundle, again), *blockers]
+        blockers = [*_against_model(run, locked, told, bundle), *blockers]
         notes += checks.about_base(locked.recipe.base, bundle)
     secrets, personal = checks.exposed(
         contents.texts(files, frozenset(file.sha256 for file in locked.base_files)), told.kinds
@@ -79,12 +81,10 @@ def _planned(
     return publication, files
 
 
-def _against_model(
-    run: RunFolder, locked: LockedRecipe, told: Told, bundle: Bundle | None, again: str
-) -> list[Finding]:
+def _against_model(run: RunFolder, locked: LockedRecipe, told: Told, bundle: Bundle | None) -> list[Finding]:
     found = run.card.read_text(encoding="utf-8") if run.card.is_file() else ""
     return [
-        *checks.unfit(run.load(run.run_record, RunRecord), run.load(run.decision, Decision), bundle, again),
-        *checks.unlicensed_model(locked, again),
-        *checks.changed_card(found, told.model_card.text, str(run.report_record), again),
+        *checks.unfit(run.load(run.run_record, RunRecord), run.load(run.decision, Decision), bundle, run.again),
+        *checks.unlicensed_model(locked, run.again),
+        *checks.changed_card(found, told.model_card.text, str(run.report_record), run.again),
     ]
