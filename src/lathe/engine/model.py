@@ -57,8 +57,8 @@ LOADING_FAILS = (
     ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError, SafetensorError, StrictDataclassError
 )  # fmt: skip
 """What transformers raises where configuration and weights do not belong together."""
-OLD_CONSTANTS = (".masked_bias",)
-"""Ends of names of what earlier versions of transformers stored with GPT-2's weights, though it is no weight."""
+OLD_CONSTANTS = (".masked_bias", ".rotary_emb.inv_freq")
+"""Ends of names of what earlier versions of transformers stored beside the weights, though it is none."""
 OTHER_CONFIG = "config.json is of another model, or was changed: bring back the one that came with the weights."
 
 
