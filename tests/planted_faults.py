@@ -12,6 +12,7 @@ from gguf_base import LLAMA_LIKE, write_gguf_base
 from lathe import ship as shipping
 from lathe import train as training
 from lathe.engine import model as engine_model
+from lathe.engine.fidelity import adapter_folder, gguf_file  # noqa: F401 - loaded now, or they would keep what is planted
 from lathe.records import Bundle, LockedRecipe, TrainSpec
 from lathe.runs import RunFolder
 from lathe.storage import commit_rows

@@ -11,6 +11,7 @@ import torch
 from lathe import plugins
 from lathe.contracts import Model
 from lathe.engine import compare, model
+from lathe.engine.fidelity import adapter_folder, gguf_file  # noqa: F401 - loaded now, or they would keep what is planted
 from lathe.records import Method
 
 pytestmark = pytest.mark.usefixtures("one_thread")
