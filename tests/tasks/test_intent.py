@@ -179,8 +179,15 @@ def test_a_set_of_labels_is_read_as_the_labels_of_rows_are(label: object, answer
     """A list of 1 to 5 stars was taken for no list of labels, and as an enum for no set at all."""
     setup = TaskSetup(schemas={"set": {"enum": [1, 2.0, 3, 4.0, 3, True, " with blanks "]}})
     asked = TASK.example({"input": "text", "target": label}, setup)
-    assert TASK.labels(asked, setup) == ["1", "2", "3", "4", "true", "with blanks"]
+    assert list(TASK.labels(asked, setup)) == ["1", "2", "3", "4", "true", "with blanks"]
     assert TASK.score(asked, answer, setup).values == {"intent_accuracy": 1.0, "intent_macro_f1": 1.0, "in_set": 1.0}
+
+
+def test_a_set_of_truth_values_is_not_one_of_ones_and_noughts() -> None:
+    sets = {"numbers": {"enum": [1, 0]}, "truths": {"enum": [True, False]}}
+    rows = [{"input": "text", "target": value, "schema_id": name} for name, value in (("numbers", 1), ("truths", True))]
+    found = [list(TASK.labels(TASK.example(row, setup), setup)) for setup in [TaskSetup(schemas=sets)] for row in rows]
+    assert found == [["1", "0"], ["true", "false"]]
 
 
 def test_labels_with_commas_in_them_stand_on_lines_of_their_own() -> None:

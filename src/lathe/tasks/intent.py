@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lathe.contracts import Choice, ItemVerdict, Metric, Task
 from lathe.errors import TaskMismatch
@@ -129,7 +130,12 @@ class Intent(Task):
 def labels_of(schema: Json) -> Sequence[str]:
     """The labels that a schema allows, in its order; none where it names none."""
     named = schema.get("enum") if isinstance(schema, dict) else None
-    return label_texts(named) if isinstance(named, list) else []
+    return _texts(*(one for one in named if isinstance(one, str | int | float))) if isinstance(named, list) else ()
+
+
+@lru_cache(maxsize=64, typed=True)  # asked for every row and every answer; typed, for 1 == True
+def _texts(*values: Json) -> Sequence[str]:
+    return tuple(label_texts(values))
 
 
 def _listed(labels: Sequence[str]) -> str:
