@@ -142,9 +142,13 @@ def _problem_of_metrics(task: Task) -> str:
 def held(leaf: object, value: object, wanted: type[Wanted]) -> Wanted:
     """What a leaf gave back, where it is what its contract says. Raises BrokenPlugin."""
     if not isinstance(value, wanted):
-        who = f"{type(leaf).__name__} of {type(leaf).__module__}"
-        raise BrokenPlugin(f"{who} gave {value!r:.60}, expected {wanted.__name__}", hint=WAY_OUT)
+        raise BrokenPlugin(f"{who(leaf)} gave {value!r:.60}, expected {wanted.__name__}", hint=WAY_OUT)
     return value
+
+
+def who(leaf: object) -> str:
+    """A leaf as messages name it: by its class and the module of that."""
+    return f"{type(leaf).__name__} of {type(leaf).__module__}"
 
 
 def broken(error: BaseException) -> BrokenPlugin | None:

@@ -127,6 +127,13 @@ class RunFolder:
         return self.train / "metrics.jsonl"
 
     @property
+    def is_smoke(self) -> bool:
+        """Whether it tries every part on a few rows, so that its verdict means nothing. Raises InputError without its record."""
+        from lathe.records import RunRecord
+
+        return self.load(self.run_record, RunRecord).smoke
+
+    @property
     def has_trained(self) -> bool:
         """Whether a training has taken a step here, or ended."""
         return any(path.exists() for path in (self.metrics, self.checkpoints, self.train_result))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lathe.errors import InputError
-from lathe.records import Decision, RunRecord, Status
+from lathe.records import Decision, Status
 from lathe.runs import RunFolder
 
 SILENT_SECONDS = 120.0
@@ -31,7 +31,7 @@ def status(run: RunFolder) -> Status:
             verdict = None
     now = describe(str(run.path), run.in_use(), run.last_beat(), verdict, time.time())
     try:
-        return now.model_copy(update={"smoke": run.load(run.run_record, RunRecord).smoke})
+        return now.model_copy(update={"smoke": run.is_smoke})
     except InputError:
         return now
 

@@ -1,7 +1,7 @@
 """A device that computes on the CPU and, as a GPU does, refuses to compute with tensors that lie elsewhere.
 
     values = torch.ones(3, device=DEVICE)
-    values + torch.ones(3)                      # RuntimeError: add got tensors of two devices
+    values + torch.ones(3)                      # RuntimeError: aten::add got tensors of two devices
 
 It takes torch's key for backends from outside (PrivateUse1) and changes the process that imports it for good: torch then knows of
 an accelerator. So it is imported in a process of its own (`on_both_devices`). Autocast is not there, so bf16 is not tried.

@@ -23,8 +23,9 @@ def judged(task: Task, setup: TaskSetup, example: Example, text: str) -> ItemVer
     verdict = plugins.held(task, task.score(example, text, setup), ItemVerdict)
     problem = _problem(task, verdict)
     if problem:
-        who = f"{type(task).__name__} of {type(task).__module__}"
-        raise BrokenPlugin(f"{who} scored the row {example.id}: {problem}", hint="Mend its method `score`.")
+        raise BrokenPlugin(
+            f"{plugins.who(task)} scored the row {example.id}: {problem}", hint="Mend its method `score`."
+        )
     return verdict
 
 

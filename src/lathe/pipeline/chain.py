@@ -26,7 +26,6 @@ from lathe.records import (
     Manifest,
     Plan,
     ReportRecord,
-    RunRecord,
     Side,
     StageRecord,
     TrainResult,
@@ -245,7 +244,7 @@ class Run:
         from lathe import ship
 
         aborted = self.folder.load(self.folder.decision, Decision).verdict == "abort"
-        if not aborted or self.folder.load(self.folder.run_record, RunRecord).smoke:
+        if not aborted or self.folder.is_smoke:
             self.ship(progress)
         elif self.folder.bundle_record.is_file():
             self._unseal()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lathe.garbage import seldom_collected
-from lathe.records import RunRecord
 
 if TYPE_CHECKING:
     from lathe.contracts import Progress
@@ -68,12 +67,11 @@ def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
     """Measured on the way by the evaluation's own code; the rate that was reached is kept for the next plan."""
     from lathe import evaluate, plan, train
 
-    smoke = run.load(run.run_record, RunRecord).smoke
     validates = locked.recipe.train.validate_.every is not None
     measure = evaluate.measure_of(run, locked) if validates else None
-    result = train.train(run, locked, inputs, progress, measure, rehearse=smoke)
+    result = train.train(run, locked, inputs, progress, measure, rehearse=run.is_smoke)
     # Ten small steps say nothing of the speed of a long run, nor do more ranks of what this recipe's plan foretells.
-    if not smoke and result.processes == locked.recipe.train.processes:
+    if not run.is_smoke and result.processes == locked.recipe.train.processes:
         plan.remember_rate(run, locked, result)
     return result
 
