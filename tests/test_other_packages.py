@@ -193,9 +193,12 @@ def test_a_corpus_that_fails_in_a_process_beside_this_one_is_named_all_the_same(
         list(made_rows("numbers", 0, FEW + 1))
 
 
+@pytest.mark.parametrize("cores", [1, 2], ids=["here", "in a process beside this one"])
 def test_what_fails_in_another_package_is_not_called_a_bug_in_lathe(
-    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], cores: int
 ) -> None:
+    monkeypatch.setattr("lathe.workers.usable_cores", lambda: cores)
+    monkeypatch.setattr("lathe.data.preparing.understanding.FEW", 0)
     package = install(SHOUTING.replace('text = row["input"]', "text = 1 / 0"))
     monkeypatch.chdir(tmp_path)
     Path("rows.jsonl").write_text("".join(json.dumps({"input": f"row {number}"}) + "\n" for number in range(50)))

@@ -18,6 +18,7 @@ import os
 import pickle
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
@@ -37,12 +38,20 @@ class Worker:
         self._name, self._hint = name, hint
         self._child = start(module, {**os.environ, **ONE_THREAD, "PYTHONUTF8": "1"})
         self._writer, self._reader = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._asked: deque[Future[Any]] = deque()
         self._writer.submit(self._write, pickle.dumps(terms))
 
     def ask(self, question: object) -> Future[Any]:
         """Hands a question over; the future holds the answer, or raises what was raised there, or LatheError where it has ended."""
         self._writer.submit(self._write, pickle.dumps(question))
-        return self._reader.submit(self._read)
+        self._asked.append(self._reader.submit(self._read))
+        return self._asked[-1]
+
+    def waiting(self) -> int:
+        """Questions that it has not answered yet."""
+        while self._asked and self._asked[0].done():
+            self._asked.popleft()
+        return len(self._asked)
 
     def close(self) -> None:
         """Ends the process, whatever it does."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from data_rows import locked
 
-from lathe.data import prepare
+from lathe.data.stage import prepare
 from lathe.records import Manifest
 from lathe.runs import RunFolder
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from data_rows import SCHEMA, files_of, good_lines, good_row, locked
 
-from lathe.data import prepare
 from lathe.data.preparing.source import read_schemas
+from lathe.data.stage import prepare
 from lathe.errors import DataError, InputError, TaskMismatch
 from lathe.records import Example, Manifest, RejectedRow, SchemaSpec, TaskSetup
 from lathe.runs import RunFolder
@@ -456,7 +456,7 @@ def test_progress_ends_with_the_number_of_rows(tmp_path: Path, run: RunFolder) -
     seen: list[dict[str, Any]] = []
     source = put(tmp_path / "rows.jsonl", good_lines(1200))
     prepare(run, locked({"source": source}), "inputs", lambda event: seen.append(dict(event)))
-    assert [event["done"] for event in seen] == [500, 1000, 1200]
+    assert [event["done"] for event in seen] == [256, 512, 768, 1024, 1200, 1200]
     assert all(event["stage"] == "prepare" and event["unit"] == "rows" for event in seen)
 
 

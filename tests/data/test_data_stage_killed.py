@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from data_rows import files_of, good_lines, locked
 
-from lathe.data import prepare
+from lathe.data.stage import prepare
 from lathe.records import LockedRecipe, Manifest
 from lathe.runs import RunFolder
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from data_rows import good_lines, good_row, locked
 
-from lathe.data import prepare
 from lathe.data.check import Looking, check_file
+from lathe.data.stage import prepare
 from lathe.errors import InputError
 from lathe.records import Manifest
 from lathe.runs import RunFolder

@@ -12,10 +12,11 @@ from lathe import plugins
 from lathe.data import lookers
 from lathe.data.check import Looking, bundled, check_file
 from lathe.data.conversations.conversation import Conversation, Turn
-from lathe.data.findings.single_rows import Smallest, Terms
-from lathe.data.lookers import Lookers
+from lathe.data.findings.single_rows import Seen, SingleRows, Smallest, Terms
+from lathe.data.lookers import Chunk
 from lathe.errors import LatheError, Refused
 from lathe.records.check import CheckReport
+from lathe.workers import Workers
 
 HOSTILE = (
     "{% for message in messages %}{% if message['content'] == 'boom' %}{{ ''.__class__.__mro__ }}{% endif %}"
@@ -74,22 +75,25 @@ def test_an_error_in_another_process_is_raised_here(tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(bundled(), base)
     (base / "chat_template.jinja").write_text(HOSTILE)
-    with Lookers[str](Terms(base), 2) as found:
-        assert [mark for _, mark in found.hand([conversation("a")], "first")] == ["first"]
-        assert list(found.hand([conversation("boom")], "second")) == []
+    terms = Terms(base)
+    found: Workers[Chunk, Seen, str] = lookers.lookers(terms, SingleRows(terms), 2)
+    with found:
+        assert [mark for _, mark in found.hand(([conversation("a")], 0), "first")] == ["first"]
+        assert list(found.hand(([conversation("boom")], 0), "second")) == []
         with pytest.raises(Refused, match="reached for what the sandbox forbids"):
             list(found.rest())
 
 
 def test_a_process_that_is_gone_is_named() -> None:
-    with Lookers[int](Terms(bundled()), 2) as found:
+    terms = Terms(bundled())
+    found: Workers[Chunk, Seen, int] = lookers.lookers(terms, SingleRows(terms), 2)
+    with found:
         for number in range(3):
-            list(found.hand([conversation(f"{number}")], number))
+            list(found.hand(([conversation(f"{number}")], 0), number))
         for process in found._beside:
             process._child.kill()
         with pytest.raises(LatheError, match="a process that looked at rows ended"):
-            for number in range(3, 20):
-                list(found.hand([conversation(f"{number}")], number))
+            list(found.rest())
 
 
 def test_what_is_among_the_smallest_so_far_is_told_as_it_comes() -> None:

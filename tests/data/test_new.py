@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from data_rows import good_row
 
-from lathe.data import prepare
 from lathe.data.check import check_file
 from lathe.data.conversations.row_files import FileRows, Found
 from lathe.data.new import name_of, proposal, propose, quoted
+from lathe.data.stage import prepare
 from lathe.errors import DataError
 from lathe.made_rows import made_rows
 from lathe.records import Example, Manifest, Recipe, RejectedRow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lathe.data import prepare
+from lathe.data.stage import prepare
 from lathe.records import Manifest
 from lathe.resolve import find_recipe, lock, parse_recipe, read_recipe
 from lathe.runs import RunFolder

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lathe import plugins
-from lathe.data import prepare
+from lathe.data.stage import prepare
 from lathe.errors import TaskMismatch
 from lathe.records import Example, LockedRecipe, Recipe, TaskSetup, canonical
 from lathe.runs import RunFolder

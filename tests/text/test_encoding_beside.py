@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
 import pytest
 from test_render import example
@@ -13,9 +14,11 @@ from lathe import worker
 from lathe.errors import LatheError
 from lathe.records import Message
 from lathe.text import encoding_beside as module
-from lathe.text.encoding_beside import AHEAD, beside
+from lathe.text.encoding_beside import encoders
 from lathe.text.render import BATCH, encode_ahead, encode_all
 from lathe.text.tokenizer import Tokenizer
+from lathe.text.words import Ids
+from lathe.workers import AHEAD, Workers
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +42,19 @@ def test_rows_encoded_by_two_processes_are_those_of_one_in_their_order(tok: Toke
     assert sum(row.num_special_texts for row in found) == sum(row.num_special_texts for row in expected) > 0
 
 
-def test_the_process_gets_few_lists_ahead_and_the_others_are_done_here(tok: Tokenizer) -> None:
-    with beside(tok, 10) as encoded:
-        found = [encoded([f"list {number}"]) for number in range(3 * AHEAD)]
-        assert all(one.done() for one in found[AHEAD:]), "no process starts as fast"
-        ids = [tok.encode(f"list {number}") for number in range(3 * AHEAD)]
-        assert [one.result()[0].tolist() for one in found] == ids
+def test_the_process_gets_few_lists_ahead_and_the_others_are_done_here(
+    tok: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[str] = []
+    encode = tok.encode_marked_batch
+    monkeypatch.setattr(tok, "encode_marked_batch", lambda texts: here.extend(texts) or encode(texts))
+    beside: Workers[Sequence[str], list[Ids], int] = encoders(tok, 10)
+    with beside:
+        for number in range(3 * AHEAD):
+            assert not list(beside.hand([f"list {number}"], number)), "no process starts as fast"
+        found = [(ids[0].tolist(), mark) for ids, mark in beside.rest()]
+    assert here == [f"list {number}" for number in range(AHEAD, 3 * AHEAD)]
+    assert found == [(tok.encode(f"list {number}"), number) for number in range(3 * AHEAD)]
 
 
 @pytest.mark.parametrize(("few", "cores"), [(10, 2), (0, 1)])
@@ -54,16 +64,21 @@ def test_few_rows_or_a_single_core_start_no_process(
     monkeypatch.setattr(module, "FEW", few)
     monkeypatch.setattr(module, "usable_cores", lambda: cores)
     monkeypatch.setattr(worker, "start", lambda *_: pytest.fail("a process was started"))
-    with beside(tok, 10) as encoded:
-        assert encoded(["a text"]).result()[0].tolist() == tok.encode("a text")
+    beside: Workers[Sequence[str], list[Ids], str] = encoders(tok, 10)
+    with beside:
+        assert [(ids[0].tolist(), mark) for ids, mark in beside.hand(["a text"], "mark")] == [
+            (tok.encode("a text"), "mark")
+        ]
 
 
 def test_a_process_that_was_killed_is_named_with_its_code(tok: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
     start = worker.start
     monkeypatch.setattr(worker, "start", lambda *given: started.append(start(*given)) or started[-1])
-    with beside(tok, 10) as encoded:
+    beside: Workers[Sequence[str], list[Ids], str] = encoders(tok, 10)
+    with beside:
         os.kill(started[0].pid, signal.SIGKILL)
         started[0].wait()
         with pytest.raises(LatheError, match="encoded texts ended with code -9"):
-            encoded(["a text"]).result()
+            list(beside.hand(["a text"], ""))
+            list(beside.rest())

@@ -13,7 +13,3 @@ baselines/       rules without a model, and the labels that they make look wrong
 teaching/        rows that a bigger model writes
 preparing/       examples on three sides, what is kept of each, what is said of them
 """
-
-from lathe.data.stage import prepare
-
-__all__ = ["prepare"]

@@ -29,9 +29,10 @@ from lathe.data.conversations.row_files import FileRows, Reading, find
 from lathe.data.duplicates.earlier import EarlierRows
 from lathe.data.findings.answers import WRITTEN
 from lathe.data.findings.census import LEAST_ROWS, Census, Stand
-from lathe.data.findings.single_rows import Seen, Terms
+from lathe.data.findings.single_rows import Seen, SingleRows, Terms
 from lathe.data.findings.tally import Tally, note_suspects, ordered
-from lathe.data.lookers import Lookers
+from lathe.data.lookers import Chunk as Asked
+from lathe.data.lookers import lookers
 from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup, label_texts
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow
@@ -39,6 +40,7 @@ from lathe.records.data import Suspect
 from lathe.runs import RunFolder
 from lathe.storage import each_row
 from lathe.text.coloured import coloured
+from lathe.workers import Workers
 
 BUNDLED = "lathe:nano"
 SAMPLE = 4000
@@ -164,8 +166,9 @@ class Checking:
         self.files: list[CheckedFile] = []
         self.first_rejection: str | None = None
         self._looking, self._progress = looking, progress
-        self._lookers: Lookers[Chunk] = Lookers(terms, looking.processes)
-        self._tok = self._lookers.own.tok
+        own = SingleRows(terms)
+        self._lookers: Workers[Asked, Seen, Chunk] = lookers(terms, own, looking.processes)
+        self._tok = own.tok
         self._proof = MaskProof(self._tok, looking.max_tokens)
         self._shown: list[MaskedRow] = []
         self._chunk = Chunk()
@@ -194,7 +197,7 @@ class Checking:
     def _look(self) -> None:
         """Has the rows that wait looked at, and takes what was seen of those before them."""
         rows, chunk, self._chunk = self._chunk.rows, replace(self._chunk, rows=[]), Chunk()
-        for seen, taken in self._lookers.hand(rows, chunk, self._looking.show - len(self._shown)):
+        for seen, taken in self._lookers.hand((rows, self._looking.show - len(self._shown)), chunk):
             self._take(seen, taken)
 
     def _take(self, seen: Seen, chunk: Chunk) -> None:

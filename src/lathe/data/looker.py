@@ -1,21 +1,17 @@
-"""The process that looks at rows beside another one: `python -m lathe.data.looker`.
-
-Asked (`lathe.worker`) with chunks (conversations, show), it answers what was seen of each.
-"""
+"""The process that looks at rows beside another one: `python -m lathe.data.looker`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from lathe.data.conversations.conversation import Conversation
 from lathe.data.findings.single_rows import Seen, SingleRows, Terms
+from lathe.data.lookers import Chunk, answering
 from lathe.worker import serve
 
 
-def prepared(terms: Terms) -> Callable[[tuple[Sequence[Conversation], int]], Seen]:
+def prepared(terms: Terms) -> Callable[[Chunk], Seen]:
     """What looks at a chunk."""
-    rows = SingleRows(terms)
-    return lambda chunk: rows.seen(*chunk)
+    return answering(SingleRows(terms))
 
 
 if __name__ == "__main__":

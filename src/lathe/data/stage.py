@@ -18,25 +18,31 @@ from pathlib import Path
 
 import numpy as np
 
-from lathe import invariants, plugins
 from lathe.contracts import Progress
+from lathe.data.baselines.learnability import most_labels
+from lathe.data.baselines.rules import Item
 from lathe.data.baselines.suspects import suspect_labels
 from lathe.data.duplicates.earlier import EarlierRows
+from lathe.data.files.placed import Placed
 from lathe.data.findings.tally import Tally, note_suspects
 from lathe.data.preparing import source
-from lathe.data.preparing.intake import Intake
+from lathe.data.preparing.intake import Intake, Items
 from lathe.data.preparing.judge import TRAIN, Judged, Places, judge
 from lathe.data.preparing.spool import SIDES, Columns, Spool
+from lathe.data.preparing.understanding import Lot, Terms, Understanding, understanders
 from lathe.data.preparing.variants import Variants
 from lathe.errors import DataError
-from lathe.records import DataFinding, DataSpec, LockedRecipe, Manifest, SideCount
+from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, Manifest, SideCount
 from lathe.records.data import Suspect
 from lathe.records.teacher import TeachRecord
 from lathe.runs import RunFolder
 from lathe.storage import commit_rows, committed, sync_folder, writing
+from lathe.workers import Workers
 
 MOST_VALUES = 1000
 """Values of a slice key that the manifest counts rows of."""
+SAMPLE = 4000
+"""Rows on which wrong labels are looked for: a few seconds."""
 
 
 def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Manifest:
@@ -46,20 +52,25 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
     set without rows to train on or to test on, InputError for an invariant that cannot be read.
     """
     start = time.monotonic()
-    task, setup = plugins.load("tasks", locked.recipe.task), source.setup(locked)
-    rules = invariants.parse_all(locked.recipe.data.invariants)
+    setup = source.setup(locked)
+    terms = Terms(locked.recipe.task, setup, locked.recipe.data.invariants)
+    own = Understanding(terms)
     folder = run.manifest.parent
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     taught = (run.taught, run.load(run.teacher_record, TeachRecord)) if run.teacher_record.is_file() else None
-    variants = Variants(locked.recipe.task, task, setup, locked.recipe.data.variants)
+    variants = Variants(locked.recipe.task, own.task, setup, locked.recipe.data.variants)
     against = [Path(run) for run in locked.recipe.data.against]
-    with Spool(folder, task.slices) as spool, contextlib.closing(EarlierRows(against)) as earlier:
-        intake = Intake(spool, task, setup, rules, locked.recipe.data.max_rejected)
-        intake.read(locked, progress, taught)
+    with Spool(folder, own.task.slices) as spool, contextlib.closing(EarlierRows(against)) as earlier:
+        workers: Workers[Sequence[Placed], Lot, Items] = understanders(terms, own)
+        with workers:
+            intake = Intake(spool, own, workers, locked.recipe.data.max_rejected)
+            intake.read(locked, progress, taught)
         columns = spool.columns()
+        sample = labelled_sample(spool, columns)
         with ThreadPoolExecutor(1) as beside:  # NumPy for the most part, which lets other threads work
-            doubted = beside.submit(suspects, intake, columns)
+            places = Places(columns, intake.sources)
+            doubted = beside.submit(suspect_labels, [places[row] for row, _ in sample], [item for _, item in sample])
             judged = judge(columns, intake.sources, earlier)
             refuse_empty(judged, locked, sum(one.left_out for one in intake.sources))
             # The old record must not vouch for files that are half new, should the process be killed from here on.
@@ -83,7 +94,7 @@ def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progres
             *intake.findings(),
             *(teacher_findings(locked, taught[1]) if taught is not None and locked.recipe.teacher is not None else ()),
             *judged.findings,
-            *label_findings(found, len(intake.sample)),
+            *label_findings(found, len(sample)),
             *unused_findings(locked.recipe.data),
             *([] if (made := variants.finding()) is None else [made]),
         ),
@@ -120,11 +131,19 @@ def refuse_empty(judged: Judged, locked: LockedRecipe, left_out: int) -> None:
         raise DataError(f"none of the {total} rows is a test row", file=data.test or file, hint=hint)
 
 
-def suspects(intake: Intake, columns: Columns) -> tuple[Suspect, ...]:
-    """Of a sample of rows whose answers are labels, those that look wrong."""
-    numbers, items = intake.sample.rows()
-    places = Places(columns, intake.sources)
-    return suspect_labels([places[row] for row in numbers], items)
+def labelled_sample(spool: Spool, columns: Columns) -> list[tuple[int, Item]]:
+    """Rows by which labels are judged, with their numbers: those with the smallest hashes, whatever the order in which rows came;
+    none where answers are too many to be labels."""
+    smallest = np.argsort(columns.inputs, kind="stable")[:SAMPLE]
+    if len(set(columns.targets[smallest].tolist())) > most_labels(len(smallest)):
+        return []
+    chosen = np.zeros(len(columns.inputs), np.bool_)
+    chosen[smallest] = True
+    examples = map(Example.model_validate_json, spool.lines(chosen))
+    return [
+        (row, Item(one.input, one.completion if one.target is None else one.target))
+        for row, one in zip(np.flatnonzero(chosen).tolist(), examples, strict=True)
+    ]
 
 
 def label_findings(found: Sequence[Suspect], rows: int) -> list[DataFinding]:

@@ -50,9 +50,9 @@ def teach(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
 @seldom_collected()
 def prepare(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) -> Manifest:
     """The rows, read, split and proved."""
-    from lathe import data
+    from lathe.data import stage
 
-    return data.prepare(run, locked, inputs, progress)
+    return stage.prepare(run, locked, inputs, progress)
 
 
 @seldom_collected()

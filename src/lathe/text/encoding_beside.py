@@ -1,79 +1,53 @@
-"""Texts encoded here and by a process beside this one: `python -m lathe.text.encoding_beside` (`lathe.worker`).
+"""Texts encoded here and by a process beside this one: `python -m lathe.text.encoding_beside`.
 
-    with beside(tok, num_rows=10_000) as encoded:
-        ids = encoded(["pay by card", "pay by cash"])         # a future: that process has them, or it is done already
-        ids.result()
+    with encoders(tok, num_rows=10_000) as beside:
+        for ids, mark in beside.hand(["pay by card", "pay by cash"], mark): ...       (`lathe.workers`)
+        for ids, mark in beside.rest(): ...
 
-Both encode by words (lathe.text.words), so the ids are the same whoever encodes. The process starts in a fifth of a second and gets
-few lists of texts ahead; what it has no time for is encoded here meanwhile. Its memory is some 80 MB.
+Both encode by words (lathe.text.words), so the ids are the same whoever encodes. The memory of the process is some 80 MB.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import tokenizers
 
 from lathe.processes import usable_cores
 from lathe.text.special import OPEN
 from lathe.text.words import Ids, Words
-from lathe.worker import Worker, serve
+from lathe.worker import serve
+from lathe.workers import Workers
 
 if TYPE_CHECKING:
     from lathe.text.tokenizer import Tokenizer
 
-Encode = Callable[[Sequence[str]], "Future[list[Ids]]"]
-"""As `Tokenizer.encode_marked_batch`, at once or later."""
+Mark = TypeVar("Mark")
 FEW = 3000
 """Rows that are encoded sooner than a process starts."""
-AHEAD = 2
-"""Lists that the process may have and not yet have encoded: one in work, and one so that it need not wait for this process."""
+MOST = 2
+"""Processes, this one among them: more would wait for the texts, which the template renders."""
 
 
-@contextlib.contextmanager
-def beside(tok: Tokenizer, num_rows: int) -> Iterator[Encode]:
-    """The process lives for the block. Where rows are few, or the tokenizer's texts do not fall into words, all is encoded here."""
-    if num_rows <= FEW or usable_cores() == 1 or not tok.has_words:
-        yield lambda texts: _done(tok.encode_marked_batch(texts))
-        return
-    other = _Beside(tok)
-    try:
-        yield other.encoded
-    finally:
-        other.close()
+def encoders(tok: Tokenizer, num_rows: int) -> Workers[Sequence[str], list[Ids], Mark]:
+    """Who encodes, as `Tokenizer.encode_marked_batch` does; this process alone where rows are few, or the tokenizer's texts do not
+    fall into words."""
+    many = num_rows > FEW and tok.has_words
+    return Workers(
+        "lathe.text.encoding_beside",
+        tok.backend.to_str() if many else None,
+        tok.encode_marked_batch,
+        few=0,
+        processes=min(MOST, usable_cores()) if many else 1,
+        name="the process that encoded texts",
+        hint="Its last words are above; without any, it most likely wanted memory.",
+    )
 
 
-class _Beside:
-    """The process, and which lists it has."""
-
-    def __init__(self, tok: Tokenizer) -> None:
-        self._tok = tok
-        hint = "Its last words are above; without any, it most likely wanted memory."
-        terms = tok.backend.to_str()
-        self._worker = Worker("lathe.text.encoding_beside", terms, name="the process that encoded texts", hint=hint)
-        self._handed: deque[Future[list[Ids]]] = deque()
-
-    def encoded(self, texts: Sequence[str]) -> Future[list[Ids]]:
-        """Hands texts over, or encodes them here: where the process has enough to do, and what is not plain text."""
-        while self._handed and self._handed[0].done():
-            self._handed.popleft()
-        if len(self._handed) == AHEAD or any(OPEN in text for text in texts):
-            return _done(self._tok.encode_marked_batch(texts))
-        self._handed.append(self._worker.ask(texts))
-        return self._handed[-1]
-
-    def close(self) -> None:
-        self._worker.close()
-
-
-def _done(ids: list[Ids]) -> Future[list[Ids]]:
-    found: Future[list[Ids]] = Future()
-    found.set_result(ids)
-    return found
+def is_plain(texts: Sequence[str]) -> bool:
+    """Whether words are all that there is to encode: names of special tokens only the tokenizer itself knows."""
+    return not any(OPEN in text for text in texts)
 
 
 def prepared(tokenizer_json: str) -> Callable[[Sequence[str]], list[Ids]]:

@@ -16,9 +16,8 @@ stands in front where the template writes it or, without a template, where the t
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +25,11 @@ from numpy.typing import NDArray
 
 from lathe.errors import InputError
 from lathe.records import Example, Message
-from lathe.text.encoding_beside import beside
+from lathe.text.encoding_beside import encoders, is_plain
 from lathe.text.template import Chat
 from lathe.text.tokenizer import Tokenizer
 from lathe.text.words import Ids
+from lathe.workers import Workers
 
 BATCH = 256
 
@@ -85,20 +85,14 @@ def encode_all(tok: Tokenizer, examples: Iterable[Example]) -> list[Encoded]:
 def encode_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[list[Encoded]]:
     """`encode_all`, BATCH examples after the other: the template renders the next ones while these are encoded, some of them by a
     process beside this one."""
-    with beside(tok, len(examples)) as encoded:
-        ahead: deque[tuple[_Texts, Future[list[Ids]]]] = deque()
+    beside: Workers[Sequence[str], list[Ids], _Texts] = encoders(tok, len(examples))
+    with beside:
         for texts in _texts_ahead(tok, examples):
-            ahead.append((texts, encoded(texts.all())))
-            while ahead and ahead[0][1].done():
-                yield _of_first(tok, ahead)
-        while ahead:
-            yield _of_first(tok, ahead)
-
-
-def _of_first(tok: Tokenizer, ahead: deque[tuple[_Texts, Future[list[Ids]]]]) -> list[Encoded]:
-    """Takes the first examples out, once they are encoded."""
-    texts, ids = ahead.popleft()
-    return _from_ids(tok, texts, ids.result())
+            asked = texts.all()
+            for ids, of_texts in beside.hand(asked, texts, here=not is_plain(asked)):
+                yield _from_ids(tok, of_texts, ids)
+        for ids, of_texts in beside.rest():
+            yield _from_ids(tok, of_texts, ids)
 
 
 def _texts_ahead(tok: Tokenizer, examples: Sequence[Example]) -> Iterator[_Texts]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.data.baselines.rules import RULES, Item, Rule, leaves, text_of
-from lathe.data.preparing.split import normalised, position
+from lathe.data.preparing.split import hash64, normalised, position
 from lathe.records import Json
 from lathe.records.check import AnswerKind, BaselineScore, Learnability
 from lathe.tfidf import RIDGE, WIDTH, sketch
@@ -39,13 +39,18 @@ def kind_of(answers: Sequence[Json]) -> AnswerKind:
     if sum(isinstance(answer, dict | list) for answer in answers) >= 0.9 * len(answers) > 0:
         return "json"
     texts = {text_of(answer) for answer in answers}
-    few = len(texts) <= min(MOST_LABELS, max(2, len(answers) // ROWS_A_LABEL))
+    few = len(texts) <= most_labels(len(answers))
     return "label" if few and max(map(len, texts), default=0) <= LONGEST_LABEL else "text"
+
+
+def most_labels(rows: int) -> int:
+    """How many different answers so many rows may have for these to be labels."""
+    return min(MOST_LABELS, max(2, rows // ROWS_A_LABEL))
 
 
 def folds_of(inputs: Sequence[str], folds: int = FOLDS) -> NDArray[np.int64]:
     """The fold of each text: a function of its normalised content, so that equal texts are in one fold."""
-    return np.array([int(position(normalised(text)) * folds) for text in inputs], dtype=np.int64)
+    return np.array([int(position(hash64(normalised(text))) * folds) for text in inputs], dtype=np.int64)
 
 
 def field_score(gold: Json, said: Json) -> float:

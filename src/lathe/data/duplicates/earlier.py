@@ -19,8 +19,7 @@ from lathe.data.duplicates import overlaps
 from lathe.data.duplicates.near import pairs
 from lathe.data.duplicates.sets import Sets
 from lathe.data.duplicates.shingles import Hashes
-from lathe.data.preparing.split import normalised
-from lathe.data.preparing.spool import hash64
+from lathe.data.preparing.split import hash64, normalised
 from lathe.errors import InputError
 from lathe.runs import RunFolder
 

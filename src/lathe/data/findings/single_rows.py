@@ -26,8 +26,7 @@ from lathe.data.conversations.masks import RowMask, mask_of
 from lathe.data.duplicates.shingles import Hashes, shingles
 from lathe.data.findings import quality
 from lathe.data.findings.answers import group_of, look, unread
-from lathe.data.preparing.split import normalised
-from lathe.data.preparing.spool import hash64
+from lathe.data.preparing.split import hash64, normalised
 from lathe.records import Json
 from lathe.text.render import Encoded
 from lathe.text.tokenizer import load

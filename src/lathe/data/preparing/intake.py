@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lathe import invariants, plugins
-from lathe.contracts import Progress, Task
-from lathe.data.baselines.rules import Item
-from lathe.data.baselines.sample import Sample
+from lathe.contracts import Progress
 from lathe.data.files.placed import Placed
 from lathe.data.findings.tally import FINDINGS
 from lathe.data.preparing import source
 from lathe.data.preparing.origin_rows import OriginRows
-from lathe.data.preparing.split import normalised
-from lathe.data.preparing.spool import Spool, hash64
+from lathe.data.preparing.spool import Spool
+from lathe.data.preparing.understanding import AT_ONCE, Lot, Understanding
 from lathe.errors import DataError, InputError, TaskMismatch
-from lathe.records import DataFinding, DataSpec, Example, LockedRecipe, Message, RejectedRow, Row, Source, TaskSetup
+from lathe.records import DataFinding, DataSpec, LockedRecipe, RejectedRow, Source
+from lathe.workers import Workers
 
 SHOWN = 10
 SHOWN_FAULTS = 20
 """Without a tolerance, reading ends at so many unusable rows."""
-PROGRESS_EVERY = 500
-SAMPLE = 4000
-"""Rows on which wrong labels are looked for: a few seconds."""
+Items = Sequence[Placed | RejectedRow]
+"""Rows as they were read."""
 
 
 @dataclass
@@ -31,13 +29,12 @@ class Intake:
     """What has been read so far, and what was noticed about single rows."""
 
     spool: Spool
-    task: Task
-    setup: TaskSetup
-    rules: invariants.Invariants
+    own: Understanding
+    """what understands rows in this process"""
+    beside: Workers[Sequence[Placed], Lot, Items]
+    """and who else does"""
     max_rejected: float
     """share of rows that may be unusable"""
-    sample: Sample = field(default_factory=lambda: Sample(SAMPLE))
-    """rows by which labels are judged"""
     sources: list[Source] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
     breaches: list[str] = field(default_factory=list)
@@ -74,52 +71,43 @@ class Intake:
     ) -> int:
         """Reads one file or corpus; returns the number of its rows. before: rows of earlier ones."""
         count = 0
-        rows = OriginRows(origin, data, limit, self.reads)
-        for item in rows:
-            count += 1
-            unusable = self.take(item, origin) if isinstance(item, Placed) else item
-            if unusable is not None:
-                self.reject(unusable, mismatch=isinstance(item, Placed))
-            if (before + count) % PROGRESS_EVERY == 0:
-                total = data.rows if origin.path is None and not data.where else 0
-                progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
+        total = data.rows if origin.path is None and not data.where else 0
+        rows = OriginRows(origin, data, limit, self.own.reads)
+        for lot, items in self.lots(rows):
+            self.take(lot, items, origin)
+            count += len(items)
+            progress({"stage": "prepare", "done": before + count, "total": total, "unit": "rows"})
         self.earlier_answers += rows.earlier_answers
         self.several_answers += rows.several_answers
         found = {"num_rows": count, "layout": rows.layout, "left_out": rows.left_out}
         self.sources.append(origin.source.model_copy(update=found))
         return count
 
-    def reads(self, row: Row) -> bool:
-        """Whether the task reads a row as it stands."""
-        try:
-            self.task.example(row, self.setup)
-        except TaskMismatch:
-            return False
-        return True
+    def lots(self, rows: Iterable[Placed | RejectedRow]) -> Iterator[tuple[Lot, Items]]:
+        """Rows as they were read, lot by lot, each with what those that could be read were understood as."""
+        rows = iter(rows)
+        while items := list(itertools.islice(rows, AT_ONCE)):
+            yield from self.beside.hand([item for item in items if isinstance(item, Placed)], items)
+        yield from self.beside.rest()
 
-    def take(self, placed: Placed, origin: source.Origin) -> RejectedRow | None:
-        """Spools one row as an example; gives it back as rejected where it does not fit the task."""
-        try:
-            example = plugins.held(self.task, self.task.example(placed.row, self.setup), Example)
-        except TaskMismatch as mismatch:
-            return RejectedRow(file=placed.file, line=placed.line, reason=mismatch.message, hint=mismatch.hint)
-        if placed.system and all(message.role != "system" for message in example.messages):
-            told = Message(role="system", content=placed.system)
-            example = example.model_copy(update={"messages": (told, *example.messages)})
-        text = normalised(example.input)
-        answer = example.completion if example.target is None else example.target
-        self.sample.offer(hash64(text), len(self.spool), Item(example.input, answer))
-        self.spool.add(example, origin.side_of(text), text, len(self.sources), placed.line)
-        if self.rules:
-            self.hold(example, placed)
-        return None
+    def take(self, lot: Lot, items: Items, origin: source.Origin) -> None:
+        """Spools the rows of a lot; those that are none of the task's are rejected, as those that could not be read."""
+        understood = iter(lot.rows)
+        for item in items:
+            row = next(understood) if isinstance(item, Placed) else item
+            if isinstance(row, RejectedRow):
+                self.reject(row, mismatch=isinstance(item, Placed))
+                continue
+            self.spool.add(row, origin.side_of(row.text), len(self.sources), item.line)
+            if row.breach:
+                self.note_breach(f"{item.file}:{item.line}: {row.breach}")
+        self.spool.add_shingles(lot)
 
-    def hold(self, example: Example, placed: Placed) -> None:
-        """Notes the invariants that a right answer breaks."""
-        broken = invariants.broken(self.rules, example.meta.get("schema", ""), example.target)
-        self.num_breaches += bool(broken)
-        if broken and len(self.breaches) < SHOWN:
-            self.breaches.append(f"{placed.file}:{placed.line}: {'; '.join(broken)}")
+    def note_breach(self, breach: str) -> None:
+        """Takes note of invariants that a right answer breaks."""
+        self.num_breaches += 1
+        if len(self.breaches) < SHOWN:
+            self.breaches.append(breach)
 
     def reject(self, row: RejectedRow, *, mismatch: bool) -> None:
         """Takes note of an unusable row. Raises once there are enough of them to say so."""

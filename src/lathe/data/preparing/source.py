@@ -35,9 +35,9 @@ class Origin:
     limited: bool
     """whether `data.limit` counts its rows"""
 
-    def side_of(self, normalised_text: str) -> Side:
-        """The side of one of its rows."""
-        return self.side or side_of(normalised_text, self.validation, self.test)
+    def side_of(self, hashed: int) -> Side:
+        """The side of one of its rows, by the hash of its normalised text."""
+        return self.side or side_of(hashed, self.validation, self.test)
 
 
 def origins(locked: LockedRecipe, taught: Taught | None = None) -> list[Origin]:

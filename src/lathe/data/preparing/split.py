@@ -1,6 +1,6 @@
 """Which side a row is on: a pure function of its own text and the recipe's shares, for ever.
 
-    u = first 8 bytes of sha256(normalised text) / 2**64            0 <= u < 1
+    u = hash64(normalised text) / 2**64            0 <= u < 1
     test         u < test share
     validation   u >= 1 - validation share
     train        between the two
@@ -22,14 +22,19 @@ def normalised(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def position(normalised_text: str) -> float:
-    """Where a text lies in [0, 1); equal texts at the same place, others spread evenly."""
-    return int.from_bytes(hashlib.sha256(normalised_text.encode()).digest()[:8], "big") / 2.0**64
+def hash64(text: str) -> int:
+    """First 8 bytes of the sha256 of a text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def side_of(normalised_text: str, validation: float, test: float) -> Side:
-    """The side of a row."""
-    u = position(normalised_text)
+def position(hashed: int) -> float:
+    """Where a text of this hash lies in [0, 1); equal texts at the same place, others spread evenly."""
+    return hashed / 2.0**64
+
+
+def side_of(hashed: int, validation: float, test: float) -> Side:
+    """The side of a row whose normalised text has this hash."""
+    u = position(hashed)
     if u < test:
         return "test"
     return "validation" if u >= 1.0 - validation else "train"

@@ -5,7 +5,6 @@ At a million rows of 700 bytes about 150 MB of memory; the files have no name an
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from array import array
 from collections import Counter
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.data.duplicates.sets import Sets
-from lathe.data.preparing.split import normalised
+from lathe.data.preparing.split import hash64
+from lathe.data.preparing.understanding import Lot, Understood, written
 from lathe.records import Example, Side
 from lathe.storage import scratch
 
@@ -75,20 +75,23 @@ class Spool:
     def __len__(self) -> int:
         return len(self._sides)
 
-    def add(self, example: Example, side: Side, text: str, file: int, line: int) -> None:
-        """Takes one example. text: its normalised input. An id that stood before gets a number behind it."""
-        identity = self._unique(example.id)
-        if identity != example.id:
-            example = example.model_copy(update={"id": identity})
-        self._file.write(example.model_dump_json(by_alias=True).encode() + b"\n")
+    def add(self, row: Understood, side: Side, file: int, line: int) -> None:
+        """Takes one row. An id that stood before gets a number behind it."""
+        identity, written_as = self._unique(row.id), row.line
+        if identity != row.id:
+            written_as = written(Example.model_validate_json(row.line).model_copy(update={"id": identity}))
+        self._file.write(written_as)
         self._sides.append(SIDES.index(side))
-        self._inputs.append(hash64(text))
-        self._prompts.append(hash64(normalised("\n".join(message.content for message in example.messages))))
-        self._targets.append(hash64(example.completion))
+        self._inputs.append(row.text)
+        self._prompts.append(row.prompt)
+        self._targets.append(row.target)
         self._files.append(file)
         self._lines.append(line)
-        self._slices.append(self._values.setdefault(tuple(map(example.meta.get, self._keys)), len(self._values)))
-        self._sets.add(text)
+        self._slices.append(self._values.setdefault(row.slices, len(self._values)))
+
+    def add_shingles(self, lot: Lot) -> None:
+        """Takes those of a lot, each of whose rows was added."""
+        self._sets.extend(lot.shingles, lot.sizes.tolist())
 
     def _unique(self, identity: str) -> str:
         hashed = hash64(identity)
@@ -130,8 +133,3 @@ class Spool:
         if kept.any():
             self._file.seek(0)
             yield from itertools.compress(self._file, kept.tolist())
-
-
-def hash64(text: str) -> int:
-    """First 8 bytes of the sha256 of a text."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

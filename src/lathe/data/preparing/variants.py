@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from lathe.contracts import Task
 from lathe.data.preparing.judge import TRAIN
-from lathe.data.preparing.split import normalised
-from lathe.data.preparing.spool import Columns, hash64
+from lathe.data.preparing.split import hash64, normalised
+from lathe.data.preparing.spool import Columns
 from lathe.errors import InputError
 from lathe.records import DataFinding, Example, TaskSetup
 
