@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from lathe.processes import STOP_SIGNALS, heeded_signals
+
 # Property tests draw the same cases each time and never look at the clock.
 settings.register_profile("lathe", deadline=None, derandomize=True)
 settings.load_profile("lathe")
+
+# Tests of stopping hold where the tests themselves were started to ignore such signals: under nohup, or behind `&` in a script.
+for number in set(STOP_SIGNALS) - set(heeded_signals()):
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

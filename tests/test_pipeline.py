@@ -214,6 +214,12 @@ def test_a_smoke_run_is_small_and_writes_a_checkpoint_half_way() -> None:
     assert small.data.limit <= 50
 
 
+def test_a_smoke_run_sets_no_key_that_has_no_effect_on_its_rows() -> None:
+    of_a_file = Recipe.model_validate(BASE | {"data": {"source": "rows.jsonl"}})
+    assert smoke_recipe(of_a_file).data.rows == of_a_file.data.rows
+    assert smoke_recipe(Recipe.model_validate(BASE)).data.rows == 40
+
+
 def test_a_smoke_run_validates_where_the_recipe_does_and_none_of_it_ends_the_training() -> None:
     recipe = BASE | {"train": {"validate": {"every": 50, "patience": 1, "stop_on_collapse": True}}}
     small = smoke_recipe(Recipe.model_validate(recipe)).train.validate_

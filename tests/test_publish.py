@@ -45,7 +45,7 @@ def hub() -> Iterator[hub_stub.Hub]:
 def lathe(run: RunFolder, *words: str, hub: hub_stub.Hub, token: str = hub_stub.TOKEN) -> tuple[int, Any]:
     """Exit code and JSON document of `lathe publish`, in a process of its own, with the stub as its Hub."""
     done = subprocess.run(
-        [sys.executable, "-m", "lathe.cli", "publish", str(run.path), *words, "--json"],
+        [sys.executable, "-m", "lathe", "publish", str(run.path), *words, "--json"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -21,8 +21,9 @@ the message, and what to do next in the hint.
 
 from __future__ import annotations
 
+import difflib
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -163,6 +164,15 @@ class Refused(LatheError):
     """Content that could execute code (pickle, remote code, hostile template) was refused unopened."""
 
     exit_code = Exit.REFUSED
+
+
+def did_you_mean(name: str, known: Iterable[str], written: str = "{}") -> str:
+    """The hint on a name that means nothing: the nearest known one, or all of them. written: how one is typed, `lathe:{}` say."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"Did you mean {written.format(near[0])}?"
+    return f"There are: {', '.join(written.format(one) for one in names) or 'none'}."
 
 
 def says_out_of_memory(error: BaseException) -> bool:

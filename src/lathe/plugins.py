@@ -9,7 +9,6 @@ fails, the error says whose it is: it is no fault of Lathe's, and none of who on
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 import traceback
@@ -17,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 from lathe import contracts
-from lathe.errors import BrokenPlugin, InputError, Unavailable
+from lathe.errors import BrokenPlugin, InputError, Unavailable, did_you_mean
 
 if TYPE_CHECKING:
     from lathe.contracts import Corpus, Exporter, Runtime, Task, Trainer
@@ -74,9 +73,7 @@ def load(kind: Kind, name: str) -> Any:
     """
     known = names(kind)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-        raise InputError(f"there is no {kind} named {name!r}", hint=hint)
+        raise InputError(f"there is no {kind} named {name!r}", hint=did_you_mean(name, known))
     theirs = [entry for entry in _entries(kind) if entry.name == name]
     owners = ["Lathe itself"] * (name in _ours(kind)) + [_package(entry) for entry in theirs]
     if len(owners) > 1:

@@ -34,6 +34,11 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 """Signals that ask a program to stop. Terminals, `timeout`, containers and batch systems send them to all of its processes."""
 
 
+def heeded_signals() -> tuple[signal.Signals, ...]:
+    """Those of STOP_SIGNALS that whoever started this process did not have ignored, as nohup does with SIGHUP."""
+    return tuple(number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN)
+
+
 def usable_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

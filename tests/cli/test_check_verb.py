@@ -24,7 +24,7 @@ def typed(tmp_path: Path) -> Typed:
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "lathe.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "lathe", *words], cwd=tmp_path, capture_output=True, text=True, check=False
         )
 
     return run

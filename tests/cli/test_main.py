@@ -11,11 +11,15 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from lathe.cli.arguments import VERBS
+from lathe.errors import Exit
+
+ROOT = Path(__file__).parents[2]
 
 # A verb that opens a run folder in the current directory and then does what BODY says.
 STAGED = """
@@ -356,6 +360,35 @@ def test_the_second_signal_ends_at_once(number: signal.Signals, code: int, tmp_p
     process.send_signal(number)
     process.communicate(timeout=5)
     assert process.returncode == code
+
+
+def test_a_signal_that_was_ignored_from_the_start_as_nohup_does_stops_nothing(tmp_path: Path) -> None:
+    ignoring = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    body = "import os, signal\nos.kill(os.getpid(), signal.SIGHUP)\nlistener({'stage': 'train', 'done': 1, 'total': 2})\nreturn 0"
+    assert ended(["ls"], tmp_path, "", f"{ignoring}\n{staged(body)}") == (0, "")
+
+
+LOADING = """
+import os, signal
+class Interrupting:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "lathe.cli.show":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting)
+from {module} import {function}
+sys.exit({function}())
+"""
+
+
+def test_ctrl_c_while_the_program_is_loaded_leaves_no_traceback(tmp_path: Path) -> None:
+    script = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["lathe"]
+    module, _, function = script.partition(":")
+    code = "import sys" + LOADING.format(module=module, function=function)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "ls"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (Exit.INTERRUPTED, "", "")
 
 
 # ------------------------------------------------------------------------------------------ terminals

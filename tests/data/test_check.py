@@ -15,11 +15,12 @@ from test_learnability import topics
 
 from lathe import plugins
 from lathe.data.baselines.rules import Item
-from lathe.data.baselines.task_rules import as_rule
+from lathe.data.baselines.task_rules import as_rule, right_by
 from lathe.data.check import Looking, check_file
 from lathe.data.conversations.row_files import FileRows, Found, Reading, find, side_named
 from lathe.errors import DataError
 from lathe.files import row_files
+from lathe.records import TaskSetup
 from lathe.records.check import CheckReport
 
 INTERACTIONS = Path(__file__).parents[3] / "shared" / "data" / "interactions"
@@ -336,6 +337,22 @@ def test_rules_are_shown_the_functions_that_a_row_offers() -> None:
     offered = "Functions:\nset_timer(minutes: integer) - starts a timer\n\nText:\nA timer of 8 minutes"
     said = rule.fit([])(Item("A timer of 8 minutes", [], prompt=offered))
     assert said == [{"name": "set_timer", "arguments": {"minutes": 8}}]
+
+
+def test_a_graph_is_right_in_any_order_and_in_any_notation() -> None:
+    """As text each of these rules had no graph right, and the score to beat was said too low."""
+    task, setup = plugins.load("tasks", "graph_extraction"), TaskSetup()
+    gold = {
+        "entities": [{"text": "Mira", "type": "Person"}, {"text": "Lunde", "type": "Town"}],
+        "relations": [],
+        "hyperedges": [],
+    }
+    item = Item("Mira of Lunde.", gold, meta={"kind": "text"})
+    right = right_by(task, setup)
+    assert right(item, {**gold, "entities": gold["entities"][::-1]})
+    assert not right(item, {**gold, "entities": gold["entities"][:1]})
+    dictionary = next(one for one in task.baselines if one.name == "dictionary_all_pairs")
+    assert as_rule(task, dictionary, setup).fit([item])(item) == gold
 
 
 def test_texts_read_alone_say_which_columns_are_not_read(write: Write) -> None:

@@ -37,7 +37,7 @@ def cached(cache: Path, files: dict[str, list[dict[str, str]]]) -> None:
 def check(place: str, cache: Path) -> subprocess.CompletedProcess[str]:
     offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
     return subprocess.run(
-        [sys.executable, "-m", "lathe.cli", "check", place, "--json"],
+        [sys.executable, "-m", "lathe", "check", place, "--json"],
         env=offline,
         cwd=cache,
         capture_output=True,

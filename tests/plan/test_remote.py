@@ -111,7 +111,23 @@ def test_a_model_that_is_not_there_is_named(endpoint: str, tmp_path: Path) -> No
 def test_a_path_that_is_there_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "org" / "small").mkdir(parents=True)
-    assert not remote.is_name(Path("org/small"))
-    assert remote.is_name(Path("org/large@v1"))
-    assert not remote.is_name(Path("config.json"))
-    assert not remote.is_name(Path("models/mistyped.json"))
+    assert not remote.is_name("org/small")
+    assert not remote.is_name("config.json")
+    assert not remote.is_name("models/mistyped.json")
+    assert remote.is_name("models/llama")
+
+
+def test_a_mistyped_path_is_no_name_unless_it_has_a_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org" / "small").mkdir(parents=True)
+    assert not remote.is_name("org/smal")
+    assert not remote.is_name("./models/smal")
+    assert remote.is_name("org/large@v1")
+
+
+def test_of_a_mistyped_path_it_is_said_what_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "models" / "small").mkdir(parents=True)
+    done = asked("models/smal", "http://127.0.0.1:9", tmp_path)
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["message"]) == (2, "could not read models/smal: No such file or directory")
+    assert error["hint"].startswith("Did you mean models/small?")

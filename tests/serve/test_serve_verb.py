@@ -28,7 +28,7 @@ from tiny_base import examples
 from tiny_run import quiet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-LATHE = Path(sys.modules["lathe"].__file__ or "").parent / "cli" / "__main__.py"
+LATHE = Path(sys.modules["lathe"].__file__ or "").parent / "cli" / "main.py"
 
 
 def taught(folder: Path, base: Path) -> Run:

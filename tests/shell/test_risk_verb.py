@@ -68,6 +68,16 @@ def test_a_row_that_holds_no_command_is_named_by_its_line(line: str) -> None:
         asked(None, '{"id": 1, "command": "ls"}\n' + line, jsonl=True)
 
 
+def test_what_is_wrong_with_a_row_is_said_with_its_column_and_the_way_out() -> None:
+    with pytest.raises(DataError, match=r'stdin:1:19: the key "command" stands twice') as caught:
+        asked(None, '{"command": "ls", "command": "rm -rf /"}', jsonl=True)
+    assert caught.value.hint == "Keep one; readers disagree about which."
+
+
+def test_a_mark_of_the_byte_order_before_the_rows_is_none_of_them() -> None:
+    assert asked(None, '\ufeff{"command": "ls"}\r\n', jsonl=True)[0] == Exit.DONE
+
+
 def test_no_command_is_bad_usage() -> None:
     with pytest.raises(InputError):
         asked(None)

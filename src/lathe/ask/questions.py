@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lathe import plugins, tfidf
 from lathe.contracts import GenerateSettings, Model, Request, Session
-from lathe.errors import InputError, TaskMismatch
+from lathe.errors import InputError, TaskMismatch, did_you_mean
 from lathe.model_folder import refuse_another
 from lathe.records import EvalReport, Example, Finish, Json, LockedRecipe, TaskSetup
 from lathe.runs import RunFolder
@@ -86,8 +86,7 @@ class Questions:
         self._refuse_unread(fields)
         schema = schema or self.schema_of(text)
         if schema is not None and schema not in self.setup.schemas:
-            known = ", ".join(sorted(self.setup.schemas)) or "none"
-            raise InputError(f"there is no schema {schema!r}", hint=f"There are: {known}.")
+            raise InputError(f"there is no schema {schema!r}", hint=did_you_mean(schema, sorted(self.setup.schemas)))
         try:
             return self.task.question(text, self.setup, schema, fields)
         except TaskMismatch as mismatch:

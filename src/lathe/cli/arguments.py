@@ -154,7 +154,7 @@ VERBS: tuple[Verb, ...] = (
           arg("--on", metavar="MACHINE", type=_names, default=None,
               help="also on machines of the catalogue: rtx4090-24gb, a100-80gb,... with commas, cpu, or all"),
           arg("--fit", action="store_true", help="where it does not fit: the nearest setting that does, as --set lines"),
-          arg("--config", metavar="CONFIG.JSON", type=Path, default=None,
+          arg("--config", metavar="CONFIG.JSON", default=None,
               help="count the parameters of this model instead: a config.json, a folder or a Hub id"),
           arg("--lora-rank", metavar="N", type=_positive, default=None, help="with --config: rank of the adapters"),
           arg("--lora-targets", metavar="A,B", type=_names, default=None,

@@ -124,9 +124,9 @@ def _plan_of_config(args: argparse.Namespace, screen: Screen) -> Exit:
         adapter = Adapter(args.lora_rank, targets, args.dora, args.modules_to_save or ())
     elif args.lora_targets or args.dora or args.modules_to_save:
         raise InputError("adapters need a rank", hint="Add --lora-rank, such as --lora-rank 16.")
-    name = args.config.as_posix()
-    remotely = remote.is_name(args.config)
-    config = remote.config(name) if remotely else configuration.read(args.config)
+    name = args.config
+    remotely = remote.is_name(name)
+    config = remote.config(name) if remotely else configuration.read(Path(name))
     said = configuration.look(config, adapter, args.padded, args.precision or "bf16")
     if remotely:
         said["stored"] = remote.stored(name).dump()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import codecs
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -54,33 +53,18 @@ def _one(command: str, screen: Screen) -> Exit:
 
 def read_rows(data: bytes) -> Iterator[dict[str, Any]]:
     """Rows of JSONL that hold a command. Raises DataError with the line."""
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    from lathe.data.files.json_line import LineFault, row_of  # loads NumPy, which a single command has no use for
+
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_no_number, parse_float=_number, object_pairs_hook=_each_once)
-        except (ValueError, RecursionError) as fault:
-            raise DataError(f"this is no JSON: {fault}", file="stdin", line=number) from fault
-        if not isinstance(row, dict) or not isinstance(row.get("command"), str):
-            raise DataError('expected an object with a text under "command"', file="stdin", line=number)
+            row = row_of(line)
+        except LineFault as fault:
+            raise DataError(fault.reason, file="stdin", line=number, column=fault.column, hint=fault.hint) from fault
+        if not isinstance(row.get("command"), str):
+            raise DataError('expected a text under "command"', file="stdin", line=number)
         yield row
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Of a key that stands twice, whoever runs the command might read the other one."""
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        raise ValueError("a key stands twice")
-    return row
 
 
 def _with_risk(row: dict[str, Any]) -> dict[str, Any]:

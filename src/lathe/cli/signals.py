@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from lathe.errors import Interrupted
-from lathe.processes import STOP_SIGNALS
+from lathe.processes import heeded_signals
 
 if TYPE_CHECKING:
     from lathe.cli.show import Screen
@@ -45,7 +45,7 @@ def listening(screen: Screen) -> Iterator[None]:
         # No Exception: nobody who words errors anew may take it for one of a library.
         raise KeyboardInterrupt
 
-    handlers: dict[int, Handler] = dict.fromkeys(STOP_SIGNALS, ask)
+    handlers: dict[int, Handler] = dict.fromkeys(heeded_signals(), ask)
     if hasattr(signal, "SIGALRM"):
         handlers[signal.SIGALRM] = enough
     _asked.clear()

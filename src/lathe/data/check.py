@@ -20,9 +20,9 @@ from types import TracebackType
 from lathe import plugins
 from lathe.contracts import Progress, silent
 from lathe.data.baselines import suspects
-from lathe.data.baselines.learnability import kind_of, measure
+from lathe.data.baselines.learnability import Right, kind_of, measure, same_text
 from lathe.data.baselines.rules import Item, Rule
-from lathe.data.baselines.task_rules import as_rule, usual_rules
+from lathe.data.baselines.task_rules import as_rule, right_by, usual_rules
 from lathe.data.conversations.conversation import Conversation, Turn
 from lathe.data.conversations.masks import MaskProof
 from lathe.data.conversations.row_files import FileRows, Reading, find
@@ -129,7 +129,7 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
                 checking.add(conversation_of(example), side, run.rows(side).name, number)
             checking.files.append(CheckedFile(name=run.rows(side).name, side=side, read=number, rows=number))
         rules = tuple(as_rule(task, one, setup) for one in task.baselines)
-        return checking.report(recipe.base, start, rules=rules)
+        return checking.report(recipe.base, start, rules=rules, right=right_by(task, setup))
 
 
 def bundled() -> Path:
@@ -220,13 +220,15 @@ class Checking:
         start: float,
         *,
         rules: Sequence[Rule] = (),
+        right: Right = same_text,
         notes: Sequence[str] = (),
         long_rows: str | None = None,
     ) -> CheckReport:
         """Everything that was found.
 
-        tokenizer: how it is called. start: monotonic seconds at the beginning. rules: those that a task declares. long_rows: the
-        finding that rows longer than other trainers allow are noted under; None = Lathe itself trains on them.
+        tokenizer: how it is called. start: monotonic seconds at the beginning. rules: those that a task declares. right: which
+        answers it takes for right. long_rows: the finding that rows longer than other trainers allow are noted under; None = Lathe
+        itself trains on them.
         """
         self._look()
         for seen, chunk in self._lookers.rest():
@@ -241,7 +243,9 @@ class Checking:
             with contextlib.closing(EarlierRows(looking.against)) as earlier:
                 census.note_earlier(earlier)
         census.note_answers(kind, looking.labels)
-        learnability, ranked = self._learn(numbers, items, rules or usual_rules(kind, [item.answer for item in items]))
+        learnability, ranked = self._learn(
+            numbers, items, rules or usual_rules(kind, [item.answer for item in items]), right
+        )
         lengths = self._proof.lengths(tokenizer)
         if long_rows is not None and (count := lengths.longer_than[str(USUAL_LENGTH)]):
             census.tally.note(long_rows, f"the longest row has {lengths.longest:,} tokens", count=count)
@@ -262,13 +266,13 @@ class Checking:
         )
 
     def _learn(
-        self, numbers: list[int], items: list[Item], rules: Sequence[Rule]
+        self, numbers: list[int], items: list[Item], rules: Sequence[Rule], right: Right
     ) -> tuple[Learnability | None, tuple[Suspect, ...]]:
         """Scores of rules without a model on the sample, and the labels that they doubt, worst first; none on too few rows."""
         if len(items) < LEAST_ROWS:
             return None, ()
         self._progress({"stage": "check", "done": 0, "total": len(items), "unit": "rows", "part": "rules"})
-        learnability, model = measure(items, rules, sampled_from=len(self.census))
+        learnability, model = measure(items, rules, sampled_from=len(self.census), right=right)
         places = [self.census.place(row) for row in numbers]
         found = suspects.doubted(places, items, model) if model is not None else ()
         note_suspects(self.census.tally, found)

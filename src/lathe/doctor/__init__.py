@@ -7,7 +7,6 @@ Without a GPU about 0.3 s, and what it takes to import torch (in a child process
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from lathe import plugins
 from lathe.doctor import probes
 from lathe.doctor.machine import describe
-from lathe.errors import InputError
+from lathe.errors import InputError, did_you_mean
 from lathe.records import Capability, DoctorReport
 
 ALWAYS = ("disk", "tokenizers")
@@ -35,9 +34,7 @@ def examine(asked: Sequence[str], inputs: str, folder: Path | None = None) -> Do
     known = (*probes.PROBES, *probes.METHOD_NEEDS, *leaves)
     for name in asked:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-            raise InputError(f"the doctor knows nothing named {name!r}", hint=hint)
+            raise InputError(f"the doctor knows nothing named {name!r}", hint=did_you_mean(name, known))
     implied = ("torch",) if any(name in NEEDS_TORCH for name in asked) else ()
     wanted = tuple(dict.fromkeys((*ALWAYS, *implied, *asked))) if asked else tuple(probes.PROBES)
     capabilities = tuple(capability(name, leaves, where) for name in wanted)

@@ -19,7 +19,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lathe.errors import InputError
+from lathe.errors import InputError, did_you_mean
 
 GROUPS = (
     ("vision", ("vision", "multi_modal", "visual", "image")),
@@ -121,8 +121,7 @@ def _adapted(model: Any, question: Mapping[str, Any]) -> tuple[int, list[str]]:
 def _there(name: str, names: Sequence[str]) -> str:
     """The nearest of the last parts of these names, or all of them."""
     last = sorted({part for one in names if not (part := one.rpartition(".")[2]).isdecimal() and part})
-    near = difflib.get_close_matches(name, last, n=1)
-    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(last)}."
+    return did_you_mean(name, last)
 
 
 def main() -> int:

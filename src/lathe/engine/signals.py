@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from lathe.processes import STOP_SIGNALS
+from lathe.processes import heeded_signals
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def stop_requested() -> Iterator[Callable[[], str | None]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, note) for number in heeded_signals()}
     try:
         yield asked
     finally:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from lathe.records import Recipe, ValidateSpec
+from lathe.resolve.meaning import CORPUS_PREFIX
 
 
 def smoke_recipe(recipe: Recipe) -> Recipe:
     """The same recipe on some thirty training rows and ten steps: every stage runs, and training goes on from a checkpoint
     half-way. A small share of forty rows would leave nothing to test on, so the sides get shares of their own."""
     split = recipe.data.split.model_copy(update={"validation": 0.1, "test": 0.15})
+    generated = (recipe.data.source or "").startswith(CORPUS_PREFIX)
+    rows = 40 if generated else recipe.data.rows
     return recipe.model_copy(
         update={
-            "data": recipe.data.model_copy(update={"limit": 40, "rows": 40, "split": split}),
+            "data": recipe.data.model_copy(update={"limit": 40, "rows": rows, "split": split}),
             "teacher": recipe.teacher
             and recipe.teacher.model_copy(update={"rows": min(recipe.teacher.rows or 40, 40)}),
             "train": recipe.train.model_copy(

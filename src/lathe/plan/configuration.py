@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lathe.errors import InputError
+from lathe.files import nearest
 from lathe.plan import memory, meta
 from lathe.plan.architecture import DEFAULTS, Shapes, is_known, refuse_endless, shapes
 from lathe.plan.parameters import Adapter, of, saves_known, without_layer
 from lathe.records import Parameters
 
 STORAGES: tuple[memory.Storage, ...] = ("fp32", "bf16", "nf4")
+EXPECTED = (
+    "Expected a config.json, the folder of one, or a Hub id such as HuggingFaceTB/SmolLM2-135M; write @main behind it where a folder "
+    "here has its first name."
+)
 Counted = Literal["from its shapes", "by transformers, on the meta device"]
 
 
@@ -28,7 +33,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        hint = "Expected a config.json, the folder of one, or a Hub id such as HuggingFaceTB/SmolLM2-135M."
+        near = nearest(path) if isinstance(error, FileNotFoundError) else None
+        hint = f"{near} {EXPECTED}" if near else EXPECTED
         raise InputError(f"could not read {path}: {error.strerror}", hint=hint) from error
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}", hint="Expected the config.json of a model.") from error

@@ -7,7 +7,6 @@ The catalogue is assets/machines.yaml; entries of ~/.config/lathe/machines.yaml 
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from lathe.errors import InputError
+from lathe.errors import InputError, did_you_mean
 from lathe.plan import cost, memory
 from lathe.plan.architecture import shapes
 from lathe.plan.fit import as_planned, shares
@@ -87,9 +86,7 @@ def chosen(catalogue: Catalogue, asked: Sequence[str]) -> tuple[str, ...]:
     for name in asked:
         found = [one for one in known if name in ("all", one) or one.startswith(f"{name}-")]
         if not found:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}, and all."
-            raise InputError(f"the catalogue knows no machine {name!r}", hint=hint)
+            raise InputError(f"the catalogue knows no machine {name!r}", hint=did_you_mean(name, (*known, "all")))
         names += found
     return tuple(dict.fromkeys(names))
 

@@ -10,12 +10,11 @@ them to it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lathe.errors import InputError
+from lathe.errors import InputError, did_you_mean
 from lathe.plan.architecture import Linear, Shapes, shapes
 from lathe.records import Parameters
 
@@ -89,7 +88,7 @@ def saved(model: Shapes, modules: Sequence[str]) -> list[Linear]:
             names = sorted({linear.name.rpartition(".")[2] for linear in everything})
             raise InputError(
                 f"the module to save {module!r} is no linear layer, embedding or head of this {model.architecture} model",
-                hint=f"There are: {', '.join(names)}.",
+                hint=did_you_mean(module, names),
             )
     return [linear for linear in everything if any(linear.name.endswith(module) for module in modules)]
 
@@ -106,10 +105,9 @@ def adapted(model: Shapes, targets: Targets) -> list[Linear]:
     for target in targets:
         if not any(_matches(linear.name, target) for linear in everything):
             names = sorted({linear.name.rpartition(".")[2] for linear in everything})
-            near = difflib.get_close_matches(target, names, n=1)
             raise InputError(
                 f"the adapter target {target!r} matches no layer of this {model.architecture} model",
-                hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}, and all-linear.",
+                hint=did_you_mean(target, (*names, "all-linear")),
             )
     return [linear for linear in everything if any(_matches(linear.name, target) for target in targets)]
 

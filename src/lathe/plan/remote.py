@@ -29,9 +29,15 @@ class Stored(Record):
     by_dtype: dict[str, int] = Field(description="parameters by the format's own names, such as BF16")
 
 
-def is_name(path: Path) -> bool:
-    """Whether a path that is not there can be the name of a model of the Hub; one of a JSON file is a mistyped file."""
-    return not path.exists() and path.suffix != ".json" and hub.NAME.match(path.as_posix()) is not None
+def is_name(place: str) -> bool:
+    """Whether a place that is not there can be the name of a model of the Hub.
+
+    A mistyped path is none: one that begins with ./, that of a JSON file, and one into a folder which is there; a name with a
+    revision is one even so.
+    """
+    path = Path(place)
+    mistyped = path.suffix == ".json" or ("@" not in place and path.parent.is_dir())
+    return not path.exists() and not mistyped and hub.NAME.match(place) is not None
 
 
 def config(name: str) -> dict[str, Any]:

@@ -7,13 +7,12 @@ org/name@revision   a Hub id; only weights, configuration and tokenizer files ar
 
 from __future__ import annotations
 
-import difflib
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 from lathe import hub
-from lathe.errors import InputError
+from lathe.errors import InputError, did_you_mean
 from lathe.model_folder import check_base
 from lathe.records import FileHash
 from lathe.storage import file_sha256
@@ -63,11 +62,7 @@ def bundled(base: str) -> Path:
     known = sorted(path.name for path in assets.iterdir() if path.is_dir()) if assets.is_dir() else []
     if name in known:
         return assets / name
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = (
-        f"Did you mean lathe:{near[0]}?" if near else f"There are: {', '.join('lathe:' + k for k in known) or 'none'}."
-    )
-    raise InputError(f"there is no bundled model {base}", hint=hint)
+    raise InputError(f"there is no bundled model {base}", hint=did_you_mean(name, known, "lathe:{}"))
 
 
 def fetch(base: str, *, weights: bool = True) -> Base:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from lathe import invariants, plugins
 from lathe.contracts import Endpoint, Validates
-from lathe.errors import InputError
+from lathe.errors import InputError, did_you_mean
 from lathe.records import Json
 from lathe.records.results import AMOUNTS, SHARES
 from lathe.records.teacher import TEACHER
@@ -79,13 +78,7 @@ def corpus_faults(source: Any, task: Any) -> Iterator[Said]:
         return
     name, known = source.removeprefix(CORPUS_PREFIX), plugins.names("corpora")
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = (
-            f"Did you mean {CORPUS_PREFIX}{near[0]}?"
-            if near
-            else f"There are: {', '.join(CORPUS_PREFIX + k for k in known)}."
-        )
-        yield ("data", "source"), f"there is no corpus {source}", hint
+        yield ("data", "source"), f"there is no corpus {source}", did_you_mean(name, known, CORPUS_PREFIX + "{}")
         return
     made_for = plugins.load("corpora", name).task
     if isinstance(task, str) and made_for != task:
@@ -164,12 +157,7 @@ def unknown(path: Path, noun: str, name: Any, known: Iterable[str]) -> Iterator[
     """One fault where `name` is a text that is not among `known`."""
     names = list(known)
     if isinstance(name, str) and name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        yield (
-            path,
-            f"there is no {noun} {name!r}",
-            f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}.",
-        )
+        yield path, f"there is no {noun} {name!r}", did_you_mean(name, names)
 
 
 def part(value: dict[str, Json], key: str) -> dict[str, Json]:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lathe.errors import InputError
-from lathe.processes import STOP_SIGNALS
+from lathe.processes import heeded_signals
 from lathe.serve.settings import Limits, Settings
 
 KEEP_ALIVE_SECONDS = 30
@@ -108,7 +108,7 @@ class _Server(uvicorn.Server):
             self.force_exit = self.should_exit
             self.should_exit = True
 
-        before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
+        before = {number: signal.signal(number, ask) for number in heeded_signals()}
         try:
             yield
         finally:

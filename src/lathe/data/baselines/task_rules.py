@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lathe import plugins
 from lathe.contracts import Baseline, Task
+from lathe.data.baselines.learnability import Right, same_text
 from lathe.data.baselines.rules import Item, Rule
 from lathe.data.findings.commands import signs_of_commands
 from lathe.errors import TaskMismatch
@@ -41,7 +42,7 @@ def misfits(schemas: Mapping[str, Json]) -> Callable[[str, Json], str]:
 
 
 def as_rule(task: Task, baseline: Baseline, setup: TaskSetup) -> Rule:
-    """A task's rule as one that answers items; what it writes is read as JSON where it is JSON. It never sees the answer."""
+    """A task's rule as one that answers items; what it writes is read where answers are values. It never sees the answer."""
 
     def learned(train: Sequence[Item]) -> Callable[[Item], Json]:
         apply = baseline.fit([example(item, item.answer) for item in train], setup)
@@ -52,12 +53,25 @@ def as_rule(task: Task, baseline: Baseline, setup: TaskSetup) -> Rule:
                 return said
             try:
                 return json.loads(said)
-            except ValueError:
-                return said
+            except ValueError:  # another notation, perhaps, which the task reads
+                return task.value(said, example(item, item.answer), setup)
 
         return answer
 
     return Rule(baseline.name, baseline.definition, learned)
+
+
+def right_by(task: Task, setup: TaskSetup) -> Right:
+    """Which answers the task takes for right: a value may be written in several ways, in another order say; a text in one."""
+    judged = next(one for one in task.metrics if one.name == task.primary)
+    if task.answers != "json" or judged.kind != "proportion":
+        return same_text
+
+    def right(item: Item, said: Json) -> bool:
+        written = json.dumps(said, ensure_ascii=False)
+        return same_text(item, said) or task.score(example(item, item.answer), written, setup).values[task.primary] == 1
+
+    return right
 
 
 def example(item: Item, answer: Json) -> Example:
