@@ -18,7 +18,17 @@ from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
 from lathe.plan import cost, findings, rates
 from lathe.plan.architecture import shapes
-from lathe.plan.forecast import ARMS_ON, Answers, Machine, Slice, course_with, forecast, kind_of_step, operations
+from lathe.plan.forecast import (
+    ARMS_ON,
+    Answers,
+    Machine,
+    Slice,
+    course_with,
+    forecast,
+    kind_of_step,
+    operations,
+    parameters,
+)
 from lathe.plan.parameters import count
 from lathe.processes import Rank, compiler, rank, usable_cores
 from lathe.records import Example, LockedRecipe, Plan, PlanFinding, Recipe, TrainResult, ValidateSpec
@@ -76,6 +86,12 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     )
     run.commit(run.plan, record)
     return record
+
+
+def foresee(recipe: Recipe, base: Path) -> None:
+    """Raises InputError where no rows could be trained on: an architecture that is not known here, a target that matches no layer
+    of the base, or its output head."""
+    parameters(shapes(read_config(base)), recipe.method)
 
 
 def among_ranks(recipe: Recipe, mine: Rank | None) -> Recipe:
