@@ -62,6 +62,10 @@ CASES = [
         {"train": {"validate": {"every": 10, "rows": 101}, "checkpoint_every": 10}},
         "train.validate.rows 101 is more than the 100 validation rows: all of them are answered",
     ),
+    (
+        {"ship": ["merged", "gguf_q8_0", "gguf_q5_k_m"]},
+        "ship names gguf_q5_k_m: no row of the base's matrices fits its blocks: they are 64, 160 wide, expected a multiple of 256",
+    ),
 ]
 
 

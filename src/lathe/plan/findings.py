@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lathe import stats
@@ -19,6 +20,8 @@ POWER, DIFFERING = 0.8, 0.2
 """How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
 SHOWN = 40
 """Characters of an answer that are repeated."""
+K_FORM, K_BLOCK = re.compile(r"gguf_q\d_k(_[sml])?"), 256
+"""Forms in llama.cpp's K blocks, and weights of one: `engine.gguf.storage` knows more, by packages that a plan does without."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
 
@@ -50,6 +53,7 @@ def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
         *_rows(facts),
         *_method(facts),
         *_measurement(facts),
+        *does_not_ship(facts.recipe.ship, facts.model),
     )
 
 
@@ -268,6 +272,22 @@ def _measurement(facts: Facts) -> Iterator[PlanFinding]:
             "tokens, which would count as wrong",
             "leave it out",
         )
+
+
+def does_not_ship(kinds: Sequence[str], model: Shapes) -> Iterator[PlanFinding]:
+    """Forms that no matrix of the base can be written in; `lathe run` refuses them before it trains."""
+    widths = {model.hidden, *(linear.fan_in for linear in model.layer)}
+    if any(width % K_BLOCK == 0 for width in widths):
+        return
+    told = ", ".join(map(str, sorted(widths)))
+    for kind in kinds:
+        if K_FORM.fullmatch(kind):
+            yield found(
+                "rows_fit_no_block",
+                f"ship names {kind}: no row of the base's matrices fits its blocks: they are {told} wide, expected a multiple of "
+                f"{K_BLOCK}",
+                "ship gguf_q8_0, gguf_q5_1 or gguf_q4_0",
+            )
 
 
 def _judged_at(recipe: Recipe) -> float:
