@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lathe import hub
 from lathe.contracts import Ability, Exporter, Model
 from lathe.records import Example, ModelCheck, ShippedFile
 from lathe.storage import hashed_files
@@ -77,7 +78,11 @@ class Gguf(Exporter):
         from lathe.text import tokenizer
 
         write(
-            load_merged(model), tokenizer.load(model.base_folder), path, self._format, f"{model.base_folder.name} tuned"
+            load_merged(model),
+            tokenizer.load(model.base_folder),
+            path,
+            self._format,
+            f"{hub.model_of(model.base_folder) or model.base_folder.name} tuned",
         )
 
     def check(self, model: Model, path: Path, examples: Sequence[Example]) -> tuple[ModelCheck, ...]:
