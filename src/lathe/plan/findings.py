@@ -77,16 +77,18 @@ def does_not_fit(plan: Plan) -> Iterator[PlanFinding]:
         worst = memory.largest(plan.evaluate_memory)
         cache = sum(term.num_bytes for term in plan.evaluate_memory if term.name == memory.CACHE)
         whole = sum(term.num_bytes for term in plan.evaluate_memory)
-        cache_decides = 1.1 * (whole - cache) <= plan.free_bytes
+        cache_decides = 1.1 * (whole - plan.answer_processes * cache) <= plan.free_bytes
         yield found(
             "evaluation_does_not_fit",
             f"generating answers needs {whole / 1e9:.2f} GB and {plan.free_bytes / 1e9:.2f} GB are free; the largest term is "
             f"{worst.name} with {_gigabytes(worst)} ({worst.formula})",
-            "lower evaluate.token_budget" if cache_decides else _smaller(plan),
+            "lower evaluate.token_budget" if cache_decides else _fewer_or_smaller(plan, whole),
         )
 
 
-def _smaller(plan: Plan) -> str:
+def _fewer_or_smaller(plan: Plan, whole: int) -> str:
+    if plan.answer_processes > 1 and 1.1 * whole / plan.answer_processes <= plan.free_bytes:
+        return "set train.threads: 1, so that one process answers"
     if any(term.name == memory.UNPACKED for term in plan.evaluate_memory):
         return "use a smaller base"
     return "use a smaller base, or set method.kind: qlora, whose base answers in 4 bits too"
