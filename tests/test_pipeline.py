@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
 
-from lathe.errors import RunInUse
+from lathe.errors import InputError, RunInUse
 from lathe.pipeline import Run
 from lathe.pipeline.smoke import smoke_recipe
 from lathe.pipeline.stages import STAGES, stage_hashes
 from lathe.records import FileHash, LockedRecipe, Recipe
 from lathe.status import describe
+from small_folder import write_folder
 from tiny_run import quiet
 
 BASE: dict[str, Any] = {
@@ -256,3 +258,24 @@ def test_a_run_that_was_opened_with_another_recipe_since_is_left_to_that(tmp_pat
         first.go(until="prepare", progress=quiet)
     second.go(until="prepare", progress=quiet)
     assert second.folder.manifest.is_file()
+
+
+@pytest.mark.parametrize(
+    ("method", "config", "says"),
+    [
+        ({}, {"model_type": "gpt2"}, "got model_type 'gpt2', expected one of: llama"),
+        ({}, {"model_type": "mixtral"}, "got model_type 'mixtral', expected one of: llama"),
+        ({"targets": ["qproj"]}, {"num_attention_heads": 2}, "the adapter target 'qproj' matches no layer"),
+        ({"targets": ["lm_head"]}, {"num_attention_heads": 2}, "hold the output head"),
+    ],
+)
+def test_a_base_that_cannot_be_trained_so_is_refused_before_rows_are_read_or_weights_fetched(
+    tmp_path: Path, method: dict[str, Any], config: dict[str, Any], says: str
+) -> None:
+    """The rows are not there and the weights neither, which each would be an error of its own; the run folder is not made."""
+    (write_folder(tmp_path / "base", **config) / "model.safetensors").unlink()
+    recipe = BASE | {"base": "base", "data": {"source": "rows.jsonl"}, "method": method}
+    (tmp_path / "r.yaml").write_text(json.dumps(recipe))
+    with pytest.raises(InputError, match=says):
+        Run.start(tmp_path / "r.yaml", root=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from lathe import plan
 from lathe import ship as shipping
 from lathe import train as training
 from lathe.contracts import Model
+from lathe.engine.model import load_base
 from lathe.errors import InputError, Unavailable
 from lathe.pipeline import Run
 from lathe.records import Bundle, EvalReport, EvaluateSpec, Method
@@ -139,6 +141,32 @@ def test_full_fine_tuning_ships_merged_and_refuses_an_adapter(base: Path, tmp_pa
     assert one.kind == "merged"
     with pytest.raises(InputError, match="no adapter"):
         shipping.ship(run, locked(base), "inputs", quiet)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own head", "the embedding twice"])
+def test_a_head_of_its_own_is_planned_trained_and_shipped_though_the_configuration_ties_it(
+    tmp_path: Path, own: bool
+) -> None:
+    """transformers 5 loads both matrices where they differ; a program that goes by the shipped config.json must not drop one."""
+    folder = write_base(tmp_path / "base")
+    stored = load_file(folder / "model.safetensors")
+    embedding = stored["model.embed_tokens.weight"]
+    stored["lm_head.weight"] = embedding.flip(0) if own else embedding.clone()
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    assert json.loads((folder / "config.json").read_text())["tie_word_embeddings"] is True
+    run, recipe = new_run(tmp_path / "run"), locked(folder, method=Method(kind="full"), ship=("merged",))
+    foretold = plan.plan(run, recipe, "plan-inputs", quiet)
+    trained = training.train(run, recipe, "train-inputs", quiet)
+    assert foretold.parameters.trainable == trained.trainable_parameters
+    assert foretold.parameters.by_group["head"] == own * embedding.numel()
+    (one,) = shipping.ship(run, recipe, "ship-inputs", quiet).shipped
+    shipped = run.path / one.path
+    assert json.loads((shipped / "config.json").read_text())["tie_word_embeddings"] is not own
+    assert ("lm_head.weight" in load_file(shipped / "model.safetensors")) is own
+    if own:
+        heads = [part.get_output_embeddings().weight for part in map(load_base, (run.adapter, shipped))]
+        assert torch.equal(*heads)
+        assert not torch.equal(heads[0], embedding)
 
 
 def test_what_was_measured_in_8_bits_answers_again_as_it_is_shipped(base: Path, tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lathe.errors import InputError, Unavailable
 from lathe.files import ROWS_SUFFIXES, TABLE_SUFFIXES
+
+if TYPE_CHECKING:
+    from lathe.records import LockedRecipe
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?$")
 """organisation/name, or organisation/name@revision."""
@@ -22,8 +25,8 @@ DATASET_PREFIX = "hub:"
 ROW_FILES = tuple(f"*{suffix}" for suffix in (*ROWS_SUFFIXES, *TABLE_SUFFIXES)) + tuple(
     f"*{suffix}.gz" for suffix in ROWS_SUFFIXES
 )
-CACHED = re.compile(r"/datasets--(?P<repo>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})/")
-"""How the client's cache lays out a data set."""
+CACHED = re.compile(r"/(?P<kind>models|datasets)--(?P<repo>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})(?:/|$)")
+"""How the client's cache lays out a repository."""
 
 
 def snapshot(name: str, kind: Literal["model", "dataset"], patterns: Sequence[str], called: str) -> Path:
@@ -157,5 +160,20 @@ def commit_of(path: Path) -> str | None:
 
 def dataset_of(path: Path) -> str | None:
     """organisation/name of the data set that a file in the client's cache belongs to; None for others."""
+    return _repo_of(path, "datasets")
+
+
+def model_of(folder: Path) -> str | None:
+    """organisation/name of the model whose files a folder of the client's cache holds; None for others."""
+    return _repo_of(folder, "models")
+
+
+def base_name(locked: LockedRecipe) -> str:
+    """The base as a stranger can know it: a bundled one, organisation/name on the Hub, or a folder's name without the way to it."""
+    base = locked.recipe.base
+    return base if base.startswith("lathe:") else model_of(Path(locked.base_folder)) or Path(base).name
+
+
+def _repo_of(path: Path, kind: str) -> str | None:
     found = CACHED.search(path.as_posix())
-    return found["repo"].replace("--", "/", 1) if found else None
+    return found["repo"].replace("--", "/", 1) if found and found["kind"] == kind else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gguf
@@ -18,7 +19,9 @@ from lathe.engine.gguf.storage import FORMATS, STANDS_FOR, Format, Mixture, Type
 from lathe.engine.gguf.write import write
 from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base
-from lathe.errors import Unavailable
+from lathe.errors import InputError, Unavailable
+from lathe.plan import findings
+from lathe.plan.architecture import shapes
 from lathe.records import Message
 from lathe.text import render, tokenizer
 
@@ -138,3 +141,20 @@ def test_a_build_that_hides_the_quantiser_is_named_before_anything_is_written(mo
     assert plugins.load("exports", "gguf_q4_0").ability().ok
     with pytest.raises(Unavailable, match="does not show"):
         in_blocks(Type.Q4_K)
+
+
+@pytest.mark.parametrize("kind", ["gguf_q4_k_m", "gguf_q5_k_m", "gguf_q6_k"])
+def test_a_k_format_is_refused_before_training_where_no_row_of_the_base_fits_its_blocks(
+    kind: str, tmp_path: Path
+) -> None:
+    """The plan says so in the same words, without the packages that know blocks."""
+    exporter, base = plugins.load("exports", kind), write_gguf_base(tmp_path / "base")
+    with pytest.raises(InputError) as refused:
+        exporter.foresee(base)
+    assert "they are 64, 96 wide, expected a multiple of 256" in refused.value.message
+    plugins.load("exports", "gguf_q8_0").foresee(base)
+    exporter.foresee(NANO)
+    model = shapes(json.loads((base / "config.json").read_text()))
+    (found,) = findings.does_not_ship((kind, "merged"), model)
+    assert found.message == f"ship names {kind}: {refused.value.message}"
+    assert f"{found.fix.capitalize()}." == refused.value.hint

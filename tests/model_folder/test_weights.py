@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lathe.errors import InputError, Refused
-from lathe.model_folder import StoredTensor, check_base, stored_tensors
+from lathe.model_folder import StoredTensor, check_base, has_own_head, stored_tensors
 from small_folder import safetensors, with_header
 
 
@@ -79,3 +79,22 @@ def test_what_a_folder_stores_is_read_from_all_of_its_headers(base: Path) -> Non
         "none": StoredTensor("F32", (0, 4)),
     }
     assert sum(tensor.size for tensor in stored_tensors(base).values()) == 7
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["in two files", "in one"])
+def test_a_head_is_its_own_where_a_byte_of_it_is_not_the_embeddings(base: Path, apart: bool) -> None:
+    large = 3 << 20
+    embedding, head = {"model.embed_tokens.weight": ([3, 1 << 18], large)}, {"lm_head.weight": ([3, 1 << 18], large)}
+    files = [safetensors(**embedding), safetensors(**head)] if apart else [safetensors(**embedding, **head)]
+    for number, data in enumerate(files):
+        (base / f"model-{number}.safetensors").write_bytes(data)
+    assert not has_own_head(base), "nor is one that repeats it"
+    (base / f"model-{len(files) - 1}.safetensors").write_bytes(files[-1][:-1] + b"\1")
+    assert has_own_head(base)
+
+
+def test_a_model_without_a_head_in_its_files_has_none_of_its_own(base: Path) -> None:
+    (base / "model.safetensors").write_bytes(safetensors(**{"model.embed_tokens.weight": ([2, 2], 16)}))
+    assert not has_own_head(base)
+    (base / "model.safetensors").unlink()
+    assert not has_own_head(base)

@@ -18,6 +18,7 @@ def plan_of() -> Callable[..., Plan]:
         lengths: list[int] | None = None,
         test_rows: int = 400,
         longest: int = 20,
+        prompt: int = 0,
         free_bytes: int = 8 * 10**9,
         rates: dict[str, tuple[float, ...]] | None = None,
         truncated_rows: int = 0,
@@ -27,7 +28,7 @@ def plan_of() -> Callable[..., Plan]:
         **parts: Any,
     ) -> Plan:
         rows = token_set([50] * 320 if lengths is None else lengths, truncated_rows)
-        answers = {"validation": Answers(validation_rows, longest), "test": Answers(test_rows, longest)}
+        answers = {"validation": Answers(validation_rows, longest, prompt), "test": Answers(test_rows, longest, prompt)}
         machine = Machine(free_bytes, rates or {}, answer_rates=answer_rates or {}, cores=2)
         asked = Slice(16, 16 * 30, 16 * 12) if parts.get("train", {}).get("validate") else None
         return forecast(locked_recipe(**parts).recipe, config, rows, answers, 0, machine, "inputs", asked)

@@ -49,7 +49,7 @@ CASES = [
         "the gate json_exact at_least 0.995 cannot be passed: with all 400 test rows right the lower bound is 0.990",
     ),
     ({"train": {"processes": 9, "checkpoint_every": 10}}, "9 processes on 2 processor cores wait for each other"),
-    ({"free_bytes": 5 * 10**8}, "the largest term is process"),
+    ({"free_bytes": 5 * 10**8, "train": {"threads": 1, "checkpoint_every": 10}}, "the largest term is process"),
     (
         {"train": {"validate": {"every": 500}, "checkpoint_every": 10}},
         "train.validate.every 500 is more than the 30 steps: only the end is measured, so nothing is chosen; set it to 7",
@@ -61,6 +61,10 @@ CASES = [
     (
         {"train": {"validate": {"every": 10, "rows": 101}, "checkpoint_every": 10}},
         "train.validate.rows 101 is more than the 100 validation rows: all of them are answered",
+    ),
+    (
+        {"ship": ["merged", "gguf_q8_0", "gguf_q5_k_m"]},
+        "ship names gguf_q5_k_m: no row of the base's matrices fits its blocks: they are 64, 160 wide, expected a multiple of 256",
     ),
 ]
 

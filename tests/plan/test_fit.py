@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe
 from test_parameters import QWEN25_7B, SMOLLM2_135M
 
+from lathe.plan import memory
 from lathe.plan.fit import fit
 from lathe.records import Plan
 
@@ -122,3 +123,31 @@ def test_a_base_that_is_too_large_to_answer_is_put_into_four_bits_for_that_too(p
     assert ("evaluate.precision=bf16" in found.sets) == (answers == "int8")
     again = {**settings_of(found.sets), "evaluate": {"precision": "bf16" if answers == "int8" else answers}}
     assert plan_of(config=QWEN25_7B, lengths=[100] * 320, free_bytes=32 * 10**9, **again).fits()
+
+
+def test_room_for_answers_is_weighed_by_the_longest_prompt_that_is_answered(plan_of: PlanOf) -> None:
+    """Not by the longest row that is trained on: a budget below the longest question and its answer frees nothing."""
+    parts = {**PARTS, "train": {"checkpoint_every": 10, "token_budget": 128}}
+    made = plan_of(config=SMOLLM2_135M, lengths=[60] * 40, prompt=9000, **parts)
+    assert made.longest_answered == 9041
+    beside = sum(term.num_bytes for term in made.evaluate_memory if term.name != memory.CACHE)
+    each = 30 * 2 * 192 * 4
+    for tokens, enough in ((8000, False), (10_000, True)):
+        found = fit(locked_recipe(**parts).recipe, SMOLLM2_135M, made, int(1.1 * (beside + (tokens + 0.5) * each)))
+        assert found is not None
+        assert (f"evaluate.token_budget={tokens}" in found.sets) is enough
+        assert enough or "method.kind=qlora" in found.sets, "other lines are looked for"
+
+
+def test_where_several_processes_cannot_answer_side_by_side_one_does(plan_of: PlanOf) -> None:
+    made = plan_of(**PARTS, test_rows=200)
+    assert made.answer_processes == 2
+    whole = sum(term.num_bytes for term in made.evaluate_memory)
+    assert plan_of(**PARTS, test_rows=100).answer_processes == 1
+    alone = sum(term.num_bytes for term in plan_of(**PARTS, test_rows=100).evaluate_memory)
+    assert whole - alone == alone - memory.RENDERING.num_bytes
+    found = fit(locked_recipe(**PARTS).recipe, CONFIG, made, int(0.8 * whole))
+    assert found is not None
+    assert found.sets == ("train.threads=1",)
+    (said,) = [one for one in plan_of(**PARTS, free_bytes=int(0.8 * whole)).findings if "evaluation" in one.id]
+    assert said.fix == "set train.threads: 1, so that one process answers"

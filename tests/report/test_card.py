@@ -40,6 +40,16 @@ def test_the_front_matter_is_yaml_and_holds_each_measured_score(make_run: Make) 
     assert {m["type"]: m["value"] for m in result["metrics"]}["json_exact"] == pytest.approx(0.7)
 
 
+def test_a_base_in_the_hubs_cache_is_named_as_on_the_hub_however_the_recipe_says_it(make_run: Make) -> None:
+    run, locked = make_run()
+    folder = "/home/ada/hub/models--maker--small/snapshots/0123456789abcdef0123456789abcdef01234567"
+    for said in ("maker/small@v2", folder):
+        recipe = locked.recipe.model_copy(update={"base": said})
+        made = card(gather(run, locked.model_copy(update={"base_folder": folder, "recipe": recipe})))
+        assert yaml.safe_load(made.split("---\n")[1])["base_model"] == "maker/small"
+        assert "`maker/small` tuned for the task" in made
+
+
 def test_the_hub_library_reads_the_card(make_run: Make) -> None:
     hub = pytest.importorskip("huggingface_hub")
     read = hub.ModelCard(card(gather(*make_run())))

@@ -41,7 +41,7 @@ from lathe.engine.dropout import RowDropout
 from lathe.engine.quantised import four_bit, settle
 from lathe.engine.recompute import recompute_layers
 from lathe.errors import InputError
-from lathe.model_folder import check_adapter, check_model, is_full_model, stored_tensors
+from lathe.model_folder import check_adapter, check_model, has_own_head, is_full_model, stored_tensors
 from lathe.records import Method
 
 TOKENIZER_FILES = (
@@ -112,6 +112,9 @@ def load_base(
             hint=OTHER_CONFIG,
         )
     _check_head(folder, model)
+    if has_own_head(folder):
+        # transformers loads it as it is and leaves the configuration, by which other programs would drop it from what is written.
+        model.config.tie_word_embeddings = False
     _check_numbers(folder, model)
     if quantised:
         settle(model, dtype)

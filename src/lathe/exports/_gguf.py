@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lathe import hub
 from lathe.contracts import Ability, Exporter, Model
 from lathe.records import Example, ModelCheck, ShippedFile
 from lathe.storage import hashed_files
@@ -44,13 +45,16 @@ class Gguf(Exporter):
         return Ability(True, f"installed: {', '.join(PACKAGES)}")
 
     def foresee(self, base_folder: Path) -> None:
-        """Raises InputError where llama.cpp has no such architecture or tokenizer."""
-        from lathe.engine.gguf import families, vocabulary
+        """Raises InputError where llama.cpp has no such architecture or tokenizer, and where no row fits the format's blocks."""
+        from lathe.engine.gguf import families, storage, vocabulary
         from lathe.engine.model import read_config
+        from lathe.model_folder import stored_tensors
         from lathe.text import tokenizer
 
         config = read_config(base_folder)
         families.of(config)
+        matrices = (one for one in stored_tensors(base_folder).values() if len(one.shape) > 1)
+        storage.refuse_narrow(self._format, {one.shape[-1] for one in matrices})
         vocabulary.read(tokenizer.load(base_folder), config.vocab_size)
 
     def export(self, model: Model, folder: Path, examples: Sequence[Example] = ()) -> ShippedFile:
@@ -74,7 +78,11 @@ class Gguf(Exporter):
         from lathe.text import tokenizer
 
         write(
-            load_merged(model), tokenizer.load(model.base_folder), path, self._format, f"{model.base_folder.name} tuned"
+            load_merged(model),
+            tokenizer.load(model.base_folder),
+            path,
+            self._format,
+            f"{hub.model_of(model.base_folder) or model.base_folder.name} tuned",
         )
 
     def check(self, model: Model, path: Path, examples: Sequence[Example]) -> tuple[ModelCheck, ...]:

@@ -10,13 +10,14 @@ strictly as a stranger's file deserves (`weights`). Reads the heads of files, ne
 
 from lathe.model_folder.check import check_adapter, check_base, check_model, is_full_model
 from lathe.model_folder.locked import refuse_another
-from lathe.model_folder.weights import StoredTensor, stored_tensors
+from lathe.model_folder.weights import StoredTensor, has_own_head, stored_tensors
 
 __all__ = [
     "StoredTensor",
     "check_adapter",
     "check_base",
     "check_model",
+    "has_own_head",
     "is_full_model",
     "refuse_another",
     "stored_tensors",

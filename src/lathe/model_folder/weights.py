@@ -1,4 +1,4 @@
-"""Reads the header of a safetensors file without reading a weight.
+"""Reads the header of a safetensors file, and no weight but where two are held against each other.
 
 The format: 8 bytes (little endian) say how long the header is; the header is a JSON object that gives each tensor its type, its
 shape and the bytes that hold it; the bytes follow without gap or overlap to the end of the file.
@@ -23,6 +23,8 @@ BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
     "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "F4": 4, "C64": 64,
 }  # fmt: skip
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+COMPARED_BYTES = 1 << 20
 SAFE_HINT = "Use a copy of the model with *.safetensors weights, and without this file."
 
 
@@ -49,6 +51,37 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
 
     Raises Refused where the file is something else under that name, InputError where it is damaged or cut off.
     """
+    entries, _ = _entries(path)
+    return {name: StoredTensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
+
+
+def has_own_head(folder: Path) -> bool:
+    """Whether an output head stands beside an embedding that it differs from: transformers then loads both, also where config.json
+    ties them (5.23, `PreTrainedModel.tie_weights`). Raises as `read_header`.
+
+    Cost: the two are read up to the first difference.
+    """
+    spans: dict[str, tuple[Path, int, int]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        entries, begin = _entries(path)
+        for name in (EMBEDDING, HEAD):
+            if name in entries:
+                first, after = entries[name]["data_offsets"]
+                spans[name] = path, begin + first, after - first
+    if len(spans) < 2:
+        return False
+    (one, at_one, num_bytes), (other, at_other, others) = spans[EMBEDDING], spans[HEAD]
+    if num_bytes != others:
+        return True
+    with open(one, "rb") as embedding, open(other, "rb") as head:
+        embedding.seek(at_one)
+        head.seek(at_other)
+        sizes = (min(COMPARED_BYTES, num_bytes - done) for done in range(0, num_bytes, COMPARED_BYTES))
+        return any(embedding.read(size) != head.read(size) for size in sizes)
+
+
+def _entries(path: Path) -> tuple[dict[str, Json], int]:
+    """What the header says of each tensor, and the byte of the file at which the tensors begin. Raises as `read_header`."""
     try:
         with open(path, "rb") as file:
             num_bytes = path.stat().st_size
@@ -65,7 +98,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         ) from error
     if end != num_bytes - 8 - len(text):
         raise _wrong_size(path, end + 8 + len(text), num_bytes)
-    return {name: StoredTensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
+    return entries, 8 + len(text)
 
 
 def _header(path: Path, file: BinaryIO, num_bytes: int) -> bytes:

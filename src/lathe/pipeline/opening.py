@@ -103,9 +103,13 @@ def _reopened(path: Path, sets: tuple[str, ...], *, weights: bool) -> Opened:
 
 
 def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: bool) -> LockedRecipe:
-    """The recipe with everything fixed; its hash is over all that was fixed. run: where it was locked before."""
-    from lathe import resolve
+    """The recipe with everything fixed; its hash is over all that was fixed. run: where it was locked before.
 
+    A base that cannot be trained so is refused before its weights are fetched, and before any row is read or asked of a teacher.
+    """
+    from lathe import plan, resolve
+
+    plan.foresee(recipe, resolve.find_base(recipe.base, folder, weights=False).folder)
     known: tuple[FileHash, ...] = ()
     if run is not None and not weights and run.lock_record.is_file():
         known = run.load(run.lock_record, LockedRecipe).base_files

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lathe import stats
@@ -19,6 +20,8 @@ POWER, DIFFERING = 0.8, 0.2
 """How likely a gain should be shown, and the share of rows on which two arms are taken to differ: an assumption."""
 SHOWN = 40
 """Characters of an answer that are repeated."""
+K_FORM, K_BLOCK = re.compile(r"gguf_q\d_k(_[sml])?"), 256
+"""Forms in llama.cpp's K blocks, and weights of one: `engine.gguf.storage` knows more, by packages that a plan does without."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
 
@@ -50,6 +53,7 @@ def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
         *_rows(facts),
         *_method(facts),
         *_measurement(facts),
+        *does_not_ship(facts.recipe.ship, facts.model),
     )
 
 
@@ -73,16 +77,18 @@ def does_not_fit(plan: Plan) -> Iterator[PlanFinding]:
         worst = memory.largest(plan.evaluate_memory)
         cache = sum(term.num_bytes for term in plan.evaluate_memory if term.name == memory.CACHE)
         whole = sum(term.num_bytes for term in plan.evaluate_memory)
-        cache_decides = 1.1 * (whole - cache) <= plan.free_bytes
+        cache_decides = 1.1 * (whole - plan.answer_processes * cache) <= plan.free_bytes
         yield found(
             "evaluation_does_not_fit",
             f"generating answers needs {whole / 1e9:.2f} GB and {plan.free_bytes / 1e9:.2f} GB are free; the largest term is "
             f"{worst.name} with {_gigabytes(worst)} ({worst.formula})",
-            "lower evaluate.token_budget" if cache_decides else _smaller(plan),
+            "lower evaluate.token_budget" if cache_decides else _fewer_or_smaller(plan, whole),
         )
 
 
-def _smaller(plan: Plan) -> str:
+def _fewer_or_smaller(plan: Plan, whole: int) -> str:
+    if plan.answer_processes > 1 and 1.1 * whole / plan.answer_processes <= plan.free_bytes:
+        return "set train.threads: 1, so that one process answers"
     if any(term.name == memory.UNPACKED for term in plan.evaluate_memory):
         return "use a smaller base"
     return "use a smaller base, or set method.kind: qlora, whose base answers in 4 bits too"
@@ -268,6 +274,22 @@ def _measurement(facts: Facts) -> Iterator[PlanFinding]:
             "tokens, which would count as wrong",
             "leave it out",
         )
+
+
+def does_not_ship(kinds: Sequence[str], model: Shapes) -> Iterator[PlanFinding]:
+    """Forms that no matrix of the base can be written in; `lathe run` refuses them before it trains."""
+    widths = {model.hidden, *(linear.fan_in for linear in model.layer)}
+    if any(width % K_BLOCK == 0 for width in widths):
+        return
+    told = ", ".join(map(str, sorted(widths)))
+    for kind in kinds:
+        if K_FORM.fullmatch(kind):
+            yield found(
+                "rows_fit_no_block",
+                f"ship names {kind}: no row of the base's matrices fits its blocks: they are {told} wide, expected a multiple of "
+                f"{K_BLOCK}",
+                "ship gguf_q8_0, gguf_q5_1 or gguf_q4_0",
+            )
 
 
 def _judged_at(recipe: Recipe) -> float:

@@ -87,7 +87,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         shards=plan.processes if recipe.train.shard and not on_gpu else 1,
         sample_tokens=plan.sample_tokens,
         sample_supervised=plan.sample_supervised,
-        answering_bytes=memory.answering(plan.evaluate_memory) if plan.validation else 0,
+        answering_bytes=plan.answering_bytes,
     )
 
 
@@ -181,15 +181,17 @@ def _evaluation(
     precision = recipe.evaluate.precision
     if setting.quantised and precision == "int8":
         precision = "bf16"
-    # Weights are loaded in fp32 to answer, whatever trains.
+    # Of one of the processes that answer. Weights are loaded in fp32 for that, whatever trains.
     answering = memory.evaluation(model, counted, replace(setting, precision="fp32"), precision, plan.cache_tokens)
     terms = {term.name: term.num_bytes for term in answering}
     cache = terms.pop(memory.CACHE)
-    room = memory_bytes / memory.DOUBT[1] - sum(terms.values())
-    if room >= cache:
-        return ()
-    if room <= 0:
-        return None
-    tokens = int(plan.cache_tokens * room / cache)
-    longest = plan.cache_tokens if plan.cache_tokens > recipe.evaluate.token_budget else plan.schedule.longest_row
-    return (f"evaluate.token_budget={tokens}",) if tokens >= longest else None
+    alone = ((("train.threads=1",), 1),) if plan.answer_processes > 1 else ()
+    for lines, processes in (((), plan.answer_processes), *alone):
+        room = memory_bytes / memory.DOUBT[1] / processes - sum(terms.values())
+        if room >= cache:
+            return lines
+        # A longer prompt is answered all the same, by itself and beyond the budget.
+        tokens = int(plan.cache_tokens * room / cache) if room > 0 else 0
+        if tokens >= max(1, plan.longest_answered):
+            return (*lines, f"evaluate.token_budget={tokens}")
+    return None

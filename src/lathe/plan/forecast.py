@@ -13,7 +13,7 @@ from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.heaviest_pack import with_heaviest_pack
 from lathe.plan.parameters import HEAD, adapted, count
 from lathe.plan.setting import Setting, StepKind
-from lathe.records import MachineProbe, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
+from lathe.records import MachineProbe, MemoryTerm, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
 from lathe.schedule.steps import StepPlan, course_of
 from lathe.text.tokens import TokenSet
 
@@ -26,6 +26,7 @@ MOST_STEPS = 500_000
 FROM_SETTING = (
     "pack_tokens", "pack_supervised", "pack_weights", "pack_batch", "kernels", "row_lengths", "sample_tokens",
     "sample_supervised", "compiled", "has_tiles", "precision", "stored_bytes", "threads",
+    "answering_bytes",
 )  # fmt: skip
 """What a plan repeats of the setting that its memory follows from."""
 
@@ -97,12 +98,19 @@ def forecast(
     setting = with_heaviest_pack(setting, model, course, tokens, attended)
     longest = max((side.longest for side in answers.values()), default=0)
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
+    longest_answered = max((found.prompt + limit for found in answers.values()), default=0)
     cache_tokens = _cache_tokens(recipe, answers, limit)
     # Weights are loaded in fp32 to answer, whatever trains.
     loaded = replace(setting, precision="fp32")
-    answering = memory.evaluation(model, counted, loaded, recipe.evaluate.precision, cache_tokens)
+
+    def answering(rows: int) -> tuple[int, tuple[MemoryTerm, ...]]:
+        """Processes that answer so many rows, and what they hold."""
+        count = memory.answer_processes(counted, rows, recipe.train.threads or machine.cores)
+        return count, memory.evaluation(model, counted, loaded, recipe.evaluate.precision, cache_tokens, count)
+
+    answer_processes, evaluate_memory = answering(max((side.rows for side in answers.values()), default=0))
     if asked is not None:
-        setting = replace(setting, answering_bytes=memory.answering(answering))
+        setting = replace(setting, answering_bytes=memory.answering(answering(asked.rows)[1]))
     terms = memory.training(model, counted, setting)
     work = operations(recipe, model, tokens, course)
     load = cost.Load(
@@ -127,12 +135,14 @@ def forecast(
         schedule=schedule,
         memory=terms,
         peak_bytes=memory.peak(terms, setting),
-        evaluate_memory=answering,
+        evaluate_memory=evaluate_memory,
         padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
         processes=recipe.train.processes,
         processes_here=setting.processes,
         step_kind=step_kind,
         cache_tokens=cache_tokens,
+        longest_answered=longest_answered,
+        answer_processes=answer_processes,
         operations=work,
         free_bytes=machine.free_bytes,
         train_seconds=seconds,

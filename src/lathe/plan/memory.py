@@ -36,12 +36,26 @@ CACHE = "key-value cache"
 """Term of the keys and values that are held while answers are generated."""
 GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
+SMALL_MODEL, FEWEST_PROMPTS = 30_000_000, 64
+"""Parameters below which a process answers for each thread, and prompts that each of them has at least."""
+KERNELS_OF_ANSWERS = fused_step.MOST_KERNELS * reference_step.KERNEL_BYTES + 250_000_000
+"""In bf16 each number of rows that are read together has products of its own, five to a layer: after a few answers oneDNN keeps all
+that it may, and those that it gives up leave holes. The bundled base grew by 0.28 GB over 20 answers, 0.33 over 79, 0.49 over 250
+answered twice and 0.59 over four measurements in one process, cache aside (torch 2.13, Xeon with AMX)."""
+RENDERING = MemoryTerm(
+    name="rendering", num_bytes=22_000_000, formula="the process that renders chat templates, measured"
+)
+"""It stays while its prompts are answered: 21.5 MB with Python 3.11."""
 COPIED_WIDTH = 1024
 """Outputs of a product up to which the engine's own decoder copies its matrices, side by side."""
 READ_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """Matrices that one product of it reads."""
 GONE_BETWEEN_STEPS = ("activations", "casts", "working set", "logits", "gradients")
 """Terms of a pack that are given back before validation rows are answered; what the allocator keeps is not among them."""
+STAND_ALREADY = ("process", "context", "libraries", "kernels")
+"""Terms of answers that a process which trains has anyway."""
+HELPERS = "helpers"
+"""Term of the processes beside the first."""
 UNMEASURED_DOUBT = (0.75, 1.25)
 """Interval of a peak on a machine where none was measured yet."""
 AGAIN_DOUBT = (0.8, 1.1)
@@ -126,7 +140,7 @@ def training(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
         alone = "reading the weights" if setting.shards > 1 else "optimiser"
         each = sum(term.num_bytes for term in terms if term.name not in (alone, "trial"))
         formula = f"{setting.processes - 1} more x {each:,} bytes: everything above but {alone} and trial"
-        terms.append(MemoryTerm(name="helpers", num_bytes=(setting.processes - 1) * each, formula=formula))
+        terms.append(MemoryTerm(name=HELPERS, num_bytes=(setting.processes - 1) * each, formula=formula))
         if setting.shards == 1 and setting.device == "cpu":
             terms.append(_exchanged(trained, setting.processes))
     return (*terms, *_validation(terms, setting))
@@ -172,7 +186,7 @@ def _validation(terms: Sequence[MemoryTerm], setting: Setting) -> Iterator[Memor
 
 def answering(terms: Sequence[MemoryTerm]) -> int:
     """Bytes of the terms of `evaluation` that stand beside training while validation rows are answered."""
-    return sum(term.num_bytes for term in terms if term.name not in ("process", "context"))
+    return sum(term.num_bytes for term in terms if term.name not in STAND_ALREADY)
 
 
 def _reference(model: Shapes, counted: Parameters, setting: Setting) -> tuple[MemoryTerm, ...]:
@@ -238,10 +252,15 @@ def largest(terms: Sequence[MemoryTerm]) -> MemoryTerm:
 
 
 def evaluation(
-    model: Shapes, counted: Parameters, setting: Setting, precision: AnswerPrecision, cache_tokens: int
+    model: Shapes,
+    counted: Parameters,
+    setting: Setting,
+    precision: AnswerPrecision,
+    cache_tokens: int,
+    processes: int = 1,
 ) -> tuple[MemoryTerm, ...]:
     """The terms of the peak while answers are generated. precision: of the answers; cache_tokens: most tokens whose keys and values
-    are held at once.
+    a process holds at once; processes: that share the answers.
 
     Weights that are not in 4 bits count in fp32 whatever the answers are computed in: an adapter is folded into them before they
     are rounded.
@@ -250,7 +269,7 @@ def evaluation(
     each = model.num_layers * 2 * model.keys * BYTES[held]
     slots = min(GENERATED_AT_ONCE, cache_tokens)
     storage = setting.precision if setting.full else setting.storage
-    return (
+    terms = (
         process(setting.device),
         weights(model, counted, storage, held),
         *_few_bits(model, setting),
@@ -266,7 +285,29 @@ def evaluation(
             num_bytes=slots * model.vocab * 4,
             formula=f"{slots} answers at once x {model.vocab:,} words x 4 bytes",
         ),
+        *_of_products(held, setting),
     )
+    if processes == 1:
+        return (*terms, RENDERING)
+    each = sum(term.num_bytes for term in terms)
+    formula = f"{processes - 1} more x {each:,} bytes: everything above"
+    return (*terms, MemoryTerm(name=HELPERS, num_bytes=(processes - 1) * each, formula=formula), RENDERING)
+
+
+def answer_processes(counted: Parameters, rows: int, threads: int) -> int:
+    """How many processes share the answers to so many rows (`engine.generate_in_processes`)."""
+    return 1 if counted.total >= SMALL_MODEL else max(1, min(threads, rows // FEWEST_PROMPTS))
+
+
+def _of_products(held: Literal["fp32", "bf16"], setting: Setting) -> Iterator[MemoryTerm]:
+    """What a CPU's products leave in the process that forms them."""
+    if setting.device == "cuda":
+        return
+    formula = "torch's libraries after their first products, kernels aside, measured"
+    yield MemoryTerm(name="libraries", num_bytes=reference_step.LIBRARY_BYTES[held], formula=formula)
+    if held == "bf16":
+        formula = f"{fused_step.MOST_KERNELS} compiled products of oneDNN and the holes of others, measured"
+        yield MemoryTerm(name="kernels", num_bytes=KERNELS_OF_ANSWERS, formula=formula)
 
 
 def _copied(model: Shapes, held: Literal["fp32", "bf16"]) -> tuple[MemoryTerm, ...]:

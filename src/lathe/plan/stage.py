@@ -16,9 +16,20 @@ from pathlib import Path
 from lathe import control_group
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
+from lathe.model_folder import has_own_head
 from lathe.plan import cost, findings, rates
 from lathe.plan.architecture import shapes
-from lathe.plan.forecast import ARMS_ON, Answers, Machine, Slice, course_with, forecast, kind_of_step, operations
+from lathe.plan.forecast import (
+    ARMS_ON,
+    Answers,
+    Machine,
+    Slice,
+    course_with,
+    forecast,
+    kind_of_step,
+    operations,
+    parameters,
+)
 from lathe.plan.parameters import count
 from lathe.processes import Rank, compiler, rank, usable_cores
 from lathe.records import Example, LockedRecipe, Plan, PlanFinding, Recipe, TrainResult, ValidateSpec
@@ -78,6 +89,12 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     return record
 
 
+def foresee(recipe: Recipe, base: Path) -> None:
+    """Raises InputError where no rows could be trained on: an architecture that is not known here, a target that matches no layer
+    of the base, or its output head."""
+    parameters(shapes(read_config(base)), recipe.method)
+
+
 def among_ranks(recipe: Recipe, mine: Rank | None) -> Recipe:
     """What torchrun's ranks train together: they are the processes that share a step."""
     if mine is None:
@@ -111,13 +128,16 @@ def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:
 
 
 def read_config(base: Path) -> dict[str, object]:
-    """The base's config.json. Raises InputError where it is missing or damaged."""
+    """The base's config.json, with what its weights say of the output head where they are there already.
+
+    Raises InputError where it is missing or damaged.
+    """
     config = tokenizer.read_object(base / "config.json")
     if not config:
         raise InputError(
             f"{base / 'config.json'} is not there or empty", hint="A base folder needs the model's config.json."
         )
-    return config
+    return config | {"tie_word_embeddings": False} if has_own_head(base) else config
 
 
 def _slice(tok: tokenizer.Tokenizer, rows: Sequence[Example], spec: ValidateSpec) -> Slice | None:

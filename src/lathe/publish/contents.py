@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from lathe import hub
 from lathe.records import Bundle, Card, FileHash, LockedRecipe, Manifest
 from lathe.runs import CARD_EVIDENCE, RunFolder
 from lathe.storage import file_sha256
@@ -29,14 +30,14 @@ def model_contents(run: RunFolder, locked: LockedRecipe, bundle: Bundle, card: C
             found[f"{bundle.published_folder(shipped)}{file.path}"] = run.path / shipped.path / file.path
     for name, path in found.items():
         if Path(name).name == ADAPTER_CONFIG and isinstance(path, Path):
-            found[name] = portable(path.read_text(encoding="utf-8"), locked.recipe.base)
+            found[name] = portable(path.read_text(encoding="utf-8"), hub.base_name(locked))
     return _with_card(found, card)
 
 
 def portable(adapter_config: str, base: str) -> bytes:
-    """An adapter's configuration that names its base as the recipe does, not by a folder of this machine."""
+    """An adapter's configuration that names its base as others know it, not by a folder of this machine."""
     config = json.loads(adapter_config)
-    config["base_model_name_or_path"] = Path(base).name if Path(base).is_absolute() else base.partition("@")[0]
+    config["base_model_name_or_path"] = base
     return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
 

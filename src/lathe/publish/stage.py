@@ -66,7 +66,7 @@ def _planned(
         bundle = run.load(run.bundle_record, Bundle) if run.bundle_record.is_file() else None
         files = contents.model_contents(run, locked, bundle, told.model_card) if bundle else {}
         blockers = [*_against_model(run, locked, told, bundle), *blockers]
-        notes += checks.about_base(locked.recipe.base, bundle)
+        notes += checks.about_base(hub.base_name(locked), bundle)
     secrets, personal = checks.exposed(
         contents.texts(files, frozenset(file.sha256 for file in locked.base_files)), told.kinds
     )

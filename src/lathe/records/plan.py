@@ -166,7 +166,14 @@ class Plan(StageRecord):
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="number format that `auto` stands for on this machine"
     )
-    cache_tokens: int = Field(0, description="most tokens whose keys and values are held while answers are generated")
+    cache_tokens: int = Field(
+        0, description="most tokens whose keys and values a process holds while answers are generated"
+    )
+    answer_processes: int = Field(1, description="processes that share the answers")
+    answering_bytes: int = Field(
+        0, description="what answering validation rows while training needs beside the process"
+    )
+    longest_answered: int = Field(0, description="tokens of the longest prompt and the answer that it may get")
     stored_bytes: int = Field(0, description="bytes of the base's weights on disk")
     operations: int = Field(0, description="floating-point operations of training")
     train_seconds: Interval | None = Field(None, description="seconds of training; None until a rate is known")

@@ -81,11 +81,6 @@ def licence(words: str | None) -> dict[str, str]:
     return {"license": known} if known in HUB_LICENCES else {"license": "other", "license_name": words.strip()}
 
 
-def base_name(base: str) -> str:
-    """The base as a stranger can know it: a bundled one, a Hub id, or the name of a folder without the way to it."""
-    return base if base.startswith("lathe:") or hub.NAME.match(base) else Path(base).name
-
-
 def place(name: str) -> str:
     """A source of rows as a stranger can know it: a generated corpus, a data set of the Hub, or a file's name."""
     if name.startswith("lathe:"):
@@ -100,8 +95,9 @@ def front_matter(story: Story) -> dict[str, Any]:
     names = [one.name for one in story.manifest.sources] if story.manifest else []
     sources = [place(name) for name in names]
     matter: dict[str, Any] = {**licence(recipe.publish.licence), "pipeline_tag": "text-generation"}
-    if hub.NAME.match(recipe.base):
-        matter["base_model"] = recipe.base.partition("@")[0]
+    published = hub.model_of(Path(story.locked.base_folder))
+    if published is not None:
+        matter["base_model"] = published
     on_hub = {repo for name in names if (repo := hub.dataset_of(Path(name))) is not None}
     if on_hub:
         matter["datasets"] = sorted(on_hub)
@@ -142,7 +138,7 @@ def _head(story: Story) -> Iterator[str]:
     rank = cited(str(recipe.method.rank), LOCK, "recipe", "method", "rank")
     how = "full fine-tuning" if recipe.method.kind == "full" else f"{recipe.method.kind} of rank {rank}"
     made = f"Made and measured by Lathe {cited(text(story.run.lathe_version), RUN, 'lathe_version')}."
-    yield f"{code(base_name(recipe.base))} tuned for the task {code(recipe.task)} by {how}. {made}"
+    yield f"{code(hub.base_name(story.locked))} tuned for the task {code(recipe.task)} by {how}. {made}"
     yield ""
     if recipe.method.quantised:
         kind = source(LOCK, "recipe", "method", "kind")

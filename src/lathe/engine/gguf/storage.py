@@ -14,6 +14,7 @@ the very bytes that `llama-quantize` writes: `bench/gguf_round_trip.py --quantiz
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -23,6 +24,7 @@ from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
 from lathe.engine.gguf import kernel
+from lathe.errors import InputError
 
 Format = Literal["F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_1", "Q4_K_M", "Q4_0"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -67,6 +69,17 @@ class Mixture:
         """The first and the last eighth of the layers, and every third between them."""
         eighth = self.layers // 8
         return layer < eighth or layer >= 7 * self.layers // 8 or (layer - eighth) % 3 == 2
+
+
+def refuse_narrow(format: Format, widths: Collection[int]) -> None:
+    """Raises InputError where no matrix could be in the type that a format is called after. widths: of all matrices' rows."""
+    wanted = main_type(format)
+    if wanted in STANDS_FOR and all(width % block(wanted) for width in widths):
+        told = ", ".join(map(str, sorted(set(widths))))
+        raise InputError(
+            f"no row of the base's matrices fits its blocks: they are {told} wide, expected a multiple of {block(wanted)}",
+            hint="Ship gguf_q8_0, gguf_q5_1 or gguf_q4_0.",
+        )
 
 
 def block(kind: Type) -> int:
