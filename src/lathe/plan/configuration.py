@@ -20,8 +20,8 @@ from lathe.records import Parameters
 
 STORAGES: tuple[memory.Storage, ...] = ("fp32", "bf16", "nf4")
 EXPECTED = (
-    "Expected a config.json, the folder of one, or a Hub id such as HuggingFaceTB/SmolLM2-135M; write @main behind it where a folder "
-    "here has its first name."
+    "Expected a config.json, the folder of one, or a Hub id such as HuggingFaceTB/SmolLM2-135M; write @main behind it where a "
+    "folder here has its first name."
 )
 Counted = Literal["from its shapes", "by transformers, on the meta device"]
 
