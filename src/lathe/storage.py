@@ -84,12 +84,17 @@ def commit_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def line_of(row: Record) -> bytes:
+    """A record as a line of a JSONL file."""
+    return row.model_dump_json(by_alias=True).encode() + b"\n"
+
+
 def commit_rows(path: Path, rows: Iterable[Record]) -> str:
     """Writes one JSON line a record, atomically. Returns the sha256 of the file, in hex."""
     sha = hashlib.sha256()
     with committed(path) as file:
         for row in rows:
-            line = row.model_dump_json(by_alias=True).encode() + b"\n"
+            line = line_of(row)
             sha.update(line)
             file.write(line)
     return sha.hexdigest()
@@ -176,7 +181,7 @@ def appending(path: Path, every_seconds: float = 1.0) -> Iterator[Callable[[Reco
     def append(row: Record) -> None:
         nonlocal synced
         with writing(path):
-            file.write(row.model_dump_json(by_alias=True).encode() + b"\n")
+            file.write(line_of(row))
             file.flush()
             if time.monotonic() - synced >= every_seconds:
                 os.fsync(file.fileno())

@@ -13,7 +13,7 @@ from lathe.data import lookers
 from lathe.data.check import Looking, bundled, check_file
 from lathe.data.conversations.conversation import Conversation, Turn
 from lathe.data.findings.single_rows import Seen, SingleRows, Smallest, Terms
-from lathe.data.lookers import Chunk
+from lathe.data.lookers import Asked
 from lathe.errors import LatheError, Refused
 from lathe.records.check import CheckReport
 from lathe.workers import Workers
@@ -76,7 +76,7 @@ def test_an_error_in_another_process_is_raised_here(tmp_path: Path) -> None:
     shutil.copytree(bundled(), base)
     (base / "chat_template.jinja").write_text(HOSTILE)
     terms = Terms(base)
-    found: Workers[Chunk, Seen, str] = lookers.lookers(terms, SingleRows(terms), 2)
+    found: Workers[Asked, Seen, str] = lookers.lookers(terms, SingleRows(terms), 2)
     with found:
         assert [mark for _, mark in found.hand(([conversation("a")], 0), "first")] == ["first"]
         assert list(found.hand(([conversation("boom")], 0), "second")) == []
@@ -86,7 +86,7 @@ def test_an_error_in_another_process_is_raised_here(tmp_path: Path) -> None:
 
 def test_a_process_that_is_gone_is_named() -> None:
     terms = Terms(bundled())
-    found: Workers[Chunk, Seen, int] = lookers.lookers(terms, SingleRows(terms), 2)
+    found: Workers[Asked, Seen, int] = lookers.lookers(terms, SingleRows(terms), 2)
     with found:
         for number in range(3):
             list(found.hand(([conversation(f"{number}")], 0), number))

@@ -31,8 +31,7 @@ from lathe.data.findings.answers import WRITTEN
 from lathe.data.findings.census import LEAST_ROWS, Census, Stand
 from lathe.data.findings.single_rows import Seen, SingleRows, Terms
 from lathe.data.findings.tally import Tally, note_suspects, ordered
-from lathe.data.lookers import Chunk as Asked
-from lathe.data.lookers import lookers
+from lathe.data.lookers import Asked, lookers
 from lathe.errors import DataError
 from lathe.records import DataFinding, Example, Json, LockedRecipe, RejectedRow, Side, TaskSetup, label_texts
 from lathe.records.check import AnswerKind, CheckedFile, CheckReport, Learnability, MaskedRow

@@ -17,14 +17,14 @@ from lathe.data.conversations.conversation import Conversation
 from lathe.data.findings.single_rows import Seen, SingleRows, Terms
 from lathe.workers import Workers
 
-Chunk = tuple[Sequence[Conversation], int]
+Asked = tuple[Sequence[Conversation], int]
 """What `SingleRows.seen` is asked."""
 Mark = TypeVar("Mark")
 FEW = 16
 """Chunks that are looked at here before processes are worth their start."""
 
 
-def lookers(terms: Terms, own: SingleRows, processes: int | None = None) -> Workers[Chunk, Seen, Mark]:
+def lookers(terms: Terms, own: SingleRows, processes: int | None = None) -> Workers[Asked, Seen, Mark]:
     """Who looks at the rows of one check. own: what looks at them here; processes: as of `Workers`."""
     return Workers(
         "lathe.data.looker",
@@ -37,6 +37,6 @@ def lookers(terms: Terms, own: SingleRows, processes: int | None = None) -> Work
     )
 
 
-def answering(rows: SingleRows) -> Callable[[Chunk], Seen]:
+def answering(rows: SingleRows) -> Callable[[Asked], Seen]:
     """What looks at a chunk."""
     return lambda asked: rows.seen(*asked)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from lathe.data.duplicates.sets import Sets
 from lathe.data.preparing.split import hash64
-from lathe.data.preparing.understanding import Lot, Understood, written
+from lathe.data.preparing.understanding import Lot, Understood
 from lathe.records import Example, Side
-from lathe.storage import scratch
+from lathe.storage import line_of, scratch
 
 SIDES: tuple[Side, ...] = get_args(Side)
 SHOWN_IDS = 10
@@ -77,10 +77,10 @@ class Spool:
 
     def add(self, row: Understood, side: Side, file: int, line: int) -> None:
         """Takes one row. An id that stood before gets a number behind it."""
-        identity, written_as = self._unique(row.id), row.line
+        identity, written = self._unique(row.id), row.line
         if identity != row.id:
-            written_as = written(Example.model_validate_json(row.line).model_copy(update={"id": identity}))
-        self._file.write(written_as)
+            written = line_of(Example.model_validate_json(row.line).model_copy(update={"id": identity}))
+        self._file.write(written)
         self._sides.append(SIDES.index(side))
         self._inputs.append(row.text)
         self._prompts.append(row.prompt)

@@ -1,7 +1,7 @@
 """What a row becomes by itself, whatever rows stand beside it.
 
     Understanding(Terms("json_extraction", setup, {})).lot(rows).rows
-    ->   [Understood(line=b'{"id": ...}', text=0x3f..., ...), RejectedRow(reason="... expects the field ..."), ...]
+    ->  [Understood(line=b'{"id": ...}', text=0x3f..., ...), RejectedRow(reason="... expects the field ..."), ...]
 
 A row is understood by the task, written as the example that it is, and reduced to the numbers by which rows are compared. That is
 most of what preparing costs, 60 to 100 microseconds a row, so that processes share it where rows are many.
@@ -23,6 +23,7 @@ from lathe.data.files.placed import Placed
 from lathe.data.preparing.split import hash64, normalised
 from lathe.errors import TaskMismatch
 from lathe.records import Example, Message, RejectedRow, Row, TaskSetup
+from lathe.storage import line_of
 from lathe.workers import Workers
 
 AT_ONCE = 256
@@ -76,7 +77,7 @@ class Understanding:
         self._rules = invariants.parse_all(terms.rules)
 
     def lot(self, rows: Sequence[Placed]) -> Lot:
-        """Raises BrokenPlugin where the task is another package's, and fails."""
+        """Raises BrokenPlugin where the task makes something else than an example of a row."""
         texts: list[str] = []
         found = [self._understood(row, texts) for row in rows]
         return Lot(found, *shingles(texts))
@@ -101,7 +102,7 @@ class Understanding:
         text = normalised(example.input)
         texts.append(text)
         return Understood(
-            written(example),
+            line_of(example),
             example.id,
             hash64(text),
             hash64(normalised("\n".join(message.content for message in example.messages))),
@@ -114,11 +115,6 @@ class Understanding:
         if not self._rules:
             return ""
         return "; ".join(invariants.broken(self._rules, example.meta.get("schema", ""), example.target))
-
-
-def written(example: Example) -> bytes:
-    """An example as a line of its file."""
-    return example.model_dump_json(by_alias=True).encode() + b"\n"
 
 
 def understanders(terms: Terms, own: Understanding) -> Workers[Sequence[Placed], Lot, Mark]:

@@ -11,6 +11,7 @@ from lathe.data.preparing.split import hash64, normalised
 from lathe.data.preparing.spool import Columns
 from lathe.errors import InputError
 from lathe.records import DataFinding, Example, TaskSetup
+from lathe.storage import line_of
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Variants:
             if hash64(normalised(example.input)) not in held_out:
                 self.made += 1
                 self.repeats += example.input == inputs[example.made_of]
-                yield example.model_dump_json(by_alias=True).encode() + b"\n"
+                yield line_of(example)
 
     def finding(self) -> DataFinding | None:
         """What is to be said of them."""
