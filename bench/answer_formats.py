@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from transformers import PreTrainedModel
 
 from lathe.contracts import Model
 from lathe.engine import devices
-from lathe.engine.generate import Prompt, generate
+from lathe.engine.generate import Prompt, Taken, generate, taken
 from lathe.engine.model import load_to_answer
 from lathe.records.recipe import AnswerPrecision
 from plan_accuracy import SHAPES, config_of, write_base
@@ -34,9 +33,9 @@ def prompts_of(count: int, words: int) -> list[Prompt]:
     return [Prompt(draw.integers(4, words, PROMPT).tolist(), NEW, None) for _ in range(count)]
 
 
-def tokens_a_second(net: PreTrainedModel, prompts: list[Prompt]) -> float:
+def tokens_a_second(weights: Taken, prompts: list[Prompt]) -> float:
     begun = time.perf_counter()
-    made = list(generate(net, prompts, token_budget=16384, stop_ids=frozenset()))
+    made = list(generate(weights, prompts, token_budget=16384, stop_ids=frozenset()))
     return sum(len(answer.ids) for answer in made) / (time.perf_counter() - begun)
 
 
@@ -53,10 +52,10 @@ def main() -> int:
         write_base(config_of(shape), Path(name))
         for _ in range(asked.rounds):
             for precision in formats:
-                net = load_to_answer(Model(Path(name), precision=precision))
-                tokens_a_second(net, prompts_of(1, shape["vocab_size"]))
+                weights = taken(load_to_answer(Model(Path(name), precision=precision)))
+                tokens_a_second(weights, prompts_of(1, shape["vocab_size"]))
                 for count in asked.at_once:
-                    rate = tokens_a_second(net, prompts_of(count, shape["vocab_size"]))
+                    rate = tokens_a_second(weights, prompts_of(count, shape["vocab_size"]))
                     found.setdefault((count, precision), []).append(rate)
     print(f"{asked.shape}, {threads} threads, prompts of {PROMPT} tokens: new tokens a second")
     for count in asked.at_once:

@@ -1,10 +1,12 @@
 """New tokens a second of Lathe's generation and of transformers' `generate`, on the same prompts, texts compared.
 
     python bench/generate_throughput.py --base src/lathe/assets/nano --prompts 64 --threads 1
+    python bench/generate_throughput.py --base src/lathe/assets/nano --shape smollm2-135m --precision bf16 --repetitions 1
 
-The prompts are generated extraction rows with the schema shown. Both sides compute in float32, greedily, with the same limits
-and the same stop tokens. transformers runs at several batch sizes (prompts padded on the left, sorted by length); its best one
-counts. All take turns; the table has the median and the spread. Appends to bench/results/generate_throughput.jsonl.
+The prompts are generated extraction rows with the schema shown, as the base's tokenizer writes them. Both sides compute in one
+format, greedily, with the same limits and the same stop tokens. A shape has random weights: each answer is as long as the right
+one, and there is nothing to guess. transformers runs at several batch sizes (prompts padded on the left, sorted by length); its
+best one counts. All take turns; the table has the median and the spread. Appends to bench/results/generate_throughput.jsonl.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,19 +27,21 @@ from transformers import PreTrainedModel
 
 import recorded
 from lathe import plugins
+from lathe.contracts import Model
 from lathe.engine import model
-from lathe.engine.generate import MOST_GUESSES, Prompt, generate
+from lathe.engine.generate import MOST_GUESSES, Prompt, Taken, generate, taken
 from lathe.engine.outline import Outlines
 from lathe.records import TaskSetup
 from lathe.text import render, tokenizer
+from plan_accuracy import SHAPES, config_of, write_base
 
 NONE, TEXT, BOTH = "no guesses", "guesses from the text", "and from the schema"
 Texts = dict[int, list[int]]
 """New ids by prompt, without the token that ended them."""
 
 
-def prompts_of(base: Path, count: int, seed: int) -> list[Prompt]:
-    """Extraction prompts of a seed of the corpus, each with room for a quarter more than its right answer."""
+def prompts_of(base: Path, count: int, seed: int, *, as_long_as_right: bool = False) -> list[Prompt]:
+    """Extraction prompts of a seed of the corpus, each with room for its right answer, or for a quarter more."""
     corpus, task = plugins.load("corpora", "edge_json"), plugins.load("tasks", "json_extraction")
     setup = TaskSetup(schemas=dict(corpus.schemas()), schema_in_prompt=True)
     examples = [task.example(row, setup) for row in islice(corpus.rows(seed, count), count)]
@@ -45,7 +50,7 @@ def prompts_of(base: Path, count: int, seed: int) -> list[Prompt]:
     return [
         Prompt(
             one.ids[: one.num_prompt].tolist(),
-            int(1.25 * (len(one.ids) - one.num_prompt)) + 16,
+            len(one.ids) - one.num_prompt if as_long_as_right else int(1.25 * (len(one.ids) - one.num_prompt)) + 16,
             outline=outlines.of(task.form(example, setup)),
         )
         for one, example in zip(render.encode_all(tok, examples), examples, strict=True)
@@ -53,12 +58,12 @@ def prompts_of(base: Path, count: int, seed: int) -> list[Prompt]:
 
 
 def lathe_texts(
-    net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: str, token_budget: int
+    weights: Taken, prompts: Sequence[Prompt], stop_ids: frozenset[int], guesses: str, token_budget: int
 ) -> Texts:
     """token_budget: 1 = one prompt at a time."""
     asked = prompts if guesses == BOTH else [replace(prompt, outline=()) for prompt in prompts]
     most = 0 if guesses == NONE else MOST_GUESSES
-    made = generate(net, asked, token_budget=token_budget, stop_ids=stop_ids, most_guesses=most)
+    made = generate(weights, asked, token_budget=token_budget, stop_ids=stop_ids, most_guesses=most)
     return {answer.index: list(answer.ids) for answer in made}
 
 
@@ -72,7 +77,7 @@ def transformers_texts(net: PreTrainedModel, prompts: Sequence[Prompt], stop_ids
         seen = [[0] * (longest - len(prompts[index].ids)) + [1] * len(prompts[index].ids) for index in members]
         made = net.generate(
             torch.tensor(rows), attention_mask=torch.tensor(seen), do_sample=False, pad_token_id=0,
-            max_new_tokens=max(prompts[index].max_new_tokens for index in members), eos_token_id=sorted(stop_ids),
+            max_new_tokens=max(prompts[index].max_new_tokens for index in members), eos_token_id=sorted(stop_ids) or None,
         )  # fmt: skip
         for index, row in zip(members, made[:, longest:].tolist(), strict=True):
             row = row[: prompts[index].max_new_tokens]
@@ -91,6 +96,8 @@ def timed(work: Callable[[], Texts]) -> tuple[float, Texts]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--shape", choices=SHAPES, help="random weights in place of the base's")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8, 16, 32])
@@ -98,12 +105,21 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    prompts, net = prompts_of(asked.base, asked.prompts, asked.seed), model.load_base(asked.base)
-    stop_ids = tokenizer.load(asked.base).stop_ids
+    prompts = prompts_of(asked.base, asked.prompts, asked.seed, as_long_as_right=asked.shape is not None)
+    with tempfile.TemporaryDirectory() as name:
+        folder = asked.base
+        if asked.shape is not None:
+            write_base(config_of(SHAPES[asked.shape]), folder := Path(name))
+        loaded = Model(folder, precision=asked.precision)
+        net, weights = model.load_to_answer(loaded), taken(model.load_to_answer(loaded))
+    stop_ids = tokenizer.load(asked.base).stop_ids if asked.shape is None else frozenset()
+    if asked.shape is not None:
+        net.generation_config.eos_token_id = None
     works: dict[str, Callable[[], Texts]] = {
-        f"lathe{how}, {guesses}": partial(lathe_texts, net, prompts, stop_ids, guesses, token_budget)
+        f"lathe{how}, {guesses}": partial(lathe_texts, weights, prompts, stop_ids, guesses, token_budget)
         for how, token_budget in (("", 16384), (" one by one", 1))
         for guesses in (NONE, TEXT, BOTH)
+        if asked.shape is None or (how, guesses) == ("", NONE)
     }
     works |= {
         f"transformers, batch {batch}": partial(transformers_texts, net, prompts, stop_ids, batch)
@@ -111,7 +127,7 @@ def main() -> int:
     }
     turns = [{name: timed(work) for name, work in works.items()} for _ in range(asked.repetitions)]
     first = turns[0][f"lathe, {NONE}"][1]
-    new = sum(len(text) + 1 for text in first.values())
+    new = sum(len(text) + (asked.shape is None) for text in first.values())
     seconds = {name: sorted(turn[name][0] for turn in turns) for name in works}
     same = {name: min(sum(turn[name][1][index] == first[index] for index in first) for turn in turns) for name in works}
     best = min(statistics.median(several) for name, several in seconds.items() if name.startswith("transformers"))
@@ -121,7 +137,8 @@ def main() -> int:
         spread = f"{median:.1f} ({several[0]:.1f} to {several[-1]:.1f})"
         print(f"{name:36} {spread:>22} {new / median:9,.0f}  {best / median:.2f} x; {same[name]} of {len(first)}")
     found = {
-        "base": asked.base.name,
+        "base": asked.shape or asked.base.name,
+        "precision": asked.precision,
         "prompts": asked.prompts,
         "seed": asked.seed,
         "threads": asked.threads,

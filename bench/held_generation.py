@@ -23,7 +23,7 @@ from lathe import plugins
 from lathe.conformity import conforms
 from lathe.conformity.narrowed import Bounds, bounded, closed
 from lathe.contracts import JsonForm
-from lathe.engine.generate import Answer, Prompt, generate
+from lathe.engine.generate import Answer, Prompt, generate, taken
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_base
 from lathe.records import Example, Json, TaskSetup
@@ -58,7 +58,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     examples, setup = rows_of(asked.prompts)
-    tok, net = tokenizer.load(asked.base), load_base(asked.base)
+    tok, weights = tokenizer.load(asked.base), taken(load_base(asked.base))
     schemas = [setup.schemas[example.meta["schema"]] for example in examples]
     bounds = Bounds.over(example.target for example in examples)
     free = [
@@ -72,7 +72,7 @@ def main() -> None:
     grammars = Grammars(tok, tok.stop_ids)
     for name, prompts in (("free", free), ("held to its form", held)):
         begun = time.process_time()
-        answers = list(generate(net, prompts, token_budget=16384, stop_ids=tok.stop_ids, grammars=grammars))
+        answers = list(generate(weights, prompts, token_budget=16384, stop_ids=tok.stop_ids, grammars=grammars))
         seconds = time.process_time() - begun
         line(name, seconds, answers, sum(fits(tok, schemas[answer.index], answer) for answer in answers))
 

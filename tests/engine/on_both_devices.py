@@ -18,7 +18,7 @@ from lathe.contracts import Model
 from lathe.engine import devices, pretrain, step
 from lathe.engine.chance import Chance
 from lathe.engine.fused import choice
-from lathe.engine.generate import Prompt, generate
+from lathe.engine.generate import Prompt, generate, taken
 from lathe.engine.model import load_base, load_for_training
 from lathe.engine.packs import build_pack, pack_of_windows
 from lathe.engine.row_losses import row_losses
@@ -52,13 +52,13 @@ def answered(base: Path, device: torch.device, chance: Chance | None = None) -> 
     """Prompts of which two begin alike, more than have room at once."""
     prompts = [Prompt(ids.tolist(), 12) for ids in (*IDS, np.concatenate([IDS[1], IDS[0]]))]
     model = load_base(base).to(device)
-    answers = generate(model, prompts, token_budget=120, stop_ids=frozenset({0}), chance=chance)
+    answers = generate(taken(model), prompts, token_budget=120, stop_ids=frozenset({0}), chance=chance)
     return [answer.ids for answer in sorted(answers, key=lambda answer: answer.index)]
 
 
 def labels_scored(base: Path, device: torch.device) -> list[list[float]]:
     model = load_base(base).to(device)
-    return [[*row] for row in score_labels(model, [[5, 6, 7], [5, 6, 8, 9]], [[3, 4], [5, 6, 7], [9]]).raw_PL]
+    return [[*row] for row in score_labels(taken(model), [[5, 6, 7], [5, 6, 8, 9]], [[3, 4], [5, 6, 7], [9]]).raw_PL]
 
 
 def rows_lost(base: Path, device: torch.device) -> list[float]:

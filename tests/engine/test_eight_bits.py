@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from lathe.contracts import Model
 from lathe.engine import eight_bits, model
 from lathe.engine.decoding.decoder import Decoder
+from lathe.engine.decoding.weights import Weights
 from lathe.engine.eight_bits import EightBitLinear
 from lathe.records import Method
 from tiny_base import write_base
@@ -66,15 +67,15 @@ def test_a_model_answers_in_its_number_format_the_adapter_folded_in(tmp_path: Pa
     (tmp_path / "adapter").mkdir()
     model.write_trained(net, tmp_path / "adapter")
     answering = model.load_to_answer(Model(base, tmp_path / "adapter", precision=precision))
+    of_layers = [part for part in answering.get_decoder().modules() if isinstance(part, nn.Linear | EightBitLinear)]
+    assert len(of_layers) == 7 * answering.config.num_hidden_layers
+    assert {type(part) for part in of_layers} == {EightBitLinear if precision == "int8" else nn.Linear}
     ids = torch.arange(5, 25)
     with torch.inference_mode():
         exact = model.causal(net)(input_ids=ids[None]).logits[0, -1]
-        decoder = Decoder(answering)
+        decoder = Decoder(Weights(answering))
         decoder.reserve(1, 32)
         found = decoder.logits(decoder.prefill(0, ids.numpy())[None])[0]
     assert found.dtype == torch.float32
     assert decoder.caches[0].values_SKCW.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
     assert float((found - exact).norm() / exact.norm()) < off
-    of_layers = [part for part in answering.get_decoder().modules() if isinstance(part, nn.Linear | EightBitLinear)]
-    assert len(of_layers) == 7 * answering.config.num_hidden_layers
-    assert {type(part) for part in of_layers} == {EightBitLinear if precision == "int8" else nn.Linear}

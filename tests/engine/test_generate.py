@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import accumulate
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from taken_apart import copied
 from transformers import PreTrainedModel
 
 from lathe.contracts import Model
 from lathe.engine import model
 from lathe.engine.decoding import compiled
-from lathe.engine.decoding.decoder import Decoder, can_decode
-from lathe.engine.generate import SIMILAR, Prompt, generate, in_order
+from lathe.engine.decoding.decoder import Decoder
+from lathe.engine.decoding.weights import Weights, can_decode
+from lathe.engine.generate import SIMILAR, Prompt, generate, in_order, taken
 from lathe.engine.lookup import Lookup
 from lathe.errors import InputError
 from tiny_base import write_base
@@ -108,7 +111,7 @@ def reference(net: PreTrainedModel) -> Expected:
 
 def check_answers(net: PreTrainedModel, expected: Expected, token_budget: int, most_guesses: int = 7) -> None:
     texts, stop_ids = expected
-    made = generate(net, prompts(), token_budget=token_budget, stop_ids=stop_ids, most_guesses=most_guesses)
+    made = generate(copied(net), prompts(), token_budget=token_budget, stop_ids=stop_ids, most_guesses=most_guesses)
     answers = {answer.index: answer for answer in made}
     assert sorted(answers) == list(range(len(texts)))
     for index, ids in enumerate(texts):
@@ -119,7 +122,7 @@ def check_answers(net: PreTrainedModel, expected: Expected, token_budget: int, m
 
 
 def reserved(net: PreTrainedModel, slots: int, capacity: int) -> Decoder:
-    decoder = Decoder(net)
+    decoder = Decoder(Weights(copy.deepcopy(net)))
     decoder.reserve(slots, capacity)
     return decoder
 
@@ -130,13 +133,13 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
     rows = [np.arange(3, 3 + length) for length in (5, 31, 17)]
     decoder = reserved(net, slots=4, capacity=48)
     last = torch.stack([decoder.prefill(slot, ids) for slot, ids in enumerate(rows)])
-    for taken in range(10):
+    for more in range(10):
         found = decoder.logits(last)
         for slot, ids in enumerate(rows):
             with torch.no_grad():
                 expected = net(input_ids=torch.from_numpy(ids)[None], use_cache=False).logits[0, -1]
             assert torch.allclose(found[slot], expected, atol=2e-5)
-        tokens = torch.tensor([20 + taken, 90 + taken, 200 + taken])
+        tokens = torch.tensor([20 + more, 90 + more, 200 + more])
         rows = [np.append(ids, token) for ids, token in zip(rows, tokens.numpy(), strict=True)]
         last = decoder.extend(tokens[:, None].tolist())
         decoder.keep([len(ids) for ids in rows])
@@ -180,7 +183,7 @@ def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkey
     plain = Decoder.extend
     monkeypatch.setattr(Decoder, "extend", lambda self, rows: passes.append(len(rows)) or plain(self, rows))
     net = model.load_base(tiny_base)
-    (answer,) = generate(net, [Prompt([5, 6, 7], 200)], token_budget=400, stop_ids=frozenset())
+    (answer,) = generate(copied(net), [Prompt([5, 6, 7], 200)], token_budget=400, stop_ids=frozenset())
     assert len(answer.ids) == 200, "a small random network soon runs in circles"
     assert len(passes) < 100
 
@@ -208,7 +211,7 @@ def test_a_cache_cut_anew_holds_what_its_slots_held(net: PreTrainedModel) -> Non
 
 def test_the_first_answer_is_given_out_before_the_last_is_begun(tiny_base: Path) -> None:
     wanted = [Prompt([5, 6, 7], 2), Prompt([8, 9], 40)]
-    stream = generate(model.load_base(tiny_base), wanted, token_budget=100, stop_ids=frozenset())
+    stream = generate(taken(model.load_base(tiny_base)), wanted, token_budget=100, stop_ids=frozenset())
     assert next(stream).index in (0, 1)
     assert len(list(stream)) == 1
 
@@ -218,14 +221,17 @@ def test_times_of_the_answers_add_up_to_no_more_than_the_wall_time(tiny_base: Pa
 
     net = model.load_base(tiny_base)
     begun = time.perf_counter()
-    answers = list(generate(net, prompts(), token_budget=400, stop_ids=frozenset()))
+    answers = list(generate(copied(net), prompts(), token_budget=400, stop_ids=frozenset()))
     wall = time.perf_counter() - begun
     assert 0.3 * wall < sum(answer.seconds for answer in answers) <= wall
 
 
 def test_a_prompt_beyond_the_context_is_refused_before_anything_is_generated(tiny_base: Path) -> None:
     stream = generate(
-        model.load_base(tiny_base), [Prompt([5], 4), Prompt([5] * 500, 13)], token_budget=99, stop_ids=frozenset()
+        taken(model.load_base(tiny_base)),
+        [Prompt([5], 4), Prompt([5] * 500, 13)],
+        token_budget=99,
+        stop_ids=frozenset(),
     )
     with pytest.raises(InputError, match="500 tokens with up to 13 new ones exceeds the context of 512"):
         next(stream)
@@ -243,7 +249,7 @@ def test_the_merged_adapter_gives_the_answers_of_base_and_adapter(tiny_base: Pat
     both = Model(tiny_base, tmp_path / "adapter")
     apart = model.load(both)
     wanted = prompts(6)
-    for answer in generate(model.load_merged(both), wanted, token_budget=999, stop_ids=frozenset()):
+    for answer in generate(taken(model.load_merged(both)), wanted, token_budget=999, stop_ids=frozenset()):
         assert answer.ids == one_at_a_time(apart, wanted[answer.index], frozenset())
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lathe.contracts import Model
-from lathe.engine.generate import Prompt, generate
+from lathe.engine.generate import Prompt, generate, taken
 from lathe.engine.generate_in_processes import FEWEST_PROMPTS, generate_in_processes, processes, shared
 from lathe.engine.model import load_merged
 from lathe.errors import InputError
@@ -25,9 +25,9 @@ def prompts(count: int) -> list[Prompt]:
 
 def test_two_processes_give_the_answers_of_one(tiny_base: Path) -> None:
     asked, model = prompts(9), Model(tiny_base)
-    loaded = load_merged(model)
-    alone = {answer.index: answer.ids for answer in generate(loaded, asked, token_budget=60, stop_ids=STOP)}
-    found = list(generate_in_processes(loaded, model, asked, 2, token_budget=60, stop_ids=STOP))
+    weights = taken(load_merged(model))
+    alone = {answer.index: answer.ids for answer in generate(weights, asked, token_budget=60, stop_ids=STOP)}
+    found = list(generate_in_processes(weights, model, asked, 2, token_budget=60, stop_ids=STOP))
     assert sorted(answer.index for answer in found) == list(range(9))
     assert {answer.index: answer.ids for answer in found} == alone
 
@@ -38,7 +38,7 @@ def test_a_prompt_that_a_helper_cannot_answer_is_refused_as_in_one_process(tiny_
     beyond = [Prompt([5] * (loaded.config.max_position_embeddings - 1), 4)] * 2
     loaded.config.max_position_embeddings *= 2  # this process would answer; the helper reads the folder's own
     with pytest.raises(InputError, match="exceeds the context"):
-        list(generate_in_processes(loaded, model, beyond, 2, token_budget=60, stop_ids=STOP))
+        list(generate_in_processes(taken(loaded), model, beyond, 2, token_budget=60, stop_ids=STOP))
 
 
 @given(st.lists(st.integers(1, 40), max_size=30), st.integers(1, 5))

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taken_apart import copied
 from transformers import PreTrainedModel
 
 from lathe.conformity import conforms
 from lathe.conformity.narrowed import Bounds, bounded, closed, reduced
 from lathe.contracts import Choice, Form, JsonForm, Model
 from lathe.engine.backtracking import HeldAnswer
-from lathe.engine.generate import Answer, Prompt, Slots, generate
+from lathe.engine.decoding.weights import Weights
+from lathe.engine.generate import Answer, Prompt, Slots, generate, taken
 from lathe.engine.generate_in_processes import generate_in_processes
 from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.model import load_base
@@ -64,7 +66,7 @@ def written(net: PreTrainedModel, grammars: Grammars, form: Form, new: int = 240
     prompts = [Prompt([5 + (11 * row + place) % 200 for place in range(6 + row)], new, form) for row in range(6)]
     stop_ids = frozenset({0, 2})
     return sorted(
-        generate(net, prompts, token_budget=3000, stop_ids=stop_ids, grammars=grammars, **more),
+        generate(copied(net), prompts, token_budget=3000, stop_ids=stop_ids, grammars=grammars, **more),
         key=lambda answer: answer.index,
     )
 
@@ -125,12 +127,13 @@ def test_beside_answers_that_are_held_the_free_ones_stay_as_they_are(
     ids = [[5 + (7 * row + place) % 200 for place in range(8)] for row in range(8)]
     free = {
         a.index: a.ids
-        for a in generate(untrained, [Prompt(i, 30) for i in ids], token_budget=900, stop_ids=frozenset({0}))
+        for a in generate(copied(untrained), [Prompt(i, 30) for i in ids], token_budget=900, stop_ids=frozenset({0}))
     }
     form = ending(ORDER, GOLD)
     mixed = [Prompt(one, 30, form if row % 2 else None) for row, one in enumerate(ids)]
     found = {
-        a.index: a.ids for a in generate(untrained, mixed, token_budget=900, stop_ids=frozenset({0}), grammars=grammars)
+        a.index: a.ids
+        for a in generate(copied(untrained), mixed, token_budget=900, stop_ids=frozenset({0}), grammars=grammars)
     }
     assert all((found[row] == free[row]) == (row % 2 == 0) for row in range(8))
 
@@ -140,8 +143,10 @@ def test_two_processes_give_the_answers_of_one(tiny_base: Path, grammars: Gramma
     form = ending(ORDER, GOLD)
     prompts = [Prompt([5 + (7 * row + place) % 200 for place in range(8)], 150, form) for row in range(6)]
     stop_ids = frozenset({0, 2})
-    alone = {a.index: a.ids for a in generate(net, prompts, token_budget=900, stop_ids=stop_ids, grammars=grammars)}
-    shared = generate_in_processes(net, Model(tiny_base), prompts, 2, token_budget=900, stop_ids=stop_ids)
+    alone = {
+        a.index: a.ids for a in generate(copied(net), prompts, token_budget=900, stop_ids=stop_ids, grammars=grammars)
+    }
+    shared = generate_in_processes(copied(net), Model(tiny_base), prompts, 2, token_budget=900, stop_ids=stop_ids)
     assert {answer.index: answer.ids for answer in shared} == alone
 
 
@@ -159,7 +164,11 @@ def test_an_answer_whose_form_cannot_be_followed_further_is_none(
     monkeypatch.setattr(Guide, "allowed", lost)
     form = ending(ORDER, GOLD)
     (answer,) = generate(
-        load_base(tiny_base), [Prompt([5, 6, 7], 50, form)], token_budget=99, stop_ids=frozenset({0}), grammars=grammars
+        taken(load_base(tiny_base)),
+        [Prompt([5, 6, 7], 50, form)],
+        token_budget=99,
+        stop_ids=frozenset({0}),
+        grammars=grammars,
     )
     assert (answer.finish, len(answer.ids)) == ("none", 4)
 
@@ -219,7 +228,7 @@ def test_without_the_package_it_is_said_how_to_install_it(tok: Tokenizer, monkey
 def test_slots_are_given_back_by_answers_that_are_held(tiny_base: Path, grammars: Grammars) -> None:
     from lathe.engine.decoding.decoder import Decoder
 
-    slots = Slots(Decoder(load_base(tiny_base)), 1, 90, frozenset({0, 2}))
+    slots = Slots(Decoder(Weights(load_base(tiny_base))), 1, 90, frozenset({0, 2}))
     for index in range(3):
         slots.begin(index, Prompt([5, 6, 7], 20), HeldAnswer(grammars.begin(Choice(("yes", "no")))))
         while not (answers := list(slots.finished())):

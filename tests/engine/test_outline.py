@@ -15,7 +15,7 @@ from lathe.contracts import Choice, GenerateSettings, JsonForm, Model, Request
 from lathe.engine import model
 from lathe.engine import outline as outline_module
 from lathe.engine.decoding.decoder import Decoder
-from lathe.engine.generate import Prompt, generate
+from lathe.engine.generate import Prompt, generate, taken
 from lathe.engine.outline import GAP, Outlines, Way
 from lathe.records import Json
 from lathe.runtimes.native import NativeSession
@@ -143,12 +143,12 @@ def test_an_outline_changes_no_answer_and_a_true_one_saves_passes(
     passes: list[int] = []
     plain = Decoder.extend
     monkeypatch.setattr(Decoder, "extend", lambda self, rows: passes.append(len(rows)) or plain(self, rows))
-    net = model.load_base(tiny_base)
+    weights = taken(model.load_base(tiny_base))
 
     def answers(*outlines: tuple[int, ...]) -> list[list[int]]:
         passes.clear()
         prompts = [Prompt([5 + place, 90, 17], 40, outline=one) for place, one in enumerate(outlines)]
-        found = generate(net, prompts, token_budget=400, stop_ids=frozenset())
+        found = generate(weights, prompts, token_budget=400, stop_ids=frozenset())
         return [answer.ids for answer in sorted(found, key=lambda answer: answer.index)]
 
     freely = answers((), (), ())
@@ -160,7 +160,7 @@ def test_an_outline_changes_no_answer_and_a_true_one_saves_passes(
 
 
 def test_a_request_whose_form_is_likely_is_answered_as_without_it(tiny_base: Path, tok: Tokenizer) -> None:
-    session = NativeSession(Model(tiny_base), model.load_base(tiny_base), tok, None)
+    session = NativeSession(Model(tiny_base), taken(model.load_base(tiny_base)), 1, tok, None)
     answers = [
         [answer.text for answer in session.generate([Request("a", (), (5, 6, 7), 30, likely=form)], GenerateSettings())]
         for form in (None, JsonForm(CAKE), Choice(("yes", "no")))

@@ -1,6 +1,6 @@
 """Answers to many prompts, greedy or drawn, in bounded memory, each given out as soon as it is finished.
 
-    for answer in generate(model, prompts, token_budget=16384, stop_ids=frozenset({2})):
+    for answer in generate(taken(model), prompts, token_budget=16384, stop_ids=frozenset({2})):
         answer.index, answer.ids, answer.finish
 
 Answers under way share a cache of `token_budget` tokens, cut into as many slots as the longest of those to come leaves room for.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ from transformers import PreTrainedModel
 from lathe.contracts import Form, Request
 from lathe.engine.backtracking import REACH, HeldAnswer
 from lathe.engine.chance import Chance
-from lathe.engine.decoding.decoder import Decoder, can_decode
+from lathe.engine.decoding.decoder import Decoder
+from lathe.engine.decoding.weights import Weights, can_decode
 from lathe.engine.grammar import Grammars
 from lathe.engine.lookup import Lookup
 from lathe.engine.outline import Way
@@ -169,8 +171,23 @@ class Writing:
                 break
 
 
+Taken: TypeAlias = Weights | PreTrainedModel
+"""What answers are written with: the weights of an architecture that is written out, or a model as it is."""
+
+
+def taken(model: PreTrainedModel) -> Taken:
+    """Takes the weights out of a model that is loaded to answer, which computes nothing afterwards if its architecture is written
+    out."""
+    return Weights(model) if can_decode(model) else model
+
+
+def decoder_of(weights: Taken) -> Decoder | ReferenceDecoder:
+    """A decoder without answers."""
+    return Decoder(weights) if isinstance(weights, Weights) else ReferenceDecoder(weights)
+
+
 def generate(
-    model: PreTrainedModel,
+    weights: Taken,
     prompts: Sequence[Prompt],
     *,
     token_budget: int,
@@ -184,8 +201,8 @@ def generate(
 
     Raises InputError where a prompt is empty, or longer with its answer than the model's context, or cannot be held to its form.
     """
-    _check(prompts, getattr(model.config, "max_position_embeddings", None))
-    decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
+    decoder = decoder_of(weights)
+    _check(prompts, decoder.context)
     waiting = list(reversed(in_order(prompts)))
     # The largest need of the last n, by n.
     longest = list(accumulate((prompts[index].need for index in waiting), max, initial=1))

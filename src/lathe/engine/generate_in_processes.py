@@ -1,6 +1,6 @@
 """Answers of a small model by several processes of one thread each: this one and helpers that load the same folders.
 
-    for answer in generate_in_processes(loaded, model, prompts, 2, token_budget=16384, stop_ids=frozenset({2})):
+    for answer in generate_in_processes(weights, model, prompts, 2, token_budget=16384, stop_ids=frozenset({2})):
         answer.index, answer.ids, answer.finish
 
 A product of a small model is over before a second thread is awake, so threads do not help it; processes that never wait for
@@ -15,12 +15,11 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 
 import torch
-from transformers import PreTrainedModel
 
 from lathe.contracts import Model
 from lathe.engine import devices
 from lathe.engine.chance import Chance
-from lathe.engine.generate import Answer, Prompt, generate
+from lathe.engine.generate import Answer, Prompt, Taken, generate, taken
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_to_answer
 from lathe.errors import LatheError, helper_gone
@@ -39,7 +38,7 @@ def processes(num_prompts: int, threads: int, num_parameters: int) -> int:
 
 
 def generate_in_processes(
-    loaded: PreTrainedModel,
+    weights: Taken,
     model: Model,
     prompts: Sequence[Prompt],
     count: int,
@@ -48,7 +47,7 @@ def generate_in_processes(
     stop_ids: frozenset[int],
     chance: Chance | None = None,
 ) -> Iterator[Answer]:
-    """As `generate`, by `count` processes; `loaded` is `model` in this one.
+    """As `generate`, by `count` processes; `weights` are those of `model` in this one.
 
     Raises as `generate`, Unavailable where prompts have a form and the package for it is missing, and Interrupted where a helper
     is gone before its answers are there.
@@ -64,7 +63,7 @@ def generate_in_processes(
                 raise helper_gone("generation", kept="the answers that are kept") from None
         own = [prompts[index] for index in mine]
         for answer in generate(
-            loaded, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars, chance=chance
+            weights, own, token_budget=token_budget, stop_ids=stop_ids, grammars=grammars, chance=chance
         ):
             yield replace(answer, index=mine[answer.index])
             yield from _arrived(waiting, timeout=0)
@@ -108,7 +107,7 @@ def _serve(line: Connection, model: Model) -> None:
     try:
         grammars = _grammars(model, prompts, stop_ids)
         for answer in generate(
-            load_to_answer(model),
+            taken(load_to_answer(model)),
             prompts,
             token_budget=token_budget,
             stop_ids=stop_ids,

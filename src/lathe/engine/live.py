@@ -1,6 +1,6 @@
 """Greedy answers to prompts that come at any time, side by side, each told as it is written.
 
-    live = Live(model, tok, at_once=16, tokens=2048, stop_ids=tok.stop_ids)
+    live = Live(taken(model), tok, at_once=16, tokens=2048, stop_ids=tok.stop_ids, threads=2)
     stop = live.begin(request, heard, pieces=True)      # from any thread; `heard` is called from the model's own
     stop()                                              # nobody waits for it any more
     live.close()
@@ -18,16 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from transformers import PreTrainedModel
-
 from lathe.contracts import Heard, Piece, Request
-from lathe.engine import devices, eight_bits
+from lathe.engine import devices
 from lathe.engine.backtracking import HeldAnswer
-from lathe.engine.decoding.decoder import Decoder, can_decode
-from lathe.engine.generate import Answer, Prompt, Slots, Writing, guesses_of, prediction
+from lathe.engine.generate import Answer, Prompt, Slots, Taken, Writing, decoder_of, guesses_of, prediction
 from lathe.engine.grammar import Grammars
 from lathe.engine.outline import Outlines
-from lathe.engine.reference_decoder import ReferenceDecoder
 from lathe.errors import InputError, LatheError
 from lathe.text.growing import Growing
 from lathe.text.tokenizer import Tokenizer
@@ -50,19 +46,19 @@ class _Dropped:
 
 
 class Live:
-    """A model at work. tokens: of a prompt and its answer together, at most."""
+    """A model at work. tokens: of a prompt and its answer together, at most; threads: of the CPU."""
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        weights: Taken,
         tokenizer: Tokenizer,
         *,
         at_once: int,
         tokens: int,
         stop_ids: frozenset[int],
-        threads: int | None = None,
+        threads: int,
     ) -> None:
-        self._decoder = Decoder(model) if can_decode(model) else ReferenceDecoder(model)
+        self._decoder = decoder_of(weights)
         self._tokenizer = tokenizer
         self._outlines = Outlines(tokenizer)
         self._at_once = at_once
@@ -73,8 +69,7 @@ class Live:
         self._waiting: dict[int, _Order] = {}
         """Orders that wait for a slot, by number, in the order of coming."""
         self._under_way: dict[int, _Order] = {}
-        count = devices.decoding_threads(threads, eight_bits.num_parameters(model))
-        self._thread = threading.Thread(target=self._work, args=(count,), name="answers", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(threads,), name="answers", daemon=True)
         self._thread.start()
 
     @cached_property

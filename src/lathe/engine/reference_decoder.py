@@ -24,6 +24,7 @@ class ReferenceDecoder:
         self.output = model.get_output_embeddings()
         self.device = model.device
         self.config = model.config
+        self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self.caches: list[DynamicCache] = []
         self.read: list[list[int]] = []
         """Tokens that stand in each."""

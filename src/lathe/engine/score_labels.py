@@ -1,6 +1,6 @@
 """How likely a model finds each of some given answers: the log-probability of every label after every prompt.
 
-    found = score_labels(model, prompts, labels)
+    found = score_labels(taken(model), prompts, labels)
     found.raw_PL.argmax(axis=1)          the most likely label of each prompt
     found.normalised_PL                  the same per token, so that long labels are not at a disadvantage
 
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lathe.engine.decoding.decoder import Decoder, can_decode
-from lathe.engine.generate import common_length
+from lathe.engine.decoding.decoder import Decoder
+from lathe.engine.decoding.weights import Weights
+from lathe.engine.generate import Taken, common_length, decoder_of
 from lathe.errors import InputError
 
 MOST_SLOTS = 64
@@ -43,7 +44,7 @@ class LabelScores:
 
 
 def score_labels(
-    model: PreTrainedModel,
+    weights: Taken,
     prompts: Sequence[Sequence[int]],
     labels: Sequence[Sequence[int]],
     *,
@@ -53,19 +54,18 @@ def score_labels(
 
     Raises InputError where a prompt or a label is empty, or both together are longer than the model's context.
     """
-    _check(model, prompts, labels)
+    _check(decoder_of(weights).context, prompts, labels)
     lengths_L = np.asarray([len(label) for label in labels], dtype=np.int64)
     raw_PL = np.zeros((len(prompts), len(labels)))
     if raw_PL.size:
-        by = _by_decoder if can_decode(model) else _by_forward
-        by(model, prompts, labels, token_budget, raw_PL)
+        by = _by_decoder if isinstance(weights, Weights) else _by_forward
+        by(weights, prompts, labels, token_budget, raw_PL)
     return LabelScores(raw_PL, lengths_L)
 
 
-def _check(model: PreTrainedModel, prompts: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> None:
+def _check(context: int | None, prompts: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> None:
     if not all(map(len, prompts)) or not all(map(len, labels)):
         raise InputError("a prompt or a label without tokens cannot be scored")
-    context = getattr(model.config, "max_position_embeddings", None)
     longest = max(map(len, prompts), default=0), max(map(len, labels), default=0)
     if context is not None and sum(longest) > context:
         raise InputError(
@@ -76,14 +76,14 @@ def _check(model: PreTrainedModel, prompts: Sequence[Sequence[int]], labels: Seq
 
 @torch.inference_mode()
 def _by_decoder(
-    model: PreTrainedModel,
+    weights: Weights,
     prompts: Sequence[Sequence[int]],
     labels: Sequence[Sequence[int]],
     token_budget: int,
     raw_PL: NDArray[np.float64],
 ) -> None:
     """Fills raw_PL. Slot 0 holds the prompt, and what the next one shares with it stays there."""
-    decoder = Decoder(model)
+    decoder = Decoder(weights)
     capacity = max(map(len, prompts)) + max(map(len, labels))
     slots = min(max(1, token_budget // capacity), len(labels), MOST_SLOTS)
     decoder.reserve(slots, capacity)

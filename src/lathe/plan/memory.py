@@ -38,18 +38,14 @@ GENERATED_AT_ONCE = 64
 """Most answers that the engine writes at once."""
 SMALL_MODEL, FEWEST_PROMPTS = 30_000_000, 64
 """Parameters below which a process answers for each thread, and prompts that each of them has at least."""
-KERNELS_OF_ANSWERS = fused_step.MOST_KERNELS * reference_step.KERNEL_BYTES + 250_000_000
-"""In bf16 each number of rows that are read together has products of its own, five to a layer: after a few answers oneDNN keeps all
-that it may, and those that it gives up leave holes. The bundled base grew by 0.28 GB over 20 answers, 0.33 over 79, 0.49 over 250
-answered twice and 0.59 over four measurements in one process, cache aside (torch 2.13, Xeon with AMX)."""
+KERNELS_OF_ANSWERS = 43 * 5
+"""Compiled products of bf16 answers: the decoder fills rows up to 43 numbers of them up to 512, and each has five, four of a layer
+and the head's. The bundled base took 0.09 to 0.12 GB for 79 answers, and 0.11 GB for 200 answered twice, the other terms taken off
+(torch 2.13, Xeon with AMX)."""
 RENDERING = MemoryTerm(
     name="rendering", num_bytes=22_000_000, formula="the process that renders chat templates, measured"
 )
 """It stays while its prompts are answered: 21.5 MB with Python 3.11."""
-COPIED_WIDTH = 1024
-"""Outputs of a product up to which the engine's own decoder copies its matrices, side by side."""
-READ_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
-"""Matrices that one product of it reads."""
 GONE_BETWEEN_STEPS = ("activations", "casts", "working set", "logits", "gradients")
 """Terms of a pack that are given back before validation rows are answered; what the allocator keeps is not among them."""
 STAND_ALREADY = ("process", "context", "libraries", "kernels")
@@ -274,7 +270,7 @@ def evaluation(
         weights(model, counted, storage, held),
         *_few_bits(model, setting),
         *(() if setting.full else (_adapter(counted.trainable),)),
-        *(() if precision == "int8" else _copied(model, held)),
+        *_second_head(model, setting, held),
         MemoryTerm(
             name=CACHE,
             num_bytes=cache_tokens * each,
@@ -306,25 +302,16 @@ def _of_products(held: Literal["fp32", "bf16"], setting: Setting) -> Iterator[Me
     formula = "torch's libraries after their first products, kernels aside, measured"
     yield MemoryTerm(name="libraries", num_bytes=reference_step.LIBRARY_BYTES[held], formula=formula)
     if held == "bf16":
-        formula = f"{fused_step.MOST_KERNELS} compiled products of oneDNN and the holes of others, measured"
-        yield MemoryTerm(name="kernels", num_bytes=KERNELS_OF_ANSWERS, formula=formula)
+        each = reference_step.KERNEL_BYTES
+        formula = f"{KERNELS_OF_ANSWERS} compiled products of oneDNN x {each:,} bytes, measured"
+        yield MemoryTerm(name="kernels", num_bytes=KERNELS_OF_ANSWERS * each, formula=formula)
 
 
-def _copied(model: Shapes, held: Literal["fp32", "bf16"]) -> tuple[MemoryTerm, ...]:
-    """The narrow matrices that the decoder copies so that few rows read them fast; none of a large model."""
-    products = [
-        [linear for linear in model.layer if linear.name.rpartition(".")[2] in names] for names in READ_TOGETHER
-    ]
-    of_layer = sum(
-        linear.fan_in * linear.fan_out
-        for product in products
-        if sum(linear.fan_out for linear in product) <= COPIED_WIDTH
-        for linear in product
-    )
-    if model.architecture not in fused_step.ARCHITECTURES or not of_layer:
-        return ()
-    formula = f"{model.num_layers} layers x {of_layer:,} weights in matrices up to {COPIED_WIDTH:,} wide x {BYTES[held]} bytes"
-    return (MemoryTerm(name="copied matrices", num_bytes=model.num_layers * of_layer * BYTES[held], formula=formula),)
+def _second_head(model: Shapes, setting: Setting, held: Literal["fp32", "bf16"]) -> Iterator[MemoryTerm]:
+    """The output head where it is the embedding too: on a CPU the decoder holds it once as each of them is read."""
+    if setting.device == "cpu" and model.tied and model.architecture in fused_step.ARCHITECTURES:
+        formula = f"{model.vocab:,} x {model.hidden:,} x {BYTES[held]} bytes: the embedding once more, as products read it fastest"
+        yield MemoryTerm(name="output head", num_bytes=model.vocab * model.hidden * BYTES[held], formula=formula)
 
 
 def padded(

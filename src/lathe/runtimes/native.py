@@ -22,8 +22,7 @@ from lathe.contracts import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
+    from lathe.engine.generate import Taken
     from lathe.engine.live import Live
     from lathe.records import Prediction
     from lathe.text.tokenizer import Tokenizer
@@ -36,22 +35,25 @@ PROMPTS_AT_ONCE = 32
 class NativeSession(Session, ScoresLabels):
     """A loaded model and its tokenizer."""
 
-    def __init__(self, source: Model, model: PreTrainedModel, tokenizer: Tokenizer, threads: int | None) -> None:
+    def __init__(
+        self, source: Model, weights: Taken, num_parameters: int, tokenizer: Tokenizer, threads: int | None
+    ) -> None:
         self._source = source
-        self._model: PreTrainedModel | None = model
+        self._weights: Taken | None = weights
+        self._num_parameters = num_parameters
         self._tokenizer = tokenizer
         self._threads = threads
 
     def generate(self, requests: Sequence[Request], settings: GenerateSettings) -> Iterator[Prediction]:
         """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
-        from lathe.engine import devices, eight_bits
+        from lathe.engine import devices
         from lathe.engine.chance import Chance
         from lathe.engine.generate import Prompt, prediction
         from lathe.engine.generate_in_processes import generate_in_processes, processes
         from lathe.engine.outline import Outlines
         from lathe.processes import usable_cores
 
-        if self._model is None:
+        if self._weights is None:
             raise ValueError("the session is closed")
         outlines = Outlines(self._tokenizer)
         prompts = [
@@ -61,12 +63,12 @@ class NativeSession(Session, ScoresLabels):
             for request in requests
         ]
         stop_ids, budget = settings.stop_ids or self._tokenizer.stop_ids, settings.token_budget
-        asked, num_parameters = settings.threads or self._threads, eight_bits.num_parameters(self._model)
+        asked, num_parameters = settings.threads or self._threads, self._num_parameters
         chance = Chance(settings.temperature, settings.seed) if settings.temperature > 0 else None
         count = processes(len(prompts), asked or usable_cores(), num_parameters)
         with devices.threads(1 if count > 1 else devices.decoding_threads(asked, num_parameters)):
             for answer in generate_in_processes(
-                self._model, self._source, prompts, count, token_budget=budget, stop_ids=stop_ids, chance=chance
+                self._weights, self._source, prompts, count, token_budget=budget, stop_ids=stop_ids, chance=chance
             ):
                 yield prediction(answer, requests[answer.index], self._tokenizer)
 
@@ -74,22 +76,22 @@ class NativeSession(Session, ScoresLabels):
         self, requests: Sequence[Request], labels: Sequence[Sequence[int]], settings: GenerateSettings
     ) -> Iterator[tuple[str, Sequence[float]]]:
         """Some requests at a time, those that begin alike next to each other."""
-        from lathe.engine import devices, eight_bits
+        from lathe.engine import devices
         from lathe.engine.score_labels import score_labels
 
-        if self._model is None:
+        if self._weights is None:
             raise ValueError("the session is closed")
         ordered = sorted(requests, key=lambda request: tuple(request.prompt_ids))
-        threads = devices.decoding_threads(settings.threads or self._threads, eight_bits.num_parameters(self._model))
+        threads = devices.decoding_threads(settings.threads or self._threads, self._num_parameters)
         with devices.threads(threads):
             for start in range(0, len(ordered), PROMPTS_AT_ONCE):
                 some = ordered[start : start + PROMPTS_AT_ONCE]
                 prompts = [request.prompt_ids for request in some]
-                found = score_labels(self._model, prompts, labels, token_budget=settings.token_budget)
+                found = score_labels(self._weights, prompts, labels, token_budget=settings.token_budget)
                 yield from ((request.id, row.tolist()) for request, row in zip(some, found.raw_PL, strict=True))
 
     def close(self) -> None:
-        self._model = None
+        self._weights = None
 
 
 class NativeService(Service, HoldsToForm):
@@ -117,24 +119,30 @@ class Native(Runtime):
     def open(self, model: Model, threads: int | None = None) -> NativeSession:
         """Loads the model in its number format. Raises InputError on a folder that is no model, Refused on pickles and remote code,
         Unavailable where a 4-bit base lacks its packages."""
-        loaded, tok = _loaded(model)
-        return NativeSession(model, loaded, tok, threads)
+        return NativeSession(model, *_loaded(model), threads)
 
     def serve(self, model: Model, room: Room, threads: int | None = None) -> NativeService:
         """As `open`. The tokenizer's own stop tokens end an answer."""
+        from lathe.engine.devices import decoding_threads
         from lathe.engine.live import Live
 
-        loaded, tok = _loaded(model)
+        weights, num_parameters, tok = _loaded(model)
+        count = decoding_threads(threads, num_parameters)
         return NativeService(
-            Live(loaded, tok, at_once=room.at_once, tokens=room.tokens, stop_ids=tok.stop_ids, threads=threads)
+            Live(weights, tok, at_once=room.at_once, tokens=room.tokens, stop_ids=tok.stop_ids, threads=count)
         )
 
 
-def _loaded(model: Model) -> tuple[PreTrainedModel, Tokenizer]:
+def _loaded(model: Model) -> tuple[Taken, int, Tokenizer]:
+    """The model's weights, how many parameters they are, and its tokenizer."""
+    from lathe.engine import eight_bits
+    from lathe.engine.generate import taken
     from lathe.engine.model import load_to_answer
     from lathe.text import tokenizer
 
-    return load_to_answer(model), tokenizer.load(model.base_folder)
+    loaded = load_to_answer(model)
+    num_parameters = eight_bits.num_parameters(loaded)
+    return taken(loaded), num_parameters, tokenizer.load(model.base_folder)
 
 
 RUNTIME = Native()

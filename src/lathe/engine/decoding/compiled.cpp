@@ -19,29 +19,36 @@ const std::int64_t GROUP = 32;    // as in `cache.py`
 
 inline std::int64_t filled_up(std::int64_t places) { return (places + GROUP - 1) / GROUP * GROUP; }
 
-// Of some queries of one head, the k-th of which sees seen[k] keys, the first ones. scratch: room for TOGETHER x (seen of the last,
-// filled up, + width).
-template <std::int64_t WIDTH>
-void attended(std::int64_t count, std::int64_t any_width, const T* const* queries, const std::int64_t* seen, const T* keys,
-              const T* values, float scale, float* scratch, T* const* to) {
-    const std::int64_t width = WIDTH ? WIDTH : any_width, all = seen[count - 1], room = filled_up(all);
-    float *scaled = scratch, *powers = scratch + TOGETHER * width;  // queries of which there are none are zeros
-    for (std::int64_t k = 0; k < TOGETHER; ++k)
-        for (std::int64_t j = 0; j < width; ++j) scaled[j * TOGETHER + k] = k < count ? wide(queries[k][j]) * scale : 0.0f;
+// Asks for numbers that are needed soon: left to itself the processor asks too late while it multiplies.
+inline void fetch(const T* at, std::int64_t numbers) {
+    for (std::int64_t j = 0; j < numbers; j += 64 / sizeof(T)) __builtin_prefetch(at + j);
+}
+
+// Of COUNT queries of one head, the k-th of which sees seen[k] keys, the first ones. scratch: room for COUNT x (seen of the last,
+// filled up, + width). WIDTH: of a head where it is known beforehand, or 0.
+template <std::int64_t WIDTH, std::int64_t COUNT>
+void attended(std::int64_t any_width, const T* const* queries, const std::int64_t* seen, const T* keys, const T* values, float scale,
+              float* scratch, T* const* to) {
+    const std::int64_t width = WIDTH ? WIDTH : any_width, all = seen[COUNT - 1], room = filled_up(all);
+    float *scaled = scratch, *powers = scratch + COUNT * width;
+    for (std::int64_t k = 0; k < COUNT; ++k)
+        for (std::int64_t j = 0; j < width; ++j) scaled[j * COUNT + k] = wide(queries[k][j]) * scale;
     for (std::int64_t c = 0; c < all; c += GROUP) {
         const T* group = keys + c * width;
-        float along[TOGETHER][GROUP];
+        float along[COUNT][GROUP];
         std::memset(along, 0, sizeof along);
-        for (std::int64_t j = 0; j < width; ++j)
-            for (std::int64_t k = 0; k < TOGETHER; ++k) {
-                const float q = scaled[j * TOGETHER + k];
+        for (std::int64_t j = 0; j < width; ++j) {
+            fetch(group + (width + j) * GROUP, GROUP);
+            for (std::int64_t k = 0; k < COUNT; ++k) {
+                const float q = scaled[j * COUNT + k];
 #pragma omp simd
                 for (std::int64_t l = 0; l < GROUP; ++l) along[k][l] += q * wide(group[j * GROUP + l]);
             }
-        for (std::int64_t k = 0; k < count; ++k) std::memcpy(powers + k * room + c, along[k], sizeof along[k]);
+        }
+        for (std::int64_t k = 0; k < COUNT; ++k) std::memcpy(powers + k * room + c, along[k], sizeof along[k]);
     }
-    float share[TOGETHER];
-    for (std::int64_t k = 0; k < count; ++k) {
+    float share[COUNT];
+    for (std::int64_t k = 0; k < COUNT; ++k) {
         float* p = powers + k * room;
         float most = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : most)
@@ -51,19 +58,21 @@ void attended(std::int64_t count, std::int64_t any_width, const T* const* querie
         share[k] = 1.0f / sum;
         std::fill(p + seen[k], p + all, 0.0f);
     }
-    float sums[TOGETHER][WIDTH ? WIDTH : 1];
     if constexpr (WIDTH != 0) {
+        float sums[COUNT][WIDTH];
         std::memset(sums, 0, sizeof sums);
-        for (std::int64_t c = 0; c < all; ++c)
-            for (std::int64_t k = 0; k < TOGETHER; ++k) {
-                const float p = k < count ? powers[k * room + c] : 0.0f;
+        for (std::int64_t c = 0; c < all; ++c) {
+            fetch(values + (c + GROUP) * WIDTH, WIDTH);
+            for (std::int64_t k = 0; k < COUNT; ++k) {
+                const float p = powers[k * room + c];
 #pragma omp simd
                 for (std::int64_t j = 0; j < WIDTH; ++j) sums[k][j] += p * wide(values[c * WIDTH + j]);
             }
-        for (std::int64_t k = 0; k < count; ++k)
+        }
+        for (std::int64_t k = 0; k < COUNT; ++k)
             for (std::int64_t j = 0; j < WIDTH; ++j) to[k][j] = narrow<T>(sums[k][j] * share[k]);
     } else {
-        for (std::int64_t k = 0; k < count; ++k)
+        for (std::int64_t k = 0; k < COUNT; ++k)
             for (std::int64_t j = 0; j < width; ++j) {
                 float sum = 0;
                 for (std::int64_t c = 0; c < seen[k]; ++c) sum += powers[k * room + c] * wide(values[c * width + j]);
@@ -71,6 +80,10 @@ void attended(std::int64_t count, std::int64_t any_width, const T* const* querie
             }
     }
 }
+
+// `attended` by how many queries there are, less one.
+template <std::int64_t WIDTH>
+constexpr decltype(&attended<0, 1>) OF_COUNT[TOGETHER] = {attended<WIDTH, 1>, attended<WIDTH, 2>, attended<WIDTH, 3>, attended<WIDTH, 4>};
 
 }  // namespace
 
@@ -143,8 +156,8 @@ void attend(std::int64_t answers, std::int64_t key_heads, std::int64_t together,
                         results[one] = to + (row * key_heads * together + head) * width;
                         seen[one] = places[row] + 1;
                     }
-                    auto* fits = width == 64 ? attended<64> : width == 128 ? attended<128> : attended<0>;
-                    fits(count, width, queries, seen, k, v, scale, scratch.data(), results);
+                    const auto* fit = width == 64 ? OF_COUNT<64> : width == 128 ? OF_COUNT<128> : OF_COUNT<0>;
+                    fit[count - 1](width, queries, seen, k, v, scale, scratch.data(), results);
                 }
             }
     }

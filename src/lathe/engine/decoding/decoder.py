@@ -1,6 +1,6 @@
-"""A llama-like decoder written out for generation: fused matrices, one preallocated cache, exact lengths.
+"""A llama-like decoder written out for generation: one preallocated cache, exact lengths.
 
-    decoder = Decoder(model)
+    decoder = Decoder(Weights(model))
     decoder.reserve(slots=16, capacity=900)                       # room for so many answers of so many tokens
     last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
     hidden_TD = decoder.extend([[17], [4, 9, 2]])                 # more tokens in each of the first N slots
@@ -17,67 +17,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel
 
-from lathe.engine.decoding.cache import GROUP, Cache, Heads, Rows, Turns, groups_of
-from lathe.engine.decoding.parts import best
-
-LLAMA_LIKE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-COPIED_WIDTH = 1024
-"""Outputs of a product up to which its matrices are copied side by side. SmolLM2-135M's gate and up, 3,072 wide, gained nothing by
-it, and of a large model the copies would take as much memory as the model."""
-
-Product = Callable[[Tensor], Tensor]
-"""Of hidden states, (T, in), with one matrix or several side by side: (T, out)."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One layer's weights."""
-
-    attention_norm_D: Tensor
-    qkv: Product
-    query_norm_W: Tensor | None
-    key_norm_W: Tensor | None
-    out: Product
-    mlp_norm_D: Tensor
-    gate_up: Product
-    down: Product
-
-
-def can_decode(model: PreTrainedModel) -> bool:
-    """Whether the model is one of the architectures written out here, without options that change its arithmetic."""
-    config = model.config
-    plain = getattr(config, "hidden_act", None) == "silu" and not getattr(config, "mlp_bias", False)
-    windowed = getattr(config, "sliding_window", None) is not None and getattr(config, "use_sliding_window", True)
-    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    return config.model_type in LLAMA_LIKE and plain and not windowed and rope in ("default", "llama3", "linear")
+from lathe.engine.decoding.cache import GROUP, Cache, Rows, Turns, groups_of
+from lathe.engine.decoding.weights import Weights
 
 
 class Decoder:
-    """The model's weights as they are needed, and room for the answers under way."""
+    """A model's weights, and room for the answers under way."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        config, body = model.config, model.get_decoder()
-        heads, key_heads = config.num_attention_heads, config.num_key_value_heads
-        self.heads = Heads(heads, key_heads, getattr(config, "head_dim", None) or config.hidden_size // heads)
-        self.epsilon = config.rms_norm_eps
-        self.embedding = body.embed_tokens.weight
-        self.device = self.embedding.device
-        self.norm_D = body.norm.weight
-        self.head = model.get_output_embeddings().weight
-        self.layers = [_layer(layer) for layer in body.layers]
-        self.rotary = body.rotary_emb
-        self.parts = best(self.embedding.dtype, self.device, self.heads)
-        nothing = self.embedding.new_zeros(0, 0, 0)
-        self.caches = [Cache(nothing, nothing) for _ in self.layers]
+    def __init__(self, weights: Weights) -> None:
+        self.weights, self.heads, self.parts, self.device = weights, weights.heads, weights.parts, weights.device
+        self.context = weights.context
+        nothing = weights.embedding.new_zeros(0, 0, 0)
+        self.caches = [Cache(nothing, nothing) for _ in weights.layers]
         self.lengths_S = torch.zeros(0, dtype=torch.long, device=self.device)
         self.reserve(slots=1, capacity=1)
 
@@ -85,10 +43,7 @@ class Decoder:
     def reserve(self, slots: int, capacity: int) -> None:
         """Cuts the cache into slots of at most `capacity` tokens each, prompt included; what stands in the first ones stays, as
         far as there is room for it."""
-        # The cosines and sines come from the model's own module: one table for every position there can be.
-        cos_1CW, sin_1CW = self.rotary(self.embedding[:1], torch.arange(capacity, device=self.device)[None])
-        half = self.heads.width // 2
-        self.turns = Turns(cos_1CW[0].contiguous(), torch.cat((-sin_1CW[0, :, :half], sin_1CW[0, :, half:]), dim=1))
+        self.turns: Turns = self.weights.turns(capacity)
         kept, heads, width = min(slots, len(self.lengths_S)), self.heads.keys, self.heads.width
         filled = min(capacity, max(self.lengths_S[:kept].tolist(), default=0))
         # One layer after another, so that little is held twice.
@@ -103,7 +58,7 @@ class Decoder:
         self.lengths_S[:kept] = lengths_S
 
     def _zeros(self, shape: tuple[int, ...]) -> Tensor:
-        dtype = self.embedding.dtype
+        dtype = self.weights.embedding.dtype
         if self.device.type != "cpu":
             return torch.zeros(shape, dtype=dtype, device=self.device)
         # The system's own zeros, in large pages: what is never written to takes neither memory nor time.
@@ -135,7 +90,7 @@ class Decoder:
         tokens_T = torch.as_tensor(ids[start:], device=self.device)
         hidden_TD = self._through(tokens_T, Rows.of(slot, places_T), attend)
         self.lengths_S[slot] = len(ids)
-        return self.parts.normalise(hidden_TD[-1:], self.norm_D, self.epsilon)[0]
+        return self._normalise(hidden_TD[-1:], self.weights.norm_D)[0]
 
     @torch.inference_mode()
     def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
@@ -146,7 +101,7 @@ class Decoder:
         """
         tokens_T = torch.tensor([token for row in rows for token in row], device=self.device)
         appended = Rows.after(self.lengths_S[: len(rows)], [len(row) for row in rows])
-        return self.parts.normalise(self._through(tokens_T, appended, self.parts.attend), self.norm_D, self.epsilon)
+        return self._normalise(self._through(tokens_T, appended, self.parts.attend), self.weights.norm_D)
 
     @torch.inference_mode()
     def keep(self, lengths: Sequence[int]) -> None:
@@ -169,56 +124,28 @@ class Decoder:
     @torch.inference_mode()
     def logits(self, hidden_ND: Tensor) -> Tensor:
         """Logits of normed hidden states, float32, shape (N, vocabulary)."""
-        return functional.linear(hidden_ND, self.head).float()
+        return self.weights.head(hidden_ND).float()
 
     def _through(self, tokens_T: Tensor, rows: Rows, attend: Callable[[Tensor, Rows, Cache], Tensor]) -> Tensor:
         """Hidden states (T, D) behind the last layer; keys and values are in the cache then."""
-        hidden_TD = functional.embedding(tokens_T, self.embedding)
-        for layer, cache in zip(self.layers, self.caches, strict=True):
-            joined_TE = layer.qkv(self.parts.normalise(hidden_TD, layer.attention_norm_D, self.epsilon))
-            if layer.query_norm_W is not None:
-                self._normalise_heads(joined_TE, layer)
+        hidden_TD = functional.embedding(tokens_T, self.weights.embedding)
+        for layer, cache in zip(self.weights.layers, self.caches, strict=True):
+            joined_TE = layer.qkv(self._normalise(hidden_TD, layer.attention_norm_D))
+            if layer.query_norm_W is not None and layer.key_norm_W is not None:
+                self._normalise_heads(joined_TE, layer.query_norm_W, layer.key_norm_W)
             self.parts.turn(joined_TE, rows, self.turns, cache)
             hidden_TD = hidden_TD + layer.out(attend(joined_TE, rows, cache))
-            inner_TF = self.parts.gated(layer.gate_up(self.parts.normalise(hidden_TD, layer.mlp_norm_D, self.epsilon)))
+            inner_TF = self.parts.gated(layer.gate_up(self._normalise(hidden_TD, layer.mlp_norm_D)))
             hidden_TD = hidden_TD + layer.down(inner_TF)
         return hidden_TD
 
-    def _normalise_heads(self, joined_TE: Tensor, layer: _Layer) -> None:
+    def _normalise_heads(self, joined_TE: Tensor, query_norm_W: Tensor, key_norm_W: Tensor) -> None:
         """Of queries and keys, in place, as Qwen3 does."""
         query, key, _ = joined_TE.unflatten(1, (-1, self.heads.width)).split(
             (self.heads.queries, self.heads.keys, self.heads.keys), dim=1
         )
-        query.copy_(self.parts.normalise(query, layer.query_norm_W, self.epsilon))
-        key.copy_(self.parts.normalise(key, layer.key_norm_W, self.epsilon))
+        query.copy_(self._normalise(query, query_norm_W))
+        key.copy_(self._normalise(key, key_norm_W))
 
-
-def _layer(layer: nn.Module) -> _Layer:
-    attention, mlp = layer.self_attn, layer.mlp
-    return _Layer(
-        attention_norm_D=layer.input_layernorm.weight,
-        qkv=_product(attention.q_proj, attention.k_proj, attention.v_proj),
-        query_norm_W=attention.q_norm.weight if hasattr(attention, "q_norm") else None,
-        key_norm_W=attention.k_norm.weight if hasattr(attention, "k_norm") else None,
-        out=_product(attention.o_proj),
-        mlp_norm_D=layer.post_attention_layernorm.weight,
-        gate_up=_product(mlp.gate_proj, mlp.up_proj),
-        down=_product(mlp.down_proj),
-    )
-
-
-def _product(*parts: nn.Module) -> Product:
-    """One product for small plain matrices, copied so that it reads them fast; large ones are read where they are, and a layer that
-    is quantised or has an adapter beside it computes by itself."""
-    plain = all(type(part) is nn.Linear for part in parts)
-    if not plain or sum(part.out_features for part in parts) > COPIED_WIDTH:
-        return parts[0] if len(parts) == 1 else lambda hidden_TD: torch.cat([part(hidden_TD) for part in parts], dim=-1)
-    weight = torch.cat([part.weight for part in parts]).t()
-    if weight.dtype == torch.float32:
-        # MKL reads a matrix that lies so faster, by a fifth to a half for 4 to 48 rows; in bf16 it makes no difference.
-        weight = weight.contiguous()
-    biases = [part.bias for part in parts if part.bias is not None]
-    if not biases:
-        return lambda hidden_TD: hidden_TD @ weight
-    bias = torch.cat(biases)
-    return lambda hidden_TD: torch.addmm(bias, hidden_TD, weight)
+    def _normalise(self, hidden_TD: Tensor, gain_D: Tensor) -> Tensor:
+        return self.parts.normalise(hidden_TD, gain_D, self.weights.epsilon)

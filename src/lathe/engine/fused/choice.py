@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lathe.engine.adapters import LoraLinear, PeftModel
-from lathe.engine.decoding.decoder import can_decode
+from lathe.engine.decoding.weights import can_decode
 from lathe.engine.devices import Precision, give_back_memory, keep_freed_memory
 from lathe.engine.dropout import RowDropout
 from lathe.engine.fused.elementwise import best, named
