@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from transformers import PreTrainedModel
 from lathe.contracts import Model
 from lathe.engine import model
 from lathe.engine.decoding import compiled
+from lathe.engine.decoding.cache import Read
 from lathe.engine.decoding.decoder import Decoder
 from lathe.engine.decoding.weights import Weights, can_decode
-from lathe.engine.generate import SIMILAR, Prompt, generate, in_order, taken
+from lathe.engine.generate import SIMILAR, WORTH_A_PASS, Prompt, generate, in_order, taken
 from lathe.engine.lookup import Lookup
 from lathe.errors import InputError
 from tiny_base import write_base
@@ -132,7 +134,7 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
     """Rows of different length side by side: prompt logits and those of ten further tokens."""
     rows = [np.arange(3, 3 + length) for length in (5, 31, 17)]
     decoder = reserved(net, slots=4, capacity=48)
-    last = torch.stack([decoder.prefill(slot, ids) for slot, ids in enumerate(rows)])
+    last = decoder.prefill([Read(slot, ids) for slot, ids in enumerate(rows)])
     for more in range(10):
         found = decoder.logits(last)
         for slot, ids in enumerate(rows):
@@ -153,7 +155,7 @@ def test_several_tokens_at_once_give_the_hidden_states_of_one_at_a_time_and_drop
     together, single = reserved(net, slots=2, capacity=48), reserved(net, slots=2, capacity=48)
     for decoder in (together, single):
         for slot, length in enumerate((5, 31)):
-            decoder.prefill(slot, np.arange(3, 3 + length))
+            decoder.prefill([Read(slot, np.arange(3, 3 + length))])
     together.extend([[11, 12, 13, 14], [15]])
     together.keep([5, 31])
     found_TD = together.extend(rows)
@@ -192,21 +194,40 @@ def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkey
 def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedModel) -> None:
     first, second = np.arange(3, 40), np.append(np.arange(3, 30), [99, 98, 97])
     shared = reserved(net, slots=2, capacity=64)
-    shared.prefill(0, first)
+    shared.prefill([Read(0, first)])
     shared.copy_prefix(0, 1, 27)
     alone = reserved(net, slots=1, capacity=64)
-    assert torch.allclose(shared.prefill(1, second, start=27), alone.prefill(0, second), atol=2e-5)
+    assert torch.allclose(shared.prefill([Read(1, second, 27)]), alone.prefill([Read(0, second)]), atol=2e-5)
 
 
 @pytest.mark.usefixtures("parts")
 def test_a_cache_cut_anew_holds_what_its_slots_held(net: PreTrainedModel) -> None:
     decoder, alone = reserved(net, slots=2, capacity=64), reserved(net, slots=2, capacity=64)
     for one in (decoder, alone):
-        one.prefill(0, np.arange(3, 20))
-        one.prefill(1, np.arange(30, 40))
+        one.prefill([Read(0, np.arange(3, 20))])
+        one.prefill([Read(1, np.arange(30, 40))])
     decoder.reserve(slots=5, capacity=24)
-    decoder.prefill(2, np.arange(50, 60))
+    decoder.prefill([Read(2, np.arange(50, 60))])
     assert torch.allclose(decoder.extend([[7], [8, 9], [1]])[:3], alone.extend([[7], [8, 9]]), atol=2e-5)
+
+
+def test_prompts_are_read_several_in_a_pass_after_one_that_they_begin_like(
+    net: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[list[tuple[int, int]]] = []
+    plain = Decoder.prefill
+
+    def prefill(self: Decoder, reads: Sequence[Read]) -> torch.Tensor:
+        passes.append([(len(read.ids), read.start) for read in reads])
+        return plain(self, reads)
+
+    monkeypatch.setattr(Decoder, "prefill", prefill)
+    common = list(range(3, 3 + WORTH_A_PASS))
+    asked = [Prompt([200 + row] * 9, 4) for row in range(3)] + [Prompt([*common, 90 + row], 4) for row in range(2)]
+    made = {a.index: a.ids for a in generate(copied(net), asked, token_budget=900, stop_ids=frozenset())}
+    assert made == {row: one_at_a_time(net, prompt, frozenset()) for row, prompt in enumerate(asked)}
+    long = WORTH_A_PASS + 1
+    assert passes == [[(long, 0)], [(long, WORTH_A_PASS), (9, 0), (9, 0), (9, 0)]]
 
 
 def test_the_first_answer_is_given_out_before_the_last_is_begun(tiny_base: Path) -> None:

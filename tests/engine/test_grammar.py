@@ -18,7 +18,7 @@ from lathe.conformity.narrowed import Bounds, bounded, closed, reduced
 from lathe.contracts import Choice, Form, JsonForm, Model
 from lathe.engine.backtracking import HeldAnswer
 from lathe.engine.decoding.weights import Weights
-from lathe.engine.generate import Answer, Prompt, Slots, generate, taken
+from lathe.engine.generate import Answer, Prompt, Slots, Writing, generate, taken
 from lathe.engine.generate_in_processes import generate_in_processes
 from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.model import load_base
@@ -230,7 +230,8 @@ def test_slots_are_given_back_by_answers_that_are_held(tiny_base: Path, grammars
 
     slots = Slots(Decoder(Weights(load_base(tiny_base))), 1, 90, frozenset({0, 2}))
     for index in range(3):
-        slots.begin(index, Prompt([5, 6, 7], 20), HeldAnswer(grammars.begin(Choice(("yes", "no")))))
+        held = HeldAnswer(grammars.begin(Choice(("yes", "no"))))
+        slots.begin([Writing.of(index, Prompt([5, 6, 7], 20), held)])
         while not (answers := list(slots.finished())):
             slots.write_on()
         assert [answer.index for answer in answers] == [index]

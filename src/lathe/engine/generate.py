@@ -27,6 +27,7 @@ from transformers import PreTrainedModel
 from lathe.contracts import Form, Request
 from lathe.engine.backtracking import REACH, HeldAnswer
 from lathe.engine.chance import Chance
+from lathe.engine.decoding.cache import Read
 from lathe.engine.decoding.decoder import Decoder
 from lathe.engine.decoding.weights import Weights, can_decode
 from lathe.engine.grammar import Grammars
@@ -41,6 +42,10 @@ SIMILAR = 0.6
 """Share of a slot below which what is to come gets smaller ones: at most 40 % of the cache stays empty."""
 MOST_SLOTS = 64
 """More answers at once gain nothing on a CPU and delay the first."""
+READ_AT_ONCE = 512
+"""Tokens of several prompts that are read in one pass at most: as many as make products fast."""
+WORTH_A_PASS = 64
+"""Tokens that a prompt has in common with one which is not read yet, from which on that one is read first."""
 MOST_GUESSES = 7
 """Tokens guessed ahead at most."""
 
@@ -106,6 +111,11 @@ class Writing:
 
     def __post_init__(self) -> None:
         self._look_anew()
+
+    @staticmethod
+    def of(index: int, prompt: Prompt, held: HeldAnswer | None = None) -> Writing:
+        """An answer to a prompt that is not read yet."""
+        return Writing(index, prompt.max_new_tokens, prompt.ids, prompt.outline, held)
 
     def _look_anew(self) -> None:
         self.lookup = Lookup([*self.prompt, *self.ids])
@@ -207,18 +217,20 @@ def generate(
     # The largest need of the last n, by n.
     longest = list(accumulate((prompts[index].need for index in waiting), max, initial=1))
     guesses = guesses_of(decoder, most_guesses)
+
+    def held(form: Form | None) -> HeldAnswer | None:
+        if grammars is None or form is None:
+            return None
+        return HeldAnswer(grammars.begin(form), returns=chance is None)
+
     slots = Slots(decoder, *_cut(longest[-1] + guesses, len(prompts), token_budget), stop_ids, most_guesses, chance)
     while waiting or slots.writing:
         if waiting:
             need = max([longest[len(waiting)], *(prompts[entry.index].need for entry in slots.writing)]) + guesses
             if need <= SIMILAR * slots.capacity:
                 slots.lay_out(*_cut(need, len(waiting) + len(slots.writing), token_budget))
-        while waiting and slots.free:
-            prompt = prompts[waiting[-1]]
-            held = None
-            if grammars is not None and prompt.form is not None:
-                held = HeldAnswer(grammars.begin(prompt.form), returns=chance is None)
-            slots.begin(waiting.pop(), prompt, held)
+        next_ones = [waiting.pop() for _ in range(min(slots.free, len(waiting)))]
+        slots.begin([Writing.of(index, prompts[index], held(prompts[index].form)) for index in next_ones])
         yield from slots.finished()
         if slots.writing:
             slots.write_on()
@@ -298,17 +310,49 @@ class Slots:
         new = [np.zeros(0, dtype=np.int64)] * (count - len(self._prompts))
         self._prompts = [prompt_N[:capacity] for prompt_N in self._prompts] + new
 
-    def begin(self, index: int, prompt: Prompt, held: HeldAnswer | None = None) -> None:
-        """Reads a prompt into a free slot and writes its first token. held: where the answer is held to a form."""
+    def begin(self, entries: Sequence[Writing]) -> None:
+        """Reads prompts into free slots, several in one pass, and writes the first token of each answer."""
+        together: list[tuple[Writing, Read]] = []
+        for entry in entries:
+            ids = np.asarray(entry.prompt, dtype=np.int64)
+            shared = self._take_over(len(self.writing) + len(together), ids)
+            unread = sum(read.unread for _, read in together) + len(ids) - shared
+            beginning = max((common_length(read.ids, ids) for _, read in together), default=0)
+            if together and (unread > READ_AT_ONCE or beginning - shared >= WORTH_A_PASS):
+                self._read(together)
+                together = []
+                shared = self._take_over(len(self.writing), ids)
+            together.append((entry, Read(len(self.writing) + len(together), ids, shared)))
+        if together:
+            self._read(together)
+
+    def _take_over(self, slot: int, ids: NDArray[np.int64]) -> int:
+        """Gives a slot the keys and values that a prompt shares with any that stands in the cache; how many tokens."""
+        if not isinstance(self._decoder, Decoder):
+            return 0
+        source = max(range(len(self._prompts)), key=lambda place: common_length(self._prompts[place], ids))
+        shared = common_length(self._prompts[source], ids)
+        if shared and source != slot:
+            self._decoder.copy_prefix(source, slot, shared)
+        self._prompts[slot] = ids[:shared]
+        return shared
+
+    def _read(self, together: Sequence[tuple[Writing, Read]]) -> None:
+        """One pass over prompts, and the first token of each of their answers."""
         begun = time.perf_counter()
-        logits_1V = _read(self._decoder, self._prompts, len(self.writing), np.asarray(prompt.ids, dtype=np.int64))
-        entry = Writing(index, prompt.max_new_tokens, prompt.ids, prompt.outline, held)
+        logits_NV = self._decoder.logits(self._decoder.prefill([read for _, read in together]))
         if self._chance is not None:
-            entry.key = self._chance.key(prompt.ids)
-            logits_1V = self._chance.moved(logits_1V, entry.places(1))
-        entry.go_on(logits_1V, logits_1V.argmax(dim=-1).tolist(), (), self._stop_ids)
-        entry.seconds = time.perf_counter() - begun
-        self.writing.append(entry)
+            for entry, _ in together:
+                entry.key = self._chance.key(entry.prompt)
+            logits_NV = self._chance.moved(logits_NV, [place for entry, _ in together for place in entry.places(1)])
+        free_N = likeliest(logits_NV)
+        for number, (entry, read) in enumerate(together):
+            self._prompts[read.slot] = read.ids
+            entry.go_on(logits_NV[number : number + 1], free_N[number : number + 1], (), self._stop_ids)
+            self.writing.append(entry)
+        share = (time.perf_counter() - begun) / len(together)
+        for entry, _ in together:
+            entry.seconds = share
 
     def finished(self) -> Iterator[Answer]:
         """The answers that have come to their end; their slots are free then."""
@@ -343,7 +387,7 @@ class Slots:
         if self._chance is not None:
             places = [place for entry, row in zip(self.writing, rows, strict=True) for place in entry.places(len(row))]
             logits_TV = self._chance.moved(logits_TV, places)
-        free_T = logits_TV.argmax(dim=-1).tolist()
+        free_T = likeliest(logits_TV)
         start = 0
         for entry, row, guess in zip(self.writing, rows, guesses, strict=True):
             end = start + len(row)
@@ -361,19 +405,11 @@ def _right(guess: Sequence[int], best: Sequence[int]) -> int:
     return next((place for place, token in enumerate(guess) if token != best[place]), len(guess))
 
 
-def _read(
-    decoder: Decoder | ReferenceDecoder, held: list[NDArray[np.int64]], slot: int, prompt_N: NDArray[np.int64]
-) -> Tensor:
-    """Reads a prompt into a slot, taking over what it shares with any prompt that stands in the cache; the logits of its first
-    new token, shape (1, V)."""
-    shared = 0
-    if isinstance(decoder, Decoder):
-        source = max(range(len(held)), key=lambda place: common_length(held[place], prompt_N))
-        shared = common_length(held[source], prompt_N)
-        if shared and source != slot:
-            decoder.copy_prefix(source, slot, shared)
-    held[slot] = prompt_N
-    return decoder.logits(decoder.prefill(slot, prompt_N, shared)[None])
+def likeliest(logits_TV: Tensor) -> list[int]:
+    """The first of the likeliest tokens of each row."""
+    if logits_TV.device.type != "cpu":
+        return logits_TV.argmax(dim=-1).tolist()
+    return logits_TV.numpy().argmax(axis=-1).tolist()  # sixteen times as fast as torch's, one thread, 49,152 words
 
 
 def common_length(first_N: NDArray[np.int64], second_N: NDArray[np.int64]) -> int:

@@ -125,12 +125,14 @@ class Live:
 
     def _pass(self, slots: Slots) -> None:
         """Fills free slots, tells what is finished and what has grown, and writes on."""
+        entries = []
         for number in list(self._waiting)[: slots.free]:
             order = self._under_way[number] = self._waiting.pop(number)
             asked = order.request
             held = HeldAnswer(self.grammars.begin(asked.form)) if asked.form is not None else None
             outline = self._outlines.of(asked.form or asked.likely)
-            slots.begin(number, Prompt(asked.prompt_ids, asked.max_new_tokens, outline=outline), held)
+            entries.append(Writing.of(number, Prompt(asked.prompt_ids, asked.max_new_tokens, outline=outline), held))
+        slots.begin(entries)
         for answer in slots.finished():
             self._tell_end(answer, self._under_way.pop(answer.index))
         for entry in slots.writing:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+
+from lathe.engine.decoding.cache import Read
 
 
 class ReferenceDecoder:
@@ -35,10 +35,10 @@ class ReferenceDecoder:
         self.caches = self.caches[:slots] + [self._empty() for _ in range(new)]
         self.read = self.read[:slots] + [[] for _ in range(new)]
 
-    def prefill(self, slot: int, ids: NDArray[np.int64], start: int = 0) -> Tensor:
-        """Reads a prompt into a slot and returns the hidden state of its last token, shape (D,). start: must be 0."""
-        assert start == 0
-        return self._anew(slot, ids.tolist())[-1]
+    def prefill(self, prompts: Sequence[Read]) -> Tensor:
+        """Reads prompts into slots and returns the hidden states of their last tokens, shape (N, D). Their starts must be 0."""
+        assert not any(prompt.start for prompt in prompts)
+        return torch.stack([self._anew(prompt.slot, prompt.ids.tolist())[-1] for prompt in prompts])
 
     def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Appends tokens to each of the first N slots; the hidden states after all of them, shape (T, D), row after row."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lathe.engine.decoding.cache import Read
 from lathe.engine.decoding.decoder import Decoder
 from lathe.engine.decoding.weights import Weights
 from lathe.engine.generate import Taken, common_length, decoder_of
@@ -91,9 +92,9 @@ def _by_decoder(
     # Neighbours begin alike, and labels of like length waste no padding.
     for place in sorted(range(len(prompts)), key=lambda place: tuple(prompts[place])):
         prompt_T = np.asarray(prompts[place], dtype=np.int64)
-        last_D = decoder.prefill(0, prompt_T, common_length(held_T, prompt_T))
+        last_1D = decoder.prefill([Read(0, prompt_T, common_length(held_T, prompt_T))])
         held_T = prompt_T
-        first_V = torch.log_softmax(decoder.logits(last_D[None]), dim=-1)[0]
+        first_V = torch.log_softmax(decoder.logits(last_1D), dim=-1)[0]
         for slot in range(1, slots):
             decoder.move(0, slot)
         by_length = sorted(range(len(labels)), key=lambda label: len(labels[label]))

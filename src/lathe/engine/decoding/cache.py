@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -24,6 +26,20 @@ class Heads:
     queries: int
     keys: int
     width: int
+
+
+@dataclass(frozen=True)
+class Read:
+    """A prompt that is read into a slot. start: tokens of it whose keys and values stand there already; below len(ids)."""
+
+    slot: int
+    ids: NDArray[np.int64]
+    start: int = 0
+
+    @property
+    def unread(self) -> int:
+        """Tokens that are read."""
+        return len(self.ids) - self.start
 
 
 @dataclass(frozen=True)
@@ -48,9 +64,12 @@ class Rows:
         return Rows(torch.cat((ends_N.new_zeros(1), ends_N)), slots_T, places_T)
 
     @staticmethod
-    def of(slot: int, places_T: Tensor) -> Rows:
-        """Some places of one slot."""
-        return Rows(places_T.new_tensor([0, len(places_T)]), torch.full_like(places_T, slot), places_T)
+    def of(prompts: Sequence[Read], device: torch.device) -> Rows:
+        """The tokens of prompts that are to be read."""
+        added_N = torch.tensor([prompt.unread for prompt in prompts], device=device)
+        slots_T = torch.repeat_interleave(torch.tensor([prompt.slot for prompt in prompts], device=device), added_N)
+        places = [torch.arange(prompt.start, len(prompt.ids), device=device) for prompt in prompts]
+        return Rows(torch.cat((added_N.new_zeros(1), added_N.cumsum(0))), slots_T, torch.cat(places))
 
     @cached_property
     def columns_T(self) -> Tensor:

@@ -2,7 +2,7 @@
 
     decoder = Decoder(Weights(model))
     decoder.reserve(slots=16, capacity=900)                       # room for so many answers of so many tokens
-    last_D = decoder.prefill(slot=3, ids=prompt_ids, start=0)     # hidden state of the prompt's last token
+    last_ND = decoder.prefill([Read(slot=3, ids=prompt_ids)])     # hidden states of prompts' last tokens
     hidden_TD = decoder.extend([[17], [4, 9, 2]])                 # more tokens in each of the first N slots
     decoder.keep([212, 640])                                      # how many tokens of those slots stay
 
@@ -20,11 +20,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from lathe.engine.decoding.cache import GROUP, Cache, Rows, Turns, groups_of
+from lathe.engine.decoding.cache import GROUP, Cache, Read, Rows, Turns, groups_of
 from lathe.engine.decoding.weights import Weights
 
 
@@ -65,32 +64,44 @@ class Decoder:
         return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(shape)
 
     @torch.inference_mode()
-    def prefill(self, slot: int, ids: NDArray[np.int64], start: int = 0) -> Tensor:
-        """Reads a prompt into a slot and returns the normed hidden state of its last token, shape (D,).
-
-        start: tokens of it whose keys and values stand in the slot already (see `copy_prefix`); below len(ids).
-        """
-        places_T = torch.arange(start, len(ids), device=self.device)
-        # Causal attention of the last rows of a longer sequence; where nothing is shared torch's own causal path is faster.
-        mask = None if start == 0 else torch.arange(len(ids), device=self.device) <= places_T[:, None]
+    def prefill(self, prompts: Sequence[Read]) -> Tensor:
+        """Reads prompts into slots in one pass and returns the normed hidden states of their last tokens, shape (N, D)."""
+        counts = [prompt.unread for prompt in prompts]
+        masks = [self._unshared_mask(prompt) for prompt in prompts]
 
         def attend(joined_TE: Tensor, _: Rows, cache: Cache) -> Tensor:
-            """Blocks of queries at a time, which pays for prompts."""
-            query_THW = joined_TE[:, : self.heads.queries * self.heads.width].unflatten(1, (-1, self.heads.width))
-            attended_HTW = functional.scaled_dot_product_attention(
-                query_THW.transpose(0, 1)[None],
-                cache.keys_KLW(slot, len(ids))[None],
-                cache.values_SKCW[slot, None, :, : len(ids)],
-                attn_mask=mask,
-                is_causal=mask is None,
-                enable_gqa=self.heads.queries != self.heads.keys,
-            )[0]
-            return attended_HTW.transpose(0, 1).flatten(1)
+            parts = zip(joined_TE.split(counts), prompts, masks, strict=True)
+            return torch.cat(
+                [self._attend_to_prompt(joined_ME, prompt, mask, cache) for joined_ME, prompt, mask in parts]
+            )
 
-        tokens_T = torch.as_tensor(ids[start:], device=self.device)
-        hidden_TD = self._through(tokens_T, Rows.of(slot, places_T), attend)
-        self.lengths_S[slot] = len(ids)
-        return self._normalise(hidden_TD[-1:], self.weights.norm_D)[0]
+        tokens = np.concatenate([prompt.ids[prompt.start :] for prompt in prompts])
+        rows = Rows.of(prompts, self.device)
+        hidden_TD = self._through(torch.as_tensor(tokens, device=self.device), rows, attend)
+        for prompt in prompts:
+            self.lengths_S[prompt.slot] = len(prompt.ids)
+        return self._normalise(hidden_TD[rows.starts_N1[1:] - 1], self.weights.norm_D)
+
+    def _unshared_mask(self, prompt: Read) -> Tensor | None:
+        """Causal attention of the last rows of a longer sequence; where nothing is shared torch's own causal path is faster."""
+        if prompt.start == 0:
+            return None
+        places_L = torch.arange(len(prompt.ids), device=self.device)
+        return places_L <= places_L[prompt.start :, None]
+
+    def _attend_to_prompt(self, joined_ME: Tensor, prompt: Read, mask: Tensor | None, cache: Cache) -> Tensor:
+        """Attention of a prompt's M rows: blocks of queries at a time, which pays for prompts."""
+        length = len(prompt.ids)
+        query_MHW = joined_ME[:, : self.heads.queries * self.heads.width].unflatten(1, (-1, self.heads.width))
+        attended_HMW = functional.scaled_dot_product_attention(
+            query_MHW.transpose(0, 1)[None],
+            cache.keys_KLW(prompt.slot, length)[None],
+            cache.values_SKCW[prompt.slot, None, :, :length],
+            attn_mask=mask,
+            is_causal=mask is None,
+            enable_gqa=self.heads.queries != self.heads.keys,
+        )[0]
+        return attended_HMW.transpose(0, 1).flatten(1)
 
     @torch.inference_mode()
     def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
