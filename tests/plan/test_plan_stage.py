@@ -17,7 +17,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from lathe import control_group
 from lathe import plan as stage
-from lathe.errors import DataError, InputError
+from lathe.errors import DataError, InputError, Refused
 from lathe.plan import fit, memory, parameters, rates
 from lathe.plan.architecture import shapes
 from lathe.plan.forecast import Answers, Machine, forecast
@@ -274,6 +274,14 @@ def test_no_training_rows_are_said_so(run: RunFolder, base: Path) -> None:
     with pytest.raises(DataError, match="no rows to train on"):
         made(run, locked_recipe(str(base)))
     assert not run.plan.exists()
+
+
+def test_what_no_training_of_a_base_could_be_is_foreseen_without_its_weights(base: Path) -> None:
+    """Of models that repeat their embedding as the head a look at them takes seconds; a plan takes it once."""
+    (base / "model.safetensors").write_bytes(b"no weights")
+    stage.foresee(locked_recipe(str(base)).recipe, base)
+    with pytest.raises(Refused, match="not a safetensors file"):
+        read_config(base)
 
 
 def test_answers_to_validation_rows_that_are_not_there_stop_the_plan(run: RunFolder, base: Path) -> None:

@@ -91,8 +91,8 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
 
 def foresee(recipe: Recipe, base: Path) -> None:
     """Raises InputError where no rows could be trained on: an architecture that is not known here, a target that matches no layer
-    of the base, or its output head."""
-    parameters(shapes(read_config(base)), recipe.method)
+    of the base, or its output head. No weight is read."""
+    parameters(shapes(_config_file(base)), recipe.method)
 
 
 def among_ranks(recipe: Recipe, mine: Rank | None) -> Recipe:
@@ -128,16 +128,20 @@ def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:
 
 
 def read_config(base: Path) -> dict[str, object]:
-    """The base's config.json, with what its weights say of the output head where they are there already.
-
-    Raises InputError where it is missing or damaged.
+    """The base's config.json, with what its weights say of the output head where they are there already: where a head repeats the
+    embedding, that is known after reading both. Raises InputError where it is missing or damaged.
     """
+    config = _config_file(base)
+    return config | {"tie_word_embeddings": False} if has_own_head(base) else config
+
+
+def _config_file(base: Path) -> dict[str, object]:
     config = tokenizer.read_object(base / "config.json")
     if not config:
         raise InputError(
             f"{base / 'config.json'} is not there or empty", hint="A base folder needs the model's config.json."
         )
-    return config | {"tie_word_embeddings": False} if has_own_head(base) else config
+    return config
 
 
 def _slice(tok: tokenizer.Tokenizer, rows: Sequence[Example], spec: ValidateSpec) -> Slice | None:
