@@ -22,6 +22,8 @@ SHOWN = 40
 """Characters of an answer that are repeated."""
 K_FORM, K_BLOCK = re.compile(r"gguf_q\d_k(_[sml])?"), 256
 """Forms in llama.cpp's K blocks, and weights of one: `engine.gguf.storage` knows more, by packages that a plan does without."""
+GGUF_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text", "smollm3", "phi3")
+"""Types of model that can be written as GGUF: those of `engine.gguf.families`."""
 LARGE_GAIN = 0.1
 """A gain that is worth a remark where it would likely be missed."""
 
@@ -277,12 +279,21 @@ def _measurement(facts: Facts) -> Iterator[PlanFinding]:
 
 
 def does_not_ship(kinds: Sequence[str], model: Shapes) -> Iterator[PlanFinding]:
-    """Forms that no matrix of the base can be written in; `lathe run` refuses them before it trains."""
+    """Forms that no model of this family, or no matrix of the base, can be written in; `lathe run` refuses them before it trains,
+    and what a configuration's options forbid as well."""
+    in_gguf = [kind for kind in kinds if kind.startswith("gguf_") or kind == "ollama"]
+    if in_gguf and model.architecture not in GGUF_FAMILIES:
+        yield found(
+            "family_not_in_gguf",
+            f"ship names {', '.join(in_gguf)}: a model of type {model.architecture} cannot be written as GGUF",
+            f"ship it as merged, or take a base of a family that can: {', '.join(GGUF_FAMILIES)}",
+        )
+        return
     widths = {model.hidden, *(linear.fan_in for linear in model.layer)}
     if any(width % K_BLOCK == 0 for width in widths):
         return
     told = ", ".join(map(str, sorted(widths)))
-    for kind in kinds:
+    for kind in in_gguf:
         if K_FORM.fullmatch(kind):
             yield found(
                 "rows_fit_no_block",
