@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
 
+from lathe import hub
 from lathe.errors import InputError, RunInUse
 from lathe.pipeline import Run
 from lathe.pipeline.smoke import smoke_recipe
@@ -279,3 +281,23 @@ def test_a_base_that_cannot_be_trained_so_is_refused_before_rows_are_read_or_wei
     with pytest.raises(InputError, match=says):
         Run.start(tmp_path / "r.yaml", root=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_hub_is_asked_once_for_the_base_of_a_plan(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its weights are wanted, a second time: what its configuration forbids is refused before they are fetched."""
+    asked: list[bool] = []
+
+    def snapshot(name: str, kind: str, patterns: Sequence[str], called: str) -> Path:
+        asked.append("*.safetensors" in patterns)
+        return tiny_base
+
+    monkeypatch.setattr(hub, "snapshot", snapshot)
+    recipe = tmp_path / "of-the-hub.yaml"
+    recipe.write_text(json.dumps(BASE | {"base": "maker/small"}))
+    locked = Run.start(recipe, root=tmp_path / "runs", weights=False).locked
+    assert locked.base_revision == tiny_base.name
+    assert asked == [False]
+    Run.start(recipe, root=tmp_path / "runs")
+    assert asked == [False, False, True]

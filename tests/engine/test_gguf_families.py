@@ -18,6 +18,8 @@ from lathe.engine.gguf.write import write
 from lathe.engine.llama_server import LlamaServer
 from lathe.engine.model import load_base
 from lathe.errors import InputError
+from lathe.plan import findings
+from lathe.plan.architecture import DEFAULTS, shapes
 from lathe.records import Message
 from lathe.text import render, tokenizer
 from tiny_base import CHATML
@@ -38,6 +40,22 @@ COMES_WITH = {
 
 def test_every_family_is_tried() -> None:
     assert COMES_WITH.keys() | {"mistral"} == families.FAMILIES.keys()
+
+
+@pytest.mark.parametrize("kind", ["gguf_q8_0", "gguf_q4_k_m", "ollama"])
+@pytest.mark.parametrize("architecture", DEFAULTS)
+def test_the_plan_says_which_families_cannot_be_written_in_the_words_of_the_exporter(
+    architecture: str, kind: str
+) -> None:
+    config = AutoConfig.for_model(architecture)
+    told = [one for one in findings.does_not_ship((kind, "merged"), shapes(config.to_dict())) if "family" in one.id]
+    if architecture in families.FAMILIES:
+        assert told == []
+        return
+    with pytest.raises(InputError, match="cannot be written as GGUF") as refused:
+        families.of(config)
+    assert [one.message for one in told] == [f"ship names {kind}: {refused.value.message}"]
+    assert f"S{told[0].fix[1:]}." == refused.value.hint
 
 
 @pytest.mark.parametrize("family", SHAPES)

@@ -13,6 +13,7 @@ from shouting_world import example
 from lathe import plugins
 from lathe.evaluate import prompts
 from lathe.records import Example, Message, TaskSetup
+from lathe.text.shots import choose_shots, with_shots
 
 
 def render(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
@@ -64,7 +65,7 @@ def test_shots_are_short_and_unlike_each_other() -> None:
         example("complexone", kind="complex"), example("middlelong", kind="medium"),
     ]  # fmt: skip
     lengths = [len(row.input) for row in train]
-    chosen = prompts.choose_shots(train, lengths, ("kind",), 4)
+    chosen = choose_shots(train, lengths, ("kind",), 4)
     assert [row.input for row in chosen] == ["tiny", "complexone", "middlelong", "short"]
 
 
@@ -74,7 +75,7 @@ def test_the_order_of_the_training_rows_does_not_change_the_shots(order: list[in
     shuffled = [rows[i] for i in order]
 
     def ids(train: Sequence[Example]) -> list[str]:
-        return [row.id for row in prompts.choose_shots(train, [len(row.input) for row in train], ("kind",), k)]
+        return [row.id for row in choose_shots(train, [len(row.input) for row in train], ("kind",), k)]
 
     assert ids(shuffled) == ids(rows)
     assert len(ids(rows)) == min(k, 8)
@@ -87,7 +88,7 @@ def test_shots_stand_before_the_question_and_the_system_turn_only_once() -> None
         example(word).model_copy(update={"messages": (first, Message(role="user", content=word))})
         for word, first in (("oak", system), ("elm", system), ("fir", other))
     )
-    turns = [(message.role, message.content) for message in prompts.with_shots(question, [same, different])]
+    turns = [(message.role, message.content) for message in with_shots(question, [same, different])]
     assert turns == [
         ("system", "Shout."),
         ("user", "elm"), ("assistant", "ELM"),
@@ -98,7 +99,7 @@ def test_shots_stand_before_the_question_and_the_system_turn_only_once() -> None
 
 def test_without_shots_the_prompt_is_the_very_one_of_training() -> None:
     question = example("oak")
-    assert prompts.with_shots(question, []) == question.messages
+    assert with_shots(question, []) == question.messages
 
 
 def test_a_prompt_near_the_end_of_the_context_gets_the_room_there_is() -> None:

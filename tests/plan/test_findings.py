@@ -78,6 +78,15 @@ def test_a_contradiction_is_named_with_its_numbers(plan_of: PlanOf, parts: dict,
     assert found[0].fix
 
 
+@pytest.mark.parametrize("trainer", ["native", "trl", "unsloth"])
+def test_a_plan_for_another_trainer_says_whose_peak_it_tells(plan_of: PlanOf, trainer: str) -> None:
+    told = [str(one) for one in plan_of(**{**QUIET, "trainer": trainer}).findings]
+    assert bool(told) == (trainer != "native")
+    for one in told:
+        assert f"peak and seconds are those of the native trainer; {trainer} lays rows out in its own way" in one
+        assert "1.2 to 1.6 times" in one
+
+
 def test_all_contradictions_are_named_at_once(plan_of: PlanOf) -> None:
     """A predecessor's recipe: 50 warm-up steps of 45, no checkpoint before the end."""
     found = plan_of(

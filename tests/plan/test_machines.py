@@ -153,8 +153,9 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
         assert min(one["seconds"].values()) > 0
 
 
+@pytest.mark.parametrize("tiles", [True, False], ids=["attention in tiles", "in products"])
 def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_this_process_does(
-    monkeypatch: pytest.MonkeyPatch,
+    tiles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = pytest.importorskip("torch")
     from lathe.engine import step_rates
@@ -179,6 +180,7 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
 
     monkeypatch.setattr(step_rates, "_built", take)
     monkeypatch.setattr(step_rates, "_whole", whole)
+    monkeypatch.setattr(step_rates, "usable", lambda *_: tiles)
     list(step_rates.timed(64, 1, 2, torch.device("cpu"), Helper(), seconds=0.0))  # type: ignore[arg-type]
 
     assert built == ["helper", "fused bf16", "helper", "fused fp32", "reference fp32"]
@@ -186,7 +188,24 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
         step: [rounds[step, sum(lengths)] for lengths in rows.values()]
         for step, rows in (("fused bf16", LENGTHS), ("fused fp32", HALVES), ("reference fp32", LENGTHS))
     }
-    assert taken == {"fused bf16": [2, 2, 2, 2], "fused fp32": [2, 1, 1, 1], "reference fp32": [1, 1, 1, 1]}
+    compiled = [2, 1, 1, 2] if tiles else [2, 2, 2, 2]
+    assert taken == {"fused bf16": compiled, "fused fp32": [2, 1, 1, 1], "reference fp32": [1, 1, 1, 1]}
+
+
+def test_every_kind_of_step_is_timed_on_the_same_weights() -> None:
+    torch = pytest.importorskip("torch")
+    from lathe.engine import step_rates
+
+    nets = [step_rates._drawn(64, 1, 2) for _ in range(2)]
+    assert nets[0] is nets[1]
+    before = {name: weight.clone() for name, weight in nets[0].named_parameters()}
+    for kind, precision in step_rates.STEPS:
+        take, named = step_rates._built((64, 1, 2), kind, precision, torch.device("cpu"))
+        assert {weight.dtype for weight in named.values()} == {torch.float32}, "adapters"
+        step_rates._whole(take, [step_rates.build_pack(step_rates._rows((5,)), torch.device("cpu"))], named)
+    for name, weight in nets[0].named_parameters():
+        assert weight.dtype == torch.float32
+        assert torch.equal(weight, before[name]), "what a step was built on is a copy"
 
 
 def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from lathe import control_group
 from lathe import plan as stage
-from lathe.errors import DataError, InputError
+from lathe.errors import DataError, InputError, Refused
 from lathe.plan import fit, memory, parameters, rates
 from lathe.plan.architecture import shapes
 from lathe.plan.forecast import Answers, Machine, forecast
@@ -26,8 +27,9 @@ from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResu
 from lathe.runs import RunFolder
 from lathe.schedule.steps import course_of
 from lathe.storage import commit_rows
-from lathe.text import tokenizer
+from lathe.text import render, tokenizer
 from lathe.text import tokens as tokens_module
+from lathe.text.shots import choose_shots, with_shots
 from lathe.text.tokens import TokenSet, tokenise
 
 PlanOf = Callable[..., Plan]
@@ -145,6 +147,24 @@ def test_a_drawn_recipe_is_planned_exactly(lengths, per_step, epochs, budget, mo
     assert record.schedule.num_tokens == sum(lengths[row] for pack in packs for row in pack)
     assert record.schedule.num_computed == record.schedule.num_tokens, "no two rows begin alike"
     assert record.schedule.checkpoint_steps[-1] == record.schedule.num_steps == course.num_steps
+
+
+def test_the_cache_has_room_for_the_prompts_with_worked_examples_that_will_be_asked(run: RunFolder, base: Path) -> None:
+    """The budget leaves room for one answer at a time."""
+    tight = {"token_budget": 1}
+    shots = choose_shots(
+        examples(100), [len(one.messages[0].content) + len(one.completion) for one in examples(100)], (), 2
+    )
+    asked = render.prompts(tokenizer.load(base), [with_shots(one, shots) for one in examples(20)])
+    plain = render.prompts(tokenizer.load(base), [one.messages for one in examples(20)])
+    limit = math.ceil(1.25 * 16) + 16
+    few = made(run, locked_recipe(str(base), evaluate={**tight, "few_shot": 2}))
+    none = made(run, locked_recipe(str(base), evaluate={**tight, "few_shot": 0}))
+    assert few.longest_answered == few.cache_tokens == max(map(len, asked)) + limit
+    assert none.longest_answered == none.cache_tokens == max(map(len, plain)) + limit
+    (base / "config.json").write_text(json.dumps(CONFIG | {"max_position_embeddings": few.longest_answered - 1}))
+    short = made(run, locked_recipe(str(base), evaluate={**tight, "few_shot": 2}))
+    assert short.longest_answered == few.longest_answered - 1, "fewer examples are shown where the context ends"
 
 
 def test_evaluation_is_bounded_by_arms_rows_and_answer_length(plan_of: PlanOf) -> None:
@@ -274,6 +294,14 @@ def test_no_training_rows_are_said_so(run: RunFolder, base: Path) -> None:
     with pytest.raises(DataError, match="no rows to train on"):
         made(run, locked_recipe(str(base)))
     assert not run.plan.exists()
+
+
+def test_what_no_training_of_a_base_could_be_is_foreseen_without_its_weights(base: Path) -> None:
+    """Of models that repeat their embedding as the head a look at them takes seconds; a plan takes it once."""
+    (base / "model.safetensors").write_bytes(b"no weights")
+    stage.foresee(locked_recipe(str(base)).recipe, base)
+    with pytest.raises(Refused, match="not a safetensors file"):
+        read_config(base)
 
 
 def test_answers_to_validation_rows_that_are_not_there_stop_the_plan(run: RunFolder, base: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from plan_parts import peak_of
 from test_parameters import llama
 
-from lathe.plan.architecture import shapes
+from lathe.plan.architecture import DEFAULTS, shapes
 from lathe.plan.memory import training
 from lathe.plan.parameters import count
 from lathe.plan.reference_step import of_a_pack
@@ -38,6 +38,28 @@ SETTING = Setting(
 def test_torch_counts_the_same_bytes_under_autograd(
     recompute: bool, precision: str, full: bool, words: int, tied: bool, lengths: list[int], tmp_path: Path
 ) -> None:
+    measured, expected = _under_autograd(tmp_path, "llama", recompute, precision, full, words, tied, lengths)
+    assert expected == pytest.approx(measured, rel=0.05)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["adapters", "all weights"])
+@pytest.mark.parametrize("model_type", [name for name in DEFAULTS if name != "llama"])
+def test_torch_counts_the_same_bytes_of_every_architecture(model_type: str, full: bool, tmp_path: Path) -> None:
+    measured, expected = _under_autograd(tmp_path, model_type, False, "fp32", full, 500, True, [300, 200, 150, 90])
+    assert expected == pytest.approx(measured, rel=0.02)
+
+
+def _under_autograd(
+    folder: Path,
+    model_type: str,
+    recompute: bool,
+    precision: str,
+    full: bool,
+    words: int,
+    tied: bool,
+    lengths: list[int],
+) -> tuple[int, int]:
+    """Bytes of a pack as torch counts them, and as the plan does."""
     torch = pytest.importorskip("torch")
 
     from lathe.engine import model, packs, step
@@ -47,8 +69,9 @@ def test_torch_counts_the_same_bytes_under_autograd(
 
     torch.set_num_threads(1)
     base = write_base(
-        tmp_path / "base", model_type="llama", hidden_size=128, intermediate_size=640, num_hidden_layers=5, head_dim=32,
-        vocab_size=words, tie_word_embeddings=tied, max_position_embeddings=2048,
+        folder / "base", model_type=model_type, hidden_size=128, intermediate_size=640, num_hidden_layers=5,
+        head_dim=32, vocab_size=words, tie_word_embeddings=tied,
+        max_position_embeddings=2048, pad_token_id=0,
     )  # fmt: skip
     step.register_attention()
     method = Method(kind="full") if full else Method(rank=8)
@@ -67,8 +90,7 @@ def test_torch_counts_the_same_bytes_under_autograd(
     expected = sum(term.num_bytes for term in of_a_pack(found, setting))
     if full and precision == "bf16" and not recompute:
         expected += 2 * found.body_linear  # the weights' copies, a term of their own
-    measured = peak_of(lambda: step.gradients(net, [pack], scored, precision), tmp_path)
-    assert expected == pytest.approx(measured, rel=0.05)
+    return peak_of(lambda: step.gradients(net, [pack], scored, precision), folder), expected
 
 
 def test_a_head_that_learns_leaves_holes_where_its_blocks_lie_in_the_heap() -> None:

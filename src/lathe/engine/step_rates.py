@@ -13,10 +13,11 @@ median of some rounds counts: training meets what slows a round too. A step of o
 processes as there are cores, each with a pack of that kind. What processes exchange grows with what is trained, so it is timed by
 itself as well.
 
-Time goes where it tells something. A first round does not count where it takes longer than others. With bf16 the fused step's took
-1.02 to 2.2 times as long (three widths, one thread), since oneDNN compiles for new shapes. With fp32 the first of all took 1.06 to
-1.13 times as long, that of each pack after it 0.98 to 1.08 times: those count. So do all of the reference step, the dearest, whose
-first round took as long as its third (1.14 and 1.09 s). At a middle width it is not taken at all.
+Time goes where it tells something. Weights are drawn once for each width. A first round does not count where it takes longer than
+others. With bf16 the fused step's took 1.8 to 2.6 times as long with packs of a new size, for whose products oneDNN compiles; with
+others 0.93 to 1.07 times where attention is in tiles. With fp32 the first of all took 1.06 to 1.13 times as long, that of each pack
+after it 0.98 to 1.08 times: those count. So do all of the reference step, the dearest, whose first round took as long as its third
+(1.14 and 1.09 s). At a middle width it is not taken at all.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from functools import partial
+from copy import deepcopy
+from functools import lru_cache, partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any
@@ -32,11 +34,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from lathe.engine import model, step
 from lathe.engine.devices import Precision, threads
 from lathe.engine.fused.choice import step_of
+from lathe.engine.fused.tiles import usable
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.step_in_processes import Helpers, StepInProcesses, at_lines, forget
 from lathe.processes import usable_cores
@@ -59,6 +62,8 @@ LENGTHS: Mapping[str, tuple[int, ...]] = {
     "short": (89, 149),
 }
 """Tokens of the rows of each pack: as rows mostly are; the same tokens with most and with least attention; and few tokens."""
+NEW_SIZES = frozenset({"mixed", "short"})
+"""Packs whose tokens, rounded up as the fused step does it, are not as many as those of one before."""
 HALVES: Mapping[str, tuple[int, ...]] = {"mixed": (89, 149, 271), "long": (511,), "even": (64,) * 8, "short": (119,)}
 """Half as many, for the fused step in fp32, which took half of the time. With those for the reference step too, packs of 4,096
 tokens that are computed again on the way back were foretold 20 % too low, with whole ones 16 %."""
@@ -102,20 +107,25 @@ def timed(
 ) -> Iterator[dict[str, Any]]:
     """Seconds of each kind of step at a width: with all threads, and of the fused ones of small models with one as well, which the
     helpers share."""
-    config = configuration(width, key_heads, layers)
+    shape = width, key_heads, layers
     for kind, precision in STEPS:
         if (kind == "fused" and device.type != "cpu") or (kind, width) == ("reference", BETWEEN):
             continue
         shared = kind == "fused" and width <= ALONE and helpers.count > 0
         if shared:  # while this process does the same
-            helpers.build(partial(_alone, config, kind, precision))
-        take, named = _built(config, kind, precision, device)
+            helpers.build(partial(_alone, shape, kind, precision))
+        take, named = _built(shape, kind, precision, device)
         rows = HALVES if (kind, precision) == ("fused", "fp32") else LENGTHS
         packs = {name: build_pack(_rows(lengths), device) for name, lengths in rows.items()}
         of_packs = partial(
             _of_packs, packs=packs, named=named, cold=_cold(kind, precision, device), device=device, seconds=seconds
         )
-        said = {"config": config.to_dict(), "step": kind, "precision": precision, "packs": _described(rows)}
+        said = {
+            "config": configuration(*shape).to_dict(),
+            "step": kind,
+            "precision": precision,
+            "packs": _described(rows),
+        }
         # First, for helpers that still load their libraries would disturb what all threads take.
         if shared:
             with threads(1):
@@ -148,9 +158,13 @@ def _of_packs(
 
 def _cold(kind: str, precision: Precision, device: torch.device) -> Set[str]:
     """The packs whose first round takes longer than others."""
-    if device.type != "cpu" or (kind, precision) == ("fused", "bf16"):
+    if device.type != "cpu":
         return LENGTHS.keys()
-    return frozenset(islice(LENGTHS, 1)) if kind == "fused" else frozenset()
+    if kind == "reference":
+        return frozenset()
+    if precision == "fp32":
+        return frozenset(islice(LENGTHS, 1))
+    return NEW_SIZES if usable(torch.bfloat16, HEAD) else LENGTHS.keys()
 
 
 def _whole(take: step.Step, packs: list[Pack], parameters: Mapping[str, nn.Parameter]) -> None:
@@ -178,21 +192,28 @@ def _described(rows: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     }
 
 
-def _built(
-    config: LlamaConfig, kind: str, precision: Precision, device: torch.device
-) -> tuple[step.Step, dict[str, nn.Parameter]]:
-    """A kind of step on a model with random weights, and what it trains."""
+@lru_cache(maxsize=1)
+def _drawn(width: int, key_heads: int, layers: int) -> PreTrainedModel:
+    """A model with random weights in float32."""
     step.register_attention()
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    base = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=step.ATTENTION)
-    net = model.attach(base.requires_grad_(False).to(device), Method(rank=RANK), seed=0)
+    return AutoModelForCausalLM.from_config(configuration(width, key_heads, layers), attn_implementation=step.ATTENTION)
+
+
+def _built(
+    shape: tuple[int, int, int], kind: str, precision: Precision, device: torch.device
+) -> tuple[step.Step, dict[str, nn.Parameter]]:
+    """A kind of step on a model of random weights, drawn once for each shape, and what it trains."""
+    base = deepcopy(_drawn(*shape)).requires_grad_(False)
+    for weight in base.parameters():
+        weight.data = weight.data.to(torch.bfloat16 if precision == "bf16" else torch.float32)
+    net = model.attach(base.to(device), Method(rank=RANK), seed=0)
     return step_of(net, kind, precision), model.trainable(net)
 
 
-def _alone(config: LlamaConfig, kind: str, precision: Precision) -> tuple[step.Step, dict[str, nn.Parameter]]:
+def _alone(shape: tuple[int, int, int], kind: str, precision: Precision) -> tuple[step.Step, dict[str, nn.Parameter]]:
     """The same in a helper, which has one thread."""
     torch.set_num_threads(1)
-    return _built(config, kind, precision, torch.device("cpu"))
+    return _built(shape, kind, precision, torch.device("cpu"))
 
 
 def _exchange_seconds(helpers: Helpers) -> float:

@@ -39,6 +39,7 @@ from lathe.records.results import AnswerPrecision
 from lathe.runs import RunFolder
 from lathe.storage import appending, commit_rows, file_sha256, hashed_files, read_rows
 from lathe.text import render, tokenizer
+from lathe.text.shots import choose_shots
 from lathe.text.tokenizer import Tokenizer
 
 MODEL_ARMS = ("base-zero", "base-few", "tuned")
@@ -166,7 +167,7 @@ def ask_model(asking: Measurement) -> Answers:
     def rendered(conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
         return render.prompts(tok, conversations)
 
-    candidates = prompts.choose_shots(rows.sides["train"], lengths.rows["train"], asking.task.slices, k)
+    candidates = choose_shots(rows.sides["train"], lengths.rows["train"], asking.task.slices, k)
     questions = [*rows.sides["validation"], *rows.sides["test"]]
     shots = prompts.shots_that_fit(candidates, questions, rendered, lengths.limits, context)
     asked = prompts.ask(asking.examples, shots, lengths.gold[asking.side], rendered, lengths.limits, context)

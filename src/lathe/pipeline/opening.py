@@ -109,11 +109,14 @@ def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: boo
     """
     from lathe import plan, resolve
 
-    plan.foresee(recipe, resolve.find_base(recipe.base, folder, weights=False).folder)
+    base = resolve.find_base(recipe.base, folder, weights=False)
+    plan.foresee(recipe, base.folder)
+    if weights:
+        base = resolve.find_base(recipe.base, folder)
     known: tuple[FileHash, ...] = ()
     if run is not None and not weights and run.lock_record.is_file():
         known = run.load(run.lock_record, LockedRecipe).base_files
-    return with_taught(resolve.lock(recipe, folder, inputs="", weights=weights, known=known), run)
+    return with_taught(resolve.lock(recipe, folder, base, weights=weights, known=known), run)
 
 
 def _made(root: Path, recipe: Recipe, path: Path, smoke: bool) -> RunFolder:

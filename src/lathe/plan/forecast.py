@@ -56,12 +56,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Answers:
-    """The right answers of one side. longest: tokens of the longest one, end token included; prompt: of the longest
-    prompt."""
+    """The right answers of one side. longest: tokens of the longest one, end token included; prompt: of the longest prompt;
+    with_shots: of the longest with worked examples in front, as the few-shot base is asked."""
 
     rows: int
     longest: int
     prompt: int = 0
+    with_shots: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,19 +99,22 @@ def forecast(
     setting = with_heaviest_pack(setting, model, course, tokens, attended)
     longest = max((side.longest for side in answers.values()), default=0)
     limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
-    longest_answered = max((found.prompt + limit for found in answers.values()), default=0)
-    cache_tokens = _cache_tokens(recipe, answers, limit)
+    needs = [(found.rows, _need(found, limit, model.context)) for found in answers.values()]
+    longest_answered = max((need for _, need in needs), default=0)
+    cache_tokens = _cache_tokens(recipe, needs)
     # Weights are loaded in fp32 to answer, whatever trains.
     loaded = replace(setting, precision="fp32")
 
-    def answering(rows: int) -> tuple[int, tuple[MemoryTerm, ...]]:
-        """Processes that answer so many rows, and what they hold."""
+    def answering(rows: int, tokens: int) -> tuple[int, tuple[MemoryTerm, ...]]:
+        """Processes that answer so many rows, and what they hold with so many tokens of cache."""
         count = memory.answer_processes(counted, rows, recipe.train.threads or machine.cores)
-        return count, memory.evaluation(model, counted, loaded, recipe.evaluate.precision, cache_tokens, count)
+        return count, memory.evaluation(model, counted, loaded, recipe.evaluate.precision, tokens, count)
 
-    answer_processes, evaluate_memory = answering(max((side.rows for side in answers.values()), default=0))
-    if asked is not None:
-        setting = replace(setting, answering_bytes=memory.answering(answering(asked.rows)[1]))
+    most_rows = max((side.rows for side in answers.values()), default=0)
+    answer_processes, evaluate_memory = answering(most_rows, cache_tokens)
+    if asked is not None:  # without worked examples
+        tokens_held = _cache_tokens(recipe, [(found.rows, found.prompt + limit) for found in answers.values()])
+        setting = replace(setting, answering_bytes=memory.answering(answering(asked.rows, tokens_held)[1]))
     terms = memory.training(model, counted, setting)
     work = operations(recipe, model, tokens, course)
     load = cost.Load(
@@ -265,9 +269,15 @@ def _schedule(course: StepPlan, tokens: TokenSet) -> Schedule:
     )
 
 
-def _cache_tokens(recipe: Recipe, answers: Mapping[str, Answers], limit: int) -> int:
-    """Most tokens of cache at once: the budget, one longer answer, or all that there is to write where that is less."""
-    needs = [(found.rows, found.prompt + limit) for found in answers.values()]
+def _need(found: Answers, limit: int, context: int) -> int:
+    """Tokens of a side's longest prompt and the answer that it may get. Of worked examples only as many are shown as leave room for
+    the answer."""
+    return max(found.prompt + limit, min(found.with_shots + limit, context))
+
+
+def _cache_tokens(recipe: Recipe, needs: Sequence[tuple[int, int]]) -> int:
+    """Most tokens of cache at once: the budget, one longer answer, or all that there is to write where that is less. needs: rows
+    of each side, and tokens of its longest."""
     whole = max((rows * need for rows, need in needs), default=0)
     one = max((need for _, need in needs), default=0)
     return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))

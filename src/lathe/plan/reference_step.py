@@ -74,7 +74,7 @@ def activations(model: Shapes, setting: Setting) -> MemoryTerm:
 def layer(model: Shapes, setting: Setting) -> int:
     """Bytes that autograd keeps of one token in one layer.
 
-    In elements: what each norm reads (2 H; 4 H with norms behind attention and MLP as well; Q + K more
+    In elements: what each norm reads (2 H; 4 H with norms in front of attention and MLP and behind; Q + K more
     with norms on queries and keys); the norms' outputs where a trained layer reads them (H each); queries, keys and values as
     attention reads them, its output, and the copy that o_proj reads (up to 5 Q); gate, its activation, up, and the product that
     down_proj reads (up to 4 I); the adapters' inner values (rank each). Within 3 % of what torch's saved_tensors_hooks count.
@@ -215,9 +215,7 @@ def _normed(model: Shapes) -> int:
     """Elements that the norms of one layer read for each token: as many as norm weights, once a head where they are a head's."""
     if model.architecture == "gemma3_text":
         return 4 * model.hidden + model.queries + model.keys
-    if model.architecture == "olmo2":
-        return 4 * model.hidden + model.queries + model.keys
-    if model.architecture == "qwen3":
+    if model.architecture in ("qwen3", "olmo2"):
         return 2 * model.hidden + model.queries + model.keys
     return 2 * model.hidden
 

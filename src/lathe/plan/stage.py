@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from lathe import control_group
+from lathe import control_group, plugins
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
 from lathe.model_folder import has_own_head
@@ -37,6 +37,7 @@ from lathe.runs import RunFolder
 from lathe.schedule.validating import slice_of
 from lathe.storage import read_rows
 from lathe.text import render, tokenizer
+from lathe.text.shots import choose_shots, with_shots
 from lathe.text.tokens import TokenSet, of_file
 
 STORED_BYTES = 2
@@ -62,7 +63,8 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
 
     tokens = of_file(tok, run.rows("train"), run.tokens, recipe.train, told)
     sides = {side: read_rows(run.rows(side), Example) for side in ARMS_ON if run.rows(side).is_file()}
-    answers = {side: _answers(tok, rows) for side, rows in sides.items()}
+    shots = _shots(run, recipe, tokens)
+    answers = {side: _answers(tok, rows, shots) for side, rows in sides.items()}
     asked = _slice(tok, sides.get("validation", []), recipe.train.validate_)
     machine = Machine(
         free_bytes=control_group.free_memory(),
@@ -91,8 +93,8 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
 
 def foresee(recipe: Recipe, base: Path) -> None:
     """Raises InputError where no rows could be trained on: an architecture that is not known here, a target that matches no layer
-    of the base, or its output head."""
-    parameters(shapes(read_config(base)), recipe.method)
+    of the base, or its output head. No weight is read."""
+    parameters(shapes(_config_file(base)), recipe.method)
 
 
 def among_ranks(recipe: Recipe, mine: Rank | None) -> Recipe:
@@ -128,16 +130,20 @@ def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:
 
 
 def read_config(base: Path) -> dict[str, object]:
-    """The base's config.json, with what its weights say of the output head where they are there already.
-
-    Raises InputError where it is missing or damaged.
+    """The base's config.json, with what its weights say of the output head where they are there already: where a head repeats the
+    embedding, that is known after reading both. Raises InputError where it is missing or damaged.
     """
+    config = _config_file(base)
+    return config | {"tie_word_embeddings": False} if has_own_head(base) else config
+
+
+def _config_file(base: Path) -> dict[str, object]:
     config = tokenizer.read_object(base / "config.json")
     if not config:
         raise InputError(
             f"{base / 'config.json'} is not there or empty", hint="A base folder needs the model's config.json."
         )
-    return config | {"tie_word_embeddings": False} if has_own_head(base) else config
+    return config
 
 
 def _slice(tok: tokenizer.Tokenizer, rows: Sequence[Example], spec: ValidateSpec) -> Slice | None:
@@ -164,6 +170,17 @@ def _unwritable(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Iterat
         yield findings.unwritable_answers(len(lost), len(pairs), *lost[0])
 
 
-def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Answers:
+def _shots(run: RunFolder, recipe: Recipe, tokens: TokenSet) -> list[Example]:
+    """The worked examples that the few-shot base will be shown."""
+    if not recipe.evaluate.few_shot:
+        return []
+    slices = plugins.load("tasks", recipe.task).slices
+    return choose_shots(
+        read_rows(run.rows("train"), Example), tokens.lengths.tolist(), slices, recipe.evaluate.few_shot
+    )
+
+
+def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example], shots: Sequence[Example]) -> Answers:
     prompt, answer = render.longest(tok, examples)
-    return Answers(len(examples), answer, prompt)
+    shown = [one.model_copy(update={"messages": with_shots(one, shots)}) for one in examples] if shots else []
+    return Answers(len(examples), answer, prompt, render.longest(tok, shown)[0])

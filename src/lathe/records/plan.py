@@ -173,7 +173,9 @@ class Plan(StageRecord):
     answering_bytes: int = Field(
         0, description="what answering validation rows while training needs beside the process"
     )
-    longest_answered: int = Field(0, description="tokens of the longest prompt and the answer that it may get")
+    longest_answered: int = Field(
+        0, description="tokens of the longest prompt, worked examples included, and the answer that it may get"
+    )
     stored_bytes: int = Field(0, description="bytes of the base's weights on disk")
     operations: int = Field(0, description="floating-point operations of training")
     train_seconds: Interval | None = Field(None, description="seconds of training; None until a rate is known")

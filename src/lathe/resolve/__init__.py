@@ -1,7 +1,7 @@
 """Reads recipes and fixes what they leave open.
 
 recipe = read_recipe(find_recipe("demo"), ["train.epochs=1"])
-locked = lock(recipe, recipe_folder, inputs)
+locked = lock(recipe, recipe_folder, find_base(recipe.base, recipe_folder))
 """
 
 from lathe.resolve.base import find_base

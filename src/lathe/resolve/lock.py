@@ -14,7 +14,7 @@ from lathe.hub import dataset, is_dataset
 from lathe.public_sources import by_place
 from lathe.records import DataSpec, FileHash, LockedRecipe, Recipe
 from lathe.records.teacher import TEACHER, TeacherSpec
-from lathe.resolve.base import base_files, find_base, weight_sizes
+from lathe.resolve.base import Base, base_files, weight_sizes
 from lathe.runs import RunFolder
 from lathe.storage import file_sha256
 
@@ -37,16 +37,15 @@ ROUNDING_PACKAGES = {"bitsandbytes": "bitsandbytes"}
 
 
 def lock(
-    recipe: Recipe, recipe_folder: Path, inputs: str, *, weights: bool = True, known: Sequence[FileHash] = ()
+    recipe: Recipe, recipe_folder: Path, base: Base, *, weights: bool = True, known: Sequence[FileHash] = ()
 ) -> LockedRecipe:
-    """Resolves paths (relative to the recipe), the base and all hashes.
+    """Resolves paths (relative to the recipe) and all hashes, but for the one over the whole lock.
 
-    weights: whether the base's weights are needed; a plan is content with their sizes, and hashing 15 GB takes 10 s. known: what an
-    earlier lock of this run says of its base: hashes of weights that are not read again stand while the sizes are the same.
-    Raises InputError and DataError for what is not there, Refused for a base with executable content, Unavailable for a
-    Hub id that cannot be reached.
+    base: the recipe's, as `find_base` found it. weights: whether its weights are needed; a plan is content with their sizes, and
+    hashing 15 GB takes 10 s. known: what an earlier lock of this run says of its base: hashes of weights that are not read again
+    stand while the sizes are the same. Raises InputError and DataError for what is not there, Unavailable for a data set of the Hub
+    that cannot be reached.
     """
-    base = find_base(recipe.base, recipe_folder, weights=weights)
     data = absolute_data(recipe.data, recipe_folder)
     data = data.model_copy(update={"against": tuple(dict.fromkeys((*data.against, *grew_out_of(base.folder))))})
     teacher = absolute_teacher(recipe.teacher, recipe_folder)
@@ -66,7 +65,7 @@ def lock(
     else:
         stand = ()
     return LockedRecipe(
-        inputs=inputs,
+        inputs="",
         recipe=recipe.model_copy(update={"data": data, "schema_": schema, "teacher": teacher}),
         base_folder=str(base.folder),
         base_files=tuple(sorted((*stand, *base_files(base.folder, weights=weights)), key=lambda file: file.path)),

@@ -96,7 +96,7 @@ def of(config: PretrainedConfig) -> Family:
     if family is None:
         raise InputError(
             f"a model of type {config.model_type} cannot be written as GGUF",
-            hint=f"Families that can: {', '.join(FAMILIES)}.",
+            hint=f"Ship it as merged, or take a base of a family that can: {', '.join(FAMILIES)}.",
         )
     kind = rotary(config).get("rope_type", "default")
     plain = kind in ("default", "linear") or (kind == "llama3" and config.model_type in ("llama", "mistral", "smollm3"))
