@@ -242,7 +242,8 @@ def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
     ]
     screen.line()
     screen.table([figures.counted(report.n, "test item"), report.arm], rows)
-    for told in unusual_endings(report.finish):
+    doubts = [finding.message for finding in report.findings if finding.level != "info"]
+    for told in (*unusual_endings(report.finish), *doubts):
         screen.line(f"  {told}", "yellow")
     screen.say(f"  held against the tuned model: lathe compare {run.folder.path} {run.folder.path}:{report.arm}")
     return Exit.DONE
