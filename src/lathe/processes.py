@@ -98,7 +98,8 @@ def end(child: subprocess.Popen[bytes], *streams: IO[bytes] | None) -> None:
 
 @contextlib.contextmanager
 def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
-    """A process that runs `work(line, *given)`, all of it picklable and none of it of the main module, until it returns, or this block or process ends."""
+    """A process that runs `work(line, *given)`, all of it picklable and of no main module, until it returns, or this block or
+    process ends."""
     from multiprocessing import get_context
 
     context = get_context("spawn")
