@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lathe.resolve import strict_yaml
-from lathe.safe_text import CONTROL, MASK, redact, secrets_of, visible, yaml_text
+from lathe.safe_text import CONTROL, MASK, redact, secrets_of, typed, visible, yaml_text
 
 CANARIES = [
     "hf_" + "aB3" * 11,
@@ -114,3 +116,11 @@ def test_yaml_reads_back_what_was_written_for_it(text: str) -> None:
 @pytest.mark.parametrize("text", ["rows.jsonl", "../my rows/a-b_c.jsonl", "HuggingFaceTB/SmolLM2-135M"])
 def test_a_usual_name_stands_in_yaml_as_it_is(text: str) -> None:
     assert yaml_text(text) == text
+
+
+@pytest.mark.parametrize("path", ["runs/a", "läufe 1/it's", "-x", "$HOME/a;b", "a\nb"])
+def test_a_path_is_one_word_on_one_line_where_it_is_typed(path: str) -> None:
+    said = typed(path)
+    assert said.isprintable()
+    assert len(shlex.split(said)) == 1
+    assert not said.startswith("-")

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Collection, Mapping
+from os import PathLike, fspath
 
 MASK = "[secret]"
 
@@ -77,3 +79,10 @@ def yaml_text(text: str) -> str:
     """A text as YAML reads it back: in quotes only where something in it could mean something else."""
     plain = PLAIN.fullmatch(text) and text.lower() not in WORDS and text == text.strip() and not re.match(r"\.\d", text)
     return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def typed(path: str | PathLike[str]) -> str:
+    """A path as it is typed at a prompt, on one line."""
+    said = fspath(path)
+    said = shlex.quote(f"./{said}" if said.startswith("-") else said)
+    return said if said.isprintable() else json.dumps(fspath(path))

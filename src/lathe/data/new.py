@@ -8,9 +8,7 @@ The layout is told from the rows, the task by trying (lathe.data.choosing). Noth
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ from lathe.data.files.placed import Placed
 from lathe.data.preparing.origin_rows import read
 from lathe.errors import DataError
 from lathe.records import Row
-from lathe.safe_text import yaml_text
+from lathe.safe_text import typed, yaml_text
 
 WANTED_TEST_ROWS = 200
 WIDTH = 32
@@ -93,7 +91,7 @@ def look(found: row_files.Found) -> Seen:
             unread += 1
     if not first:
         raise DataError(
-            "holds no row that can be read", file=str(found.path), hint=f"See why: lathe check {found.path}"
+            "holds no row that can be read", file=str(found.path), hint=f"See why: lathe check {typed(found.path)}"
         )
     return Seen(found, first, count, unread)
 
@@ -202,12 +200,6 @@ def shown(path: Path, recipe_folder: Path) -> str:
             "the name is no UTF-8, and a recipe is", file=name, hint="Rename the file or folder."
         ) from error
     return said
-
-
-def typed(path: str) -> str:
-    """A path as it is typed at a prompt, on one line."""
-    said = shlex.quote(f"./{path}" if path.startswith("-") else path)
-    return said if said.isprintable() else json.dumps(path)
 
 
 def name_of(path: Path) -> str:
