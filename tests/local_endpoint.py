@@ -12,8 +12,9 @@ Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 """Status, body (JSON, or bytes as they are), and headers."""
 
 
-def said(text: str | None, finish: str = "stop") -> Answer:
+def said(text: str | None, finish: str = "stop", model: str | None = None) -> Answer:
     return 200, {
+        **({} if model is None else {"model": model}),
         "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3},
     }  # fmt: skip

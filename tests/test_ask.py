@@ -10,6 +10,7 @@ import pytest
 
 import lathe
 from lathe.ask import Specialist
+from lathe.cli.main import main
 from lathe.errors import InputError
 from lathe.pipeline import Run
 from lathe.records import EvalReport, Example, Prediction
@@ -125,6 +126,15 @@ def test_base_and_tuned_model_are_asked_the_same(labels: Run) -> None:
     answers = labels.ask("red 7")
     assert (answers["tuned"], answers["schema"]) == ("alpha", "colours")
     assert answers["base"] != answers["tuned"]
+
+
+def test_an_answer_that_ended_at_its_limit_is_said_to_be_cut(labels: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    """A base of random weights finds no end."""
+    assert labels.ask("red 7")["cut"] == "base"
+    assert main(["ask", str(labels.folder.path), "red 7"]) == 0
+    said = capfd.readouterr().out.split("\n")
+    assert "base, cut at the token limit" in said
+    assert "tuned" in said
 
 
 @pytest.mark.parametrize("text", ["", " \n"])

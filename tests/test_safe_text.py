@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lathe.safe_text import CONTROL, MASK, redact, secrets_of, visible
+from lathe.resolve import strict_yaml
+from lathe.safe_text import CONTROL, MASK, redact, secrets_of, typed, visible, yaml_text
 
 CANARIES = [
     "hf_" + "aB3" * 11,
@@ -80,3 +84,43 @@ def test_an_escape_a_bell_and_a_reversal_can_be_seen() -> None:
 def test_tabs_newlines_and_letters_of_all_scripts_stay() -> None:
     text = "a\tb\nçé 漢字 العربية"
     assert visible(text) == text
+
+
+odd = [
+    "a: b",
+    "no",
+    "null",
+    "~",
+    ".5",
+    ".inf",
+    "12",
+    "1e5",
+    "a#b",
+    "a #b",
+    "- x",
+    " a",
+    "{a}",
+    "*a",
+    "",
+    "Aufträge/März 1.jsonl",
+]
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])) | st.sampled_from(odd))
+def test_yaml_reads_back_what_was_written_for_it(text: str) -> None:
+    for written in (f"key: [{yaml_text(text)}]", f"key: [{yaml_text(text)}]     # said"):
+        assert yaml.safe_load(written) == strict_yaml.parse(written).value == {"key": [text]}
+
+
+@pytest.mark.parametrize("text", ["rows.jsonl", "../my rows/a-b_c.jsonl", "HuggingFaceTB/SmolLM2-135M"])
+def test_a_usual_name_stands_in_yaml_as_it_is(text: str) -> None:
+    assert yaml_text(text) == text
+
+
+@pytest.mark.parametrize("path", ["runs/a", "läufe 1/it's", "-x", "$HOME/a;b", "a\nb"])
+def test_a_path_is_one_word_on_one_line_where_it_is_typed(path: str) -> None:
+    said = typed(path)
+    assert said.isprintable()
+    assert len(shlex.split(said)) == 1
+    assert not said.startswith("-")

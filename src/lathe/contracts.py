@@ -173,6 +173,11 @@ class Task(ABC):
         """What an answer says, as `score` reads it; None where it says nothing that can be read. Never raises on any text."""
         return text.strip() or None
 
+    def meaning(self, example: Example) -> Json:
+        """What the right answer of an item says, however it is written: rows with one prompt contradict each other where theirs
+        differ."""
+        return example.completion if example.target is None else example.target
+
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         """A target that `example` accepts, for a question whose right answer nobody knows."""
         return "unknown"

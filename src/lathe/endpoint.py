@@ -19,13 +19,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from lathe.contracts import Endpoint
 from lathe.errors import InputError, LatheError, Unavailable
-from lathe.records import Finish, Json, Message
+from lathe.records import DataFinding, Finish, Json, Message
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -45,6 +46,11 @@ MOST_BYTES = 16_000_000
 """Longest reply that is read."""
 FINISHES: Mapping[str, Finish] = {"stop": "stop", "length": "length"}
 OTHER_NAME = "max_completion_tokens"
+LONGEST_NAME = 200
+MOST_NAMES = 3
+"""Names of other models that a message tells."""
+VERSION = r"([-.:@_](\d{2,}|v\d+|latest|i?q\d[a-z0-9_]*|b?f16|fp\d+|gguf))*"
+"""What stands behind a model's name for one of its versions: dates, numbers, formats of its weights."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,17 @@ GREEDY = Manner()
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. prompt_tokens and new_tokens: as the endpoint counts them, 0 where it does not say; seconds: of the last try."""
+    """One answer. prompt_tokens and new_tokens: as the endpoint counts them, 0 where it does not say; seconds: of the last try.
+
+    answered_as: the model's name by the endpoint; empty where that is the one which was asked for, or it says none.
+    """
 
     text: str
     finish: Finish
     prompt_tokens: int
     new_tokens: int
     seconds: float
+    answered_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +175,41 @@ def chat(
     raise LatheError(f"{endpoint.url} was asked {TRIES} times without an answer or a reason")
 
 
+def other_models(asked: str, answered_as: Iterable[str]) -> list[DataFinding]:
+    """Whether answers came under another name than was asked for, by their `answered_as`. A warning, but for a version of the same.
+
+    A hosted name often stands for the newest of dated versions; a server with one model may answer to any name.
+    """
+    others = Counter(name for name in answered_as if name)
+    if not others:
+        return []
+    versions = all(_is_version(name, asked) for name in others)
+    named = ", ".join(f"{name} ({count:,})" for name, count in others.most_common(MOST_NAMES))
+    return [
+        DataFinding(
+            id="other_model",
+            level="info" if versions else "warning",
+            message=f"asked for {asked}, the endpoint answered as {named}",
+            hint="Name the model as the endpoint lists it under /models.",
+            count=others.total(),
+        )
+    ]
+
+
+def _is_version(name: str, asked: str) -> bool:
+    """Whether a name is of a version, or a file, of the model that was asked for: only a date, number or format stands behind it.
+
+    gpt-4o-2024-08-06 is one of gpt-4o; gpt-4o-mini is not, and gpt-4o is none of gpt-4.
+    """
+    named, own = (_own_name(one).removesuffix("-latest") for one in (name, asked))
+    return named.startswith(own) and re.fullmatch(VERSION, named.removeprefix(own)) is not None
+
+
+def _own_name(model: str) -> str:
+    """A model's name without whose it is, or where it lies."""
+    return model.rpartition("/")[2].casefold()
+
+
 def side_by_side(
     items: Sequence[Item], ask: Callable[[Item, Pause], Found], over: threading.Event | None = None
 ) -> Iterator[Found]:
@@ -230,6 +275,8 @@ def _reply(endpoint: Endpoint, said: bytes, seconds: float) -> Reply:
         counts = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
         if not isinstance(text, str | None) or not isinstance(finish, str | None) or min(counts) < 0:
             raise TypeError("content or finish_reason is no text, or fewer than no tokens are counted")
+        named = value.get("model")
+        other = named.strip() if isinstance(named, str) and named.strip() != endpoint.model else ""
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         begun = said.lstrip().startswith(b"{")
         raise Unavailable(
@@ -240,7 +287,7 @@ def _reply(endpoint: Endpoint, said: bytes, seconds: float) -> Reply:
         ) from error
     # An answer without text (a filter, a call of a tool) is no answer; one cut at the limit may be empty and was one.
     ending = FINISHES.get(finish or "stop", "none") if text or finish == "length" else "none"
-    return Reply(_whole(text or ""), ending, *counts, seconds)
+    return Reply(_whole(text or ""), ending, *counts, seconds, _whole(other[:LONGEST_NAME]))
 
 
 def _whole(text: str) -> str:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
+from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -97,13 +98,14 @@ def end(child: subprocess.Popen[bytes], *streams: IO[bytes] | None) -> None:
 
 @contextlib.contextmanager
 def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
-    """A process that runs `work(line, *given)`, all of it picklable, until it returns, or this block or process ends."""
+    """A process that runs `work(line, *given)`, all of it picklable and of no main module, until it returns, or this block or
+    process ends."""
     from multiprocessing import get_context
 
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(work, there, *given), daemon=True)
-    with _held_back():
+    with _held_back(), _without_main():
         process.start()
     there.close()
     try:
@@ -112,6 +114,18 @@ def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
         here.close()
         process.kill()
         process.join()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """What begins in this block runs `work` alone. With the main module at hand it would run that first: a script that calls Lathe
+    without `if __name__ == "__main__"` would begin once more in there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shlex
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from lathe.errors import InputError, RunInUse
+from lathe.safe_text import typed
 from lathe.storage import append_line, commit_text, sweep, writing
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class RunFolder:
     @property
     def again(self) -> str:
         """The command that continues this run, as it is typed."""
-        return f"lathe run {shlex.quote(str(self.path))}"
+        return f"lathe run {typed(self.path)}"
 
     # names ---------------------------------------------------------------------------------
 

@@ -10,8 +10,11 @@ Everything that Lathe prints, writes to the journal, to the report or to the car
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Collection, Mapping
+from os import PathLike, fspath
 
 MASK = "[secret]"
 
@@ -33,6 +36,11 @@ SHORTEST_SECRET = 8
 
 # C0 and C1 controls but tab and newline, DEL, and the marks that turn the reading direction round.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./ -]*")
+WORDS = ("null", "true", "false", "yes", "no", "on", "off", ".nan", ".inf")
+"""Texts that YAML, one version or another, reads as something else."""
 
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -65,3 +73,16 @@ def _sign(match: re.Match[str]) -> str:
     if code == 0x7F:
         return "␡"
     return f"⟨U+{code:04X}⟩"
+
+
+def yaml_text(text: str) -> str:
+    """A text as YAML reads it back: in quotes only where something in it could mean something else."""
+    plain = PLAIN.fullmatch(text) and text.lower() not in WORDS and text == text.strip() and not re.match(r"\.\d", text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def typed(path: str | PathLike[str]) -> str:
+    """A path as it is typed at a prompt, on one line."""
+    said = fspath(path)
+    said = shlex.quote(f"./{said}" if said.startswith("-") else said)
+    return said if said.isprintable() else json.dumps(fspath(path))

@@ -38,15 +38,16 @@ FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Re-words OSError of a write under `path` as StorageError with the path, what was free and what to do."""
+    """Re-words OSError of a write under `path` as StorageError with the path; of a full disk with what is free and what to do."""
     try:
         yield
     except OSError as error:
-        free = ""
-        with contextlib.suppress(OSError):
-            folder = path if path.is_dir() else path.parent
-            free = f", {shutil.disk_usage(folder).free / 1e6:.0f} MB free there"
-        hint = "Free some space and run the same command again: it continues." if error.errno in FULL_DISK else None
+        free, hint = "", None
+        if error.errno in FULL_DISK:
+            hint = "Free some space and run the same command again: it continues."
+            with contextlib.suppress(OSError):
+                folder = path if path.is_dir() else path.parent
+                free = f", {shutil.disk_usage(folder).free / 1e6:.0f} MB free there"
         raise StorageError(f"could not write {path}: {error.strerror or error}{free}", hint=hint) from error
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from lathe.errors import InputError
 from lathe.records import Bundle, Damage, Digests, FileHash, LockedRecipe, Verification, digest
 from lathe.runs import RunFolder
+from lathe.safe_text import typed
 from lathe.storage import file_sha256
 
 CHUNK = 1 << 20
@@ -64,7 +65,8 @@ def refuse_changed(run: RunFolder, under: Path | None = None, *, but: Collection
         if not any(path.is_relative_to(place) for place in but):
             raise InputError(
                 f"{path} is not as it was when the run ended: {damage.reason}",
-                hint=f"Bring it back from a copy, or make the run again with --new. All that changed: lathe verify {run.path}",
+                hint="Bring it back from a copy, or make the run again with --new. "
+                f"All that changed: lathe verify {typed(run.path)}",
             )
     return lost
 

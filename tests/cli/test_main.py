@@ -199,6 +199,17 @@ def test_what_the_system_refuses_is_its_own_word_and_no_bug(refusal: str, hint: 
     assert hint in done.stderr
 
 
+def test_a_file_that_may_not_be_written_says_what_to_do_and_nothing_of_free_space(lathe) -> None:
+    body = """import errno, os
+from pathlib import Path
+from lathe.storage import writing
+with writing(Path('run.json')):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))"""
+    done = lathe("ls", before=staged(body))
+    assert done.returncode == 74
+    assert done.stderr.startswith("error: could not write run.json: Read-only file system\nhint: Name a folder")
+
+
 # ------------------------------------------------------------------------------------------ streams
 
 ANSWER = staged("screen.say('talk')\nscreen.line('an answer')\nreturn 1")

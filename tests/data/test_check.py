@@ -117,6 +117,17 @@ def test_labels_that_contradict_or_look_wrong_or_are_unknown_are_named(write: Wr
     assert found["trivial_rule"] == len(rows)
 
 
+def test_an_answer_in_another_order_is_a_repeat_and_no_contradiction(write: Write) -> None:
+    """Without a recipe nobody says that lists have an order: those of a graph, of tags and of calls have none."""
+    graph = {"entities": ["Mira", "Lunde"], "hyperedges": [{"members": ["Mira", "Lunde"], "description": "home"}]}
+    turned = {"hyperedges": [{"description": "home", "members": ["Lunde", "Mira"]}], "entities": ["Lunde", "Mira"]}
+    rows = [{"input": "Mira of Lunde", "target": one} for one in (graph, turned)]
+    found = counts(check_file(write("rows.jsonl", rows)))
+    assert (found.get("label_conflict"), found.get("repeated_row")) == (None, 1)
+    other = {"input": "Mira of Lunde", "target": {**graph, "entities": ["Mira"]}}
+    assert counts(check_file(write("rows.jsonl", [*rows, other])))["label_conflict"] == 1
+
+
 def test_another_system_prompt_makes_another_question(write: Write) -> None:
     rows = [
         {"system": f"Answer {how}.", "prompt": f"What is the colour of stone number {number}?", "completion": how}

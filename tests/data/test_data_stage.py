@@ -236,6 +236,13 @@ def test_two_questions_about_one_text_are_neither_a_repeat_nor_a_contradiction(
     assert finding(manifest, "repeated_row").count == 1
 
 
+def test_an_object_with_its_keys_in_another_order_is_the_same_answer(tmp_path: Path, prepared: Prepared) -> None:
+    lines = [row_line(input="twice", target=target) for target in ({"a": 1, "b": 2}, {"b": 2, "a": 1})]
+    manifest = prepared({"source": put(tmp_path / "rows.jsonl", [*good_lines(100), *lines])})
+    assert finding(manifest, "label_conflict") is None
+    assert finding(manifest, "repeated_row").count == 1
+
+
 @pytest.mark.parametrize(
     ("column", "value"), [("n", "1"), ("x", "1"), ("half", "0.5"), ("open", "true"), ("kind", "a")]
 )

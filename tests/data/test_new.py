@@ -15,7 +15,7 @@ from data_rows import good_row
 
 from lathe.data.check import check_file
 from lathe.data.conversations.row_files import FileRows, Found
-from lathe.data.new import name_of, proposal, propose, quoted
+from lathe.data.new import name_of, proposal, propose
 from lathe.data.stage import prepare
 from lathe.errors import DataError
 from lathe.made_rows import made_rows
@@ -314,17 +314,6 @@ def test_rows_of_prose_are_for_chat(tmp_path: Path, rows: list[dict[str, Any]]) 
 def test_rows_that_no_task_reads_are_told(tmp_path: Path, rows: list[dict[str, Any]], says: str) -> None:
     with pytest.raises(DataError, match=says):
         propose([write(tmp_path / "rows.jsonl", rows)], tmp_path)
-
-
-@pytest.mark.parametrize(
-    "text", ["a: b", "no", "null", "12", "a#b", "- x", "caf\u00e9.jsonl", "", "a.jsonl", "x y", "1e5", "~", "{a}", "*a"]
-)
-def test_any_text_is_quoted_so_that_it_reads_as_itself(text: str) -> None:
-    from lathe.resolve import strict_yaml
-
-    for form in (f"k: {quoted(text)}", f"k: {{j: {quoted(text)}}}"):
-        value = strict_yaml.parse(form).value["k"]
-        assert (value["j"] if isinstance(value, dict) else value) == text
 
 
 def test_a_name_is_made_of_any_file_name() -> None:

@@ -501,6 +501,13 @@ def test_tokens_that_an_endpoint_does_not_count_are_estimated_and_said(world: Wo
     assert "10 answers" in next(one.message for one in record.findings if one.id == "teacher_uncounted")
 
 
+def test_a_teacher_that_answers_under_another_models_name_is_warned_of(world: World) -> None:
+    server = world.serve(lambda number, body: (200, judged(number, body)[1] | {"model": "small"}))
+    record = asked(world.run(world.recipe(server)))
+    told = next(one for one in record.findings if one.id == "other_model")
+    assert told.message == "asked for big, the endpoint answered as small (10)"
+
+
 # ------------------------------------------------------------------------------------------ going on, and going wrong
 
 

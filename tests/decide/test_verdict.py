@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reports import arms, manifest, plan, recipe, report, right, trained, verdict
 
+from lathe.contracts import Metric
+from lathe.evaluate import aggregate
 from lathe.records import DataFinding, Score, SideCount, Validation
 
 
@@ -239,6 +241,22 @@ def test_right_answers_that_could_not_be_written_forbid_a_deploy() -> None:
     decision = verdict(case)
     assert decision.verdict == "iterate"
     assert decision.line.endswith("next: raise evaluate.max_new_tokens or leave it out")
+
+
+@pytest.mark.parametrize(("classes", "gated", "said"), [(40, True, True), (40, False, False), (10, True, False)])
+def test_a_gated_macro_f1_over_classes_of_a_few_rows_each_is_said_to_know_less_than_its_interval(
+    classes: int, gated: bool, said: bool
+) -> None:
+    measured = report("tuned", right(90, 100))
+    counts = [{"macro": {f"class {number % classes}": (1, 1, 1)}} for number in range(100)]
+    items = tuple(item.model_copy(update={"counts": one}) for item, one in zip(measured.items, counts, strict=True))
+    score = aggregate.metric_score(Metric("macro", "mean of the F1 of classes", "macro_f1"), items, 0.95)
+    tuned = measured.model_copy(update={"items": items, "scores": (*measured.scores, score)})
+    written = recipe(gates=[{"metric": "macro", "at_least": 0.5}] if gated else [])
+    found = verdict(arms(tuned, right(10, 100), right(10, 100)), written=written).findings
+    told = [one.message for one in found if one.id == "thin_classes"]
+    assert bool(told) == said
+    assert all("40 of 40 classes have fewer than 5 in the test rows" in one for one in told)
 
 
 def test_a_weak_slice_is_named_with_its_numbers() -> None:

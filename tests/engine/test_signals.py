@@ -82,22 +82,25 @@ def test_outside_the_main_thread_nothing_is_heeded_and_nothing_fails() -> None:
     assert seen == [None]
 
 
-BESIDE = """
-import os, signal, time
-from lathe.engine.signals import stop_requested
-from lathe.processes import beside
-
+ECHO = """
+import time
 time.sleep(0.3)  # what a process beside loads before it comes to its work
 
 def echo(line):
     while True:
         line.send(line.recv())
+"""
+BESIDE = """
+import os, signal
+from echoing import echo
+from lathe.engine.signals import stop_requested
+from lathe.processes import beside
 
-if __name__ == "__main__":
-    with stop_requested() as asked, beside(echo) as line:
-        os.killpg(0, signal.{name})
-        line.send("still here")
-        print(line.recv(), asked(), flush=True)
+print("begun", flush=True)
+with stop_requested() as asked, beside(echo) as line:
+    os.killpg(0, signal.{name})
+    line.send("still here")
+    print(line.recv(), asked(), flush=True)
 """
 
 
@@ -105,6 +108,8 @@ if __name__ == "__main__":
 def test_a_signal_to_the_whole_group_leaves_the_process_beside_at_its_work(
     number: signal.Signals, tmp_path: Path
 ) -> None:
+    """And does not run the script once more, though nothing in it asks whether it is the main one."""
+    (tmp_path / "echoing.py").write_text(ECHO)
     script = tmp_path / "script.py"
     script.write_text(BESIDE.format(name=number.name))
     done = subprocess.run(
@@ -116,4 +121,4 @@ def test_a_signal_to_the_whole_group_leaves_the_process_beside_at_its_work(
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, f"still here {number.name}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"begun\nstill here {number.name}\n"), done.stderr

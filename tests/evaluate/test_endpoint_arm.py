@@ -75,6 +75,21 @@ def test_an_endpoint_that_never_answers_leaves_nothing_and_takes_nothing_away(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_answers_of_another_model_than_was_asked_for_are_told_in_the_report(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(lambda number, body: said(body["messages"][-1]["content"].upper(), model="other-7b"))
+    try:
+        report = measure(world, server.url, monkeypatch)
+    finally:
+        server.close()
+    (told,) = (one for one in report.findings if one.id == "other_model")
+    assert (told.level, told.message) == (
+        "warning",
+        f"asked for tiny, the endpoint answered as other-7b ({len(WORDS)})",
+    )
+
+
 def test_the_arm_has_the_models_name_without_what_a_folder_cannot_have() -> None:
     assert endpoint_arm(Endpoint("http://a/v1", "Qwen/Qwen3-8B")) == "endpoint-Qwen-Qwen3-8B"
     assert endpoint_arm(Endpoint("http://a/v1", "../..")) == "endpoint-model"

@@ -256,6 +256,18 @@ def test_what_cannot_be_read_is_not_measured_and_counted(tmp_path: Path, serve: 
     assert unread.message == "of 4 of 14 pairs no verdict can be read: they are not measured"
 
 
+def test_a_judge_that_answers_under_another_models_name_is_warned_of(
+    tmp_path: Path, serve: Callable[[Rule], Server]
+) -> None:
+    run, fixed = measured_run(tmp_path / "run")
+    server = serve(lambda number, body: (200, longer(number, body)[1] | {"model": "small"}))
+    report = probe(run, fixed, "judge", "tuned", quiet, judging=judge_of(server))
+    assert any(
+        one.id == "other_model" and "asked for big, the endpoint answered as small" in one.message
+        for one in report.findings
+    )
+
+
 def test_a_request_that_is_not_taken_leaves_its_pair_unmeasured(
     tmp_path: Path, serve: Callable[[Rule], Server]
 ) -> None:

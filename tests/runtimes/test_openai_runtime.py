@@ -58,6 +58,36 @@ def test_every_request_is_answered_with_what_the_endpoint_counts(serve: Serve, t
     assert set(server.paths) == {"/v1/chat/completions"}
 
 
+def test_another_models_name_on_an_answer_is_kept(serve: Serve, tmp_path: Any) -> None:
+    names = {"a": "tiny", "b": " other-7b", "c": None}
+    server = serve(lambda number, body: said("x", model=names[body["messages"][0]["content"]]))
+    answers = ask(server.url, requests(*names), tmp_path)
+    assert [answers[f"row-{text}"].answered_as for text in names] == ["", "other-7b", ""]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered_as", "levels"),
+    [
+        ("qwen3-8b", ["", ""], []),
+        ("qwen3-8b", ["", "llama-3-70b"], ["warning"]),
+        ("openai/gpt-4o", ["gpt-4o-2024-08-06"], ["info"]),
+        ("gpt-4o", ["gpt-4o-mini-2024-07-18"], ["warning"]),
+        ("gpt-4", ["gpt-4o"], ["warning"]),
+        ("mistral-large-latest", ["mistral-large-2411"], ["info"]),
+        ("gemma3", ["gemma3:latest"], ["info"]),
+        ("qwen3-8b", ["/models/Qwen3-8B-Q4_K_M.gguf"], ["info"]),
+        ("qwen3-8b", ["/models/Qwen3-8B-Q4_K_M.gguf", "llama-3-70b"], ["warning"]),
+    ],
+)
+def test_answers_of_another_model_are_warned_of_and_those_of_a_dated_version_are_noted(
+    asked: str, answered_as: list[str], levels: list[str]
+) -> None:
+    """A server with one model takes any name; a hosted name stands for the newest version."""
+    found = endpoints.other_models(asked, answered_as)
+    assert [one.level for one in found] == levels
+    assert all(name in found[0].message for name in filter(None, answered_as))
+
+
 def test_a_draw_is_asked_for_by_a_seed_of_the_requests_own(serve: Serve, tmp_path: Any) -> None:
     """By one seed for all, an endpoint may use the same noise for each item, and items would be lucky together."""
     server = serve(lambda number, body: said("yes"))

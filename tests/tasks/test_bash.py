@@ -99,6 +99,10 @@ def test_a_null_character_stands_in_no_valid_command() -> None:
         "`ls -al`",
         "~~~\nls -al\n~~~",
         "# ls -al\n# cd /",
+        "Find all files in the current directory",
+        "Lists files of 'a b'",
+        'find all ".flac" files in the current folder',
+        "ls lists all files in a folder | sort",
     ],
 )
 def test_words_and_marks_around_a_command_are_not_the_command_only(answer: str) -> None:
@@ -107,7 +111,11 @@ def test_words_and_marks_around_a_command_are_not_the_command_only(answer: str) 
 
 @pytest.mark.parametrize(
     "command",
-    [": > app.log", ". ./env.sh", "# list\nls -al", "just build", "yes | head", "type ls", "[ -f a ] && . a"],
+    [
+        ": > app.log", ". ./env.sh", "# list\nls -al", "just build", "yes | head", "type ls", "[ -f a ] && . a", "mv this that",
+        "sudo ufw allow from 10.0.0.1 to any port 22", "tcpdump -i any host a and not port 80", "echo this is the end of it",
+        "shred -u a.txt  # over the file and out of the disk", "Rscript a.R in out", "find . -name 'all of the files'",
+    ],
 )  # fmt: skip
 def test_a_command_that_looks_like_words_is_a_command(command: str) -> None:
     scores = TASK.score(example("Do it", command), command, TaskSetup()).values

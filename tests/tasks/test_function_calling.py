@@ -50,6 +50,12 @@ def scores(target: Any, said: Any, **more: Any) -> dict[str, float | None]:
     return dict(TASK.score(example(target, **more), said if isinstance(said, str) else json.dumps(said), SETUP).values)
 
 
+def test_right_calls_mean_the_same_in_any_order() -> None:
+    calls = [call("add", a=1, b=2), call("say", text="x")]
+    means = [TASK.meaning(example(target)) for target in (calls, calls[::-1], calls[:1])]
+    assert means[0] == means[1] != means[2]
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [

@@ -24,7 +24,7 @@ from lathe.tasks._counts import f1, macro_f1
 from lathe.tasks._graph import cypher, graphml, notation, odin, questions
 from lathe.tasks._graph.answers import graph_in
 from lathe.tasks._graph.graph import Entity, Graph, Hyperedge, Member, Relation, of_json, to_json
-from lathe.tasks._graph.matching import directions, hypermatch, placed
+from lathe.tasks._graph.matching import compared, directions, fault, hypermatch, placed
 from lathe.tasks.graph_extraction import REASONS
 
 TASK = plugins.load("tasks", "graph_extraction")
@@ -212,6 +212,25 @@ def test_hyperedges_match_themselves_in_any_order(sets: list[frozenset[str]], ch
     assert hypermatch(gold, said[1:]).full == (not gold)
 
 
+@STEADY
+@given(graphs, graphs, st.randoms(use_true_random=False))
+def test_graphs_mean_the_same_exactly_where_each_is_right_for_the_other(
+    one: Graph, other: Graph, chance: Random
+) -> None:
+    shuffled = Graph(*(tuple(chance.sample(part, len(part))) for part in (one.entities, one.relations, one.hyperedges)))
+    for gold, said in itertools.permutations((one, shuffled, other), 2):
+        assert (compared(gold) == compared(said)) == (not fault(gold, said) and not fault(said, gold))
+    assert compared(shuffled) == compared(one)
+
+
+def test_a_graph_means_the_same_in_either_notation_and_in_any_order() -> None:
+    graph = {**NOTHING, "entities": [["Mira", "Person"], ["Lunde", "Town"]], **hyperedges("ab", "bc")}
+    turned = {**NOTHING, "entities": [["lunde", "Town"], ["Mira", "Person"]], **hyperedges("cb", "ba")}
+    lines = notation.written(of_json(graph))
+    assert TASK.meaning(example(graph)) == TASK.meaning(example(turned)) == TASK.meaning(example(lines))
+    assert TASK.meaning(example(graph)) != TASK.meaning(example({**graph, **hyperedges("ab")}))
+
+
 worths = st.integers(0, 5).flatmap(
     lambda columns: st.lists(
         st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 1.0]), min_size=columns, max_size=columns), max_size=5
@@ -378,6 +397,13 @@ def test_an_answer_is_of_its_own_kind_and_stands_alone(right: questions.Answer, 
     verdict = TASK.score(asked, said, SETUP)
     assert verdict.values["question_accuracy"] == verdict.values["graph_exact"] == score
     assert bool(verdict.reason) != bool(score)
+
+
+def test_an_answer_that_is_a_list_means_the_same_in_any_order() -> None:
+    means = [
+        TASK.meaning(question(ask=None, target=target)) for target in (["Theo", "Mira"], ["mira", "Theo"], ["Theo"])
+    ]
+    assert means[0] == means[1] != means[2]
 
 
 def test_a_question_shows_its_hypergraph_and_is_measured_by_its_answer_alone() -> None:

@@ -75,7 +75,8 @@ class Specialist:
 
 
 def ask(run: RunFolder, locked: LockedRecipe, text: str, schema: str | None = None) -> dict[str, str]:
-    """Answers of base and tuned model to `text`, and for tasks with schemas the schema asked for.
+    """Answers of base and tuned model to `text`, for tasks with schemas the schema asked for, and under `cut` which of the two
+    were not at their end when they had as many tokens as an answer may have.
 
     Raises InputError where the text says nothing, the run has no tuned model yet, or there is no such schema.
     """
@@ -87,8 +88,11 @@ def ask(run: RunFolder, locked: LockedRecipe, text: str, schema: str | None = No
     questions = Questions(run, locked)
     schema = schema or questions.schema_of(text)
     example = questions.example(text, schema)
-    answers = {"schema": schema} if schema else {}
+    answers, cut = {"schema": schema} if schema else {}, list[str]()
     for name in ("base", "tuned"):
         with closing(questions.open(tuned=name == "tuned")) as session:
-            answers[name] = questions.answer(session, [example])[0].text
-    return answers
+            said = questions.answer(session, [example])[0]
+        answers[name] = said.text
+        if said.finish == "length":
+            cut.append(name)
+    return answers | ({"cut": ", ".join(cut)} if cut else {})

@@ -10,6 +10,7 @@ from lathe.cli import verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import LEVEL_COLOUR, Screen
 from lathe.errors import Exit, InputError
+from lathe.safe_text import typed
 
 if TYPE_CHECKING:
     from lathe.plan.foreign import Adopted
@@ -80,7 +81,7 @@ def _refuse_mixed(args: argparse.Namespace, of_recipe: bool) -> None:
 
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
     """Writes a recipe for files of rows, or from a configuration of another trainer."""
-    from lathe.data.new import name_of, proposal, typed
+    from lathe.data.new import name_of, proposal
     from lathe.storage import commit_text
 
     adopted = _adopted(args)
@@ -102,7 +103,7 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
         screen.line(f"  task    {proposed.task}: {proposed.why}")
         for remark in proposed.remarks:
             screen.line(f"  note    {remark}")
-        screen.say(f"  next    lathe run {typed(str(path))} --smoke")
+        screen.say(f"  next    lathe run {typed(path)} --smoke")
     return Exit.DONE
 
 
@@ -155,7 +156,7 @@ def show_adopted(screen: Screen, path: Path, adopted: Adopted) -> None:
     if told.unknown:
         screen.line(f"  not known here, left out: {', '.join(told.unknown)}", "yellow")
     screen.line(f"  recipe  {path}")
-    screen.say(f"  next    look at task and data in it, then: lathe plan {path}")
+    screen.say(f"  next    look at task and data in it, then: lathe plan {typed(path)}")
 
 
 def show_report(screen: Screen, report: CheckReport) -> None:

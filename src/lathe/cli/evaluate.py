@@ -10,6 +10,7 @@ from lathe.cli import verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
 from lathe.errors import Exit, InputError
+from lathe.safe_text import typed
 
 if TYPE_CHECKING:
     from lathe.evaluate.probes import Judge
@@ -242,9 +243,11 @@ def _endpoint(args: argparse.Namespace, screen: Screen) -> Exit:
     ]
     screen.line()
     screen.table([figures.counted(report.n, "test item"), report.arm], rows)
-    for told in unusual_endings(report.finish):
+    doubts = [finding.message for finding in report.findings if finding.level != "info"]
+    for told in (*unusual_endings(report.finish), *doubts):
         screen.line(f"  {told}", "yellow")
-    screen.say(f"  held against the tuned model: lathe compare {run.folder.path} {run.folder.path}:{report.arm}")
+    arm = typed(f"{run.folder.path}:{report.arm}")
+    screen.say(f"  held against the tuned model: lathe compare {typed(run.folder.path)} {arm}")
     return Exit.DONE
 
 

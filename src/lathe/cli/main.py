@@ -132,7 +132,8 @@ def _do(args: argparse.Namespace, screen: Screen, caught: noise.Caught) -> int:
         with signals.listening(screen):
             code = args.do(args, screen)
     except LatheError as error:
-        screen.error(type(error).__name__, error.message, error.hint, error.exit_code)
+        refused = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+        screen.error(type(error).__name__, error.message, error.hint or REFUSALS.get(refused or 0), error.exit_code)
         code = error.exit_code
     except Exception as error:
         code = _of_others(error, screen, caught)

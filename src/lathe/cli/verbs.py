@@ -152,7 +152,8 @@ def ask(args: argparse.Namespace, screen: Screen) -> Exit:
         screen.say(f"asked for the schema {answers['schema']}")
     for name in ("base", "tuned"):
         screen.line()
-        screen.line(name, "bold" if name == "tuned" else "dim")
+        cut = ", cut at the token limit" if name in answers.get("cut", "").split(", ") else ""
+        screen.line(f"{name}{cut}", "bold" if name == "tuned" else "dim")
         screen.line(answers[name])
     return Exit.DONE
 

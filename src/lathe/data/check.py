@@ -125,7 +125,8 @@ def check_run(run: RunFolder, locked: LockedRecipe, *, show: int = 0, progress: 
         for side in sides:
             number = 0
             for number, example in enumerate(each_row(run.rows(side), Example), start=1):
-                checking.add(conversation_of(example), side, run.rows(side).name, number)
+                row = replace(conversation_of(example), judged=task.meaning(example))
+                checking.add(row, side, run.rows(side).name, number)
             checking.files.append(CheckedFile(name=run.rows(side).name, side=side, read=number, rows=number))
         rules = tuple(as_rule(task, one, setup) for one in task.baselines)
         return checking.report(recipe.base, start, rules=rules, right=right_by(task, setup))

@@ -8,9 +8,7 @@ The layout is told from the rows, the task by trying (lathe.data.choosing). Noth
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +23,11 @@ from lathe.data.files.placed import Placed
 from lathe.data.preparing.origin_rows import read
 from lathe.errors import DataError
 from lathe.records import Row
+from lathe.safe_text import typed, yaml_text
 
 WANTED_TEST_ROWS = 200
 WIDTH = 32
 """Characters of a line before its comment."""
-PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./ -]*$")
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def look(found: row_files.Found) -> Seen:
             unread += 1
     if not first:
         raise DataError(
-            "holds no row that can be read", file=str(found.path), hint=f"See why: lathe check {found.path}"
+            "holds no row that can be read", file=str(found.path), hint=f"See why: lathe check {typed(found.path)}"
         )
     return Seen(found, first, count, unread)
 
@@ -115,7 +113,7 @@ def written(
         *([f"# {unread:,} rows cannot be read; see why with: lathe check {names}"] if unread else []),
         f"# Before: lathe check {names}      Then: lathe plan THIS, lathe run THIS",
         "",
-        f"name: {quoted(name_of(seen[0].found.path))}",
+        f"name: {yaml_text(name_of(seen[0].found.path))}",
         "base: lathe:nano                 # or a folder of safetensors, or a Hub id such as HuggingFaceTB/SmolLM2-135M",
         f"task: {chosen.task}".ljust(WIDTH) + f" # {chosen.why}",
         "",
@@ -147,19 +145,20 @@ def data_lines(seen: Sequence[Seen], given: Path, recipe_folder: Path) -> list[s
     if "train" in sides and len(sides) == len(seen):
         named = ((side, sides[side]) for side in ("train", "validation", "test") if side in sides)
         return [
-            f"  {side}: {quoted(shown(one.found.path, recipe_folder))}     # {one.count:,} rows" for side, one in named
+            f"  {side}: {yaml_text(shown(one.found.path, recipe_folder))}     # {one.count:,} rows"
+            for side, one in named
         ]
     total = sum(one.count for one in seen)
     share = min(0.3, max(0.1, round(WANTED_TEST_ROWS / total, 2)))
     return [
-        f"  source: {quoted(shown(given, recipe_folder))}",
+        f"  source: {yaml_text(shown(given, recipe_folder))}",
         f"  split: {{validation: 0.1, test: {share:g}}}     # by the hash of each row's text: about {share * total:,.0f} test rows",
     ]
 
 
 def field_lines(fields: Mapping[str, str]) -> list[str]:
     """The mapping of columns, where they have other names than the task's."""
-    said = ", ".join(f"{key}: {quoted(value)}" for key, value in fields.items())
+    said = ", ".join(f"{key}: {yaml_text(value)}" for key, value in fields.items())
     return [f"  fields: {{{said}}}     # your columns, by the task's names"] if fields else []
 
 
@@ -201,18 +200,6 @@ def shown(path: Path, recipe_folder: Path) -> str:
             "the name is no UTF-8, and a recipe is", file=name, hint="Rename the file or folder."
         ) from error
     return said
-
-
-def typed(path: str) -> str:
-    """A path as it is typed at a prompt, on one line."""
-    said = shlex.quote(f"./{path}" if path.startswith("-") else path)
-    return said if said.isprintable() else json.dumps(path)
-
-
-def quoted(text: str) -> str:
-    """A text as YAML: plain where nothing in it could mean something else."""
-    plain = PLAIN.match(text) and text.lower() not in ("null", "true", "false") and text == text.strip()
-    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def name_of(path: Path) -> str:

@@ -18,6 +18,7 @@ from lathe.records import (
     SideCount,
     TrainResult,
 )
+from lathe.stats import pooled
 
 ENOUGH = 10
 """Fewest items of a slice that anything is said about."""
@@ -120,6 +121,21 @@ def of_gates(gates: Iterable[GateResult], n: int) -> Iterator[Finding]:
                 f"{stats.MOST_ROWS:,} would not do either if the rates stay"
             )
             yield Finding(id="undecided", message=message)
+
+
+def of_thin_classes(tuned: EvalReport, gates: Iterable[GateResult]) -> Iterator[Finding]:
+    """Macro F1s that are gated and rest on classes with a few rows each: their intervals do not hold what they say."""
+    gated = {gate.metric for gate in gates}
+    for score in tuned.scores:
+        if score.kind != "macro_f1" or score.metric not in gated:
+            continue
+        few, classes = pooled.thin_classes([item.counts.get(score.metric, {}) for item in tuned.items])
+        if 2 * few > classes:
+            message = (
+                f"{score.metric}: {few:,} of {classes:,} classes have fewer than {pooled.FEW_A_CLASS} in the test rows; "
+                "its interval is narrower than it says"
+            )
+            yield Finding(id="thin_classes", message=message, next_action="more test rows of the rare classes")
 
 
 def of_answers(tuned: EvalReport) -> Iterator[Finding]:

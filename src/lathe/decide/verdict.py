@@ -206,6 +206,7 @@ def _findings(
         yield from findings.of_rule(against_rule, evidence.arms.get("rule"), score.higher_is_better)
     yield from findings.of_training(evidence.train, evidence.losses)
     yield from findings.of_answers(tuned)
+    yield from findings.of_thin_classes(tuned, gates)
     yield from findings.of_confusion(tuned)
     if score is not None:
         yield from findings.of_slices(tuned, score, evidence.manifest.sides.get("train"))

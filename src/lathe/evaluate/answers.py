@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lathe import plugins
 from lathe.contracts import GenerateSettings, Model, Progress, Task
+from lathe.endpoint import other_models
 from lathe.engine import grammar
 from lathe.errors import InputError, LatheError
 from lathe.evaluate import prompts, rules
@@ -175,6 +176,7 @@ def ask_model(asking: Measurement) -> Answers:
     said = recipe.evaluate
     settings = GenerateSettings(said.token_budget, recipe.train.threads, tok.stop_ids, said.temperature)
     predictions, peak_bytes = _generate(asking, model, asked, settings, said.samples)
+    names = [one.answered_as for one in predictions.values()]
     _put_in_order(asking.run.predictions(asking.name, asking.side), asking.examples)
     return Answers(
         predictions=predictions,
@@ -186,7 +188,12 @@ def ask_model(asking: Measurement) -> Answers:
         few_shot_ids=tuple(shot.id for shot in shots),
         max_new_tokens=max((request.max_new_tokens for request in asked.requests), default=None),
         peak_bytes=peak_bytes,
-        findings=(*asked.findings, *prompts.fewer_shots(len(shots), k), *asking.forms.findings),
+        findings=(
+            *asked.findings,
+            *prompts.fewer_shots(len(shots), k),
+            *asking.forms.findings,
+            *(other_models(model.endpoint.model, names) if model.endpoint else ()),
+        ),
     )
 
 

@@ -109,6 +109,7 @@ class Sending(Generic[About]):
             new_tokens=reply.new_tokens if counted else math.ceil(cost.tokens(text).high),
             counted=counted,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
+            answered_as=self._clean(reply.answered_as),
             refusal=refusal,
         )
 

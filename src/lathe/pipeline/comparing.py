@@ -10,6 +10,7 @@ from lathe.errors import InputError
 from lathe.pipeline.opening import opened
 from lathe.pipeline.stages import stage_hashes
 from lathe.records import Comparison, EvalReport
+from lathe.safe_text import typed
 from lathe.verify import refuse_changed
 
 if TYPE_CHECKING:
@@ -51,6 +52,6 @@ def _entry(name: str) -> Entry:
     if arm in hashes and report.inputs != hashes[arm]:
         raise InputError(
             f"{name} was measured before the recipe of its run was changed, or by another version of Lathe",
-            hint=f"lathe evaluate {path} measures it again.",
+            hint=f"lathe evaluate {typed(path)} measures it again.",
         )
     return decide.Entry(name, report, locked)

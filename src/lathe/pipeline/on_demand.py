@@ -24,6 +24,7 @@ from lathe.pipeline.stages import stage_hashes
 from lathe.records import Decision, EvalReport, FormEffect, GeneralCheck, LockedRecipe, ReportRecord
 from lathe.records.results import Doubts
 from lathe.runs import RunFolder, stage_inputs
+from lathe.safe_text import typed
 
 MODELS = ("tuned", "base-zero")
 
@@ -83,7 +84,9 @@ def general(run: RunFolder, locked: LockedRecipe, tasks: Tasks, progress: Progre
     """Base and tuned model on tasks that they were not tuned for."""
     missing = [arm for arm in ("base-zero", "tuned") if not run.eval_report(arm).is_file()]
     if missing:
-        raise InputError(f"{run.path} has not measured {' and '.join(missing)}", hint=f"lathe evaluate {run.path}")
+        raise InputError(
+            f"{run.path} has not measured {' and '.join(missing)}", hint=f"lathe evaluate {typed(run.path)}"
+        )
     listener = run.beating(progress)
     with run.lock(), _added(run):
         base, tuned = (evaluate.evaluate_general(run, locked, arm, tasks, listener) for arm in ("base-zero", "tuned"))
@@ -107,7 +110,7 @@ def regrade(run: RunFolder, locked: LockedRecipe) -> dict[str, EvalReport]:
     """The kept answers by the scorer of today, and the decision from them where there is one."""
     answered = run.answered()
     if not answered:
-        raise InputError(f"{run.path} has no answers to score", hint=f"lathe evaluate {run.path}")
+        raise InputError(f"{run.path} has no answers to score", hint=f"lathe evaluate {typed(run.path)}")
     scores = [run.eval_report(arm, side) for arm, side in answered]
     with run.lock(), _told_anew(run, locked, but=[*scores, run.decision, run.form_effect]):
         found = {}
@@ -127,7 +130,7 @@ def _measured(run: RunFolder, arms: Sequence[str], kind: str) -> list[str]:
     """Those of the arms that were measured. Raises InputError where none was."""
     measured = [arm for arm in arms if run.eval_report(arm).is_file()]
     if not measured:
-        raise InputError(f"{run.path} has no measured {kind}", hint=f"lathe evaluate {run.path}")
+        raise InputError(f"{run.path} has no measured {kind}", hint=f"lathe evaluate {typed(run.path)}")
     return measured
 
 

@@ -17,6 +17,7 @@ from lathe.pipeline.smoke import smoke_recipe
 from lathe.pipeline.stages import stage_hashes
 from lathe.records import FileHash, LockedRecipe, Recipe, RunRecord
 from lathe.runs import RunFolder, new_folder, newest, stage_inputs
+from lathe.safe_text import typed
 from lathe.storage import commit_text, file_sha256
 from lathe.version import __version__
 
@@ -56,7 +57,7 @@ def _no_run(path: str | Path) -> InputError:
     folder = RunFolder(Path(path))
     hint = "lathe ls shows the runs that are here."
     if folder.lock_record.is_file():
-        hint = f"It was one: bring run.json back from a copy, or begin a new run with: lathe run {folder.recipe}"
+        hint = f"It was one: bring run.json back from a copy, or begin a new run with: lathe run {typed(folder.recipe)}"
     return InputError(f"{path} is no run folder: it has no run.json", hint=hint)
 
 

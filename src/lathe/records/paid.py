@@ -35,6 +35,7 @@ class PaidAnswer(Record):
         description="whether the endpoint counted; else tokens are estimated by length, on the high side"
     )
     time: str = Field(description="when it came, UTC")
+    answered_as: str = Field("", description="the model's name by the endpoint, where it is not the one asked for")
     refusal: str = Field(
         "", description="why the endpoint took no such request; then there is no text, and it is not kept"
     )

@@ -151,6 +151,9 @@ class Prediction(Record):
     prompt_tokens: int = 0
     new_tokens: int = 0
     seconds: float = Field(0.0, description="share of wall time of this item")
+    answered_as: str = Field(
+        "", description="the model's name by the endpoint that answered, where it is not the one asked for"
+    )
 
 
 class Generation(Record):

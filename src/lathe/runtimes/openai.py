@@ -41,6 +41,7 @@ class OpenAISession(Session):
             prompt_tokens=reply.prompt_tokens,
             new_tokens=reply.new_tokens,
             seconds=reply.seconds,
+            answered_as=reply.answered_as,
         )
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from lathe.contracts import Model, Room
 from lathe.errors import InputError, Unavailable
 from lathe.records import Bundle, Decision, EvalReport, Json, Message, ShippedFile
 from lathe.runs import RunFolder
+from lathe.safe_text import typed
 from lathe.serve.settings import Settings
 from lathe.storage import appending
 from lathe.text import render
@@ -122,7 +123,7 @@ def shipped_file(questions: Questions, kind: str) -> ShippedFile:
     if kind not in files:
         there = ", ".join(files) or "none"
         aborted = run.decision.is_file() and run.load(run.decision, Decision).verdict == "abort"
-        ship = f"Ship one: lathe ship {run.path} --set 'ship=[gguf_q8_0]'"
+        ship = f"Ship one: lathe ship {typed(run.path)} --set 'ship=[gguf_q8_0]'"
         raise InputError(
             f"this run has shipped no {kind} that llama.cpp could serve; it has {there}",
             hint="Its verdict is abort, and after that nothing is shipped." if aborted else ship,

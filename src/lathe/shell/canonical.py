@@ -40,11 +40,18 @@ def canonical(command: str) -> str | None:
 
 def programs(command: str) -> list[str]:
     """The names of the programs that a command calls, in order, as far as they stand there."""
-    found: list[str] = []
+    return [program for program, _ in calls(command)]
+
+
+def calls(command: str) -> list[tuple[str, list[str]]]:
+    """Each program that a command calls, in order, with its words that stand in no quotes and hold no expansion."""
+    found: list[tuple[str, list[str]]] = []
 
     def visit(node: Node) -> None:
         if node.type == "command_name":
-            found.append(_word(node.named_children[0]) if node.named_children else node.text.decode())
+            beside = node.parent.named_children if node.parent else []
+            name = _word(node.named_children[0]) if node.named_children else node.text.decode()
+            found.append((name, [one.text.decode() for one in beside if one.type == "word"]))
         for child in node.named_children:
             visit(child)
 

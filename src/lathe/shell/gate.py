@@ -57,16 +57,20 @@ def prose(text: str) -> str:
         or re.search(r"[|<>$`={}\\;]|\s--?\w|['\"]|[/~]\S*\s*$(?<!\S /\Z)", text.split(" and ")[0])
     ):
         return ""
-    head = words[0].lower()
+    head = words[words[0] == "sudo"].lower()
     if head in COMMANDS_AND_WORDS:
         return ""
     told = sum(word.lower() in FUNCTION_WORDS for word in words[1:])
     return "reads like a sentence, not like a command" if told >= 2 else ""
 
 
-COMMANDS_AND_WORDS = frozenset(
-    "echo printf grep say espeak wall write git mail logger notify man apropos find figlet cowsay banner expr test for if while case ls rm cp mv cat".split()
-)
+TAKES_WORDS = frozenset((
+    "echo", "printf", "test", "[", "git", "expr", "say", "espeak", "wall", "write", "mail", "logger", "notify", "notify-send", "man",
+    "apropos", "figlet", "cowsay", "banner", "ip", "tc", "nft", "ufw", "pfctl", "firewall-cmd", "ipfw", "route", "tcpdump", "tshark",
+    "at", "osascript",
+))  # fmt: skip
+"""Programs that take words of any kind as they stand, or have such words in a language of their own: `ufw allow from any to any`."""
+COMMANDS_AND_WORDS = TAKES_WORDS | frozenset("grep find for if while case ls rm cp mv cat".split())
 
 
 def raw(text: str) -> Finding | None:

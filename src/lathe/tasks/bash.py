@@ -37,7 +37,7 @@ same programs, called in another way."""
 class Bash(Task):
     """See the module's docstring."""
 
-    version = "3"
+    version = "4"
     primary = "bash_canonical"
     answers = "command"
     metrics = METRICS
@@ -67,7 +67,7 @@ class Bash(Task):
         command, _ = answers.unfenced(text)
         valid = is_valid(command)
         right = command == gold or (valid and canonical(command) == canonical(gold))
-        sentence = bool(gate.prose(command)) or (valid and answers.calls_a_word(command))
+        sentence = bool(gate.prose(command)) or (valid and answers.is_sentence(command))
         risk = judge(command)
         harmless = risk.severity < 3 or risk.severity <= judge(gold).severity
         prompted = answers.has_prompt(command)

@@ -21,7 +21,7 @@ import json
 
 from lathe.conformity.calls import of_calls
 from lathe.contracts import ItemVerdict, JsonForm, Metric, Task
-from lathe.records import Example, Json, Message, Row, TaskSetup
+from lathe.records import Example, Json, Message, Row, TaskSetup, canonical
 from lathe.tasks._calls import rows
 from lathe.tasks._calls.answers import NOT_A_CALL, calls_in
 from lathe.tasks._calls.functions import prompt, signatures
@@ -130,6 +130,11 @@ class FunctionCalling(Task):
         """The calls of the answer, each with name and arguments; [] where it says that nothing is to be called."""
         found = calls_in(text)
         return None if found.problem else [{"name": call.name, "arguments": call.arguments} for call in found.calls]
+
+    def meaning(self, example: Example) -> Json:
+        """The right calls, whatever their order."""
+        calls = example.target if isinstance(example.target, list) else []
+        return sorted(calls, key=canonical)
 
     def form(self, example: Example, setup: TaskSetup) -> JsonForm | None:
         """Calls of the functions that the item offers, with arguments of their schemas in that order; any number, none as well.

@@ -35,7 +35,7 @@ from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._graph import cypher, form, graphml, judge, notation, questions, rows
 from lathe.tasks._graph.answers import PROBLEMS, graph_in
 from lathe.tasks._graph.graph import Graph, of_json, to_json
-from lathe.tasks._graph.matching import FAULTS
+from lathe.tasks._graph.matching import FAULTS, compared
 from lathe.tasks._graph.metrics import METRICS
 from lathe.tasks._graph.rules import BASELINES
 from lathe.tasks._graph.worked import WORKED
@@ -104,6 +104,12 @@ class GraphExtraction(Task):
             return questions.read(text)
         found = graph_in(text).graph
         return None if found is None else to_json(found)
+
+    def meaning(self, example: Example) -> Json:
+        """The right graph by what graphs are compared by, or the right answer to a question."""
+        if not isinstance(example.target, dict):
+            return questions.meaning(example.target)
+        return compared(of_json(example.target))
 
     def form(self, example: Example, setup: TaskSetup) -> Form:
         """A graph in the row's own notation with what its schema names; of a question yes, no, a number or a list."""

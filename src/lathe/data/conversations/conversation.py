@@ -52,6 +52,8 @@ class Conversation:
     """The input by itself, where it is known without instruction and schema; None = told from the turns."""
     several: bool = False
     """Whether the row gives several right answers, of which this is the first."""
+    judged: Json = None
+    """What the answer says by its task, where one is known."""
 
     @property
     def completion(self) -> str:
@@ -70,6 +72,13 @@ class Conversation:
     def prompt(self) -> str:
         """All turns before the last answer, the system's too: a text under another schema or system prompt is another prompt."""
         return "\n".join(turn.text() for turn in self.turns[:-1])
+
+    @property
+    def meaning(self) -> Json:
+        """What the answer says, however it is written. Where no task says so, lists have no order."""
+        if self.judged is not None:
+            return self.judged
+        return self.completion if self.target is None else without_order(self.target)
 
     def answers(self) -> Iterator[tuple[tuple[Turn, ...], Turn]]:
         """Each answer that is to be learned, with the turns before it."""
@@ -202,6 +211,13 @@ def structured(text: str) -> Json:
         return decode(text.encode())
     except LineFault:
         return None
+
+
+def without_order(value: Json) -> Json:
+    """A value whose lists are in an order of their own."""
+    if isinstance(value, dict):
+        return {key: without_order(one) for key, one in value.items()}
+    return sorted(map(without_order, value), key=canonical) if isinstance(value, list) else value
 
 
 def shown(value: Json) -> str:

@@ -27,7 +27,7 @@ from lathe.data.duplicates.shingles import Hashes, shingles
 from lathe.data.findings import quality
 from lathe.data.findings.answers import group_of, look, unread
 from lathe.data.preparing.split import hash64, normalised
-from lathe.records import Json
+from lathe.records import Json, canonical
 from lathe.text.render import Encoded
 from lathe.text.tokenizer import load
 
@@ -58,6 +58,7 @@ class Seen:
     prompts: array[int] = field(default_factory=lambda: array("Q"))
     """hash of all that is asked, system prompt and schema included, normalised"""
     targets: array[int] = field(default_factory=lambda: array("Q"))
+    """hash of what the answer says, however it is written"""
     sizes: array[int] = field(default_factory=lambda: array("q"))
     hashes: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
     """runs of words of the normalised inputs, `sizes` of each, one row after the other"""
@@ -114,7 +115,7 @@ class SingleRows:
         hashed = hash64(text)
         seen.inputs.append(hashed)
         seen.prompts.append(hash64(normalised(conversation.prompt) or text))
-        seen.targets.append(hash64(answer))
+        seen.targets.append(hash64(canonical(conversation.meaning)))
         searched, missing = unread(leaves, asked)
         seen.fields.update((group, path) for path in searched)
         seen.unread += ((number, group, path) for path in sorted(missing))

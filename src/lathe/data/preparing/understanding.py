@@ -22,7 +22,7 @@ from lathe.data.duplicates.shingles import Hashes, shingles
 from lathe.data.files.placed import Placed
 from lathe.data.preparing.split import hash64, normalised
 from lathe.errors import TaskMismatch
-from lathe.records import Example, Message, RejectedRow, Row, TaskSetup
+from lathe.records import Example, Message, RejectedRow, Row, TaskSetup, canonical
 from lathe.storage import line_of
 from lathe.workers import Workers
 
@@ -45,8 +45,9 @@ class Terms:
 class Understood(NamedTuple):
     """A row as an example.
 
-    line: the example as JSON. text, prompt, target: hashes of its input, of all that is asked, both normalised, and of the
-    completion. slices: values of the task's slice keys. breach: the invariants that the answer breaks, empty where it keeps all.
+    line: the example as JSON. text, prompt, target: hashes of its input, of all that is asked, both normalised, and of what the
+    right answer says. slices: values of the task's slice keys. breach: the invariants that the answer breaks, empty where it keeps
+    all.
     """
 
     line: bytes
@@ -106,7 +107,7 @@ class Understanding:
             example.id,
             hash64(text),
             hash64(normalised("\n".join(message.content for message in example.messages))),
-            hash64(example.completion),
+            hash64(canonical(self.task.meaning(example))),
             tuple(map(example.meta.get, self.task.slices)),
             self._breach(example),
         )

@@ -116,6 +116,7 @@ def teach(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
             *findings.of_rows(lesson, invented=spec.invents),
             *findings.of_requests(asking.asked, host_of(endpoint)),
             *findings.of_answers(used),
+            *endpoints.other_models(spec.model, (answer.answered_as for answer in used)),
         ),
         seconds=time.monotonic() - begun,
     )

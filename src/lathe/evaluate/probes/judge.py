@@ -79,7 +79,8 @@ def ask_judge(asked: Asked) -> Measured:
         else:
             values[pair.example.id] |= judged(first, then, pair.against)
     scored = items(asked.examples, {id: ProbedItem(key="", values=one) for id, one in values.items()}, METRICS)
-    findings = [*_told(asked, scored), *_unread(unread, len(pairs))]
+    names = endpoints.other_models(judge.endpoint.model, (answer.answered_as for answer in found))
+    findings = [*_told(asked, scored), *_unread(unread, len(pairs)), *names]
     return Measured(scored, findings, list(_bill(judge, [answer for answer in found if not answer.refusal])))
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from lathe.errors import InputError
 from lathe.plan import configuration
 from lathe.plan.foreign.lint import AXOLOTL_SHARE, Course, adapter, course, every_so_many, lint, targets
-from lathe.plan.foreign.rows import Folders, data_lines, held_out, in_file, quoted, trained
+from lathe.plan.foreign.rows import Folders, data_lines, held_out, in_file, trained
 from lathe.plan.foreign.settings import SCHEDULES, Told, read
 from lathe.records import PlanFinding, TrainSpec
+from lathe.safe_text import yaml_text
 
 LINE_BREAKS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]+")
 """What would end a comment in YAML."""
@@ -118,8 +119,8 @@ def _steps(way: Course, rows: int | None) -> str:
 def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Folders) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(told.values.get("name") or path.stem)).strip("-._")[:80] or "adopted"
     lines = [
-        f"name: {quoted(name)}",
-        f"base: {quoted(folders.said(str(told.values['base']), Path.is_dir))}",
+        f"name: {yaml_text(name)}",
+        f"base: {yaml_text(folders.said(str(told.values['base']), Path.is_dir))}",
         "task: json_extraction      # not said by the configuration: what a right answer is",
         "",
         *data_lines(told, rows, folders),
@@ -130,7 +131,7 @@ def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Fold
         lines.append("  kind: full")
     else:
         names = targets(told)
-        said = names if isinstance(names, str) else f"[{', '.join(quoted(one) for one in names)}]"
+        said = names if isinstance(names, str) else f"[{', '.join(yaml_text(one) for one in names)}]"
         lines += [
             f"  kind: {_kind(told)}",
             f"  rank: {lora.rank}{_unsaid(told, 'rank')}",

@@ -6,17 +6,15 @@ data_lines(told, 60, folders)           ["  train: train.jsonl", "  split: {vali
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lathe.plan.foreign.settings import Told
 from lathe.records.recipe import Split
+from lathe.safe_text import yaml_text
 
-PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./-]*$")
 UNTOLD = "      # not said by the configuration"
 
 
@@ -78,9 +76,9 @@ def trained(told: Told, rows: int) -> int:
 def data_lines(told: Told, rows: int | None, folders: Folders) -> list[str]:
     """The `data` part. rows: those trained on."""
     train, validation = train_file(told), validation_file(told)
-    lines = ["data:", f"  train: {quoted(folders.said(train)) if train else 'train.jsonl' + UNTOLD}"]
+    lines = ["data:", f"  train: {yaml_text(folders.said(train)) if train else 'train.jsonl' + UNTOLD}"]
     if validation is not None:
-        lines.append(f"  validation: {quoted(folders.said(validation))}")
+        lines.append(f"  validation: {yaml_text(folders.said(validation))}")
     lines += _split(told, rows)
     if told.whole("limit"):
         lines.append(f"  limit: {told.whole('limit')}")
@@ -101,10 +99,3 @@ def _split(told: Told, rows: int | None) -> list[str]:
     return [
         f"  split: {{validation: {share:.6g}, test: {test:.6g}}}      # test: for the verdict; not said by the configuration"
     ]
-
-
-def quoted(text: str) -> str:
-    """A text as YAML: plain where nothing in it could mean something else."""
-    return (
-        text if PLAIN.match(text) and text.lower() not in ("null", "true", "false", "yes", "no") else json.dumps(text)
-    )

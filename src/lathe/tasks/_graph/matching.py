@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from lathe.records import Json
 from lathe.tasks._assignment import best_pairs
 from lathe.tasks._graph.graph import Entity, Graph, Hyperedge, Relation, key
 
@@ -119,6 +120,12 @@ def _roles(gold: Hyperedge, said: Hyperedge) -> tuple[int, int]:
     """(roles that are right, gold roles of members that were found)."""
     there = {one for one in gold.roles() if one[0] in said.member_set}
     return len(there & said.roles()), len(there)
+
+
+def compared(graph: Graph) -> Json:
+    """All of a graph that `fault` looks at, in an order of its own: equal of two graphs where each is right for the other."""
+    hyperedges = ((sorted(one.member_set), sorted(one.roles())) for one in dict.fromkeys(graph.hyperedges))
+    return [sorted(entity_keys(graph.entities)), sorted(relation_keys(graph.relations)), sorted(hyperedges)]
 
 
 # ------------------------------------------------------------------------------------------ what is wrong

@@ -137,5 +137,10 @@ def same(right: Answer, said: Answer | None) -> bool:
     return type(right) is type(said) and right == said
 
 
+def meaning(right: Answer) -> Json:
+    """What an answer says: equal of two answers exactly where they are the same."""
+    return sorted(_keys(right)) if isinstance(right, list) else right
+
+
 def _keys(texts: Sequence[str]) -> set[str]:
     return {key(text) for text in texts}
