@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 from lathe import control_group, plugins
@@ -35,11 +36,13 @@ from lathe.processes import Rank, compiler, rank, usable_cores
 from lathe.records import Example, LockedRecipe, Plan, PlanFinding, Recipe, TrainResult, ValidateSpec
 from lathe.runs import RunFolder
 from lathe.schedule.validating import slice_of
-from lathe.storage import read_rows
+from lathe.storage import each_row, read_rows
 from lathe.text import render, tokenizer
 from lathe.text.shots import choose_shots, with_shots
 from lathe.text.tokens import TokenSet, of_file
 
+ROWS_FOR_SHOTS = 256
+"""Rows among which a plan looks for worked examples: reading all of 10,000 takes a fifth of a second."""
 STORED_BYTES = 2
 """Of a parameter in a base whose weights are not here yet: nearly all are published in bf16."""
 
@@ -171,16 +174,23 @@ def _unwritable(tok: tokenizer.Tokenizer, examples: Sequence[Example]) -> Iterat
 
 
 def _shots(run: RunFolder, recipe: Recipe, tokens: TokenSet) -> list[Example]:
-    """The worked examples that the few-shot base will be shown."""
+    """The worked examples that the few-shot base would be shown of the first rows; among all of them shorter ones may be found."""
     if not recipe.evaluate.few_shot:
         return []
     slices = plugins.load("tasks", recipe.task).slices
-    return choose_shots(
-        read_rows(run.rows("train"), Example), tokens.lengths.tolist(), slices, recipe.evaluate.few_shot
-    )
+    first = list(islice(each_row(run.rows("train"), Example), ROWS_FOR_SHOTS))
+    return choose_shots(first, tokens.lengths[: len(first)].tolist(), slices, recipe.evaluate.few_shot)
 
 
 def _answers(tok: tokenizer.Tokenizer, examples: Sequence[Example], shots: Sequence[Example]) -> Answers:
     prompt, answer = render.longest(tok, examples)
-    shown = [one.model_copy(update={"messages": with_shots(one, shots)}) for one in examples] if shots else []
-    return Answers(len(examples), answer, prompt, render.longest(tok, shown)[0])
+    return Answers(len(examples), answer, prompt, prompt + _of_shots(tok, examples, shots))
+
+
+def _of_shots(tok: tokenizer.Tokenizer, examples: Sequence[Example], shots: Sequence[Example]) -> int:
+    """Tokens by which worked examples, the same before every question, make a prompt longer: told from one of them."""
+    if not examples or not shots:
+        return 0
+    longest = max(examples, key=lambda example: len(example.input))
+    alone, behind = render.prompts(tok, [longest.messages, with_shots(longest, shots)])
+    return len(behind) - len(alone)
