@@ -98,14 +98,14 @@ def end(child: subprocess.Popen[bytes], *streams: IO[bytes] | None) -> None:
 
 @contextlib.contextmanager
 def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
-    """A process that runs `work(line, *given)`, all of it picklable and of no main module, until it returns, or this block or
-    process ends."""
+    """A process that runs `work(line, *given)`, all of it picklable and of no script, until it returns, or this block or process
+    ends."""
     from multiprocessing import get_context
 
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(work, there, *given), daemon=True)
-    with _held_back(), _without_main():
+    with _held_back(), _without_script():
         process.start()
     there.close()
     try:
@@ -117,10 +117,13 @@ def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """What begins in this block runs `work` alone. With the main module at hand it would run that first: a script that calls Lathe
-    without `if __name__ == "__main__"` would begin once more in there."""
+def _without_script() -> Iterator[None]:
+    """What begins in this block runs `work` alone. With a script at hand it would run that first: one that calls Lathe without
+    `if __name__ == "__main__"` would begin once more in there. A module that is run by its name is there as before."""
     main = sys.modules["__main__"]
+    if main.__spec__ is not None:
+        yield
+        return
     sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield

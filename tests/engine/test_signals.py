@@ -122,3 +122,29 @@ def test_a_signal_to_the_whole_group_leaves_the_process_beside_at_its_work(
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, f"begun\nstill here {number.name}\n"), done.stderr
+
+
+OF_ITSELF = """
+from lathe.processes import beside
+
+def echo(line):
+    line.send(line.recv())
+
+if __name__ == "__main__":
+    with beside(echo) as line:
+        line.send("heard")
+        print(line.recv(), flush=True)
+"""
+
+
+def test_a_module_that_is_run_by_its_name_may_have_its_own_functions_beside_it(tmp_path: Path) -> None:
+    """As the probe of `lathe doctor` is."""
+    (tmp_path / "of_itself.py").write_text(OF_ITSELF)
+    done = subprocess.run(
+        [sys.executable, "-m", "of_itself"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{tmp_path}"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
