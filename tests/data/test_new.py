@@ -20,7 +20,7 @@ from lathe.data.stage import prepare
 from lathe.errors import DataError
 from lathe.made_rows import made_rows
 from lathe.records import Example, Manifest, Recipe, RejectedRow
-from lathe.resolve import lock, parse_recipe
+from lathe.resolve import find_base, lock, parse_recipe
 from lathe.runs import RunFolder
 from lathe.storage import read_rows
 
@@ -33,7 +33,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def prepared(text: str, folder: Path) -> tuple[Recipe, Manifest]:
     recipe = parse_recipe(text, "new.yaml")
-    return recipe, prepare(RunFolder(folder / "run"), lock(recipe, folder, ""), "", lambda _: None)
+    return recipe, prepare(
+        RunFolder(folder / "run"), lock(recipe, folder, find_base(recipe.base, folder)), "", lambda _: None
+    )
 
 
 def renamed(asked: str, answered: str, **more: str) -> list[dict[str, Any]]:

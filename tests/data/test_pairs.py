@@ -11,7 +11,7 @@ from lathe.data.files.read import Placed, read_file
 from lathe.errors import DataError
 from lathe.files import row_files
 from lathe.records import DataSpec, Recipe, RejectedRow
-from lathe.resolve.lock import lock
+from lathe.resolve import find_base, lock
 
 
 def put(folder: Path, texts: str, answers: str | None) -> Path:
@@ -82,5 +82,5 @@ def test_the_answers_are_locked_like_the_texts(tmp_path: Path) -> None:
     put(tmp_path, "a\n", "x\n")
     spec = DataSpec(source="open.nl")
     recipe = Recipe(name="pairs", base="lathe:nano", task="json_extraction", data=spec)
-    locked = lock(recipe, tmp_path, "inputs")
+    locked = lock(recipe, tmp_path, find_base(recipe.base, tmp_path))
     assert [Path(file.path).name for file in locked.data_files] == ["open.nl", "open.cm"]

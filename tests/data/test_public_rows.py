@@ -9,7 +9,7 @@ import pytest
 
 from lathe.data.stage import prepare
 from lathe.records import Manifest
-from lathe.resolve import find_recipe, lock, parse_recipe, read_recipe
+from lathe.resolve import find_base, find_recipe, lock, parse_recipe, read_recipe
 from lathe.runs import RunFolder
 
 MIRROR = Path(os.environ.get("LATHE_MIRROR") or Path(__file__).parents[3] / "shared" / "data")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, *sets: str) -> Manifest:
     monkeypatch.setenv("LATHE_MIRROR", str(MIRROR))
     recipe = read_recipe(find_recipe("edgejson-v3"), sets)
-    return prepare(RunFolder(folder), lock(recipe, folder, ""), "", lambda _: None)
+    return prepare(RunFolder(folder), lock(recipe, folder, find_base(recipe.base, folder)), "", lambda _: None)
 
 
 def test_all_rows_of_version_3_are_read_and_keep_their_invariants(
@@ -47,7 +47,7 @@ def test_all_pairs_of_nl2bash_are_read_with_licence_and_citation(
 ) -> None:
     monkeypatch.setenv("LATHE_MIRROR", str(MIRROR))
     recipe = parse_recipe("name: a\nbase: lathe:nano\ntask: bash\ndata: {source: mirror:nl2bash/open.nl}", "bash.yaml")
-    locked = lock(recipe, tmp_path, "")
+    locked = lock(recipe, tmp_path, find_base(recipe.base, tmp_path))
     assert [Path(file.path).name for file in locked.data_files] == ["open.nl", "open.cm"]
     manifest = prepare(RunFolder(tmp_path), locked, "", lambda _: None)
     (source,) = manifest.sources

@@ -114,6 +114,14 @@ def test_the_peak_that_was_measured_is_inside_the_interval(
     assert measured == pytest.approx(expected.value, rel=0.06)
 
 
+def test_adapters_by_the_reference_step_with_layers_kept_may_take_more_than_others() -> None:
+    """Of six families trained so, all took more than their estimate, 1.30 of it at most."""
+    with_adapters = replace(SETTING, step="reference", recompute=False)
+    assert memory.doubt(with_adapters)[1] == 1.3
+    for other in (replace(with_adapters, step="fused"), replace(with_adapters, full=True)):
+        assert memory.doubt(other)[1] == 1.1
+
+
 @pytest.mark.parametrize(("precision", "supervised", "measured"), [("bf16", 323, 1.473e9), ("fp32", 351, 1.564e9)])
 def test_layers_that_are_computed_again_leave_freed_memory_and_compiled_products(
     precision, supervised: int, measured: float
@@ -140,7 +148,7 @@ def test_the_reference_step_in_bf16_may_take_a_quarter_more_where_a_processor_mu
     model = shapes(SMOLLM2_135M)
     found = training(model, count(model, 16), SETTING)
     for precision, step in itertools.product(("fp32", "bf16"), ("reference", "fused")):
-        setting = replace(SETTING, precision=precision, step=step)
+        setting = replace(SETTING, precision=precision, step=step, recompute=True)
         one, tiled = peak(found, setting), peak(found, replace(setting, has_tiles=True))
         assert (one.low, one.value) == (tiled.low, tiled.value)
         assert tiled.high == pytest.approx(1.25 * one.value if (precision, step) == ("bf16", "reference") else one.high)
