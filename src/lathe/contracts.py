@@ -176,7 +176,7 @@ class Task(ABC):
     def meaning(self, example: Example) -> Json:
         """What the right answer of an item says, however it is written: rows with one prompt contradict each other where theirs
         differ."""
-        return example.completion if example.target is None else example.target
+        return example.answer
 
     def stand_in(self, setup: TaskSetup, schema: str | None) -> Json:
         """A target that `example` accepts, for a question whose right answer nobody knows."""

@@ -141,8 +141,7 @@ def labelled_sample(spool: Spool, columns: Columns) -> list[tuple[int, Item]]:
     chosen[smallest] = True
     examples = map(Example.model_validate_json, spool.lines(chosen))
     return [
-        (row, Item(one.input, one.completion if one.target is None else one.target))
-        for row, one in zip(np.flatnonzero(chosen).tolist(), examples, strict=True)
+        (row, Item(one.input, one.answer)) for row, one in zip(np.flatnonzero(chosen).tolist(), examples, strict=True)
     ]
 
 

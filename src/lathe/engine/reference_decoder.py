@@ -20,6 +20,7 @@ class ReferenceDecoder:
     """The same calls as `decoding.decoder.Decoder`; each slot is a cache of transformers."""
 
     def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
         self.body = model.get_decoder()
         self.output = model.get_output_embeddings()
         self.device = model.device

@@ -23,7 +23,6 @@ from transformers import PreTrainedModel
 
 from lathe.engine.decoding.cache import Read
 from lathe.engine.decoding.decoder import Decoder
-from lathe.engine.decoding.weights import Weights
 from lathe.engine.generate import Taken, common_length, decoder_of
 from lathe.errors import InputError
 
@@ -55,12 +54,15 @@ def score_labels(
 
     Raises InputError where a prompt or a label is empty, or both together are longer than the model's context.
     """
-    _check(decoder_of(weights).context, prompts, labels)
+    decoder = decoder_of(weights)
+    _check(decoder.context, prompts, labels)
     lengths_L = np.asarray([len(label) for label in labels], dtype=np.int64)
     raw_PL = np.zeros((len(prompts), len(labels)))
     if raw_PL.size:
-        by = _by_decoder if isinstance(weights, Weights) else _by_forward
-        by(weights, prompts, labels, token_budget, raw_PL)
+        if isinstance(decoder, Decoder):
+            _by_decoder(decoder, prompts, labels, token_budget, raw_PL)
+        else:
+            _by_forward(decoder.model, prompts, labels, raw_PL)
     return LabelScores(raw_PL, lengths_L)
 
 
@@ -77,14 +79,13 @@ def _check(context: int | None, prompts: Sequence[Sequence[int]], labels: Sequen
 
 @torch.inference_mode()
 def _by_decoder(
-    weights: Weights,
+    decoder: Decoder,
     prompts: Sequence[Sequence[int]],
     labels: Sequence[Sequence[int]],
     token_budget: int,
     raw_PL: NDArray[np.float64],
 ) -> None:
     """Fills raw_PL. Slot 0 holds the prompt, and what the next one shares with it stays there."""
-    decoder = Decoder(weights)
     capacity = max(map(len, prompts)) + max(map(len, labels))
     slots = min(max(1, token_budget // capacity), len(labels), MOST_SLOTS)
     decoder.reserve(slots, capacity)
@@ -126,7 +127,6 @@ def _by_forward(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     labels: Sequence[Sequence[int]],
-    token_budget: int,
     raw_PL: NDArray[np.float64],
 ) -> None:
     """Fills raw_PL for architectures that `decoder.py` does not write out: one pass over prompt and label for every pair."""

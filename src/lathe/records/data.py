@@ -42,6 +42,11 @@ class Example(Record):
         description="id of the training row that this one is a variant of; not written otherwise",
     )
 
+    @property
+    def answer(self) -> Json:
+        """The right answer: a value where there is one, else the text."""
+        return self.completion if self.target is None else self.target
+
 
 class TaskSetup(Record):
     """What a task knows besides the row: schemas by name, and whether the model is shown them."""

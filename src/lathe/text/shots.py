@@ -3,7 +3,7 @@
     shots = choose_shots(train, num_tokens, ("kind",), 2)
     with_shots(example, shots)                      # messages: system turn, two questions with their answers, the question
 
-Evaluation asks the few-shot base so, and the plan counts the same prompts.
+Evaluation asks the few-shot base so, and the plan gives such prompts room.
 """
 
 from __future__ import annotations
