@@ -51,7 +51,7 @@ def turns(dtype: torch.dtype, width: int) -> Turns:
 @given(answers)
 def test_rows_stand_behind_what_their_slots_hold(drawn_answers: list[tuple[int, int]]) -> None:
     before, added = zip(*drawn_answers, strict=True)
-    rows = Rows.after(torch.tensor(before), added)
+    rows = Rows.of(range(len(before)), before, added, torch.device("cpu"))
     expected = [(slot, before[slot] + ahead) for slot in range(len(before)) for ahead in range(added[slot])]
     assert list(zip(rows.slots_T.tolist(), rows.places_T.tolist(), strict=True)) == expected
     assert [expected[start][0] for start in rows.starts_N1[:-1].tolist()] == list(range(len(before)))
@@ -75,7 +75,7 @@ def test_norms_and_the_gated_unit(dtype: torch.dtype, tokens: int) -> None:
 @given(drawn_answers=answers)
 def test_turning_and_attention(dtype: torch.dtype, heads: Heads, drawn_answers: list[tuple[int, int]]) -> None:
     before, added = zip(*drawn_answers, strict=True)
-    rows = Rows.after(torch.tensor(before), added)
+    rows = Rows.of(range(len(before)), before, added, torch.device("cpu"))
     joined = drawn(sum(added), (heads.queries + 2 * heads.keys) * heads.width).to(dtype)
     found = []
     for ops in both(dtype, heads):

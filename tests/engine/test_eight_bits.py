@@ -76,7 +76,7 @@ def test_a_model_answers_in_its_number_format_the_adapter_folded_in(tmp_path: Pa
         exact = model.causal(net)(input_ids=ids[None]).logits[0, -1]
         decoder = Decoder(Weights(answering))
         decoder.reserve(1, 32)
-        found = decoder.logits(decoder.prefill([Read(0, ids.numpy())]))[0]
+        found = decoder.logits(decoder.forward([], [Read(0, ids.numpy())]))[0]
     assert found.dtype == torch.float32
     assert decoder.caches[0].values_SKCW.dtype == (torch.bfloat16 if precision == "bf16" else torch.float32)
     assert float((found - exact).norm() / exact.norm()) < off

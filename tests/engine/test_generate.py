@@ -134,7 +134,7 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
     """Rows of different length side by side: prompt logits and those of ten further tokens."""
     rows = [np.arange(3, 3 + length) for length in (5, 31, 17)]
     decoder = reserved(net, slots=4, capacity=48)
-    last = decoder.prefill([Read(slot, ids) for slot, ids in enumerate(rows)])
+    last = decoder.forward([], [Read(slot, ids) for slot, ids in enumerate(rows)])
     for more in range(10):
         found = decoder.logits(last)
         for slot, ids in enumerate(rows):
@@ -143,7 +143,7 @@ def test_logits_of_every_step_equal_those_of_transformers(net: PreTrainedModel) 
             assert torch.allclose(found[slot], expected, atol=2e-5)
         tokens = torch.tensor([20 + more, 90 + more, 200 + more])
         rows = [np.append(ids, token) for ids, token in zip(rows, tokens.numpy(), strict=True)]
-        last = decoder.extend(tokens[:, None].tolist())
+        last = decoder.forward(tokens[:, None].tolist())
         decoder.keep([len(ids) for ids in rows])
 
 
@@ -155,12 +155,12 @@ def test_several_tokens_at_once_give_the_hidden_states_of_one_at_a_time_and_drop
     together, single = reserved(net, slots=2, capacity=48), reserved(net, slots=2, capacity=48)
     for decoder in (together, single):
         for slot, length in enumerate((5, 31)):
-            decoder.prefill([Read(slot, np.arange(3, 3 + length))])
-    together.extend([[11, 12, 13, 14], [15]])
+            decoder.forward([], [Read(slot, np.arange(3, 3 + length))])
+    together.forward([[11, 12, 13, 14], [15]])
     together.keep([5, 31])
-    found_TD = together.extend(rows)
+    found_TD = together.forward(rows)
     for place in range(2):
-        expected_ND = single.extend([[row[place]] for row in rows])
+        expected_ND = single.forward([[row[place]] for row in rows])
         single.keep([6 + place, 32 + place])
         assert torch.allclose(found_TD[[place, 3 + place]], expected_ND, atol=2e-5)
 
@@ -182,8 +182,8 @@ def test_a_guess_is_what_followed_the_same_tokens_last_time(ids: list[int], most
 
 def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
-    plain = Decoder.extend
-    monkeypatch.setattr(Decoder, "extend", lambda self, rows: passes.append(len(rows)) or plain(self, rows))
+    plain = Decoder.forward
+    monkeypatch.setattr(Decoder, "forward", lambda self, *given: passes.append(len(given)) or plain(self, *given))
     net = model.load_base(tiny_base)
     (answer,) = generate(copied(net), [Prompt([5, 6, 7], 200)], token_budget=400, stop_ids=frozenset())
     assert len(answer.ids) == 200, "a small random network soon runs in circles"
@@ -194,40 +194,54 @@ def test_a_repeating_prompt_is_continued_in_fewer_passes(tiny_base: Path, monkey
 def test_a_prefix_taken_over_from_another_slot_changes_nothing(net: PreTrainedModel) -> None:
     first, second = np.arange(3, 40), np.append(np.arange(3, 30), [99, 98, 97])
     shared = reserved(net, slots=2, capacity=64)
-    shared.prefill([Read(0, first)])
+    shared.forward([], [Read(0, first)])
     shared.copy_prefix(0, 1, 27)
     alone = reserved(net, slots=1, capacity=64)
-    assert torch.allclose(shared.prefill([Read(1, second, 27)]), alone.prefill([Read(0, second)]), atol=2e-5)
+    assert torch.allclose(shared.forward([], [Read(1, second, 27)]), alone.forward([], [Read(0, second)]), atol=2e-5)
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_pass_that_reads_a_prompt_and_goes_on_elsewhere_gives_what_two_passes_give(net: PreTrainedModel) -> None:
+    both, apart = reserved(net, slots=3, capacity=64), reserved(net, slots=3, capacity=64)
+    for decoder in (both, apart):
+        decoder.forward([], [Read(0, np.arange(3, 20)), Read(1, np.arange(30, 40))])
+    prompt = Read(2, np.arange(50, 60))
+    found_RD = both.forward([[7], [8, 9]], [prompt])
+    assert torch.allclose(found_RD, torch.cat((apart.forward([[7], [8, 9]]), apart.forward([], [prompt]))), atol=2e-5)
+    for decoder in (both, apart):
+        decoder.keep([18, 11, 10])
+    assert torch.allclose(both.forward([[1], [2], [3]]), apart.forward([[1], [2], [3]]), atol=2e-5)
 
 
 @pytest.mark.usefixtures("parts")
 def test_a_cache_cut_anew_holds_what_its_slots_held(net: PreTrainedModel) -> None:
     decoder, alone = reserved(net, slots=2, capacity=64), reserved(net, slots=2, capacity=64)
     for one in (decoder, alone):
-        one.prefill([Read(0, np.arange(3, 20))])
-        one.prefill([Read(1, np.arange(30, 40))])
+        one.forward([], [Read(0, np.arange(3, 20))])
+        one.forward([], [Read(1, np.arange(30, 40))])
     decoder.reserve(slots=5, capacity=24)
-    decoder.prefill([Read(2, np.arange(50, 60))])
-    assert torch.allclose(decoder.extend([[7], [8, 9], [1]])[:3], alone.extend([[7], [8, 9]]), atol=2e-5)
+    decoder.forward([], [Read(2, np.arange(50, 60))])
+    assert torch.allclose(decoder.forward([[7], [8, 9], [1]])[:3], alone.forward([[7], [8, 9]]), atol=2e-5)
 
 
-def test_prompts_are_read_several_in_a_pass_after_one_that_they_begin_like(
+def test_prompts_are_read_several_in_a_pass_after_one_that_they_begin_like_while_others_are_answered(
     net: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes: list[list[tuple[int, int]]] = []
-    plain = Decoder.prefill
+    passes: list[tuple[int, list[tuple[int, int]]]] = []
+    plain = Decoder.forward
 
-    def prefill(self: Decoder, reads: Sequence[Read]) -> torch.Tensor:
-        passes.append([(len(read.ids), read.start) for read in reads])
-        return plain(self, reads)
+    def forward(self: Decoder, rows: Sequence[Sequence[int]], reads: Sequence[Read]) -> torch.Tensor:
+        passes.append((len(rows), [(len(read.ids), read.start) for read in reads]))
+        return plain(self, rows, reads)
 
-    monkeypatch.setattr(Decoder, "prefill", prefill)
+    monkeypatch.setattr(Decoder, "forward", forward)
     common = list(range(3, 3 + WORTH_A_PASS))
     asked = [Prompt([200 + row] * 9, 4) for row in range(3)] + [Prompt([*common, 90 + row], 4) for row in range(2)]
     made = {a.index: a.ids for a in generate(copied(net), asked, token_budget=900, stop_ids=frozenset())}
     assert made == {row: one_at_a_time(net, prompt, frozenset()) for row, prompt in enumerate(asked)}
     long = WORTH_A_PASS + 1
-    assert passes == [[(long, 0)], [(long, WORTH_A_PASS), (9, 0), (9, 0), (9, 0)]]
+    assert passes[:2] == [(0, [(long, 0)]), (1, [(long, WORTH_A_PASS), (9, 0), (9, 0), (9, 0)])]
+    assert all(not reads for _, reads in passes[2:])
 
 
 def test_the_first_answer_is_given_out_before_the_last_is_begun(tiny_base: Path) -> None:

@@ -231,7 +231,7 @@ def test_slots_are_given_back_by_answers_that_are_held(tiny_base: Path, grammars
     slots = Slots(Decoder(Weights(load_base(tiny_base))), 1, 90, frozenset({0, 2}))
     for index in range(3):
         held = HeldAnswer(grammars.begin(Choice(("yes", "no"))))
-        slots.begin([Writing.of(index, Prompt([5, 6, 7], 20), held)])
+        slots.begin(Writing.of(index, Prompt([5, 6, 7], 20), held))
         while not (answers := list(slots.finished())):
             slots.write_on()
         assert [answer.index for answer in answers] == [index]

@@ -224,16 +224,15 @@ def generate(
         return HeldAnswer(grammars.begin(form), returns=chance is None)
 
     slots = Slots(decoder, *_cut(longest[-1] + guesses, len(prompts), token_budget), stop_ids, most_guesses, chance)
-    while waiting or slots.writing:
+    while waiting or slots.begun:
         if waiting:
-            need = max([longest[len(waiting)], *(prompts[entry.index].need for entry in slots.writing)]) + guesses
+            need = max([longest[len(waiting)], *(prompts[entry.index].need for entry in slots.begun)]) + guesses
             if need <= SIMILAR * slots.capacity:
-                slots.lay_out(*_cut(need, len(waiting) + len(slots.writing), token_budget))
-        next_ones = [waiting.pop() for _ in range(min(slots.free, len(waiting)))]
-        slots.begin([Writing.of(index, prompts[index], held(prompts[index].form)) for index in next_ones])
+                slots.lay_out(*_cut(need, len(waiting) + len(slots.begun), token_budget))
+        for index in [waiting.pop() for _ in range(min(slots.free, len(waiting)))]:
+            slots.begin(Writing.of(index, prompts[index], held(prompts[index].form)))
+        slots.write_on()
         yield from slots.finished()
-        if slots.writing:
-            slots.write_on()
 
 
 def _check(prompts: Sequence[Prompt], context: int | None) -> None:
@@ -290,6 +289,8 @@ class Slots:
         self.capacity = capacity
         self.writing: list[Writing] = []
         """Answer by slot."""
+        self._unread: list[Writing] = []
+        """Answers whose prompts are not read yet, in the order in which they were begun."""
         self._decoder = decoder
         self._stop_ids = stop_ids
         self._guesses = guesses_of(decoder, most_guesses)
@@ -297,9 +298,14 @@ class Slots:
         self._prompts: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * count
 
     @property
+    def begun(self) -> list[Writing]:
+        """The answers that have come to no end yet."""
+        return [*self.writing, *self._unread]
+
+    @property
     def free(self) -> int:
-        """Slots without an answer."""
-        return len(self._prompts) - len(self.writing)
+        """Slots that no answer has or will have."""
+        return len(self._prompts) - len(self.begun)
 
     def lay_out(self, count: int, capacity: int) -> None:
         """Cuts the cache into `count` slots of such a capacity, if that is more of them; answers under way must fit, and go on."""
@@ -310,49 +316,34 @@ class Slots:
         new = [np.zeros(0, dtype=np.int64)] * (count - len(self._prompts))
         self._prompts = [prompt_N[:capacity] for prompt_N in self._prompts] + new
 
-    def begin(self, entries: Sequence[Writing]) -> None:
-        """Reads prompts into free slots, several in one pass, and writes the first token of each answer."""
-        together: list[tuple[Writing, Read]] = []
-        for entry in entries:
-            ids = np.asarray(entry.prompt, dtype=np.int64)
-            shared = self._take_over(len(self.writing) + len(together), ids)
-            unread = sum(read.unread for _, read in together) + len(ids) - shared
-            beginning = max((common_length(read.ids, ids) for _, read in together), default=0)
-            if together and (unread > READ_AT_ONCE or beginning - shared >= WORTH_A_PASS):
-                self._read(together)
-                together = []
-                shared = self._take_over(len(self.writing), ids)
-            together.append((entry, Read(len(self.writing) + len(together), ids, shared)))
-        if together:
-            self._read(together)
-
-    def _take_over(self, slot: int, ids: NDArray[np.int64]) -> int:
-        """Gives a slot the keys and values that a prompt shares with any that stands in the cache; how many tokens."""
-        if not isinstance(self._decoder, Decoder):
-            return 0
-        source = max(range(len(self._prompts)), key=lambda place: common_length(self._prompts[place], ids))
-        shared = common_length(self._prompts[source], ids)
-        if shared and source != slot:
-            self._decoder.copy_prefix(source, slot, shared)
-        self._prompts[slot] = ids[:shared]
-        return shared
-
-    def _read(self, together: Sequence[tuple[Writing, Read]]) -> None:
-        """One pass over prompts, and the first token of each of their answers."""
-        begun = time.perf_counter()
-        logits_NV = self._decoder.logits(self._decoder.prefill([read for _, read in together]))
+    def begin(self, entry: Writing) -> None:
+        """Takes an answer in, of which there is one free slot at least; its prompt is read by one of the next passes."""
         if self._chance is not None:
-            for entry, _ in together:
-                entry.key = self._chance.key(entry.prompt)
-            logits_NV = self._chance.moved(logits_NV, [place for entry, _ in together for place in entry.places(1)])
-        free_N = likeliest(logits_NV)
-        for number, (entry, read) in enumerate(together):
-            self._prompts[read.slot] = read.ids
-            entry.go_on(logits_NV[number : number + 1], free_N[number : number + 1], (), self._stop_ids)
-            self.writing.append(entry)
-        share = (time.perf_counter() - begun) / len(together)
-        for entry, _ in together:
-            entry.seconds = share
+            entry.key = self._chance.key(entry.prompt)
+        self._unread.append(entry)
+
+    def _to_read(self) -> list[Read]:
+        """Of the prompts that are not read the first ones, as many as one pass reads, each into the next free slot."""
+        reads: list[Read] = []
+        for entry in self._unread:
+            slot, ids = len(self.writing) + len(reads), np.asarray(entry.prompt, dtype=np.int64)
+            beginning = max((common_length(read.ids, ids) for read in reads), default=0)
+            source, shared = self._alike(ids)
+            unread = sum(read.unread for read in reads) + len(ids) - shared
+            if reads and (unread > READ_AT_ONCE or beginning - shared >= WORTH_A_PASS):
+                break
+            if source != slot and isinstance(self._decoder, Decoder):
+                self._decoder.copy_prefix(source, slot, shared)
+            self._prompts[slot] = ids[:shared]
+            reads.append(Read(slot, ids, shared))
+        return reads
+
+    def _alike(self, ids: NDArray[np.int64]) -> tuple[int, int]:
+        """The slot whose prompt begins most like another, and how many tokens they share."""
+        if not isinstance(self._decoder, Decoder):
+            return 0, 0
+        source = max(range(len(self._prompts)), key=lambda place: common_length(self._prompts[place], ids))
+        return source, common_length(self._prompts[source], ids)
 
     def finished(self) -> Iterator[Answer]:
         """The answers that have come to their end; their slots are free then."""
@@ -364,6 +355,7 @@ class Slots:
 
     def drop(self, index: int) -> None:
         """Breaks off the answer to a prompt, if it is under way."""
+        self._unread = [entry for entry in self._unread if entry.index != index]
         for slot, entry in enumerate(self.writing):
             if entry.index == index:
                 self._free(slot)
@@ -378,26 +370,29 @@ class Slots:
         self.writing.pop()
 
     def write_on(self) -> None:
-        """One pass: each answer's last tokens and the guesses after them; each answer grows by the guesses that were right and
-        one token more, or goes back."""
+        """One pass: each answer's last tokens and the guesses after them, and prompts of others. An answer grows by the guesses
+        that were right and one token more, or goes back; one whose prompt was read gets its first token."""
         begun = time.perf_counter()
         guesses = [entry.guess(self._guesses) for entry in self.writing]
         rows = [[*entry.ids[-entry.unread :], *guess] for entry, guess in zip(self.writing, guesses, strict=True)]
-        logits_TV = self._decoder.logits(self._decoder.extend(rows))
+        reads = self._to_read()
+        logits_RV = self._decoder.logits(self._decoder.forward(rows, reads))
+        for read in reads:
+            self._prompts[read.slot] = read.ids
+            self.writing.append(self._unread.pop(0))
+        tokens = [*map(len, rows), *(read.unread for read in reads)]
+        told = [*map(len, rows), *(1 for _ in reads)]
         if self._chance is not None:
-            places = [place for entry, row in zip(self.writing, rows, strict=True) for place in entry.places(len(row))]
-            logits_TV = self._chance.moved(logits_TV, places)
-        free_T = likeliest(logits_TV)
-        start = 0
-        for entry, row, guess in zip(self.writing, rows, guesses, strict=True):
-            end = start + len(row)
-            start += entry.unread - 1
-            entry.go_on(logits_TV[start:end], free_T[start:end], guess, self._stop_ids)
-            start = end
+            places = [place for entry, count in zip(self.writing, told, strict=True) for place in entry.places(count)]
+            logits_RV = self._chance.moved(logits_RV, places)
+        free_R, start = likeliest(logits_RV), 0
+        for entry, count, guess in zip(self.writing, told, [*guesses, *([] for _ in reads)], strict=True):
+            first, start = start + entry.unread - 1, start + count
+            entry.go_on(logits_RV[first:start], free_R[first:start], guess, self._stop_ids)
         self._decoder.keep([entry.num_read for entry in self.writing])
-        share = (time.perf_counter() - begun) / len(self.writing)
-        for entry in self.writing:
-            entry.seconds += share
+        seconds = time.perf_counter() - begun
+        for entry, count in zip(self.writing, tokens, strict=True):
+            entry.seconds += seconds * count / sum(tokens)
 
 
 def _right(guess: Sequence[int], best: Sequence[int]) -> int:

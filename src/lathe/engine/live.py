@@ -124,21 +124,19 @@ class Live:
                 self._waiting[come[0]] = come[1]
 
     def _pass(self, slots: Slots) -> None:
-        """Fills free slots, tells what is finished and what has grown, and writes on."""
-        entries = []
+        """Fills free slots, writes on, and tells what is finished and what has grown."""
         for number in list(self._waiting)[: slots.free]:
             order = self._under_way[number] = self._waiting.pop(number)
             asked = order.request
             held = HeldAnswer(self.grammars.begin(asked.form)) if asked.form is not None else None
             outline = self._outlines.of(asked.form or asked.likely)
-            entries.append(Writing.of(number, Prompt(asked.prompt_ids, asked.max_new_tokens, outline=outline), held))
-        slots.begin(entries)
+            slots.begin(Writing.of(number, Prompt(asked.prompt_ids, asked.max_new_tokens, outline=outline), held))
+        if slots.begun:
+            slots.write_on()
         for answer in slots.finished():
             self._tell_end(answer, self._under_way.pop(answer.index))
         for entry in slots.writing:
             _tell_piece(entry, self._under_way[entry.index])
-        if slots.writing:
-            slots.write_on()
 
     def _tell_end(self, answer: Answer, order: _Order) -> None:
         if answer.finish == "none":

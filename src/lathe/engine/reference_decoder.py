@@ -2,7 +2,7 @@
 
 Correct for any causal language model of transformers, and several times slower: rows share neither a pass nor a prefix.
 
-Shapes: N slots in use, T tokens of a pass, D hidden width.
+Shapes: N slots that go on, R tokens that the caller hears of, D hidden width.
 """
 
 from __future__ import annotations
@@ -36,14 +36,12 @@ class ReferenceDecoder:
         self.caches = self.caches[:slots] + [self._empty() for _ in range(new)]
         self.read = self.read[:slots] + [[] for _ in range(new)]
 
-    def prefill(self, prompts: Sequence[Read]) -> Tensor:
-        """Reads prompts into slots and returns the hidden states of their last tokens, shape (N, D). Their starts must be 0."""
+    def forward(self, rows: Sequence[Sequence[int]], prompts: Sequence[Read] = ()) -> Tensor:
+        """Appends tokens to each of the first N slots and reads prompts into others, whose starts must be 0; the hidden states
+        after all tokens that were appended, row after row, and after the last of each prompt, shape (R, D)."""
         assert not any(prompt.start for prompt in prompts)
-        return torch.stack([self._anew(prompt.slot, prompt.ids.tolist())[-1] for prompt in prompts])
-
-    def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Appends tokens to each of the first N slots; the hidden states after all of them, shape (T, D), row after row."""
-        return torch.cat([self._forward(slot, row) for slot, row in enumerate(rows)])
+        appended = [self._append(slot, row) for slot, row in enumerate(rows)]
+        return torch.cat([*appended, *(self._anew(prompt.slot, prompt.ids.tolist())[-1:] for prompt in prompts)])
 
     def keep(self, lengths: Sequence[int]) -> None:
         """Says how many tokens of each of the first N slots stay. Where some do not, those that do are read again: not every cache
@@ -66,10 +64,10 @@ class ReferenceDecoder:
 
     def _anew(self, slot: int, ids: Sequence[int]) -> Tensor:
         self.caches[slot], self.read[slot] = self._empty(), []
-        return self._forward(slot, ids)
+        return self._append(slot, ids)
 
     @torch.inference_mode()
-    def _forward(self, slot: int, ids: Sequence[int]) -> Tensor:
+    def _append(self, slot: int, ids: Sequence[int]) -> Tensor:
         ids_T = torch.tensor(ids, device=self.device)
         told = self.body(input_ids=ids_T[None], past_key_values=self.caches[slot], use_cache=True)
         # Another list, for a slot that was moved shares it with where it was.

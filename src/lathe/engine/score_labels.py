@@ -93,7 +93,7 @@ def _by_decoder(
     # Neighbours begin alike, and labels of like length waste no padding.
     for place in sorted(range(len(prompts)), key=lambda place: tuple(prompts[place])):
         prompt_T = np.asarray(prompts[place], dtype=np.int64)
-        last_1D = decoder.prefill([Read(0, prompt_T, common_length(held_T, prompt_T))])
+        last_1D = decoder.forward((), [Read(0, prompt_T, common_length(held_T, prompt_T))])
         held_T = prompt_T
         first_V = torch.log_softmax(decoder.logits(last_1D), dim=-1)[0]
         for slot in range(1, slots):
@@ -112,7 +112,7 @@ def _after_first(decoder: Decoder, labels: Sequence[Sequence[int]]) -> list[floa
     rows = [label[:-1] for label in labels]
     if not any(rows):
         return [0.0] * len(labels)
-    parts_TD = decoder.extend(rows).split([len(row) for row in rows])
+    parts_TD = decoder.forward(rows).split([len(row) for row in rows])
     return [_sum(decoder.logits(part_TD), label[1:]) for part_TD, label in zip(parts_TD, labels, strict=True)]
 
 

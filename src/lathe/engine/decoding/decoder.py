@@ -2,19 +2,21 @@
 
     decoder = Decoder(Weights(model))
     decoder.reserve(slots=16, capacity=900)                       # room for so many answers of so many tokens
-    last_ND = decoder.prefill([Read(slot=3, ids=prompt_ids)])     # hidden states of prompts' last tokens
-    hidden_TD = decoder.extend([[17], [4, 9, 2]])                 # more tokens in each of the first N slots
-    decoder.keep([212, 640])                                      # how many tokens of those slots stay
+    decoder.forward([], [Read(slot=0, ids=first), Read(slot=1, ids=second)])      # reads prompts
+    hidden_RD = decoder.forward([[17], [4, 9, 2]], [Read(slot=2, ids=third)])     # goes on in two slots and reads a third prompt
+    decoder.keep([212, 640])                                      # how many tokens of the slots that went on stay
 
 It computes what transformers computes, without building modules, masks and caches for every token; a test holds it to
-transformers' logits. Slots are rows of the cache; the first N are in use. What it computes between products is `parts`' matter.
+transformers' logits. Prompts are read in the pass that writes on: the matrices are read once for both (Agrawal et al. 2023, arXiv
+2308.16369). What it computes between products is `parts`' matter.
 
-Shapes: S slots, C capacity (tokens of a slot), N slots in use, T tokens of a pass, K key-value heads, W head width, D hidden width,
-E width of queries, keys and values side by side.
+Shapes: S slots, C capacity (tokens of a slot), N slots that go on, T tokens of a pass, R of them that the caller hears of, K
+key-value heads, W head width, D hidden width, E width of queries, keys and values side by side.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -35,7 +37,8 @@ class Decoder:
         self.context = weights.context
         nothing = weights.embedding.new_zeros(0, 0, 0)
         self.caches = [Cache(nothing, nothing) for _ in weights.layers]
-        self.lengths_S = torch.zeros(0, dtype=torch.long, device=self.device)
+        self.lengths: list[int] = []
+        """Tokens that stand in each slot."""
         self.reserve(slots=1, capacity=1)
 
     @torch.inference_mode()
@@ -43,8 +46,8 @@ class Decoder:
         """Cuts the cache into slots of at most `capacity` tokens each, prompt included; what stands in the first ones stays, as
         far as there is room for it."""
         self.turns: Turns = self.weights.turns(capacity)
-        kept, heads, width = min(slots, len(self.lengths_S)), self.heads.keys, self.heads.width
-        filled = min(capacity, max(self.lengths_S[:kept].tolist(), default=0))
+        kept, heads, width = min(slots, len(self.lengths)), self.heads.keys, self.heads.width
+        filled = min(capacity, max(self.lengths[:kept], default=0))
         # One layer after another, so that little is held twice.
         for index, old in enumerate(self.caches):
             new = Cache(
@@ -53,8 +56,7 @@ class Decoder:
             )
             old.copy_to(new, slice(kept), slice(kept), filled)
             self.caches[index] = new
-        lengths_S, self.lengths_S = self.lengths_S[:kept], self.lengths_S.new_zeros(slots)
-        self.lengths_S[:kept] = lengths_S
+        self.lengths = self.lengths[:kept] + [0] * (slots - kept)
 
     def _zeros(self, shape: tuple[int, ...]) -> Tensor:
         dtype = self.weights.embedding.dtype
@@ -64,23 +66,37 @@ class Decoder:
         return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(shape)
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[Read]) -> Tensor:
-        """Reads prompts into slots in one pass and returns the normed hidden states of their last tokens, shape (N, D)."""
-        counts = [prompt.unread for prompt in prompts]
-        masks = [self._unshared_mask(prompt) for prompt in prompts]
+    def forward(self, rows: Sequence[Sequence[int]], prompts: Sequence[Read] = ()) -> Tensor:
+        """One pass: appends some tokens to each of the first N slots, and reads prompts into others. The normed hidden states
+        after all tokens that were appended, row after row, and after the last of each prompt, shape (R, D).
+
+        The N slots grow only by what `keep` then says: a guess that turns out wrong is overwritten by the next call.
+        """
+        unread = [prompt.ids[prompt.start :].tolist() for prompt in prompts]
+        everything = Rows.of(
+            slots=[*range(len(rows)), *(prompt.slot for prompt in prompts)],
+            lengths=[*self.lengths[: len(rows)], *(prompt.start for prompt in prompts)],
+            added=[len(tokens) for tokens in (*rows, *unread)],
+            device=self.device,
+        )
+        tokens_T = torch.tensor([*itertools.chain(*rows, *unread)], device=self.device)
+        if not prompts:
+            hidden_TD = self._through(tokens_T, everything, self.parts.attend)
+            return self._normalise(hidden_TD, self.weights.norm_D)
+        appended, masks = everything.first(len(rows)), [self._unshared_mask(prompt) for prompt in prompts]
 
         def attend(joined_TE: Tensor, _: Rows, cache: Cache) -> Tensor:
-            parts = zip(joined_TE.split(counts), prompts, masks, strict=True)
-            return torch.cat(
-                [self._attend_to_prompt(joined_ME, prompt, mask, cache) for joined_ME, prompt, mask in parts]
-            )
+            joined_AE, *parts = joined_TE.split([len(appended), *map(len, unread)])
+            attended = [self.parts.attend(joined_AE, appended, cache)] if rows else []
+            for joined_ME, prompt, mask in zip(parts, prompts, masks, strict=True):
+                attended.append(self._attend_to_prompt(joined_ME, prompt, mask, cache))
+            return torch.cat(attended)
 
-        tokens = np.concatenate([prompt.ids[prompt.start :] for prompt in prompts])
-        rows = Rows.of(prompts, self.device)
-        hidden_TD = self._through(torch.as_tensor(tokens, device=self.device), rows, attend)
+        hidden_TD = self._through(tokens_T, everything, attend)
         for prompt in prompts:
-            self.lengths_S[prompt.slot] = len(prompt.ids)
-        return self._normalise(hidden_TD[rows.starts_N1[1:] - 1], self.weights.norm_D)
+            self.lengths[prompt.slot] = len(prompt.ids)
+        last_P = everything.starts_N1[len(rows) + 1 :] - 1
+        return self._normalise(torch.cat((hidden_TD[: len(appended)], hidden_TD[last_P])), self.weights.norm_D)
 
     def _unshared_mask(self, prompt: Read) -> Tensor | None:
         """Causal attention of the last rows of a longer sequence; where nothing is shared torch's own causal path is faster."""
@@ -104,21 +120,10 @@ class Decoder:
         return attended_HMW.transpose(0, 1).flatten(1)
 
     @torch.inference_mode()
-    def extend(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Appends some tokens to each of the first N slots; the normed hidden states after all of them, shape (T, D), row
-        after row.
-
-        The slots grow only by what `keep` then says: a guess that turns out wrong is overwritten by the next call.
-        """
-        tokens_T = torch.tensor([token for row in rows for token in row], device=self.device)
-        appended = Rows.after(self.lengths_S[: len(rows)], [len(row) for row in rows])
-        return self._normalise(self._through(tokens_T, appended, self.parts.attend), self.weights.norm_D)
-
-    @torch.inference_mode()
     def keep(self, lengths: Sequence[int]) -> None:
-        """Says how many tokens of each of the first N slots stay, of those that stood there before `extend` and those that it
+        """Says how many tokens of each of the first N slots stay, of those that stood there before `forward` and those that it
         appended."""
-        self.lengths_S[: len(lengths)] = torch.tensor(lengths, device=self.device)
+        self.lengths[: len(lengths)] = lengths
 
     @torch.inference_mode()
     def copy_prefix(self, source: int, target: int, length: int) -> None:
@@ -129,8 +134,8 @@ class Decoder:
     @torch.inference_mode()
     def move(self, source: int, target: int) -> None:
         """Moves a slot's content."""
-        self.copy_prefix(source, target, int(self.lengths_S[source]))
-        self.lengths_S[target] = self.lengths_S[source]
+        self.copy_prefix(source, target, self.lengths[source])
+        self.lengths[target] = self.lengths[source]
 
     @torch.inference_mode()
     def logits(self, hidden_ND: Tensor) -> Tensor:
