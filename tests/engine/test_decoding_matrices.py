@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 
-from lathe.engine.decoding import weights
+from lathe.engine import devices
+from lathe.engine.decoding import tiles, weights
 from lathe.engine.decoding.matrices import AsTheyAre, InOrder, Lay, Transposed, filled, laid_for, product
 from lathe.engine.generate import Prompt, generate, taken
 from lathe.engine.model import load_base
@@ -62,6 +64,35 @@ def test_layers_that_are_not_plain_compute_by_themselves() -> None:
     hidden_TD = torch.randn(3, 8)
     assert torch.equal(product(InOrder, *parts)(hidden_TD), torch.cat([part(hidden_TD) for part in parts], dim=1))
     assert product(InOrder, parts[0]) is parts[0]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("outputs", "inputs"), [(32, 32), (96, 64), (64, 160)])
+def test_few_rows_in_the_processors_tiles_give_what_onednn_gives(
+    outputs: int, inputs: int, threads: int, bias: bool
+) -> None:
+    if isinstance(found := tiles.load(), str):
+        pytest.skip(found)
+    layer = nn.Linear(inputs, outputs, bias=bias, dtype=torch.bfloat16)
+    by = product(InOrder, copy.deepcopy(layer))
+    with torch.inference_mode(), devices.threads(threads):
+        for rows in (1, 2, 16, 17, tiles.MOST_ROWS, tiles.MOST_ROWS + 1):
+            hidden_TD = torch.randn(rows, inputs).bfloat16()
+            exact = functional.linear(hidden_TD.double(), layer.weight.double(), layer.bias.double() if bias else None)
+            assert float((by(hidden_TD) - exact).norm() / exact.norm()) < 0.004, "half a digit of bf16"
+
+
+def test_tiles_leave_alone_what_lies_otherwise() -> None:
+    """A matrix whose sides are no multiples of 32, one in another order, and numbers of another format."""
+    if isinstance(found := tiles.load(), str):
+        pytest.skip(found)
+    reorder = torch.ops.mkldnn._reorder_linear_weight
+    whole, other, uneven = (torch.randn(rows, 64).bfloat16() for rows in (64, 64, 40))
+    assert tiles.product(whole, reorder(whole, None), None) is not None
+    assert tiles.product(whole, reorder(other, None), None) is None
+    assert tiles.product(uneven, reorder(uneven, None), None) is None
+    assert tiles.product(whole.float(), reorder(whole.float(), None), None) is None
 
 
 @given(st.integers(1, 5000))

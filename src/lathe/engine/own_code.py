@@ -22,8 +22,8 @@ from torch import Tensor
 
 from lathe.processes import compiler
 
-_NUMBERS_H = Path(__file__).with_name("numbers.h")
-"""The one file that sources include."""
+_HEADERS = tuple(Path(__file__).with_name(name) for name in ("numbers.h", "tiles.h"))
+"""What sources include."""
 _OPTIONS = (
     "-std=c++17",
     "-O3",
@@ -61,13 +61,26 @@ def library(source: Path, narrow: torch.dtype, signatures: Mapping[str, Sequence
     return found
 
 
+def in_tiles(source: Path, signatures: Mapping[str, Sequence[type]]) -> ctypes.CDLL | str:
+    """The functions of a source that includes tiles.h, for bf16 in a processor's matrix units (AMX), or why they cannot be had.
+    What oneDNN is told to leave out of the processor is left out here too."""
+    capped = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    if capped not in ("DEFAULT", "ALL") and "AMX" not in capped:
+        return f"ONEDNN_MAX_CPU_ISA is {capped}"
+    found = library(source, torch.bfloat16, {"permitted": (AT,), **signatures})
+    if isinstance(found, str):
+        return found
+    permitted = ctypes.c_int64()
+    found.permitted(ctypes.addressof(permitted))
+    return found if permitted.value else "this processor has no matrix units (AMX)"
+
+
 def _compiled(source: Path, name: str, number: str) -> Path:
     """Path of the compiled source, compiled now if it is not there."""
     # What the compiler predefines tells its version and all that this processor can do; folders are shared between machines.
     target = _run(name, *_OPTIONS, "-dM", "-E", "-x", "c++", os.devnull)
-    depends = "\0".join(
-        (source.read_text(encoding="utf-8"), _NUMBERS_H.read_text(encoding="utf-8"), *_OPTIONS, number, target)
-    )
+    texts = [path.read_text(encoding="utf-8") for path in (source, *_HEADERS)]
+    depends = "\0".join((*texts, *_OPTIONS, number, target))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lathe"
     path = cache / f"{source.parent.name}-{number}-{sha256(depends.encode()).hexdigest()[:16]}.so"
     if not path.exists():

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lathe.engine.decoding import tiles
 from lathe.engine.devices import computes_bf16
 
 Product = Callable[[Tensor], Tensor]
@@ -82,15 +83,19 @@ class Transposed:
 
 
 class InOrder:
-    """A product with a matrix that lies in the order in which oneDNN multiplies. weight: shape (out, in)."""
+    """A product with a matrix that lies in the order in which oneDNN multiplies, which does so where rows are many; few are
+    multiplied by `tiles`, where it can. weight: shape (out, in)."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         # Both operations are those by which models multiply that torch's compiler froze; torch is pinned.
         self._matrix = torch.ops.mkldnn._reorder_linear_weight(weight, None)
         self._bias = bias
+        self._few = tiles.product(weight, self._matrix, bias)
 
     def __call__(self, hidden_TD: Tensor) -> Tensor:
         rows = len(hidden_TD)
+        if self._few is not None and rows <= tiles.MOST_ROWS:
+            return self._few(hidden_TD)
         if more := filled(rows) - rows:
             hidden_TD = functional.pad(hidden_TD, (0, 0, 0, more))
         found: Tensor = torch.ops.mkldnn._linear_pointwise(hidden_TD, self._matrix, self._bias, "none", [], "")

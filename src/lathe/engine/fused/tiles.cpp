@@ -2,9 +2,9 @@
 // batches of products, a stretch of queries of one head at a time, so that scores never leave the processor's cache. `tiles.py` says
 // what the arguments are.
 //
-// A product reads its right-hand matrix by pairs of rows: the numbers of rows 2i and 2i + 1 side by side. So keys and values are
-// laid out once for a segment, and scores are rounded into the layout in which the next product reads them. Scores, their softmax
-// and their gradient are float; what goes into a product is bf16.
+// A product reads its right-hand matrix by pairs of rows. So keys and values are laid out once for a segment, and scores are rounded
+// into the layout in which the next product reads them. Scores, their softmax and their gradient are float; what goes into a product
+// is bf16.
 //
 // Each segment and key head is one thread's, and gradients of keys are added in the order of the segments: the result is the same
 // for any number of threads.
@@ -12,17 +12,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "../numbers.h"
+#include "../tiles.h"
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
-
-#include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#ifdef TILED
 
 namespace {
 
-using Index = std::int64_t;
 using Pair = std::uint32_t;  // two bf16, of the even row in the lower half
 
 const Index QUERIES = 64;  // of a stretch: as many as pay for laying out what reads them
@@ -30,15 +25,6 @@ const Index KEYS = 128;    // of a stretch on the way back: what is formed of th
 
 inline Index up(Index x) { return (x + 31) / 32 * 32; }
 inline Index apart(Index columns) { return columns + 16; }  // rows that are a power of two apart share few places of a cache
-
-struct Tiles {  // the unit is set up for tiles of 16 rows of 64 bytes, and let go of
-    Tiles() {
-        struct alignas(64) { std::uint8_t palette = 1, start = 0, none[14] = {}; std::uint16_t bytes[16] = {}; std::uint8_t rows[16] = {}; } all;
-        for (int tile = 0; tile < 8; ++tile) all.bytes[tile] = 64, all.rows[tile] = 16;
-        _tile_loadconfig(&all);
-    }
-    ~Tiles() { _tile_release(); }
-};
 
 // c[m][n] = or += a[m][k] b[k][n]; m, n and k are multiples of 32; b[k / 2][n] in pairs.
 void product(Index m, Index n, Index k, const bf16* a, Index a_apart, const Pair* b, Index b_apart, float* c, Index c_apart, bool more) {
@@ -188,9 +174,6 @@ void score_gradients(Index all, const Row rows[2], bf16* const to[2], Pair* weig
 
 extern "C" {
 
-// Whether this process may use the matrix units: it has to ask once.
-void permitted(std::int64_t* yes) { *yes = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0; }
-
 void attend(Index segments, const Index* firsts, const Index* ends, const Index* starts, const Index* ranges, const Index* seen,
             Index key_heads, Index groups, Index width, const bf16* query, Index query_apart, const bf16* key, Index key_apart,
             const bf16* value, Index value_apart, bf16* to, float* logsums) {
@@ -299,7 +282,6 @@ void attend_backward(Index segments, const Index* firsts, const Index* ends, con
 #else
 
 extern "C" {
-void permitted(std::int64_t* yes) { *yes = 0; }
 void attend() {}
 void attend_backward() {}
 }

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,13 +24,12 @@ from torch import Tensor
 
 from lathe.engine.arena import New
 from lathe.engine.fused.attention import Kept
-from lathe.engine.own_code import AT, INT, address, library, spaced
+from lathe.engine.own_code import AT, INT, address, in_tiles, spaced
 from lathe.engine.packs import Segment
 
 _SOURCE = Path(__file__).with_name("tiles.cpp")
 _PACK = (INT, AT, AT, AT, AT, AT, INT, INT, INT, AT, INT, AT, INT, AT, INT)
 _SIGNATURES = {
-    "permitted": (AT,),
     "attend": (*_PACK, AT, AT),
     "attend_backward": (*_PACK, AT, INT, AT, AT, AT, AT),
 }
@@ -41,16 +39,8 @@ WIDTHS = 32
 
 @functools.cache
 def load() -> ctypes.CDLL | str:
-    """The functions, or why they cannot be had. What oneDNN is told to leave out of the processor is left out here too."""
-    capped = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
-    if capped not in ("DEFAULT", "ALL") and "AMX" not in capped:
-        return f"ONEDNN_MAX_CPU_ISA is {capped}"
-    found = library(_SOURCE, torch.bfloat16, _SIGNATURES)
-    if isinstance(found, str):
-        return found
-    permitted = ctypes.c_int64()
-    found.permitted(ctypes.addressof(permitted))
-    return found if permitted.value else "this processor has no matrix units (AMX)"
+    """The functions, or why they cannot be had."""
+    return in_tiles(_SOURCE, _SIGNATURES)
 
 
 def usable(narrow: torch.dtype, width: int) -> ctypes.CDLL | None:
