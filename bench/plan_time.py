@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan import rates
 from plan_accuracy import SHAPES, Case, config_of, drawn_rows, measured
 
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--steps", type=int, default=12)
     asked = parser.parse_args()
+    os.environ.update(LIBRARY_SETTINGS)  # as for the command line, whose probe has its settings
     errors: dict[str, list[float]] = {"the probe": [], "the first steps": []}
     with tempfile.TemporaryDirectory() as state:
         os.environ["XDG_STATE_HOME"] = state

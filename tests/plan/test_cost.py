@@ -111,6 +111,15 @@ def test_a_probed_cost_lies_between_those_of_the_nearest_widths_and_holds_beyond
     assert foretold(None) is None
 
 
+def test_all_weights_cost_what_they_did_where_they_were_trained_and_elsewhere_what_an_adapter_costs() -> None:
+    adapters = probe((256, 4, 2.0), (1024, 4, 1.0))
+    full = adapters.steps[0].model_copy(update={"full": True, "product_seconds": 1.5})
+    seen = adapters.model_copy(update={"steps": (*adapters.steps, full)})
+    for width, all_weights, adapter in ((256, 6, 8), (512, 5, 6), (1024, 4, 4)):
+        assert foretold(seen, width=width, full=True) == pytest.approx(all_weights)
+        assert foretold(seen, width=width) == pytest.approx(adapter)
+
+
 def test_processes_of_one_thread_take_what_one_thread_took_and_others_their_part_of_all() -> None:
     seen = probe((256, 4, 1.0), (256, 1, 2.0))
     asked = [(None, 1), (4, 4), (1, 1), (2, 2), (None, 2), (2, 1)]

@@ -136,6 +136,21 @@ def test_a_probe_is_remembered_and_makes_an_estimate(
     assert cost.seconds(10, "kind", {"kind": (1.0,)}, probed=10.0)[1] == "measured"
 
 
+def kind_of(timed: dict[str, Any]) -> Any:
+    from lathe.engine.step_rates import Kind
+
+    return Kind(timed["step"], timed["precision"], timed["full"])
+
+
+def test_all_weights_are_trained_at_the_narrow_width_alone_and_on_gpus_there_is_the_reference_step() -> None:
+    pytest.importorskip("torch")
+    from lathe.engine.step_rates import FULL_AT, KINDS, WIDTHS
+
+    taken = {width: [kind for kind in KINDS if kind.taken_at(width, "cpu")] for width in WIDTHS["cpu"]}
+    assert [width for width, kinds in taken.items() if any(kind.full for kind in kinds)] == [FULL_AT]
+    assert {kind.step for width in WIDTHS["cuda"] for kind in KINDS if kind.taken_at(width, "cuda")} == {"reference"}
+
+
 def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_by_processes() -> None:
     torch = pytest.importorskip("torch")
     from lathe.engine import step_rates
@@ -144,9 +159,10 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
     with piped(1) as helpers:
         found = list(step_rates.timed(64, 1, 2, torch.device("cpu"), helpers, seconds=0.0))
         assert 0 < step_rates._exchange_seconds(helpers) < 1e-6
-    assert {(one["step"], one["precision"]) for one in found} == set(step_rates.STEPS)
-    alone = [(one["step"], one["precision"]) for one in found if one["threads"] == 1]
-    assert {kind for kind in step_rates.STEPS if kind[0] == "fused"} <= set(alone)
+    expected = {kind for kind in step_rates.KINDS if not kind.full}
+    assert {kind_of(one) for one in found} == expected
+    alone = {kind_of(one) for one in found if one["threads"] == 1}
+    assert {kind for kind in expected if kind.step == "fused"} <= alone
     for one in found:
         assert one["config"]["hidden_size"] == 64
         assert one["seconds"].keys() == {"empty", *one["packs"]}
@@ -170,8 +186,8 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
         def build(self, build: object) -> None:
             built.append("helper")
 
-    def take(config: Any, kind: str, precision: str, device: Any) -> tuple[str, dict[str, Any]]:
-        built.append(f"{kind} {precision}")
+    def take(config: Any, kind: Any, device: Any) -> tuple[str, dict[str, Any]]:
+        built.append(f"{kind.step} {kind.precision}")
         return built[-1], {}
 
     def whole(step: Any, packs: list[Any], parameters: Any) -> None:
@@ -199,9 +215,9 @@ def test_every_kind_of_step_is_timed_on_the_same_weights() -> None:
     nets = [step_rates._drawn(64, 1, 2) for _ in range(2)]
     assert nets[0] is nets[1]
     before = {name: weight.clone() for name, weight in nets[0].named_parameters()}
-    for kind, precision in step_rates.STEPS:
-        take, named = step_rates._built((64, 1, 2), kind, precision, torch.device("cpu"))
-        assert {weight.dtype for weight in named.values()} == {torch.float32}, "adapters"
+    for kind in step_rates.KINDS:
+        take, named = step_rates._built((64, 1, 2), kind, torch.device("cpu"))
+        assert {weight.dtype for weight in named.values()} == {torch.float32}, "what is trained"
         step_rates._whole(take, [step_rates.build_pack(step_rates._rows((5,)), torch.device("cpu"))], named)
     for name, weight in nets[0].named_parameters():
         assert weight.dtype == torch.float32
@@ -213,10 +229,18 @@ def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
     rows = {"mixed": [64] * 8, "long": [300, 212], "even": [30] * 17, "short": [64]}
     packs = {name: {"lengths": lengths, "supervised": [16] * len(lengths)} for name, lengths in rows.items()}
     costs = np.array([1e-10, 2e-10, 1e-3, 5e-3])
-    work = {name: rates._work(model, count(model, 8), "fused", False, pack)[0] for name, pack in packs.items()}
+    work = {name: rates._work(model, count(model, 8), "fused", False, False, pack)[0] for name, pack in packs.items()}
     seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
     config = CONFIG | {"num_hidden_layers": 4}
-    step = {"config": config, "step": "fused", "precision": "fp32", "threads": 2, "packs": packs, "seconds": seconds}
+    step = {
+        "config": config,
+        "step": "fused",
+        "precision": "fp32",
+        "full": False,
+        "threads": 2,
+        "packs": packs,
+        "seconds": seconds,
+    }
     found = rates._step_rate(step, 8, exchange=1e-9, helpers=0)
     assert found.of_each == pytest.approx(tuple(costs), rel=1e-6)
     assert found.rate == pytest.approx(1e10)

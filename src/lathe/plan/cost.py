@@ -155,15 +155,18 @@ class Load:
     """Processes on this machine."""
     trained: int = 0
     """Numbers that are trained."""
+    full: bool = False
+    """Whether these are all weights."""
 
 
 def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: Load) -> float | None:
     """Seconds of training, from the probe: a step takes as long as that of its processes which has most to do.
 
     The first step waits until helpers have loaded their libraries, each for what processes exchange. Between its widths costs are
-    interpolated by the logarithm of the width, beyond them as at the nearest. None where no such step was probed. Processes of one
-    thread take what one took beside its like. Others, and kinds of step that were not tried with one thread, take as much longer
-    than all threads took as they have fewer.
+    interpolated by the logarithm of the width, beyond them as at the nearest. Where all weights were not trained at a width, an
+    operation costs what it does with an adapter. None where no such step was probed. Processes of one thread take what one took
+    beside its like. Others, and kinds of step that were not tried with one thread, take as much longer than all threads took as
+    they have fewer.
     """
     if probe is None:
         return None
@@ -171,11 +174,11 @@ def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: 
     seen = {one.threads for one in probe.steps if (one.step, one.precision) == (step, precision)}
     threads = each if each in seen else probe.threads
     kind = (step, precision, threads)
-    alike = sorted(
-        (one for one in probe.steps if (one.step, one.precision, one.threads) == kind), key=lambda one: one.width
-    )
-    if not alike:
+    tried = [one for one in probe.steps if (one.step, one.precision, one.threads) == kind and one.full <= load.full]
+    by_width = {one.width: one for one in sorted(tried, key=lambda one: (one.width, one.full))}
+    if not by_width:
         return None
+    alike = list(by_width.values())
 
     def at_width(numbers: Sequence[float]) -> float:
         return float(np.interp(math.log(load.width), np.log([one.width for one in alike]), numbers))

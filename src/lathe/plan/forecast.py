@@ -129,6 +129,7 @@ def forecast(
         threads=recipe.train.threads,
         processes_here=setting.processes,
         trained=counted.trainable,
+        full=setting.full,
     )  # fmt: skip
     probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
     seconds, source = cost.seconds(work, cost.job_kind(model, recipe), machine.rates, probed)

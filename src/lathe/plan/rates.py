@@ -136,17 +136,18 @@ def probe() -> MachineProbe:
 def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int) -> StepRate:
     """What a timed step says of each kind of work, by its layers. exchange: seconds of a number for each helper; helpers: those
     that a step of one thread was shared with."""
-    model = shapes(step["config"])
-    counted = count(model, rank)
+    model, full = shapes(step["config"]), step["full"]
+    counted = count(model, None if full else rank)
     empty = step["seconds"]["empty"]
     exchanged = exchange * counted.trainable * helpers if step["threads"] == 1 else 0.0
     tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
-    work = [_work(model, counted, step["step"], tiles, pack) for pack in step["packs"].values()]
+    work = [_work(model, counted, step["step"], full, tiles, pack) for pack in step["packs"].values()]
     took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in step["packs"]]
     product, attention, group, pack = pack_work.least(np.concatenate(work), np.array(took)).tolist()
     return StepRate(
         step=step["step"],
         precision=step["precision"],
+        full=full,
         threads=step["threads"],
         width=model.hidden,
         product_seconds=product,
@@ -158,11 +159,11 @@ def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int
 
 
 def _work(
-    model: Shapes, counted: Parameters, step: StepKind, tiles: bool, pack: Mapping[str, Sequence[int]]
+    model: Shapes, counted: Parameters, step: StepKind, full: bool, tiles: bool, pack: Mapping[str, Sequence[int]]
 ) -> NDArray[np.float64]:
     """The work of a pack whose rows share nothing. tiles: whether the fused step attends in them."""
     lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
     stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
     laid = [(range(len(stretches)), stretches)]
     _, attention = fused_attention.of_packs(laid, lengths, supervised, model.num_layers - 1, tiles=tiles)
-    return pack_work.of_packs(model, counted, laid, supervised, attention if step == "fused" else None)
+    return pack_work.of_packs(model, counted, laid, supervised, attention if step == "fused" else None, full=full)

@@ -49,6 +49,7 @@ class StepRate(Record):
 
     step: Literal["fused", "reference"]
     precision: Literal["fp32", "bf16"]
+    full: bool = Field(False, description="whether all weights were trained, else an adapter")
     width: int = Field(description="hidden width of the model")
     threads: int
     product_seconds: float = Field(ge=0, description="of one floating-point operation of products with weights")
