@@ -24,21 +24,21 @@ inline void fetch(const T* at, std::int64_t numbers) {
     for (std::int64_t j = 0; j < numbers; j += 64 / sizeof(T)) __builtin_prefetch(at + j);
 }
 
-// Of COUNT queries of one head, the k-th of which sees seen[k] keys, the first ones. scratch: room for COUNT x (seen of the last,
-// filled up, + width). WIDTH: of a head where it is known beforehand, or 0.
+// Of COUNT queries of one head, the k-th of which sees seen[k] keys, the first ones. next: what is read after their values. scratch:
+// room for COUNT x (seen of the last, filled up, + width). WIDTH: of a head where it is known beforehand, or 0.
 template <std::int64_t WIDTH, std::int64_t COUNT>
-void attended(std::int64_t any_width, const T* const* queries, const std::int64_t* seen, const T* keys, const T* values, float scale,
-              float* scratch, T* const* to) {
+void attended(std::int64_t any_width, const T* const* queries, const std::int64_t* seen, const T* keys, const T* values, const T* next,
+              float scale, float* scratch, T* const* to) {
     const std::int64_t width = WIDTH ? WIDTH : any_width, all = seen[COUNT - 1], room = filled_up(all);
     float *scaled = scratch, *powers = scratch + COUNT * width;
     for (std::int64_t k = 0; k < COUNT; ++k)
         for (std::int64_t j = 0; j < width; ++j) scaled[j * COUNT + k] = wide(queries[k][j]) * scale;
     for (std::int64_t c = 0; c < all; c += GROUP) {
-        const T* group = keys + c * width;
+        const T *group = keys + c * width, *later = c + GROUP < all ? group + width * GROUP : values;
         float along[COUNT][GROUP];
         std::memset(along, 0, sizeof along);
         for (std::int64_t j = 0; j < width; ++j) {
-            fetch(group + (width + j) * GROUP, GROUP);
+            fetch(later + j * GROUP, GROUP);
             for (std::int64_t k = 0; k < COUNT; ++k) {
                 const float q = scaled[j * COUNT + k];
 #pragma omp simd
@@ -62,7 +62,7 @@ void attended(std::int64_t any_width, const T* const* queries, const std::int64_
         float sums[COUNT][WIDTH];
         std::memset(sums, 0, sizeof sums);
         for (std::int64_t c = 0; c < all; ++c) {
-            fetch(values + (c + GROUP) * WIDTH, WIDTH);
+            fetch(c + GROUP < all ? values + (c + GROUP) * WIDTH : next + c % GROUP * WIDTH, WIDTH);
             for (std::int64_t k = 0; k < COUNT; ++k) {
                 const float p = powers[k * room + c];
 #pragma omp simd
@@ -148,6 +148,7 @@ void attend(std::int64_t answers, std::int64_t key_heads, std::int64_t together,
             for (std::int64_t h = 0; h < key_heads; ++h) {
                 const std::int64_t at = s * key_heads + h, last = starts[s + 1] * together;
                 const T *k = keys + at * groups * GROUP * width, *v = values + at * capacity * width;
+                const T* next_head = at + 1 < answers * key_heads ? k + groups * GROUP * width : k;
                 for (std::int64_t q = starts[s] * together; q < last; q += TOGETHER) {
                     const std::int64_t count = std::min(TOGETHER, last - q);
                     for (std::int64_t one = 0; one < count; ++one) {
@@ -157,7 +158,7 @@ void attend(std::int64_t answers, std::int64_t key_heads, std::int64_t together,
                         seen[one] = places[row] + 1;
                     }
                     const auto* fit = width == 64 ? OF_COUNT<64> : width == 128 ? OF_COUNT<128> : OF_COUNT<0>;
-                    fit[count - 1](width, queries, seen, k, v, scale, scratch.data(), results);
+                    fit[count - 1](width, queries, seen, k, v, q + TOGETHER < last ? k : next_head, scale, scratch.data(), results);
                 }
             }
     }
