@@ -19,8 +19,9 @@ import numpy as np
 
 from lathe.contracts import Model
 from lathe.engine import devices
-from lathe.engine.generate import Prompt, Taken, generate, taken
+from lathe.engine.generate import Taken, generate, taken
 from lathe.engine.model import load_to_answer
+from lathe.engine.writing import Prompt
 from lathe.records.recipe import AnswerPrecision
 from plan_accuracy import SHAPES, config_of, write_base
 

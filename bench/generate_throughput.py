@@ -29,8 +29,10 @@ import recorded
 from lathe import plugins
 from lathe.contracts import Model
 from lathe.engine import model
-from lathe.engine.generate import MOST_GUESSES, Prompt, Taken, generate, taken
+from lathe.engine.generate import Taken, generate, taken
 from lathe.engine.outline import Outlines
+from lathe.engine.slots import MOST_GUESSES
+from lathe.engine.writing import Prompt
 from lathe.records import TaskSetup
 from lathe.text import render, tokenizer
 from plan_accuracy import SHAPES, config_of, write_base

@@ -23,9 +23,10 @@ from lathe import plugins
 from lathe.conformity import conforms
 from lathe.conformity.narrowed import Bounds, bounded, closed
 from lathe.contracts import JsonForm
-from lathe.engine.generate import Answer, Prompt, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_base
+from lathe.engine.writing import Answer, Prompt
 from lathe.records import Example, Json, TaskSetup
 from lathe.text import render, tokenizer
 from lathe.text.tokenizer import Tokenizer

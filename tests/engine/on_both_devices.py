@@ -18,12 +18,13 @@ from lathe.contracts import Model
 from lathe.engine import devices, pretrain, step
 from lathe.engine.chance import Chance
 from lathe.engine.fused import choice
-from lathe.engine.generate import Prompt, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.model import load_base, load_for_training
 from lathe.engine.packs import build_pack, pack_of_windows
 from lathe.engine.row_losses import row_losses
 from lathe.engine.score_labels import score_labels
 from lathe.engine.trained import Whole
+from lathe.engine.writing import Prompt
 from lathe.records import Method, TrainSpec
 from lathe.text.render import Encoded
 from lathe.text.tokens import TokenSet

@@ -15,8 +15,9 @@ from torch.nn import functional
 from lathe.engine import devices
 from lathe.engine.decoding import tiles, weights
 from lathe.engine.decoding.matrices import AsTheyAre, InOrder, Lay, Transposed, filled, laid_for, product
-from lathe.engine.generate import Prompt, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.model import load_base
+from lathe.engine.writing import Prompt
 from lathe.plan.memory import KERNELS_OF_ANSWERS
 
 CPU = torch.device("cpu")

@@ -21,8 +21,10 @@ from lathe.engine.decoding import compiled
 from lathe.engine.decoding.cache import Read
 from lathe.engine.decoding.decoder import Decoder
 from lathe.engine.decoding.weights import Weights, can_decode
-from lathe.engine.generate import SIMILAR, WORTH_A_PASS, Prompt, generate, in_order, taken
+from lathe.engine.generate import SIMILAR, generate, in_order, taken
 from lathe.engine.lookup import Lookup
+from lathe.engine.slots import WORTH_A_PASS
+from lathe.engine.writing import Prompt
 from lathe.errors import InputError
 from tiny_base import write_base
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lathe.contracts import Model
-from lathe.engine.generate import Prompt, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.generate_in_processes import FEWEST_PROMPTS, generate_in_processes, processes, shared
 from lathe.engine.model import load_merged
+from lathe.engine.writing import Prompt
 from lathe.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -18,10 +18,12 @@ from lathe.conformity.narrowed import Bounds, bounded, closed, reduced
 from lathe.contracts import Choice, Form, JsonForm, Model
 from lathe.engine.backtracking import HeldAnswer
 from lathe.engine.decoding.weights import Weights
-from lathe.engine.generate import Answer, Prompt, Slots, Writing, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.generate_in_processes import generate_in_processes
 from lathe.engine.grammar import Grammars, Guide
 from lathe.engine.model import load_base
+from lathe.engine.slots import Slots
+from lathe.engine.writing import Answer, Prompt, Writing
 from lathe.errors import InputError, LatheError, Unavailable
 from lathe.records import Json
 from lathe.text.tokenizer import Tokenizer

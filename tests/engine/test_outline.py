@@ -15,8 +15,9 @@ from lathe.contracts import Choice, GenerateSettings, JsonForm, Model, Request
 from lathe.engine import model
 from lathe.engine import outline as outline_module
 from lathe.engine.decoding.decoder import Decoder
-from lathe.engine.generate import Prompt, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.outline import GAP, Outlines, Way
+from lathe.engine.writing import Prompt
 from lathe.records import Json
 from lathe.runtimes.native import NativeSession
 from lathe.text import tokenizer
@@ -141,8 +142,8 @@ def test_an_outline_changes_no_answer_and_a_true_one_saves_passes(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[int] = []
-    plain = Decoder.extend
-    monkeypatch.setattr(Decoder, "extend", lambda self, rows: passes.append(len(rows)) or plain(self, rows))
+    plain = Decoder.forward
+    monkeypatch.setattr(Decoder, "forward", lambda self, *given: passes.append(len(given)) or plain(self, *given))
     weights = taken(model.load_base(tiny_base))
 
     def answers(*outlines: tuple[int, ...]) -> list[list[int]]:

@@ -14,8 +14,9 @@ from lathe import plugins
 from lathe.contracts import Choice, GenerateSettings, Model, Request
 from lathe.engine import generate, model
 from lathe.engine.chance import Chance
-from lathe.engine.generate import MOST_GUESSES, Prompt
 from lathe.engine.generate_in_processes import generate_in_processes
+from lathe.engine.slots import MOST_GUESSES
+from lathe.engine.writing import Prompt
 from lathe.records import Message
 from lathe.text import tokenizer
 from tiny_base import write_base

@@ -24,7 +24,7 @@ from lathe.contracts import (
     Service,
     TextForm,
 )  # fmt: skip
-from lathe.engine.generate import Slots
+from lathe.engine.slots import Slots
 from lathe.errors import LatheError
 from lathe.records import Prediction
 from lathe.runtimes.fake import answering

@@ -21,10 +21,11 @@ from lathe import ship as shipping
 from lathe import train as training
 from lathe.contracts import Model
 from lathe.engine import compare, model, quantised
-from lathe.engine.generate import Prompt, generate, taken
+from lathe.engine.generate import generate, taken
 from lathe.engine.optim import adamw
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.step import ATTENTION, gradients, register_attention
+from lathe.engine.writing import Prompt
 from lathe.errors import Exit, Interrupted, Unavailable
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import weight_bytes

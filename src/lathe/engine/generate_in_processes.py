@@ -19,9 +19,10 @@ import torch
 from lathe.contracts import Model
 from lathe.engine import devices
 from lathe.engine.chance import Chance
-from lathe.engine.generate import Answer, Prompt, Taken, generate, taken
+from lathe.engine.generate import Taken, generate, taken
 from lathe.engine.grammar import Grammars
 from lathe.engine.model import load_to_answer
+from lathe.engine.writing import Answer, Prompt
 from lathe.errors import LatheError, helper_gone
 from lathe.processes import beside
 from lathe.text import tokenizer

@@ -21,9 +21,11 @@ from functools import cached_property
 from lathe.contracts import Heard, Piece, Request
 from lathe.engine import devices
 from lathe.engine.backtracking import HeldAnswer
-from lathe.engine.generate import Answer, Prompt, Slots, Taken, Writing, decoder_of, guesses_of, prediction
+from lathe.engine.generate import Taken, decoder_of
 from lathe.engine.grammar import Grammars
 from lathe.engine.outline import Outlines
+from lathe.engine.slots import Slots, guesses_of
+from lathe.engine.writing import Answer, Prompt, Writing, prediction
 from lathe.errors import InputError, LatheError
 from lathe.text.growing import Growing
 from lathe.text.tokenizer import Tokenizer

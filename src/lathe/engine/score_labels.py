@@ -23,7 +23,8 @@ from transformers import PreTrainedModel
 
 from lathe.engine.decoding.cache import Read
 from lathe.engine.decoding.decoder import Decoder
-from lathe.engine.generate import Taken, common_length, decoder_of
+from lathe.engine.generate import Taken, decoder_of
+from lathe.engine.slots import common_length
 from lathe.errors import InputError
 
 MOST_SLOTS = 64

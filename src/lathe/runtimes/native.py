@@ -48,9 +48,9 @@ class NativeSession(Session, ScoresLabels):
         """One prediction a request, in the order in which they finish. Without `stop_ids` the tokenizer's own end an answer."""
         from lathe.engine import devices
         from lathe.engine.chance import Chance
-        from lathe.engine.generate import Prompt, prediction
         from lathe.engine.generate_in_processes import generate_in_processes, processes
         from lathe.engine.outline import Outlines
+        from lathe.engine.writing import Prompt, prediction
         from lathe.processes import usable_cores
 
         if self._weights is None:
