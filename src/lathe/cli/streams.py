@@ -1,6 +1,7 @@
 """The three streams of a command as its caller leaves them: open, closed, full, or with nobody who reads any more.
 
     ensure_open()                      what was closed reads as empty, and takes what is written
+    text_given("-")                    what stands on stdin
     with outlet(1, "utf-8") as out:    a copy of stdout
         out.text.write("an answer")
     out.refusal                        the OSError of a full disk, say; None where all went well
@@ -18,6 +19,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from lathe.errors import InputError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -31,6 +34,26 @@ def ensure_open() -> None:
                 os.dup2(handle, number)
                 os.close(handle)
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def text_given(word: str) -> str:
+    """The text that a person gave a verb: the word itself, or for `-` what stands on stdin, without the line ends behind it.
+
+    Raises InputError on bytes that are no text.
+    """
+    place, text = "the text", word
+    if word == "-":
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # as words of a command line come
+        place, text = "stdin", sys.stdin.read().removeprefix("\ufeff").rstrip("\n")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        line, column = text.count("\n", 0, error.start) + 1, error.start - text.rfind("\n", 0, error.start)
+        raise InputError(
+            f"{place}, line {line}, column {column}: byte 0x{ord(text[error.start]) & 0xFF:02x} is no UTF-8",
+            hint="It is probably Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 turns it into UTF-8.",
+        ) from error
+    return text
 
 
 class Outlet(io.RawIOBase):
