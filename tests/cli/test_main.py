@@ -234,6 +234,26 @@ def test_a_reader_that_goes_away_or_was_never_there_changes_no_exit_code(shell: 
     assert "Exception" not in said
 
 
+RUN = staged("""import time
+from pathlib import Path
+from lathe.runs import RunFolder
+screen.folder = RunFolder(Path('runs/one'))
+for number in range(3):
+    screen.line('an answer')
+    time.sleep(0.05)
+Path('went on').touch()
+return 1""")
+
+
+@pytest.mark.parametrize("shell", ["| head -n 1", "2>&1 | head -n 1"])
+def test_a_run_whose_reader_goes_away_goes_on_and_says_once_where_it_is(shell: str, tmp_path: Path) -> None:
+    """Where both streams go to that reader there is nobody to tell."""
+    code, said = ended(["ls"], tmp_path, shell, before=RUN)
+    assert (code, (tmp_path / "went on").exists()) == (1, True)
+    told = "nobody read stdout to its end; the work went on, and the run is in runs/one\n"
+    assert said == ("" if "2>&1" in shell else told)
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["schema"], ["nonsense"]])
 def test_a_reader_that_goes_away_is_no_error(words: list[str], tmp_path: Path) -> None:
     code, said = ended(words, tmp_path, "| true")

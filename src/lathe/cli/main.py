@@ -109,6 +109,8 @@ def _carried_out(args: argparse.Namespace, words: Sequence[str]) -> int:
             code = _do(args, screen, caught)
         finally:
             screen.close()
+        if caught.unread and screen.folder is not None:
+            screen.say(f"nobody read stdout to its end; the work went on, and the run is in {screen.folder.path}")
         return _with_its_data(code, caught)
 
 

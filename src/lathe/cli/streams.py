@@ -6,7 +6,7 @@
         out.text.write("an answer")
     out.refusal                        the OSError of a full disk, say; None where all went well
 
-A reader that goes away (`| head`) changes no work and no exit code: what it would have read is dropped.
+A reader that goes away (`| head`) changes no work and no exit code: what it would have read is dropped, and of a run it is said.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class Outlet(io.RawIOBase):
         self._dropping = False
         self.refusal: OSError | None = None
         """what kept the text from being written; a reader that has gone is none"""
+        self.unread = False
+        """whether its reader went before all was said"""
         self.text: TextIO = io.TextIOWrapper(io.BufferedWriter(self), encoding, errors="replace", line_buffering=True)
         """what is written to it; what the encoding has no sign for comes out as `?`"""
 
@@ -83,7 +85,7 @@ class Outlet(io.RawIOBase):
             except BlockingIOError:  # a pipe that another program made so, and that is full
                 select.select([], [self._number], [])
             except BrokenPipeError:
-                self._dropping = True
+                self._dropping = self.unread = True
             except OSError as error:
                 self._dropping, self.refusal = True, error
         return memoryview(some).nbytes
