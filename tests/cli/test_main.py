@@ -305,6 +305,25 @@ def test_options_without_a_verb_are_bad_usage(words: list[str], lathe) -> None:
     assert lathe(*words).returncode == 2
 
 
+@pytest.mark.parametrize("words", [["ls", "--js"], ["ls", "--quie"], ["check", "rows.jsonl", "--doub"]])
+def test_a_part_of_an_options_name_is_no_option(words: list[str], lathe) -> None:
+    """Taken for `--json`, it would bring a table to a script that reads JSON."""
+    done = lathe(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {words[0]} takes no {words[-1]}\nhint: `lathe {words[0]} --help` shows")
+
+
+@pytest.mark.parametrize("words", [["ls", "-qv"], ["-q", "ls"], ["ls", "--quiet"]])
+def test_short_options_may_stand_in_one_word(words: list[str], lathe) -> None:
+    done = lathe(*words, before=ANSWER)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "an answer\n", "")
+
+
+@pytest.mark.parametrize("words", [["--version", "--json"], ["--json", "--version"], ["--json", "-V"]])
+def test_the_version_is_a_document_too(words: list[str], lathe) -> None:
+    assert json.loads(lathe(*words).stdout)["version"]
+
+
 # ------------------------------------------------------------------------------------------ what libraries say
 
 NOISE = """
