@@ -349,19 +349,32 @@ def new_folder(root: Path, name: str, recipe_text: str) -> RunFolder:
 
 
 def all_runs(root: Path) -> list[RunFolder]:
-    """All runs under root, newest first."""
+    """All runs under root, newest first, whatever their folders are called now; a copy stands behind the run that it is of."""
     if not root.is_dir():
         return []
-    return [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
+    found = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
+    return sorted(found, key=_age, reverse=True)
+
+
+def _age(run: RunFolder) -> tuple[str, bool]:
+    """When a run was made, and whether its folder has the name that it was made with, which a copy has not."""
+    made = _made_as(run)
+    return str(made.get("created", run.path.name)), made.get("id") == run.path.name
+
+
+def _made_as(run: RunFolder) -> dict[str, Any]:
+    """What run.json says; nothing where it is damaged."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return dict(json.loads(run.run_record.read_text(encoding="utf-8")))
+    return {}
 
 
 def newest(root: Path, name: str, *, smoke: bool = False) -> RunFolder | None:
     """The newest run of that recipe name, or None."""
     for run in all_runs(root):
-        with contextlib.suppress(OSError, ValueError):
-            record = json.loads(run.run_record.read_text(encoding="utf-8"))
-            if isinstance(record, dict) and record.get("name") == name and bool(record.get("smoke")) == smoke:
-                return run
+        made = _made_as(run)
+        if made.get("name") == name and bool(made.get("smoke")) == smoke:
+            return run
     return None
 
 

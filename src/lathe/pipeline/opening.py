@@ -50,6 +50,11 @@ def opened(path: str | Path) -> Opened:
     folder = RunFolder(Path(path))
     if not folder.run_record.is_file():
         raise _no_run(path)
+    if not folder.lock_record.is_file():
+        raise InputError(
+            f"{path} cannot be opened: it has no {folder.lock_record.name}, where its recipe is fixed",
+            hint="Bring the file back from a copy, or give the recipe's own file: lathe run RECIPE",
+        )
     return folder, _with_its_base(folder.load(folder.lock_record, LockedRecipe))
 
 
