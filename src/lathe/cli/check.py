@@ -93,7 +93,7 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
         commit_text(path, adopted.text)
         show_adopted(screen, path, adopted)
         return Exit.DONE
-    proposed = proposal(args.files, path.parent)
+    proposed = proposal(args.files, path.parent, name_of(path))
     commit_text(path, proposed.text)
     if screen.as_json:
         said = {"task": proposed.task, "why": proposed.why, "remarks": list(proposed.remarks)}
