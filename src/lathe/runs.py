@@ -357,9 +357,9 @@ def all_runs(root: Path) -> list[RunFolder]:
 
 
 def _age(run: RunFolder) -> tuple[str, bool]:
-    """When a run was made, and whether its folder has the name that it was made with, which a copy has not."""
+    """When a run was made, if its record can be read, and whether its folder has the name that it was made with: a copy has not."""
     made = _made_as(run)
-    return str(made.get("created", run.path.name)), made.get("id") == run.path.name
+    return str(made.get("created", "")), made.get("id") == run.path.name
 
 
 def _made_as(run: RunFolder) -> dict[str, Any]:
