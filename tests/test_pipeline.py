@@ -252,6 +252,12 @@ def test_the_state_of_a_run_follows_from_lock_heartbeat_and_verdict(
     assert seen.seconds_left == (30.0 if held else None)
 
 
+def test_of_how_many_rows_is_not_said_before_their_file_is_read() -> None:
+    reading = {"stage": "prepare", "done": 40, "total": 0, "rate": 2.0, "beat": 999.0}
+    seen = describe("r", True, reading, None, now=1000.0)
+    assert (seen.done, seen.total, seen.seconds_left) == (40, None, None)
+
+
 def test_a_run_that_was_opened_with_another_recipe_since_is_left_to_that(tmp_path: Path) -> None:
     """Between opening and the first stage the folder is free for a moment, in a notebook for hours."""
     first, second = (Run.start("demo", (f"seed={seed}",), root=tmp_path, smoke=True) for seed in (1, 2))
