@@ -213,6 +213,13 @@ def test_labels_of_a_long_file_are_said_to_be_those_of_its_first_rows(tmp_path: 
     assert "# 5,000 rows of the layout" in proposed.text
 
 
+def test_a_data_set_of_the_hub_is_not_said_to_be_a_missing_file(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "hub:acme/orders"]) == 2
+    said = capfd.readouterr().err
+    assert "a data set of the Hub" in said
+    assert "data: {source: hub:acme/orders}" in said
+
+
 def test_the_runs_of_a_recipe_are_named_as_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two data sets have a train.jsonl each; under one name the second would go on in the folder of the first."""
     monkeypatch.chdir(tmp_path)
