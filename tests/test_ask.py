@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from pathlib import Path
@@ -130,11 +131,50 @@ def test_base_and_tuned_model_are_asked_the_same(labels: Run) -> None:
 
 def test_an_answer_that_ended_at_its_limit_is_said_to_be_cut(labels: Run, capfd: pytest.CaptureFixture[str]) -> None:
     """A base of random weights finds no end."""
-    assert labels.ask("red 7")["cut"] == "base"
+    assert labels.ask("red 7")["cut"] == ["base"]
     assert main(["ask", str(labels.folder.path), "red 7"]) == 0
     said = capfd.readouterr().out.split("\n")
     assert "base, cut at the token limit" in said
     assert "tuned" in said
+
+
+def test_the_document_names_what_was_cut_in_a_list_and_the_schema_that_was_asked_for(
+    labels: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", str(labels.folder.path), "red 7", "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert {name: said[name] for name in ("tuned", "schema", "cut")} == {
+        "tuned": "alpha",
+        "schema": "colours",
+        "cut": ["base"],
+    }
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8"))
+
+
+def test_a_text_from_stdin_is_asked_as_the_same_text_in_the_command_is(
+    labels: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`echo TEXT | lathe ask RUN -`: the line end is echo's, and the mark that Windows puts before a text is no part of it."""
+    told = []
+    for word, data in (("blue 41", b""), ("-", b"blue 41\n"), ("-", b"\xef\xbb\xbfblue 41\r\n")):
+        stdin(monkeypatch, data)
+        assert main(["ask", str(labels.folder.path), word, "--json"]) == 0
+        told.append(json.loads(capfd.readouterr().out))
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize("word", ["-", "red\nM\udcfcnchen"])
+def test_bytes_that_are_no_text_are_named_with_their_place_and_the_way_out(
+    word: str, labels: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stdin(monkeypatch, "red\nMünchen".encode("latin-1"))
+    assert main(["ask", str(labels.folder.path), word]) == 2
+    said = capfd.readouterr().err
+    assert f"{'stdin' if word == '-' else 'the text'}, line 2, column 2: byte 0xfc is no UTF-8" in said
+    assert "iconv -f WINDOWS-1252 -t UTF-8" in said
 
 
 @pytest.mark.parametrize("text", ["", " \n"])

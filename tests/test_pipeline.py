@@ -252,6 +252,12 @@ def test_the_state_of_a_run_follows_from_lock_heartbeat_and_verdict(
     assert seen.seconds_left == (30.0 if held else None)
 
 
+def test_of_how_many_rows_is_not_said_before_their_file_is_read() -> None:
+    reading = {"stage": "prepare", "done": 40, "total": 0, "rate": 2.0, "beat": 999.0}
+    seen = describe("r", True, reading, None, now=1000.0)
+    assert (seen.done, seen.total, seen.seconds_left) == (40, None, None)
+
+
 def test_a_run_that_was_opened_with_another_recipe_since_is_left_to_that(tmp_path: Path) -> None:
     """Between opening and the first stage the folder is free for a moment, in a notebook for hours."""
     first, second = (Run.start("demo", (f"seed={seed}",), root=tmp_path, smoke=True) for seed in (1, 2))
@@ -260,6 +266,27 @@ def test_a_run_that_was_opened_with_another_recipe_since_is_left_to_that(tmp_pat
         first.go(until="prepare", progress=quiet)
     second.go(until="prepare", progress=quiet)
     assert second.folder.manifest.is_file()
+
+
+def test_of_a_run_folder_new_and_smoke_make_another_run_of_the_recipe_that_it_was_locked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the same run: `lathe run RUN --smoke` would train for hours, and a damaged run could not be made again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yaml").write_text(json.dumps(BASE | {"data": {"source": "rows.jsonl"}}))
+    (tmp_path / "rows.jsonl").write_text('{"input": "one", "target": {"a": 1}}\n')
+    first = Run.start("r.yaml", ("seed=7",))
+    smoke = Run.start(first.folder.path, smoke=True)
+    assert (smoke.folder.is_smoke, smoke.locked.recipe.seed) == (True, 7)
+    assert smoke.locked.data_files == first.locked.data_files
+    assert Run.start(smoke.folder.path, smoke=True).folder.path == smoke.folder.path
+    again = Run.start(first.folder.path, ("seed=8",), new=True)
+    assert (again.folder.is_smoke, again.locked.recipe.seed) == (False, 8)
+    assert Run.start(smoke.folder.path, new=True).folder.is_smoke
+    assert Run.open(first.folder.path).locked == first.locked
+    first.folder.recipe.unlink()
+    with pytest.raises(InputError, match="another run would begin with it"):
+        Run.start(first.folder.path, new=True)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lathe.errors import InputError, RunInUse
+from lathe.pipeline import Run
 from lathe.records import SideCount
 from lathe.runs import RunFolder, all_runs, count_look, new_folder, newest
 
@@ -78,6 +80,33 @@ def test_the_newest_run_of_a_name_is_found(tmp_path: Path) -> None:
     assert newest(tmp_path, "two") is not None
     assert newest(tmp_path, "three") is None
     assert newest(tmp_path, "two", smoke=True) is None
+
+
+def test_a_run_that_was_renamed_or_copied_to_keep_it_is_not_taken_for_the_newest(tmp_path: Path) -> None:
+    """Its name sorts behind those that begin with a year; `lathe run RECIPE` would go on in it and change it."""
+    from lathe.records import RunRecord
+
+    def made(created: str) -> RunFolder:
+        run = RunFolder(tmp_path / f"{created}-one-3f9c1a")
+        run.path.mkdir()
+        run.commit(run.run_record, RunRecord(id=run.path.name, name="one", created=created, lathe_version="0"))
+        return run
+
+    made("2026-11-20").path.rename(tmp_path / "the good one")
+    last = made("2026-11-21")
+    shutil.copytree(last.path, tmp_path / f"{last.path.name}-backup")
+    assert [run.path.name for run in all_runs(tmp_path)] == [last.path.name, f"{last.path.name}-backup", "the good one"]
+    assert newest(tmp_path, "one").path == last.path  # type: ignore[union-attr]
+    last.run_record.write_text("{")
+    assert newest(tmp_path, "one").path.name == f"{last.path.name}-backup"  # type: ignore[union-attr]
+
+
+def test_a_run_without_its_fixed_recipe_names_the_way_out(tmp_path: Path) -> None:
+    """The same command would say the same again."""
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match=r"it has no recipe\.lock\.json") as refused:
+        Run.open(tmp_path)
+    assert refused.value.hint == "Bring the file back from a copy, or give the recipe's own file: lathe run RECIPE"
 
 
 def test_looks_count_different_tuned_models_on_one_test_set(tmp_path: Path) -> None:

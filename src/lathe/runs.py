@@ -16,14 +16,14 @@ import contextlib
 import hashlib
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lathe.errors import InputError, RunInUse
+from lathe import locks
+from lathe.errors import InputError
 from lathe.safe_text import typed
 from lathe.storage import append_line, commit_text, sweep, writing
 
@@ -320,11 +320,7 @@ class RunFolder:
 
     def in_use(self) -> bool:
         """Whether some process holds the run's lock now."""
-        try:
-            with open(self.path / ".lock", "a+", encoding="utf-8") as file:
-                return not _flock(file)
-        except OSError:
-            return False
+        return locks.held(self.path / ".lock")
 
     # lock ----------------------------------------------------------------------------------
 
@@ -334,53 +330,9 @@ class RunFolder:
 
         Raises RunInUse naming the holder. A killed holder's lock is free at once.
         """
-        with alone(self.path, self.path / ".lock"):
+        with locks.alone(self.path, self.path / ".lock"):
             sweep(self.path)
             yield
-
-
-@contextlib.contextmanager
-def alone(what: Path, lock: Path) -> Iterator[None]:
-    """Holds `what` for this process by a lock file. Raises RunInUse naming the holder. A killed holder's lock is free at once."""
-    with writing(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = open(lock, "a+", encoding="utf-8")  # noqa: SIM115 - the lock lives as long as the handle
-    try:
-        if not _flock(file):
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise RunInUse(
-                f"{what} is in use by {holder}",
-                hint="Wait for it, or stop it; the same command then continues.",
-            )
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        with writing(lock):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-            file.flush()
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # of words that could not be written, which was said already
-            file.close()
-
-
-def _flock(file: IO[str]) -> bool:
-    """Takes an exclusive lock without waiting; False where another process has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 # ------------------------------------------------------------------------------------------ finding runs
@@ -397,19 +349,32 @@ def new_folder(root: Path, name: str, recipe_text: str) -> RunFolder:
 
 
 def all_runs(root: Path) -> list[RunFolder]:
-    """All runs under root, newest first."""
+    """All runs under root, newest first, whatever their folders are called now; a copy stands behind the run that it is of."""
     if not root.is_dir():
         return []
-    return [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
+    found = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
+    return sorted(found, key=_age, reverse=True)
+
+
+def _age(run: RunFolder) -> tuple[str, bool]:
+    """When a run was made, if its record can be read, and whether its folder has the name that it was made with: a copy has not."""
+    made = _made_as(run)
+    return str(made.get("created", "")), made.get("id") == run.path.name
+
+
+def _made_as(run: RunFolder) -> dict[str, Any]:
+    """What run.json says; nothing where it is damaged."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return dict(json.loads(run.run_record.read_text(encoding="utf-8")))
+    return {}
 
 
 def newest(root: Path, name: str, *, smoke: bool = False) -> RunFolder | None:
     """The newest run of that recipe name, or None."""
     for run in all_runs(root):
-        with contextlib.suppress(OSError, ValueError):
-            record = json.loads(run.run_record.read_text(encoding="utf-8"))
-            if isinstance(record, dict) and record.get("name") == name and bool(record.get("smoke")) == smoke:
-                return run
+        made = _made_as(run)
+        if made.get("name") == name and bool(made.get("smoke")) == smoke:
+            return run
     return None
 
 

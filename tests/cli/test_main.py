@@ -234,6 +234,26 @@ def test_a_reader_that_goes_away_or_was_never_there_changes_no_exit_code(shell: 
     assert "Exception" not in said
 
 
+RUN = staged("""import time
+from pathlib import Path
+from lathe.runs import RunFolder
+screen.folder = RunFolder(Path('runs/one'))
+for number in range(3):
+    screen.line('an answer')
+    time.sleep(0.05)
+Path('went on').touch()
+return 1""")
+
+
+@pytest.mark.parametrize("shell", ["| head -n 1", "2>&1 | head -n 1"])
+def test_a_run_whose_reader_goes_away_goes_on_and_says_once_where_it_is(shell: str, tmp_path: Path) -> None:
+    """Where both streams go to that reader there is nobody to tell."""
+    code, said = ended(["ls"], tmp_path, shell, before=RUN)
+    assert (code, (tmp_path / "went on").exists()) == (1, True)
+    told = "nobody read stdout to its end; the work went on, and the run is in runs/one\n"
+    assert said == ("" if "2>&1" in shell else told)
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["schema"], ["nonsense"]])
 def test_a_reader_that_goes_away_is_no_error(words: list[str], tmp_path: Path) -> None:
     code, said = ended(words, tmp_path, "| true")
@@ -283,6 +303,25 @@ def test_a_variable_that_is_not_set_does_not_name_the_folder_one_is_in(words: li
 @pytest.mark.parametrize("words", [["--json"], ["-q"], ["-q", "--json"]])
 def test_options_without_a_verb_are_bad_usage(words: list[str], lathe) -> None:
     assert lathe(*words).returncode == 2
+
+
+@pytest.mark.parametrize("words", [["ls", "--js"], ["ls", "--quie"], ["check", "rows.jsonl", "--doub"]])
+def test_a_part_of_an_options_name_is_no_option(words: list[str], lathe) -> None:
+    """Taken for `--json`, it would bring a table to a script that reads JSON."""
+    done = lathe(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {words[0]} takes no {words[-1]}\nhint: `lathe {words[0]} --help` shows")
+
+
+@pytest.mark.parametrize("words", [["ls", "-qv"], ["-q", "ls"], ["ls", "--quiet"]])
+def test_short_options_may_stand_in_one_word(words: list[str], lathe) -> None:
+    done = lathe(*words, before=ANSWER)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "an answer\n", "")
+
+
+@pytest.mark.parametrize("words", [["--version", "--json"], ["--json", "--version"], ["--json", "-V"]])
+def test_the_version_is_a_document_too(words: list[str], lathe) -> None:
+    assert json.loads(lathe(*words).stdout)["version"]
 
 
 # ------------------------------------------------------------------------------------------ what libraries say

@@ -209,6 +209,8 @@ def test_the_status_of_a_run_tells_its_last_validation() -> None:
     now = r.Status(run="a-run", state="running", stage="train", done=40, total=93, **beat)
     tables.status(view, now)
     assert "train 40 of 93 · validating, 12 of 64 rows · json_exact 0.38, best 0.41 at step 30" in out.getvalue()
+    tables.status(view, r.Status(run="another", state="running", stage="prepare", done=40))
+    assert "another  running · prepare 40\n" in out.getvalue()
 
 
 @pytest.mark.parametrize(

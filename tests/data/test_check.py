@@ -20,7 +20,7 @@ from lathe.data.check import Looking, check_file
 from lathe.data.conversations.row_files import FileRows, Found, Reading, find, side_named
 from lathe.errors import DataError
 from lathe.files import row_files
-from lathe.records import TaskSetup
+from lathe.records import Json, TaskSetup
 from lathe.records.check import CheckReport
 
 INTERACTIONS = Path(__file__).parents[3] / "shared" / "data" / "interactions"
@@ -118,7 +118,7 @@ def test_labels_that_contradict_or_look_wrong_or_are_unknown_are_named(write: Wr
 
 
 def test_an_answer_in_another_order_is_a_repeat_and_no_contradiction(write: Write) -> None:
-    """Without a recipe nobody says that lists have an order: those of a graph, of tags and of calls have none."""
+    """Without a recipe, where nobody says what a list is: those of a graph and of calls have no order."""
     graph = {"entities": ["Mira", "Lunde"], "hyperedges": [{"members": ["Mira", "Lunde"], "description": "home"}]}
     turned = {"hyperedges": [{"description": "home", "members": ["Lunde", "Mira"]}], "entities": ["Lunde", "Mira"]}
     rows = [{"input": "Mira of Lunde", "target": one} for one in (graph, turned)]
@@ -126,6 +126,23 @@ def test_an_answer_in_another_order_is_a_repeat_and_no_contradiction(write: Writ
     assert (found.get("label_conflict"), found.get("repeated_row")) == (None, 1)
     other = {"input": "Mira of Lunde", "target": {**graph, "entities": ["Mira"]}}
     assert counts(check_file(write("rows.jsonl", [*rows, other])))["label_conflict"] == 1
+    calls = [{"name": "light", "arguments": {"room": room}} for room in ("hall", "attic")]
+    found = counts(check_file(write("calls.jsonl", [{"input": "both", "target": one} for one in (calls, calls[::-1])])))
+    assert (found.get("label_conflict"), found.get("repeated_row")) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1, 2, 3], [3, 2, 1]),
+        ({"sorted": [1, 2]}, {"sorted": [2, 1]}),
+        ({"relations": [["Mira", "knows", "Theo"]]}, {"relations": [["Theo", "knows", "Mira"]]}),
+    ],
+)
+def test_an_order_that_is_the_answer_contradicts_another(write: Write, one: Json, other: Json) -> None:
+    rows = [{"input": "Sort: 2 3 1", "target": target} for target in (one, other)]
+    found = counts(check_file(write("rows.jsonl", rows)))
+    assert (found.get("label_conflict"), found.get("repeated_row")) == (1, None)
 
 
 def test_another_system_prompt_makes_another_question(write: Write) -> None:

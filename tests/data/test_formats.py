@@ -304,6 +304,8 @@ def test_a_mapping_to_a_column_that_is_not_there_names_the_nearest() -> None:
             "data: {fields: {input: prompt, target: chosen}}",
         ),
         ({"conversations": "a"}, "not known", "Known are"),
+        ({"input": "a", "target": None}, "the first row: input = 'a', target = nothing", "no answer is missing"),
+        ({"prompt": {"a": 1}, "completion": "b"}, "the columns of prompt-completion", "What is asked is a text"),
     ],
 )
 def test_an_unknown_layout_names_the_columns_seen_and_the_nearest(row: dict[str, Any], said: str, hint: str) -> None:

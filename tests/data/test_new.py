@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from data_rows import good_row
 
+from lathe.cli.main import main
 from lathe.data.check import check_file
 from lathe.data.conversations.row_files import FileRows, Found
 from lathe.data.new import name_of, proposal, propose
@@ -202,6 +203,30 @@ def test_many_labels_are_told_from_written_text_by_all_rows_of_the_file(tmp_path
     path = write(tmp_path / "rows.jsonl", [{"text": f"message {n}", "label": f"topic {n % 160}"} for n in range(800)])
     proposed = proposal([path], tmp_path)
     assert (proposed.task, proposed.why) == ("intent", "the answers are labels, 160 different in 800 rows")
+
+
+def test_labels_of_a_long_file_are_said_to_be_those_of_its_first_rows(tmp_path: Path) -> None:
+    """A file that is sorted by label has others behind them."""
+    rows = [{"text": f"text {n}", "label": f"label-{n // 1000}"} for n in range(5000)]
+    proposed = proposal([write(tmp_path / "rows.jsonl", rows)], tmp_path)
+    assert proposed.why == "the answers are labels, 4 different in the first 4,000 rows"
+    assert "# 5,000 rows of the layout" in proposed.text
+
+
+def test_a_data_set_of_the_hub_is_not_said_to_be_a_missing_file(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "hub:acme/orders"]) == 2
+    said = capfd.readouterr().err
+    assert "a data set of the Hub" in said
+    assert "data: {source: hub:acme/orders}" in said
+
+
+def test_the_runs_of_a_recipe_are_named_as_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two data sets have a train.jsonl each; under one name the second would go on in the folder of the first."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "train.jsonl", [{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(40)])
+    for words, name in (([], "train"), (["--out", "tickets.yaml"], "tickets")):
+        assert main(["new", "train.jsonl", *words]) == 0
+        assert f"\nname: {name}\n" in (tmp_path / f"{name}.yaml").read_text()
 
 
 def test_a_list_of_numbers_is_a_set_of_labels(tmp_path: Path) -> None:

@@ -38,6 +38,18 @@ def test_parquet_is_read_row_by_row_and_nulls_that_it_put_in_are_left_out(tmp_pa
     assert [item.line for item in tables.rows(path)][:3] == [1, 2, 3]
 
 
+def test_a_map_is_an_object_and_never_a_list_of_pairs(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path, kind = tmp_path / "rows.parquet", arrow.map_(arrow.string(), arrow.int64())
+    maps = [[("size", 3), ("weight", None)], []]
+    parquet.write_table(arrow.table({"input": ["a", "b"], "target": arrow.array(maps, kind)}), path)
+    assert [row["target"] for row in read(path)] == [{"size": 3}, {}]
+    twice = [[("size", 3), ("size", 4)]]
+    parquet.write_table(arrow.table({"input": ["a"], "target": arrow.array(twice, kind)}), path)
+    with pytest.raises(DataError, match="duplicate key was 'size'"):
+        read(path)
+
+
 def test_what_json_has_no_value_for_is_left_out_as_a_column_and_rejects_the_row_inside_of_one(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 became other text in silence, decimals texts, and NaN no JSON at all."""
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")

@@ -14,11 +14,11 @@ from lathe import endpoint as endpoints
 from lathe import plugins
 from lathe.data.teaching.lesson import PATIENCE
 from lathe.errors import DataError, Exit, InputError, LatheError, OverBudget, RecipeError, RunInUse, Unavailable
+from lathe.locks import alone
 from lathe.pipeline import Run
 from lathe.pipeline.smoke import smoke_recipe
 from lathe.records import Example, Manifest, TaskSetup
 from lathe.records.teacher import RefusedRow, TeachRecord
-from lathe.runs import alone
 from lathe.storage import read_rows
 from local_endpoint import Answer, Server, said
 

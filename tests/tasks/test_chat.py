@@ -116,9 +116,11 @@ def test_turns_before_the_question_stay_turns() -> None:
     assert [one.content for one in example().messages] == ["How do I sort?"]
 
 
-def test_an_answer_that_says_nothing_is_no_reference() -> None:
-    with pytest.raises(TaskMismatch, match="an answer that says something"):
-        example("  ")
+@pytest.mark.parametrize("answer", ["  ", None])
+def test_an_answer_that_says_nothing_or_is_missing_is_no_reference(answer: str | None) -> None:
+    """A model would learn to write `null`."""
+    with pytest.raises(TaskMismatch, match=f"an answer that says something, got {answer!r}"):
+        example(answer)
 
 
 def test_a_log_of_interactions_is_read_with_its_roles_and_without_its_failures(tmp_path: Path) -> None:

@@ -8,6 +8,6 @@ The server asks by the same questions.
 """
 
 from lathe.ask.questions import Answer, Questions
-from lathe.ask.specialist import Specialist, ask
+from lathe.ask.specialist import Asked, Specialist, ask
 
-__all__ = ["Answer", "Questions", "Specialist", "ask"]
+__all__ = ["Answer", "Asked", "Questions", "Specialist", "ask"]

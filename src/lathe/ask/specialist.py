@@ -1,7 +1,7 @@
 """A tuned model, asked: with the very prompt, the longest answer and the reading of answers that it was measured with.
 
     Specialist(Questions(run, locked)).extract("Order 17 from Mira")     -> {"order_id": 17, "customer": "Mira"}
-    ask(run, locked, "Order 17 from Mira")                               -> {"base": "...", "tuned": "...", "schema": "order"}
+    ask(run, locked, "Order 17 from Mira")              -> {"base": "...", "tuned": "...", "schema": "order", "cut": []}
 
 Loading takes as long as the base is large (0.5 s for 7 M parameters); then every question costs its own tokens only.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from typing import TypedDict
 
 from lathe.ask.questions import Answer, Questions
 from lathe.errors import InputError
@@ -74,9 +75,18 @@ class Specialist:
             )
 
 
-def ask(run: RunFolder, locked: LockedRecipe, text: str, schema: str | None = None) -> dict[str, str]:
-    """Answers of base and tuned model to `text`, for tasks with schemas the schema asked for, and under `cut` which of the two
-    were not at their end when they had as many tokens as an answer may have.
+class Asked(TypedDict):
+    """What base and tuned model answered, the schema that was asked for (None: the task has none), and which of the two were not
+    at their end when they had as many tokens as an answer may have."""
+
+    base: str
+    tuned: str
+    schema: str | None
+    cut: list[str]
+
+
+def ask(run: RunFolder, locked: LockedRecipe, text: str, schema: str | None = None) -> Asked:
+    """Answers of base and tuned model to `text`.
 
     Raises InputError where the text says nothing, the run has no tuned model yet, or there is no such schema.
     """
@@ -88,11 +98,9 @@ def ask(run: RunFolder, locked: LockedRecipe, text: str, schema: str | None = No
     questions = Questions(run, locked)
     schema = schema or questions.schema_of(text)
     example = questions.example(text, schema)
-    answers, cut = {"schema": schema} if schema else {}, list[str]()
+    said = dict[str, Answer]()
     for name in ("base", "tuned"):
         with closing(questions.open(tuned=name == "tuned")) as session:
-            said = questions.answer(session, [example])[0]
-        answers[name] = said.text
-        if said.finish == "length":
-            cut.append(name)
-    return answers | ({"cut": ", ".join(cut)} if cut else {})
+            said[name] = questions.answer(session, [example])[0]
+    cut = [name for name, answer in said.items() if answer.finish == "length"]
+    return Asked(base=said["base"].text, tuned=said["tuned"].text, schema=schema, cut=cut)

@@ -264,7 +264,10 @@ OF_TEXTS = ("ask", "risk")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with Lathe's way of saying what is wrong."""
+    """argparse, with Lathe's way of saying what is wrong, and options by their whole names: a part of one may mean two one day."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message, hint=f"{self.prog} --help shows what can be given")
@@ -311,7 +314,13 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
         raise InputError(f"there is no verb {word!r}", hint=hint)
     if "" in argv and word not in OF_TEXTS:  # as the name of a file it would be the folder that one is in
         raise InputError("one of the words is empty", hint="Is a variable of the shell not set?")
-    return parser().parse_args(list(argv))
+    args, unread = parser().parse_known_args(list(argv))
+    if unread:
+        raise InputError(
+            f"{word} takes no {', '.join(unread)}",
+            hint=f"`lathe {word} --help` shows what can be given; options have their whole names.",
+        )
+    return args
 
 
 def overview() -> str:

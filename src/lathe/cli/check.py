@@ -82,8 +82,14 @@ def _refuse_mixed(args: argparse.Namespace, of_recipe: bool) -> None:
 def new(args: argparse.Namespace, screen: Screen) -> Exit:
     """Writes a recipe for files of rows, or from a configuration of another trainer."""
     from lathe.data.new import name_of, proposal
+    from lathe.hub import is_dataset
     from lathe.storage import commit_text
 
+    if away := [str(one) for one in args.files if is_dataset(str(one))]:
+        raise InputError(
+            f"{away[0]} is a data set of the Hub; a recipe is written from rows that are here",
+            hint=f"lathe check {typed(away[0])} says how its rows are read; your recipe names it: data: {{source: {away[0]}}}",
+        )
     adopted = _adopted(args)
     stem = f"{name_of(args.files[0])}{'-lathe' if adopted else ''}"
     path: Path = args.out if args.out is not None else Path(f"{stem}.yaml")
@@ -93,7 +99,7 @@ def new(args: argparse.Namespace, screen: Screen) -> Exit:
         commit_text(path, adopted.text)
         show_adopted(screen, path, adopted)
         return Exit.DONE
-    proposed = proposal(args.files, path.parent)
+    proposed = proposal(args.files, path.parent, name_of(path))
     commit_text(path, proposed.text)
     if screen.as_json:
         said = {"task": proposed.task, "why": proposed.why, "remarks": list(proposed.remarks)}

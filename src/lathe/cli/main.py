@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from lathe import __version__, processes
 from lathe.cli import arguments, noise, signals, streams
@@ -69,16 +69,16 @@ def _of_several(rank: Rank, words: Sequence[str]) -> NoReturn:
 
     if rank.number == 0:
         ranks.end(ranks.lead(rank, lambda: _command(words)))
-    follower = argparse.Namespace(do=lambda *_: ranks.follow(rank), verbose="-v" in words)
-    ranks.end(_carried_out(follower, []))
+    follower = argparse.Namespace(do=lambda *_: ranks.follow(rank), verbose="-v" in words, json=False, quiet=False)
+    ranks.end(_carried_out(follower))
 
 
 def _command(words: Sequence[str]) -> int:
     """Does it in this process."""
-    asks_for_help = {"-h", "--help"} & set(words) and all(word.startswith("-") for word in words)
-    if not words or words[0] == "help" or asks_for_help:
+    options = set(words) if all(word.startswith("-") for word in words) else set()
+    if not words or words[0] == "help" or options & {"-h", "--help"}:
         return _told(arguments.overview())
-    if words[0] in ("-V", "--version", "version"):
+    if words[0] == "version" or options & {"-V", "--version"}:
         return _told((json.dumps({"version": __version__}) if "--json" in words else f"lathe {__version__}") + "\n")
     try:
         args = arguments.read(words)
@@ -86,10 +86,10 @@ def _command(words: Sequence[str]) -> int:
         return int(ending.code or 0)
     except LatheError as error:
         with noise.caught(active=False) as caught:
-            screen = _screen(caught.out, caught.talk, words)
+            screen = _screen(caught, as_json="--json" in words, quiet=False)
             screen.error(type(error).__name__, error.message, error.hint, error.exit_code)
         return error.exit_code
-    return _carried_out(args, words)
+    return _carried_out(args)
 
 
 def _told(text: str) -> int:
@@ -100,15 +100,17 @@ def _told(text: str) -> int:
         return _with_its_data(Exit.DONE, caught)
 
 
-def _carried_out(args: argparse.Namespace, words: Sequence[str]) -> int:
+def _carried_out(args: argparse.Namespace) -> int:
     """Does what was read; only what it says itself comes to the screen."""
     # What libraries print must not reach a screen, nor the JSON document on stdout: the screen keeps its own copies of both.
     with noise.caught(active=not args.verbose) as caught:
-        screen = _screen(caught.out, caught.talk, words)
+        screen = _screen(caught, as_json=args.json, quiet=args.quiet)
         try:
             code = _do(args, screen, caught)
         finally:
             screen.close()
+        if caught.unread and screen.folder is not None:
+            screen.say(f"nobody read stdout to its end; the work went on, and the run is in {screen.folder.path}")
         return _with_its_data(code, caught)
 
 
@@ -120,10 +122,8 @@ def _with_its_data(code: int, caught: noise.Caught) -> int:
     return Exit.STORAGE
 
 
-def _screen(out: TextIO, talk: TextIO, words: Sequence[str]) -> Screen:
-    return Screen(
-        out, talk, as_json="--json" in words, quiet=bool({"-q", "--quiet"} & set(words)), environment=os.environ
-    )
+def _screen(caught: noise.Caught, *, as_json: bool, quiet: bool) -> Screen:
+    return Screen(caught.out, caught.talk, as_json=as_json, quiet=quiet, environment=os.environ)
 
 
 def _do(args: argparse.Namespace, screen: Screen, caught: noise.Caught) -> int:

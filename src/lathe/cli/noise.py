@@ -47,6 +47,11 @@ class Caught:
         return self._out.refusal
 
     @property
+    def unread(self) -> bool:
+        """Whether the reader of stdout went before all was said."""
+        return self._out.unread
+
+    @property
     def active(self) -> bool:
         """Whether anything is being caught."""
         return self.file is not None

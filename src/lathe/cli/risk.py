@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lathe.cli.show import Screen
+from lathe.cli.streams import text_given
 from lathe.errors import DataError, Exit, InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def risk(args: argparse.Namespace, screen: Screen) -> Exit:
         return Exit.DONE
     if args.command is None:
         raise InputError("no command was given", hint="lathe risk 'rm -rf build', or - for stdin, or --jsonl for rows")
-    return _one(sys.stdin.read() if args.command == "-" else args.command, screen)
+    return _one(text_given(args.command), screen)
 
 
 def _one(command: str, screen: Screen) -> Exit:

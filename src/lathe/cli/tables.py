@@ -317,8 +317,9 @@ def status(screen: Screen, now: Status) -> None:
     from lathe.report import figures
 
     parts: list[str] = [now.state, *(["smoke run"] if now.smoke else [])]
-    if now.stage and now.done is not None and now.total is not None:
-        parts.append(f"{now.stage} {figures.count(now.done)} of {figures.count(now.total)}")
+    if now.stage and now.done is not None:
+        of = "" if now.total is None else f" of {figures.count(now.total)}"
+        parts.append(f"{now.stage} {figures.count(now.done)}{of}")
     elif now.stage:
         parts.append(now.stage)
     if now.loss is not None:

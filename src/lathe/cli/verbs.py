@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lathe.cli import fidelity, tables
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
+from lathe.cli.streams import text_given
 from lathe.errors import Exit, InputError
 
 if TYPE_CHECKING:
@@ -144,17 +144,16 @@ def ask(args: argparse.Namespace, screen: Screen) -> Exit:
 
     run = Run.open(args.run)
     screen.folder = run.folder
-    answers = run.ask(sys.stdin.read() if args.text == "-" else args.text, args.schema)
+    answers = run.ask(text_given(args.text), args.schema)
     if screen.as_json:
         screen.document(answers)
         return Exit.DONE
-    if "schema" in answers:
+    if answers["schema"]:
         screen.say(f"asked for the schema {answers['schema']}")
-    for name in ("base", "tuned"):
+    for name, answer, style in (("base", answers["base"], "dim"), ("tuned", answers["tuned"], "bold")):
         screen.line()
-        cut = ", cut at the token limit" if name in answers.get("cut", "").split(", ") else ""
-        screen.line(f"{name}{cut}", "bold" if name == "tuned" else "dim")
-        screen.line(answers[name])
+        screen.line(f"{name}, cut at the token limit" if name in answers["cut"] else name, style)
+        screen.line(answer)
     return Exit.DONE
 
 

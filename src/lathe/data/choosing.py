@@ -64,10 +64,11 @@ class Tried:
     fault: str
 
 
-def choose(rows: Sequence[Row], layout: Layout, further: Sequence[Row] = ()) -> Chosen:
+def choose(rows: Sequence[Row], layout: Layout, further: Sequence[Row] = (), *, more: bool = False) -> Chosen:
     """The task that suits the answers and reads the rows. Raises DataError where there is none.
 
-    further: more rows of the file, by which many labels are told from written text: 150 of them look like it in 200 rows.
+    further: more rows of the file, by which many labels are told from written text: 150 of them look like it in 200 rows. more:
+    whether the file has still others, so that labels may be missing here.
     """
     fields = columns_of(rows, layout)
     read = rows if fields else conversations(rows, layout)
@@ -82,7 +83,7 @@ def choose(rows: Sequence[Row], layout: Layout, further: Sequence[Row] = ()) -> 
     if task == PROSE and one_instruction(rows, layout):
         fields = {}  # no words of this task say what to do, so the instruction that all rows share must
     own = {field: column for field, column in fields.items() if field != column}
-    return Chosen(task, own, why(task, kind, all_answers, signs), left_out(rows, layout, fields))
+    return Chosen(task, own, why(task, kind, all_answers, signs, more), left_out(rows, layout, fields))
 
 
 # ------------------------------------------------------------------------------------------ columns
@@ -157,10 +158,11 @@ def suited(kind: AnswerKind, signs: Signs) -> list[str]:
     return [*fitting, *(name for name in plugins.names("tasks") if name not in known)]
 
 
-def why(task: str, kind: AnswerKind, answers: Sequence[Json], signs: Signs) -> str:
+def why(task: str, kind: AnswerKind, answers: Sequence[Json], signs: Signs, more: bool) -> str:
     """What of the answers tells the task."""
     if kind == "label":
-        return f"the answers are labels, {len(set(map(text_of, answers)))} different in {len(answers)} rows"
+        looked_at = f"{'the first ' if more else ''}{len(answers):,} rows"
+        return f"the answers are labels, {len(set(map(text_of, answers)))} different in {looked_at}"
     if kind == "json":
         return "the answers are JSON that it reads"
     if task == COMMANDS:

@@ -59,8 +59,8 @@ def propose(paths: str | Path | Sequence[str | Path], recipe_folder: str | Path 
     return proposal([Path(path) for path in listed], Path(recipe_folder)).text
 
 
-def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
-    """A recipe for files of rows, or a folder of them, that will lie in `recipe_folder`.
+def proposal(paths: Sequence[Path], recipe_folder: Path, name: str = "") -> Proposed:
+    """A recipe for files of rows, or a folder of them, that will lie in `recipe_folder`. name: of its runs; else the first file's.
 
     Raises DataError where there are no rows, their layout is not known, or no task reads them.
     """
@@ -71,9 +71,13 @@ def proposal(paths: Sequence[Path], recipe_folder: Path) -> Proposed:
     seen = [look(found) for found in files]
     rows = [row for one in seen for row in one.first[:LOOKED_AT]]
     layout = detect(rows)
-    chosen = choose(rows, layout, [row for one in seen for row in one.first[LOOKED_AT:]])
+    further, more = (
+        [row for one in seen for row in one.first[LOOKED_AT:]],
+        any(len(one.first) < one.count for one in seen),
+    )
+    chosen = choose(rows, layout, further, more=more)
     remarks = left_out_remarks(chosen, layout)
-    text = written(seen, paths[0], layout, chosen, remarks, rows, recipe_folder)
+    text = written(seen, paths[0], layout, chosen, remarks, rows, recipe_folder, name or name_of(seen[0].found.path))
     return Proposed(text, chosen.task, chosen.why, remarks)
 
 
@@ -104,8 +108,9 @@ def written(
     remarks: Sequence[str],
     rows: Sequence[Row],
     recipe_folder: Path,
+    name: str,
 ) -> str:
-    """The recipe as text. given: the file or folder that a person named first."""
+    """The recipe as text. given: the file or folder that a person named first. name: of its runs."""
     total, unread = sum(one.count for one in seen), sum(one.unread for one in seen)
     names = " ".join(typed(shown(one.found.path, recipe_folder)) for one in seen)
     lines = [
@@ -113,7 +118,7 @@ def written(
         *([f"# {unread:,} rows cannot be read; see why with: lathe check {names}"] if unread else []),
         f"# Before: lathe check {names}      Then: lathe plan THIS, lathe run THIS",
         "",
-        f"name: {yaml_text(name_of(seen[0].found.path))}",
+        f"name: {yaml_text(name)}",
         "base: lathe:nano                 # or a folder of safetensors, or a Hub id such as HuggingFaceTB/SmolLM2-135M",
         f"task: {chosen.task}".ljust(WIDTH) + f" # {chosen.why}",
         "",

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
+from lathe.locks import alone
 from lathe.records import Record
 from lathe.records.paid import PaidAnswer
-from lathe.runs import alone
 from lathe.storage import appending, each_row
 
 

@@ -33,7 +33,7 @@ from lathe.records import (
 from lathe.runs import RunFolder, count_look
 
 if TYPE_CHECKING:
-    from lathe.ask import Specialist
+    from lathe.ask import Asked, Specialist
     from lathe.contracts import Endpoint
     from lathe.evaluate.probes import Judge
     from lathe.records import FormEffect, GeneralCheck, Publication, Status, Verification
@@ -354,7 +354,7 @@ class Run:
 
     # what a run is for -----------------------------------------------------------------------
 
-    def ask(self, text: str, schema: str | None = None) -> dict[str, str]:
+    def ask(self, text: str, schema: str | None = None) -> Asked:
         """The answers of base and tuned model to one text."""
         from lathe import ask
 

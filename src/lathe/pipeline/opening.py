@@ -3,6 +3,8 @@
     folder, locked = start("demo", root=Path("runs"))          the newest run of that name under its recipe of today, or a new one
     folder, locked = opened("runs/2026-11-20T081500-demo-3f9c1a")           a run as it was locked
 
+Of a run folder, `new` makes another run of its recipe as it was locked, and `smoke` a smoke run of it.
+
 Cost: the hashes of base and data; a base of the Hub is fetched.
 """
 
@@ -28,12 +30,17 @@ def start(recipe: str | Path, sets: tuple[str, ...], *, root: Path, new: bool, s
     """What `Run.start` opens or makes."""
     from lathe import resolve
 
-    if RunFolder(Path(recipe)).run_record.is_file():
-        return _reopened(Path(recipe), sets, weights=weights)
-    if RunFolder(Path(recipe)).lock_record.is_file():  # else its recipe would go on in another folder
+    run = RunFolder(Path(recipe))
+    if run.run_record.is_file():
+        if not new and (run.is_smoke or not smoke):
+            return _reopened(run.path, sets, weights=weights)
+        path, smoke = _own_recipe(run), smoke or run.is_smoke
+        read = _as_locked(run, opened(run.path)[1], sets)
+    elif run.lock_record.is_file():  # else its recipe would go on in another folder
         raise _no_run(recipe)
-    path = resolve.find_recipe(str(recipe))
-    read = resolve.read_recipe(path, sets)
+    else:
+        path = resolve.find_recipe(str(recipe))
+        read = resolve.read_recipe(path, sets)
     if smoke:
         read = smoke_recipe(read)
     found = None if new else newest(root, read.name, smoke=smoke)
@@ -50,6 +57,11 @@ def opened(path: str | Path) -> Opened:
     folder = RunFolder(Path(path))
     if not folder.run_record.is_file():
         raise _no_run(path)
+    if not folder.lock_record.is_file():
+        raise InputError(
+            f"{path} cannot be opened: it has no {folder.lock_record.name}, where its recipe is fixed",
+            hint="Bring the file back from a copy, or give the recipe's own file: lathe run RECIPE",
+        )
     return folder, _with_its_base(folder.load(folder.lock_record, LockedRecipe))
 
 
@@ -89,18 +101,32 @@ def _taught(locked: LockedRecipe, run: RunFolder) -> FileHash | None:
 
 
 def _reopened(path: Path, sets: tuple[str, ...], *, weights: bool) -> Opened:
-    """A run as it was locked, with `sets` changed. Its recipe's paths were made absolute when it was locked."""
-    from lathe import resolve
-
+    """A run as it was locked, with `sets` changed."""
     folder, locked = opened(path)
     if not sets:
         return folder, locked
-    text = json.dumps(locked.recipe.model_dump(mode="json", by_alias=True))
-    recipe = resolve.parse_recipe(text, str(folder.lock_record), sets)
-    locked = _locked(recipe, path, folder, weights=weights)
+    locked = _locked(_as_locked(folder, locked, sets), path, folder, weights=weights)
     with folder.lock():
         folder.commit(folder.lock_record, locked)
     return folder, locked
+
+
+def _as_locked(run: RunFolder, locked: LockedRecipe, sets: tuple[str, ...]) -> Recipe:
+    """A run's recipe with `sets` changed. Its paths were made absolute when it was locked."""
+    from lathe import resolve
+
+    text = json.dumps(locked.recipe.model_dump(mode="json", by_alias=True))
+    return resolve.parse_recipe(text, str(run.lock_record), sets)
+
+
+def _own_recipe(run: RunFolder) -> Path:
+    """The recipe's text in a run, with which another run of it begins."""
+    if not run.recipe.is_file():
+        raise InputError(
+            f"{run.recipe} is not there, and another run would begin with it",
+            hint="Bring the file back from a copy, or give the recipe's own file: lathe run RECIPE",
+        )
+    return run.recipe
 
 
 def _locked(recipe: Recipe, folder: Path, run: RunFolder | None, *, weights: bool) -> LockedRecipe:

@@ -24,7 +24,7 @@ from lathe.records import Example, Json, Message, Row, TaskSetup
 from lathe.tasks._chat import likeness, unified
 from lathe.tasks._chat.worked import WORKED
 from lathe.tasks._majority import Rule, fit_majority
-from lathe.tasks._rows import Fields, column_of, identity, is_unicode, label
+from lathe.tasks._rows import Fields, column_of, identity, is_unicode, label, shown
 
 FIELDS = Fields(
     "chat",
@@ -120,9 +120,9 @@ class Chat(Task):
         asked = FIELDS.text(row, setup, "input", "what is asked, a text")
         target = FIELDS.value(row, setup, "target", "the answer, a text")
         answer = target if isinstance(target, str) else json.dumps(target, ensure_ascii=False)
-        if not answer.strip() or not is_unicode(answer):
+        if target is None or not answer.strip() or not is_unicode(answer):
             raise TaskMismatch(
-                f"chat expects {column_of(setup, 'target')!r} to be an answer that says something, got {answer!r}",
+                f"chat expects {column_of(setup, 'target')!r} to be an answer that says something, got {shown(target)}",
                 hint="Take the row out, or map another field: data: {fields: {target: YOUR_FIELD}}",
             )
         messages = _turns(row.get("messages")) or (Message(role="user", content=asked),)

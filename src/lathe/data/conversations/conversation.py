@@ -18,6 +18,8 @@ from lathe.errors import DataError
 from lathe.records import Example, Json, Message, Row, canonical, digest
 
 Role = Literal["system", "user", "assistant", "tool"]
+PARTS_OF_A_GRAPH = {"entities", "relations", "hyperedges"}
+PARTS_OF_A_CALL = {"name", "arguments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Conversation:
 
     @property
     def meaning(self) -> Json:
-        """What the answer says, however it is written. Where no task says so, lists have no order."""
+        """What the answer says, however it is written. Where no task says so, a graph and calls have no order;
+        that of any other list may be the answer."""
         if self.judged is not None:
             return self.judged
         return self.completion if self.target is None else without_order(self.target)
@@ -214,10 +217,20 @@ def structured(text: str) -> Json:
 
 
 def without_order(value: Json) -> Json:
-    """A value whose lists are in an order of their own."""
-    if isinstance(value, dict):
-        return {key: without_order(one) for key, one in value.items()}
-    return sorted(map(without_order, value), key=canonical) if isinstance(value, list) else value
+    """A graph or a list of calls in an order of its own; any other value as it is, for its order may be what it says."""
+    if isinstance(value, dict) and value.keys() <= PARTS_OF_A_GRAPH:
+        return {part: _sorted(listed) for part, listed in value.items()}
+    calls = isinstance(value, list) and all(isinstance(one, dict) and one.keys() == PARTS_OF_A_CALL for one in value)
+    return _sorted(value) if calls else value
+
+
+def _sorted(value: Json) -> Json:
+    """A list in an order of its own, and so the members of each of its hyperedges."""
+    return sorted(map(_members_sorted, value), key=canonical) if isinstance(value, list) else value
+
+
+def _members_sorted(part: Json) -> Json:
+    return {**part, "members": _sorted(part["members"])} if isinstance(part, dict) and "members" in part else part
 
 
 def shown(value: Json) -> str:

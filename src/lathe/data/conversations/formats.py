@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lathe.data.conversations import markup
-from lathe.data.conversations.conversation import function_in, role_in
+from lathe.data.conversations.conversation import function_in, role_in, shown
 from lathe.errors import DataError
 from lathe.records import Row
 from lathe.records.check import FormatName
@@ -210,6 +210,14 @@ def _unknown(rows: Sequence[Row]) -> DataError:
             f"the rows are preference pairs ({', '.join(seen[:20])}), which fine-tuning on answers cannot use",
             hint=f"To learn the chosen answers, name them in a recipe: {mapping_of('prompt', 'chosen')}",
         )
+    for name, parts in NAMES.items():
+        columns = [next((column for column in known if column in seen), "") for known in parts.values()]
+        if len(columns) > 1 and all(columns):
+            holds = ", ".join(f"{column} = {shown(rows[0].get(column))}" for column in columns)
+            return DataError(
+                f"the rows have the columns of {name}, and something else stands in them; the first row: {holds}",
+                hint="What is asked is a text, messages are a list of objects, and no answer is missing. Mend the rows.",
+            )
     near = max(NAMES, key=lambda name: _likeness(NAMES[name], seen))
     nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if _likeness(NAMES[near], seen) else ""
     wants = "; ".join(", ".join(parts) for parts in NAMES.values())

@@ -87,10 +87,10 @@ def _parquet(path: Path, name: str) -> Iterator[Placed | RejectedRow]:
         with parquet.ParquetFile(path) as file:
             number = 0
             for batch in file.iter_batches(batch_size=BATCH):
-                for row in batch.to_pylist():
+                for row in _values(batch):
                     number += 1
                     yield _placed(name, number, row)
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, KeyError, OSError) as error:
         raise DataError(f"this is no Parquet file that can be read: {_first_line(error)}", file=name) from error
 
 
@@ -102,10 +102,10 @@ def _arrow(path: Path, files: list[Path], name: str) -> Iterator[Placed | Reject
             with arrow.memory_map(str(file)) as source:
                 for batch in _batches(arrow, source):
                     for start in range(0, batch.num_rows, BATCH):
-                        for row in batch.slice(start, BATCH).to_pylist():
+                        for row in _values(batch.slice(start, BATCH)):
                             number += 1
                             yield _placed(name, number, row)
-        except (arrow.ArrowException, OSError) as error:
+        except (arrow.ArrowException, KeyError, OSError) as error:
             raise DataError(
                 f"{file.name} is no Arrow file that can be read: {_first_line(error)}", file=str(path)
             ) from error
@@ -119,6 +119,12 @@ def _batches(arrow: Any, source: Any) -> Iterator[Any]:
         source.seek(0)
         file = arrow.ipc.open_file(source)
         yield from (file.get_batch(place) for place in range(file.num_record_batches))
+
+
+def _values(batch: Any) -> list[dict[str, Any]]:
+    """The rows of a batch; a map comes as an object. Raises KeyError where one has a key twice."""
+    found: list[dict[str, Any]] = batch.to_pylist(maps_as_pydicts="strict")
+    return found
 
 
 def _placed(name: str, number: int, row: dict[str, Any]) -> Placed | RejectedRow:
@@ -135,7 +141,7 @@ def plain(value: Any) -> Any:
     """A value of a table as a JSON value: decimals as numbers, bytes and dates as text. A null inside a struct is a key that the
     row did not have. Raises LineFault for what JSON has no value for."""
     if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items() if part is not None}
+        return {str(key): plain(part) for key, part in value.items() if part is not None}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     if why := _foreign(value):
