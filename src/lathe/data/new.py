@@ -71,11 +71,8 @@ def proposal(paths: Sequence[Path], recipe_folder: Path, name: str = "") -> Prop
     seen = [look(found) for found in files]
     rows = [row for one in seen for row in one.first[:LOOKED_AT]]
     layout = detect(rows)
-    further, more = (
-        [row for one in seen for row in one.first[LOOKED_AT:]],
-        any(len(one.first) < one.count for one in seen),
-    )
-    chosen = choose(rows, layout, further, more=more)
+    further = [row for one in seen for row in one.first[LOOKED_AT:]]
+    chosen = choose(rows, layout, further, more=any(len(one.first) < one.count for one in seen))
     remarks = left_out_remarks(chosen, layout)
     text = written(seen, paths[0], layout, chosen, remarks, rows, recipe_folder, name or name_of(seen[0].found.path))
     return Proposed(text, chosen.task, chosen.why, remarks)
