@@ -116,10 +116,10 @@ def test_the_peak_that_was_measured_is_inside_the_interval(
     assert expected.low < measured < expected.high
 
 
-def test_adapters_by_the_reference_step_with_layers_kept_may_take_a_fifth_more() -> None:
-    """bench/plan_accuracy.py --shape none --threads 1 --seed 313 --only 28 took 1.18 of its estimate, twice."""
+def test_adapters_by_the_reference_step_with_layers_kept_may_take_half_as_much_again() -> None:
+    """SmolLM2-135M's shape as mistral, 5 packs of 1,024 tokens in fp32: 5,262 MB, where 3,538 were planned."""
     with_adapters = replace(SETTING, step="reference", recompute=False)
-    assert memory.doubt(with_adapters)[1] == 1.2
+    assert memory.doubt(with_adapters)[1] == 1.5
     for other in (replace(with_adapters, step="fused"), replace(with_adapters, full=True)):
         assert memory.doubt(other)[1] == 1.1
 
