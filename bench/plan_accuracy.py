@@ -91,8 +91,14 @@ def cases(shape: str, budgets: list[int], threads: int) -> Iterator[Case]:
         yield Case(name, config_of(SHAPES[shape]), method, train, rows)
 
 
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi3", "olmo2", "granite", "smollm3")
+TARGETS = ("all-linear", ["q_proj", "v_proj"], ["q_proj", "k_proj", "v_proj", "o_proj"])
+OF_PHI3 = ("all-linear", ["qkv_proj"], ["qkv_proj", "o_proj"])
+"""Its projections are joined."""
+
+
 def random_cases(count: int, threads: int, seed: int) -> Iterator[Case]:
-    """Small configurations that differ in all that decides memory."""
+    """Small configurations that differ in all that decides memory; each family comes as often."""
     draw = np.random.default_rng(seed)
     for number in range(count):
         heads, groups, width = int(draw.integers(2, 7)), int(draw.integers(1, 4)), int(draw.choice([32, 64]))
@@ -105,11 +111,15 @@ def random_cases(count: int, threads: int, seed: int) -> Iterator[Case]:
             "num_attention_heads": heads * groups,
             "num_key_value_heads": heads,
             "head_dim": width,
+            "pad_token_id": 0,  # some families have another by default that lies outside these vocabularies
         }
-        config = config_of(shape, str(draw.choice(["llama", "qwen2", "qwen3"])), bool(draw.integers(2)))
-        targets = ["all-linear", ["q_proj", "v_proj"], ["q_proj", "k_proj", "v_proj", "o_proj"]][int(draw.integers(3))]
+        family = FAMILIES[number % len(FAMILIES)]
+        config = config_of(shape, family, bool(draw.integers(2)))
+        if family == "mistral" and draw.integers(2):
+            config["sliding_window"] = None  # which the fused step takes
+        targets = (OF_PHI3 if family == "phi3" else TARGETS)[int(draw.integers(3))]
         method = {"kind": "lora", "rank": int(draw.choice([4, 8, 16, 32])), "alpha": 32, "targets": targets}
-        if draw.uniform() < 0.15:
+        if draw.uniform() < 0.2:
             method = {"kind": "full"}
         budget = int(draw.choice([512, 1024, 2048]))
         train = settings_of(budget, str(draw.choice(["auto", "fp32", "bf16"])), threads)
@@ -117,9 +127,7 @@ def random_cases(count: int, threads: int, seed: int) -> Iterator[Case]:
         rows = drawn_rows(draw, 2 * EXAMPLES_PER_STEP * STEPS, int(draw.choice([200, 500, 1000])))
         size = f"{shape['num_hidden_layers']} x {shape['hidden_size']}"
         again = " again" if train["recompute"] else ""
-        yield Case(
-            f"{number} {config['model_type']} {size} {budget} {method['kind']}{again}", config, method, train, rows
-        )
+        yield Case(f"{number} {family} {size} {budget} {method['kind']}{again}", config, method, train, rows)
 
 
 # ------------------------------------------------------------------------------------------ plan and measurement

@@ -167,6 +167,16 @@ def test_the_cache_has_room_for_the_prompts_with_worked_examples_that_will_be_as
     assert short.longest_answered == few.longest_answered - 1, "fewer examples are shown where the context ends"
 
 
+@pytest.mark.parametrize(("trainer", "precision"), [("native", "fp32"), ("trl", "bf16")])
+def test_auto_is_fp32_for_the_reference_step_and_what_is_fast_for_trl(trainer: str, precision: str) -> None:
+    """On a CPU the native trainer takes bf16 where its fused step applies, which computes no layer again."""
+    recipe = locked_recipe(trainer=trainer, train={"recompute": True}).recipe
+    machine = Machine(10**12, rates={}, computes_bf16=True)
+    assert (
+        forecast(recipe, CONFIG, token_set([50] * 32), {"test": Answers(1, 1)}, 0, machine, "").precision == precision
+    )
+
+
 def test_evaluation_is_bounded_by_arms_rows_and_answer_length(plan_of: PlanOf) -> None:
     """Two base prompts answer validation and test, the tuned model test alone; each answer up to 1.25 x 20 + 16 tokens."""
     assert plan_of(test_rows=400, longest=20).evaluate_tokens == (2 * 100 + 3 * 400) * 41

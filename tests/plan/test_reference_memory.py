@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from test_parameters import llama
 from lathe.plan.architecture import DEFAULTS, shapes
 from lathe.plan.memory import training
 from lathe.plan.parameters import count
-from lathe.plan.reference_step import of_a_pack
+from lathe.plan.reference_step import kernels, of_a_pack
 from lathe.plan.setting import Setting
 
+QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
 SETTING = Setting(
     pack_tokens=0, pack_supervised=0, precision="fp32", full=True, rank=8, targets="all-linear", stored_bytes=0
 )
@@ -103,11 +105,49 @@ def test_a_head_that_learns_leaves_holes_where_its_blocks_lie_in_the_heap() -> N
     model = shapes(config)
     terms = {term.name: term.num_bytes for term in training(model, count(model, None), setting)}
     block = 32_768 * 240 * 4
-    assert terms["heap"] == int(0.65 * terms["activations"]) + 2 * block + 167 * 32_768 * 4
+    of_layers = int(18 / (18 + 5) * 0.65 * terms["activations"])
+    assert terms["heap"] == of_layers + 2 * block + 167 * 32_768 * 4
     assert sum(terms.values()) == pytest.approx(0.808e9, rel=0.03)
     wide = replace(model, vocab=65_536)
     freed = {term.name: term.num_bytes for term in training(wide, count(wide, None), setting)}["heap"]
-    assert freed == int(0.65 * terms["activations"]), "blocks of more than 32 MiB are mapped by themselves"
+    assert freed == of_layers, "blocks of more than 32 MiB are mapped by themselves"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "targets", "precision", "rank", "tokens", "supervised", "packs", "lengths", "measured"),
+    [
+        ("olmo2", llama(512, 5, 2, 2, 512, 2048, True, head_dim=32), QKVO, "fp32", 8, 1024, 371, 45, 62, 0.706e9),
+        ("smollm3", llama(288, 11, 18, 6, 1088, 8192, True, head_dim=64), "all-linear", "fp32", 16, 1947, 597, 4, 57, 2.098e9),
+        ("granite", llama(448, 3, 4, 4, 256, 2048, False, head_dim=64), QKVO, "bf16", 8, 1021, 351, 44, 62, 1.169e9),
+        ("phi3", llama(144, 8, 9, 3, 640, 2048, False, head_dim=32), ["qkv_proj"], "bf16", 4, 986, 361, 62, 63, 1.163e9),
+    ],
+    ids=["many packs", "few packs", "compiled products of four layers", "of one"],
+)  # fmt: skip
+def test_adapters_with_layers_kept_leave_more_in_the_heap_the_more_packs_there_are(
+    kind: str, shape: dict, targets: Any, precision: str, rank: int, tokens: int, supervised: int, packs: int, lengths: int,
+    measured: float,
+) -> None:  # fmt: skip
+    """bench/plan_accuracy.py --shape none --threads 1 --seed 301 --only 6,8 and --seed 311 --only 43,5: a share of the activations
+    alone made these plans 9 % too low, 23 % too high, 51 and 46 % too low."""
+    setting = replace(
+        SETTING, full=False, precision=precision, rank=rank, targets=targets, pack_tokens=tokens, pack_supervised=supervised,
+        num_packs=packs, row_lengths=lengths, has_bitsandbytes=True,
+    )  # fmt: skip
+    model = shapes(shape | {"model_type": kind})
+    found = training(model, count(model, rank, targets), setting)
+    assert sum(term.num_bytes for term in found) == pytest.approx(measured, rel=0.03)
+
+
+def test_several_threads_leave_more_the_more_packs_there_are_where_layers_are_kept() -> None:
+    setting = replace(SETTING, full=False, precision="bf16", pack_tokens=512, pack_supervised=150)
+    model = shapes(llama(240, 2, 3, 3, 448, 8192, True, head_dim=64) | {"model_type": "olmo2"})
+
+    def left(packs: int, **more: Any) -> int:
+        terms = [kernels(model, replace(setting, num_packs=packs, threads=count, **more)).num_bytes for count in (1, 2)]
+        return terms[1] - terms[0]
+
+    assert 100e6 < left(4) < left(20) < left(40) < 280e6
+    assert left(4, recompute=True) == left(40, recompute=True)
 
 
 @pytest.mark.parametrize(

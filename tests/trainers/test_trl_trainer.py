@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from lathe import plugins
 from lathe.contracts import Ability
 from lathe.engine import metrics
 from lathe.errors import Diverged, Interrupted
-from lathe.records import TrainJob, TrainResult, TrainSpec
+from lathe.plan.forecast import Answers, Machine, forecast
+from lathe.plan.rates import computes_bf16
+from lathe.records import Recipe, TrainJob, TrainResult, TrainSpec
 from lathe.schedule.steps import steps
 from lathe.text import tokenizer
 from lathe.text.tokens import TokenSet, tokenise
@@ -97,6 +100,17 @@ def test_trl_and_native_take_the_same_steps_to_the_same_adapter(
     assert mine.keys() == theirs.keys()
     off = sum(float((mine[name] - theirs[name]).square().sum()) for name in mine)
     assert off / sum(float(part.square().sum()) for part in mine.values()) < 1e-6
+
+
+@needs_trl
+def test_auto_is_planned_as_the_format_that_trl_computes_in(tmp_path: Path, tiny_base: Path, job: TrainJob) -> None:
+    auto = job.model_copy(update={"train": {**job.train, "precision": "auto", "max_steps": 1}})
+    fields = {"name": "a", "base": "b", "task": "json_extraction", "data": {"source": "lathe:edge_json"}}
+    recipe = Recipe.model_validate({**fields, "trainer": "trl", "method": auto.method, "train": auto.train})
+    config, tokens = json.loads((tiny_base / "config.json").read_text()), TokenSet.load(Path(job.tokens_path))
+    machine = Machine(10**12, rates={}, computes_bf16=computes_bf16())
+    planned = forecast(recipe, config, tokens, {"test": Answers(1, 1)}, 0, machine, "")
+    assert planned.precision == train(auto).precision
 
 
 @needs_trl

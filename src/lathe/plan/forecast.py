@@ -74,6 +74,31 @@ class Slice:
     right_tokens: int
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What is trained, on what, and in which steps."""
+
+    recipe: Recipe
+    model: Shapes
+    counted: Parameters
+    tokens: TokenSet
+    step_kind: StepKind
+    course: StepPlan
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """How the sides are answered once training is over. limit: tokens of the longest answer that is written; longest: of a prompt
+    with its answer; cache_tokens: most whose keys and values are held at once; memory: of all processes."""
+
+    limit: int
+    longest: int
+    cache_tokens: int
+    processes: int
+    memory: tuple[MemoryTerm, ...]
+
+
 def forecast(
     recipe: Recipe,
     config: Mapping[str, object],
@@ -89,78 +114,107 @@ def forecast(
     Raises InputError on an unknown architecture, on a target that matches no layer, on rows that are longer than allowed, and on
     more steps than can be laid out.
     """
+    run = _training(recipe, config, tokens, machine)
+    model, course = run.model, run.course
+    setting, attention_work = _setting(run, stored_bytes)
+    answering = _answering(run, setting, answers)
+    if asked is not None:
+        setting = replace(setting, answering_bytes=_beside_training(run, setting, answers, asked.rows, answering.limit))
+    terms = memory.training(model, run.counted, setting)
+    work = operations(recipe, model, tokens, course)
+    probed = cost.probed_seconds(machine.probe, run.step_kind, setting.precision, _load(run, setting, attention_work))
+    seconds, source = cost.seconds(work, cost.job_kind(model, recipe), machine.rates, probed)
+    schedule = _schedule(course, tokens)
+    plan = Plan(
+        inputs=inputs,
+        parameters=run.counted,
+        schedule=schedule,
+        memory=terms,
+        peak_bytes=memory.peak(terms, setting),
+        evaluate_memory=answering.memory,
+        padded_memory=memory.padded(model, run.counted, setting, PADDED_ROWS, schedule.longest_row),
+        processes=recipe.train.processes,
+        processes_here=setting.processes,
+        step_kind=run.step_kind,
+        cache_tokens=answering.cache_tokens,
+        longest_answered=answering.longest,
+        answer_processes=answering.processes,
+        operations=work,
+        free_bytes=machine.free_bytes,
+        train_seconds=seconds,
+        evaluate_tokens=sum(ARMS_ON[side] * found.rows * answering.limit for side, found in answers.items()),
+        rate_source=source,
+        validation=asked and _validation(asked, run, answering.limit),
+        **{name: getattr(setting, name) for name in FROM_SETTING},
+    )
+    return plan.model_copy(update={"findings": findings.all_of(_facts(run, schedule, answers), plan)})
+
+
+def _training(recipe: Recipe, config: Mapping[str, object], tokens: TokenSet, machine: Machine) -> _Training:
+    """As the recipe has it. Raises InputError as `forecast`."""
     model = shapes(config)
     counted = parameters(model, recipe.method)
     step_kind = kind_of_step(config, recipe)
     course = course_with(recipe, step_kind, tokens)
     _refuse_endless(course)
-    setting = _setting(recipe, step_kind, stored_bytes, machine)
-    attended, attention_work = _attention(model, setting, course, tokens)
-    setting = with_heaviest_pack(setting, model, course, tokens, attended)
-    longest = max((side.longest for side in answers.values()), default=0)
-    limit = min(recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, model.context)
-    needs = [(found.rows, _need(found, limit, model.context)) for found in answers.values()]
-    longest_answered = max((need for _, need in needs), default=0)
-    cache_tokens = _cache_tokens(recipe, needs)
-    # Weights are loaded in fp32 to answer, whatever trains.
-    loaded = replace(setting, precision="fp32")
+    return _Training(recipe, model, counted, tokens, step_kind, course, machine)
 
-    def answering(rows: int, tokens: int) -> tuple[int, tuple[MemoryTerm, ...]]:
-        """Processes that answer so many rows, and what they hold with so many tokens of cache."""
-        count = memory.answer_processes(counted, rows, recipe.train.threads or machine.cores)
-        return count, memory.evaluation(model, counted, loaded, recipe.evaluate.precision, tokens, count)
 
-    most_rows = max((side.rows for side in answers.values()), default=0)
-    answer_processes, evaluate_memory = answering(most_rows, cache_tokens)
-    if asked is not None:  # without worked examples
-        tokens_held = _cache_tokens(recipe, [(found.rows, found.prompt + limit) for found in answers.values()])
-        setting = replace(setting, answering_bytes=memory.answering(answering(asked.rows, tokens_held)[1]))
-    terms = memory.training(model, counted, setting)
-    work = operations(recipe, model, tokens, course)
-    load = cost.Load(
-        work=pack_work.of_packs(
-            model, counted, course.laid, tokens.supervised_lengths, attention_work,
-            full=setting.full, recompute=setting.recompute,
-        ),
-        dealt=course.dealt,
-        steps=course.num_steps,
-        width=model.hidden,
-        layers=model.num_layers,
-        threads=recipe.train.threads,
-        processes_here=setting.processes,
-        trained=counted.trainable,
-        full=setting.full,
+def _load(run: _Training, setting: Setting, attention_work: Sequence[fused_attention.Work] | None) -> cost.Load:
+    """What the training has to do, from which the probe tells its seconds."""
+    work = pack_work.of_packs(
+        run.model, run.counted, run.course.laid, run.tokens.supervised_lengths, attention_work,
+        full=setting.full, recompute=setting.recompute,
     )  # fmt: skip
-    probed = cost.probed_seconds(machine.probe, step_kind, setting.precision, load)
-    seconds, source = cost.seconds(work, cost.job_kind(model, recipe), machine.rates, probed)
-    schedule = _schedule(course, tokens)
-    plan = Plan(
-        inputs=inputs,
-        parameters=counted,
-        schedule=schedule,
-        memory=terms,
-        peak_bytes=memory.peak(terms, setting),
-        evaluate_memory=evaluate_memory,
-        padded_memory=memory.padded(model, counted, setting, PADDED_ROWS, schedule.longest_row),
-        processes=recipe.train.processes,
+    return cost.Load(
+        work=work,
+        dealt=run.course.dealt,
+        steps=run.course.num_steps,
+        width=run.model.hidden,
+        layers=run.model.num_layers,
+        threads=run.recipe.train.threads,
         processes_here=setting.processes,
-        step_kind=step_kind,
-        cache_tokens=cache_tokens,
-        longest_answered=longest_answered,
-        answer_processes=answer_processes,
-        operations=work,
-        free_bytes=machine.free_bytes,
-        train_seconds=seconds,
-        evaluate_tokens=sum(ARMS_ON[side] * found.rows * limit for side, found in answers.items()),
-        rate_source=source,
-        validation=asked and _validation(asked, course, limit, cost.answer_kind(model, recipe), machine.answer_rates),
-        **{name: getattr(setting, name) for name in FROM_SETTING},
+        trained=run.counted.trainable,
+        full=setting.full,
     )
+
+
+def _answering(run: _Training, setting: Setting, answers: Mapping[str, Answers]) -> _Answering:
+    """Of all sides."""
+    context, longest = run.model.context, _longest_answer(answers)
+    limit = min(run.recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, context)
+    needs = [(found.rows, _need(found, limit, context)) for found in answers.values()]
+    cache_tokens = _cache_tokens(run.recipe, needs)
+    processes, terms = _answered(run, setting, max((rows for rows, _ in needs), default=0), cache_tokens)
+    return _Answering(limit, max((need for _, need in needs), default=0), cache_tokens, processes, terms)
+
+
+def _beside_training(run: _Training, setting: Setting, answers: Mapping[str, Answers], rows: int, limit: int) -> int:
+    """Bytes that answering so many validation rows takes between two steps; they are asked without worked examples."""
+    needs = [(found.rows, found.prompt + limit) for found in answers.values()]
+    return memory.answering(_answered(run, setting, rows, _cache_tokens(run.recipe, needs))[1])
+
+
+def _answered(run: _Training, setting: Setting, rows: int, cache_tokens: int) -> tuple[int, tuple[MemoryTerm, ...]]:
+    """Processes that answer so many rows, and what they hold with so many tokens of cache."""
+    said = run.recipe
+    count = memory.answer_processes(run.counted, rows, said.train.threads or run.machine.cores)
+    loaded = replace(setting, precision="fp32")  # to answer, whatever trains
+    return count, memory.evaluation(run.model, run.counted, loaded, said.evaluate.precision, cache_tokens, count)
+
+
+def _longest_answer(answers: Mapping[str, Answers]) -> int:
+    """Tokens of the longest right answer of any side."""
+    return max((side.longest for side in answers.values()), default=0)
+
+
+def _facts(run: _Training, schedule: Schedule, answers: Mapping[str, Answers]) -> findings.Facts:
+    """What findings follow from beside the plan."""
     test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
-    facts = findings.Facts(
-        recipe, model, course, schedule, test_rows, longest, tokens.special_texts, held_out, machine.cores
-    )
-    return plan.model_copy(update={"findings": findings.all_of(facts, plan)})
+    return findings.Facts(
+        run.recipe, run.model, run.course, schedule, test_rows, _longest_answer(answers), run.tokens.special_texts,
+        held_out, run.machine.cores,
+    )  # fmt: skip
 
 
 def _refuse_endless(course: StepPlan) -> None:
@@ -207,14 +261,21 @@ def operations(recipe: Recipe, model: Shapes, tokens: TokenSet, course: StepPlan
     )  # fmt: skip
 
 
-def _setting(recipe: Recipe, step_kind: StepKind, stored_bytes: int, machine: Machine) -> Setting:
-    """As the recipe has it on this machine, without any pack."""
-    method, train = recipe.method, recipe.train
+def _setting(run: _Training, stored_bytes: int) -> tuple[Setting, Sequence[fused_attention.Work] | None]:
+    """One process of the training with its heaviest pack, and the work of each pack's attention."""
+    setting = _without_packs(run, stored_bytes)
+    attended, work = _attention(run.model, setting, run.course, run.tokens)
+    return with_heaviest_pack(setting, run.model, run.course, run.tokens, attended), work
+
+
+def _without_packs(run: _Training, stored_bytes: int) -> Setting:
+    """As the recipe has it on this machine."""
+    method, train, machine = run.recipe.method, run.recipe.train, run.machine
     processes = machine.processes or train.processes
     return Setting(
         pack_tokens=0,
         pack_supervised=0,
-        precision=_precision(recipe, step_kind, machine),
+        precision=_precision(run.recipe, run.step_kind, machine),
         full=method.kind == "full",
         rank=method.rank,
         targets=method.targets,
@@ -224,8 +285,8 @@ def _setting(recipe: Recipe, step_kind: StepKind, stored_bytes: int, machine: Ma
         optimiser=train.optimiser,
         recompute=train.recompute,
         dropout=method.dropout > 0,
-        step=step_kind,
-        compiled=step_kind == "fused" and machine.compiles,
+        step=run.step_kind,
+        compiled=run.step_kind == "fused" and machine.compiles,
         has_tiles=machine.has_tiles,
         threads=max(1, (train.threads or machine.cores) // processes),
         processes=processes,
@@ -247,10 +308,11 @@ def _attention(
 
 
 def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:
-    """What the native trainer computes in on this CPU: `auto` is bf16 for the fused step where that is fast, else fp32."""
+    """What is computed in on this CPU: `auto` is bf16 where that is fast, of the native trainer's steps for the fused one alone."""
     if recipe.train.precision != "auto":
         return recipe.train.precision
-    return "bf16" if step_kind == "fused" and machine.computes_bf16 else "fp32"
+    takes_bf16 = step_kind == "fused" or recipe.trainer == "trl"
+    return "bf16" if takes_bf16 and machine.computes_bf16 else "fp32"
 
 
 def _schedule(course: StepPlan, tokens: TokenSet) -> Schedule:
@@ -284,11 +346,9 @@ def _cache_tokens(recipe: Recipe, needs: Sequence[tuple[int, int]]) -> int:
     return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))
 
 
-def _validation(
-    asked: Slice, course: StepPlan, limit: int, kind: str, answer_rates: Mapping[str, Sequence[float]]
-) -> ValidationPlan:
+def _validation(asked: Slice, run: _Training, limit: int) -> ValidationPlan:
     """Answers over all validations. limit: longest answer in tokens."""
-    times = len(course.validation_steps)
+    times = len(run.course.validation_steps)
     right_tokens = times * asked.right_tokens
     return ValidationPlan(
         times=times,
@@ -296,5 +356,5 @@ def _validation(
         prompt_tokens=times * asked.prompt_tokens,
         right_tokens=right_tokens,
         most_tokens=times * asked.rows * limit,
-        seconds=cost.answer_seconds(right_tokens, kind, answer_rates),
+        seconds=cost.answer_seconds(right_tokens, cost.answer_kind(run.model, run.recipe), run.machine.answer_rates),
     )

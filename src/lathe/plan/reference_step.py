@@ -23,12 +23,24 @@ END_NORM = {"lora": 3, "full": 5}
 the normalised values where its weights are trained, the table's among them."""
 MAPPED_BYTES = 32 * 1024 * 1024
 """Blocks above this size glibc maps by themselves, and gives back whole; smaller ones lie in the heap and leave holes there."""
-HEAP_SHARE = {"fp32": 1.0, "bf16": 1.2, "full": 0.65}
-"""Freed temporaries that the C allocator cannot give back, as a share of the activations between which they lie.
+HEAP_PACKS = 5
+"""Where layers are kept each pack has other lengths and finds fewer holes that fit: after p packs the heap has
+p / (p + HEAP_PACKS) of what it has after many."""
+FULL_HEAP_SHARE = {"fp32": 0.65, "bf16": 0.8}
+"""Freed temporaries that the C allocator cannot give back where all weights are trained, as a share of the activations between
+which they lie: eight trainings in fp32 were within 11 % of their peaks by this, three in bf16 within 10 % (glibc 2.36, one thread).
 
-Measured with glibc on packs of differing row lengths: 0.86 to 1.14 in fp32 (llama and qwen3 shapes of 5 to 135 M parameters,
-512 to 4,096 tokens), 1.28 in bf16 with oneDNN's kernels, and 0.42 to 0.9 in full training. With every block in a mapping of its own
-(MALLOC_MMAP_THRESHOLD_=65536) the term is gone and a step takes twice the time, so the engine leaves the allocator alone.
+With every block in a mapping of its own (MALLOC_MMAP_THRESHOLD_=65536) it is gone, with adapters too, and a step takes twice the
+time, so the engine leaves the allocator alone.
+"""
+HEAP_BYTES = {"fp32": 21_000_000, "bf16": 0}
+HEAP_OF_KEPT, HEAP_OF_STREAM = {"fp32": 1.03, "bf16": 1.2}, {"fp32": 5.25, "bf16": 0.0}
+"""That many times the activations, and for each token and layer that many times its width in fp32: of 13 to 20 temporaries of that
+width a layer keeps four to six (torch's profiler, six families). In bf16 what products compile lies there as well (`kernels`).
+
+Fitted to 16 trainings of mistral, gemma3, phi3, olmo2, granite and smollm3 in fp32 and 12 in bf16: 2 to 12 layers of width 96 to
+512, 4 to 63 packs of 512 to 2,048 tokens, one thread, glibc 2.36, torch 2.13. Each left out in turn was within 5 % of its peak,
+in bf16 6 %.
 """
 KEPT_BYTES = 256_000_000
 """Growth after which the engine gives back what was freed between layers that are computed again (engine/recompute.py)."""
@@ -48,10 +60,19 @@ weight; with adapters at least so many. And those of attention for each other le
 KERNEL_BYTES, KERNEL_HOLE_BYTES, GIVEN_UP = 600_000, 250_000, 700
 """Bytes of one; of the hole that one leaves which is given up for another; and how many leave one, since later ones find room.
 Fitted to six runs with one thread, of some 400 to 1,200 products."""
+BESIDE_ADAPTERS = (10, 2)
+"""With adapters and layers kept: products of a pack of another length, and of each adapted layer of a decoder layer besides."""
+KEPT_HOLE_BYTES, KEPT_GIVEN_UP = 470_000, 1_400
+"""Bytes of a hole and how many there are where layers are kept, and nothing is given back between them. The first is fitted to
+those 12 trainings, in which 908 were given up at most; by the second 512 packs of a small model took 815 MB, 256 packs 797 and 128
+packs 764."""
 THREADS_BYTES = {"lora": 110_000_000, "full": 190_000_000}
 """What products in bf16 leave beside those where several threads share them: 23 to 163 and 182 to 250 MB, measured with two threads
 (torch 2.13, glibc), more were not at hand. Plans of fresh shapes whose weights are all trained were 16 % too low to 26 % too
 high."""
+THREADS_BESIDE_ADAPTERS = 280_000_000
+"""The same after many packs with adapters and layers kept: 96 MB after 4 packs, 170 after 12, 190 to 327 after 21 to 47, in eight
+trainings, which are within 8 % of their peaks by this."""
 
 
 def of_a_pack(model: Shapes, setting: Setting) -> tuple[MemoryTerm, MemoryTerm]:
@@ -100,12 +121,38 @@ def freed(model: Shapes, setting: Setting) -> MemoryTerm:
     """Freed memory on a CPU that no tensor is put into."""
     if setting.recompute:
         return _between_layers(model, setting)
-    kept, holes = activations(model, setting).num_bytes, _holes(model, setting)
-    share = HEAP_SHARE["full" if setting.full else setting.precision]
-    formula = (
-        f"{share:g} x the activations, between which it lies, measured, and {holes:,} bytes of holes that the head left"
+    return _beside_weights(model, setting) if setting.full else _beside_adapters(model, setting)
+
+
+def _beside_adapters(model: Shapes, setting: Setting) -> MemoryTerm:
+    """Between what is kept of layers that have adapters."""
+    alone, of_kept, of_stream = (
+        of_precision[setting.precision] for of_precision in (HEAP_BYTES, HEAP_OF_KEPT, HEAP_OF_STREAM)
     )
-    return MemoryTerm(name="heap", num_bytes=int(kept * share) + holes, formula=formula)
+    stream = setting.pack_tokens * model.num_layers * model.hidden * 4
+    share = _share_of_packs(setting)
+    size = alone + share * (of_kept * activations(model, setting).num_bytes + of_stream * stream)
+    formula = (
+        f"{alone:,} bytes, and after {setting.num_packs:,} packs {share:.2f} of {of_kept:g} x the activations and "
+        f"{of_stream:g} x {stream:,} bytes of layers' inputs, measured"
+    )
+    return MemoryTerm(name="heap", num_bytes=int(size), formula=formula)
+
+
+def _beside_weights(model: Shapes, setting: Setting) -> MemoryTerm:
+    """Between what is kept of layers whose weights are trained."""
+    share, holes = _share_of_packs(setting) * FULL_HEAP_SHARE[setting.precision], _holes(model, setting)
+    formula = (
+        f"{share:.2f} x the activations, between which it lies after {setting.num_packs:,} packs, measured, and {holes:,} bytes of "
+        "holes that the head left"
+    )
+    size = int(share * activations(model, setting).num_bytes) + holes
+    return MemoryTerm(name="heap", num_bytes=size, formula=formula)
+
+
+def _share_of_packs(setting: Setting) -> float:
+    """Of what the heap has after many packs."""
+    return setting.num_packs / (setting.num_packs + HEAP_PACKS)
 
 
 def _between_layers(model: Shapes, setting: Setting) -> MemoryTerm:
@@ -123,15 +170,14 @@ def _between_layers(model: Shapes, setting: Setting) -> MemoryTerm:
 
 
 def _holes(model: Shapes, setting: Setting) -> int:
-    """Bytes of holes that large blocks of the head leave in the heap.
+    """Bytes of holes that large blocks of a head that learns leave in the heap.
 
     An aligned block takes no hole of its own size in glibc 2.36 (its bug 30723), and what is kept of a pack lies between them. Two
-    blocks of logits live at once, one beside the other, and leave one hole. Where the head learns, its gradient takes four blocks
-    in turn, the sum over chunks, a chunk's own, the scaled one and the embedding's, of which two live at once.
+    blocks of logits live at once, one beside the other, and leave one hole. The head's gradient takes four blocks in turn, the sum
+    over chunks, a chunk's own, the scaled one and the embedding's, of which two live at once.
     """
     scored, head = min(LOGIT_ROWS, setting.pack_supervised) * model.vocab * 4, _head(model)
-    of_logits = scored * (scored < MAPPED_BYTES)
-    return of_logits + (2 * head * (head < MAPPED_BYTES) if setting.full else 0)
+    return scored * (scored < MAPPED_BYTES) + 2 * head * (head < MAPPED_BYTES)
 
 
 def libraries(setting: Setting) -> MemoryTerm:
@@ -141,19 +187,26 @@ def libraries(setting: Setting) -> MemoryTerm:
     return MemoryTerm(name="libraries", num_bytes=num_bytes, formula=formula)
 
 
-def kernels(setting: Setting) -> MemoryTerm:
+def kernels(model: Shapes, setting: Setting) -> MemoryTerm:
     """Products in bf16 that oneDNN compiled for lengths of packs that it met, and the holes of those that it gave up for others."""
     method = "full" if setting.full else "lora"
-    met = KERNELS_A_PACK[method] * setting.num_packs + KERNELS_A_LENGTH * setting.row_lengths
+    each, hole, most, of_threads = KERNELS_A_PACK[method], KERNEL_HOLE_BYTES, GIVEN_UP, THREADS_BYTES[method]
+    if not setting.recompute:
+        hole, most = KEPT_HOLE_BYTES, KEPT_GIVEN_UP
+        if not setting.full:
+            alone, of_adapted = BESIDE_ADAPTERS
+            each = alone + of_adapted * len(_trains(model, setting))
+            of_threads = int(THREADS_BESIDE_ADAPTERS * _share_of_packs(setting))
+    met = each * setting.num_packs + KERNELS_A_LENGTH * setting.row_lengths
     kept = min(fused_step.MOST_KERNELS, met)
-    holes = KERNEL_HOLE_BYTES * min(GIVEN_UP, met - kept)
+    holes = hole * min(most, met - kept)
     formula = (
         f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, and {holes:,} bytes of holes of others, measured"
     )
     num_bytes = kept * KERNEL_BYTES + holes
     if setting.threads > 1:
-        num_bytes += THREADS_BYTES[method]
-        formula += f", and {THREADS_BYTES[method]:,} of what several threads leave"
+        num_bytes += of_threads
+        formula += f", and {of_threads:,} of what several threads leave"
     return MemoryTerm(name="kernels", num_bytes=num_bytes, formula=formula)
 
 
