@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from lathe.cli.main import LIBRARY_SETTINGS
-from lathe.plan.forecast import Answers, Machine, forecast
+from lathe.plan.answering import Answers
+from lathe.plan.forecast import Machine, forecast
 from lathe.plan.rates import computes_bf16, has_tiles, probed
 from lathe.processes import compiler, usable_cores
 from lathe.records import Plan, Recipe, TrainJob, TrainResult

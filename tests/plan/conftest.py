@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from plan_parts import CONFIG, locked_recipe, token_set
 
-from lathe.plan.forecast import Answers, Machine, Slice, forecast
+from lathe.plan.answering import Answers
+from lathe.plan.forecast import Machine, Slice, forecast
 from lathe.records import Plan
 
 

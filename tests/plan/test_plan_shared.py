@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe
 
+from lathe.plan.answering import Answers
 from lathe.plan.architecture import shapes
 from lathe.plan.fit import as_planned, with_budget
-from lathe.plan.forecast import Answers, Machine, forecast
+from lathe.plan.forecast import Machine, forecast
 from lathe.records import Plan, TrainSpec
 from lathe.schedule.steps import StepPlan, course_of
 from lathe.text.tokens import TokenSet

@@ -20,8 +20,9 @@ from lathe import control_group
 from lathe import plan as stage
 from lathe.errors import DataError, InputError, Refused
 from lathe.plan import fit, memory, parameters, rates
+from lathe.plan.answering import Answers
 from lathe.plan.architecture import shapes
-from lathe.plan.forecast import Answers, Machine, forecast
+from lathe.plan.forecast import Machine, forecast
 from lathe.plan.stage import read_config
 from lathe.records import Example, LockedRecipe, Message, Plan, Score, TrainResult, TrainSpec, Validation
 from lathe.runs import RunFolder

@@ -16,7 +16,8 @@ from lathe import plugins
 from lathe.contracts import Ability
 from lathe.engine import metrics
 from lathe.errors import Diverged, Interrupted
-from lathe.plan.forecast import Answers, Machine, forecast
+from lathe.plan.answering import Answers
+from lathe.plan.forecast import Machine, forecast
 from lathe.plan.rates import computes_bf16
 from lathe.records import Recipe, TrainJob, TrainResult, TrainSpec
 from lathe.schedule.steps import steps

@@ -9,16 +9,15 @@ from typing import Literal
 
 from lathe.errors import InputError
 from lathe.plan import cost, findings, fused_attention, fused_step, memory, pack_work
+from lathe.plan.answering import Answerer, Answers, longest_answer
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.heaviest_pack import with_heaviest_pack
 from lathe.plan.parameters import HEAD, adapted, count
 from lathe.plan.setting import Setting, StepKind
-from lathe.records import MachineProbe, MemoryTerm, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
+from lathe.records import MachineProbe, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
 from lathe.schedule.steps import StepPlan, course_of
 from lathe.text.tokens import TokenSet
 
-ARMS_ON = {"validation": 2, "test": 3}
-"""Model arms that answer each side: both base prompts on validation, and the tuned model too on test."""
 PADDED_ROWS = 8
 """Rows of a batch in the padded comparison: the default of the trainers of transformers and TRL."""
 MOST_STEPS = 500_000
@@ -55,17 +54,6 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The right answers of one side. longest: tokens of the longest one, end token included; prompt: of the longest prompt;
-    with_shots: of the longest with worked examples in front, as the few-shot base is asked."""
-
-    rows: int
-    longest: int
-    prompt: int = 0
-    with_shots: int = 0
-
-
-@dataclass(frozen=True)
 class Slice:
     """The validation rows that are answered while training: their number, tokens of their prompts and of their right answers."""
 
@@ -87,18 +75,6 @@ class _Training:
     machine: Machine
 
 
-@dataclass(frozen=True)
-class _Answering:
-    """How the sides are answered once training is over. limit: tokens of the longest answer that is written; longest: of a prompt
-    with its answer; cache_tokens: most whose keys and values are held at once; memory: of all processes."""
-
-    limit: int
-    longest: int
-    cache_tokens: int
-    processes: int
-    memory: tuple[MemoryTerm, ...]
-
-
 def forecast(
     recipe: Recipe,
     config: Mapping[str, object],
@@ -117,9 +93,11 @@ def forecast(
     run = _training(recipe, config, tokens, machine)
     model, course = run.model, run.course
     setting, attention_work = _setting(run, stored_bytes)
-    answering = _answering(run, setting, answers)
+    answerer = Answerer(recipe, model, run.counted, setting, machine.cores)
+    answering = answerer.of_sides(answers)
     if asked is not None:
-        setting = replace(setting, answering_bytes=_beside_training(run, setting, answers, asked.rows, answering.limit))
+        between = answerer.bytes_between_steps(answers, asked.rows, answering.limit)
+        setting = replace(setting, answering_bytes=between)
     terms = memory.training(model, run.counted, setting)
     work = operations(recipe, model, tokens, course)
     probed = cost.probed_seconds(machine.probe, run.step_kind, setting.precision, _load(run, setting, attention_work))
@@ -142,7 +120,7 @@ def forecast(
         operations=work,
         free_bytes=machine.free_bytes,
         train_seconds=seconds,
-        evaluate_tokens=sum(ARMS_ON[side] * found.rows * answering.limit for side, found in answers.items()),
+        evaluate_tokens=answering.tokens,
         rate_source=source,
         validation=asked and _validation(asked, run, answering.limit),
         **{name: getattr(setting, name) for name in FROM_SETTING},
@@ -179,40 +157,11 @@ def _load(run: _Training, setting: Setting, attention_work: Sequence[fused_atten
     )
 
 
-def _answering(run: _Training, setting: Setting, answers: Mapping[str, Answers]) -> _Answering:
-    """Of all sides."""
-    context, longest = run.model.context, _longest_answer(answers)
-    limit = min(run.recipe.evaluate.max_new_tokens or math.ceil(1.25 * longest) + 16, context)
-    needs = [(found.rows, _need(found, limit, context)) for found in answers.values()]
-    cache_tokens = _cache_tokens(run.recipe, needs)
-    processes, terms = _answered(run, setting, max((rows for rows, _ in needs), default=0), cache_tokens)
-    return _Answering(limit, max((need for _, need in needs), default=0), cache_tokens, processes, terms)
-
-
-def _beside_training(run: _Training, setting: Setting, answers: Mapping[str, Answers], rows: int, limit: int) -> int:
-    """Bytes that answering so many validation rows takes between two steps; they are asked without worked examples."""
-    needs = [(found.rows, found.prompt + limit) for found in answers.values()]
-    return memory.answering(_answered(run, setting, rows, _cache_tokens(run.recipe, needs))[1])
-
-
-def _answered(run: _Training, setting: Setting, rows: int, cache_tokens: int) -> tuple[int, tuple[MemoryTerm, ...]]:
-    """Processes that answer so many rows, and what they hold with so many tokens of cache."""
-    said = run.recipe
-    count = memory.answer_processes(run.counted, rows, said.train.threads or run.machine.cores)
-    loaded = replace(setting, precision="fp32")  # to answer, whatever trains
-    return count, memory.evaluation(run.model, run.counted, loaded, said.evaluate.precision, cache_tokens, count)
-
-
-def _longest_answer(answers: Mapping[str, Answers]) -> int:
-    """Tokens of the longest right answer of any side."""
-    return max((side.longest for side in answers.values()), default=0)
-
-
 def _facts(run: _Training, schedule: Schedule, answers: Mapping[str, Answers]) -> findings.Facts:
     """What findings follow from beside the plan."""
     test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
     return findings.Facts(
-        run.recipe, run.model, run.course, schedule, test_rows, _longest_answer(answers), run.tokens.special_texts,
+        run.recipe, run.model, run.course, schedule, test_rows, longest_answer(answers), run.tokens.special_texts,
         held_out, run.machine.cores,
     )  # fmt: skip
 
@@ -330,20 +279,6 @@ def _schedule(course: StepPlan, tokens: TokenSet) -> Schedule:
         longest_row=int(tokens.lengths.max(initial=0)),
         checkpoint_steps=course.checkpoint_steps,
     )
-
-
-def _need(found: Answers, limit: int, context: int) -> int:
-    """Tokens of a side's longest prompt and the answer that it may get. Of worked examples only as many are shown as leave room for
-    the answer."""
-    return max(found.prompt + limit, min(found.with_shots + limit, context))
-
-
-def _cache_tokens(recipe: Recipe, needs: Sequence[tuple[int, int]]) -> int:
-    """Most tokens of cache at once: the budget, one longer answer, or all that there is to write where that is less. needs: rows
-    of each side, and tokens of its longest."""
-    whole = max((rows * need for rows, need in needs), default=0)
-    one = max((need for _, need in needs), default=0)
-    return max(one, min(recipe.evaluate.token_budget, whole, memory.GENERATED_AT_ONCE * one))
 
 
 def _validation(asked: Slice, run: _Training, limit: int) -> ValidationPlan:

@@ -19,18 +19,9 @@ from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
 from lathe.model_folder import has_own_head
 from lathe.plan import cost, findings, rates
+from lathe.plan.answering import ARMS_ON, Answers
 from lathe.plan.architecture import shapes
-from lathe.plan.forecast import (
-    ARMS_ON,
-    Answers,
-    Machine,
-    Slice,
-    course_with,
-    forecast,
-    kind_of_step,
-    operations,
-    parameters,
-)
+from lathe.plan.forecast import Machine, Slice, course_with, forecast, kind_of_step, operations, parameters
 from lathe.plan.parameters import count
 from lathe.processes import Rank, compiler, rank, usable_cores
 from lathe.records import Example, LockedRecipe, Plan, PlanFinding, Recipe, TrainResult, ValidateSpec
