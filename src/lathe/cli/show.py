@@ -52,6 +52,7 @@ class Screen:
         self._secrets = secrets_of(self._environment)
         self._consoles: dict[str, Console] = {}
         self._at_close = contextlib.ExitStack()
+        self._by_line = False
 
     def safe(self, text: str) -> str:
         """The one sink: secrets masked, control characters visible."""
@@ -97,7 +98,7 @@ class Screen:
             self.console("talk").print(Text(line, style="yellow"), soft_wrap=True)
 
     def error(self, kind: str, message: str, hint: str | None, code: int) -> None:
-        """An error: two lines on stderr, or one JSON document on stdout under --json."""
+        """An error: two lines on stderr; under --json one JSON document on stdout, and behind lines of JSON one more of them."""
         if self.as_json:
             said = {
                 "kind": kind,
@@ -105,7 +106,7 @@ class Screen:
                 "hint": hint and self.safe(hint),
                 "exit_code": int(code),
             }
-            self.document({"error": said})
+            (self.row if self._by_line else self.document)({"error": said})
             return
         console = self.console("talk")
         from rich.text import Text
@@ -132,6 +133,7 @@ class Screen:
 
     def row(self, value: Any) -> None:
         """One line of JSON among many, on stdout."""
+        self._by_line = True
         self._write(self._out, json.dumps(self._masked(value), ensure_ascii=False, allow_nan=False) + "\n")
 
     def _masked(self, value: Any) -> Any:
