@@ -159,6 +159,7 @@ def test_a_document_is_json_and_loses_its_secrets() -> None:
 
 def test_an_error_behind_lines_of_json_is_one_more_of_them() -> None:
     view, out, _ = screen(as_json=True)
+    view.by_line = True
     view.row({"url": "http://127.0.0.1:8712"})
     view.error("InputError", "the disk is full", None, 74)
     assert [list(json.loads(line)) for line in out.getvalue().splitlines()] == [["url"], ["error"]]
