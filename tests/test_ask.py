@@ -114,6 +114,12 @@ def test_a_schema_that_is_not_there_is_named(labels: Run) -> None:
         loaded(labels).generate("red 7", schema="shapes")
 
 
+def test_of_a_run_without_schemas_none_can_be_named(objects: Run) -> None:
+    with pytest.raises(InputError, match="no schema 'shapes'") as refused:
+        loaded(objects).generate("red 7", schema="shapes")
+    assert refused.value.hint == "The recipe of this run names no schemas: leave it out."
+
+
 def test_a_field_that_the_task_would_not_read_is_named(labels: Run) -> None:
     model = loaded(labels)
     with pytest.raises(InputError, match="the task intent reads no field 'frm'") as refused:

@@ -116,6 +116,13 @@ def test_looks_count_different_tuned_models_on_one_test_set(tmp_path: Path) -> N
     assert count_look(tmp_path, "another test", "c") == 1
 
 
+def test_a_damaged_line_among_the_looks_hides_no_other(tmp_path: Path) -> None:
+    count_look(tmp_path, "test", "a")
+    with (tmp_path / "looks.jsonl").open("ab") as file:
+        file.write(b'[1]\n3\n"test"\n{"test"\n\xff\n')
+    assert count_look(tmp_path, "test", "b") == 2
+
+
 def test_the_journal_only_grows(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.journal("one", number=1)

@@ -387,14 +387,14 @@ def stage_inputs(parts: Mapping[str, Any]) -> str:
 def count_look(root: Path, test_hash: str, tuned: str) -> int:
     """Notes that a tuned model (named by the hash of its evaluation's inputs) was measured on a test set, and returns how many
     different tuned models have been measured on that test set so far under `root`, this one included. Looking twice with the
-    same model is one look. The notes stand in root/looks.jsonl."""
+    same model is one look. The notes stand in root/looks.jsonl; a line that is none counts for nothing."""
     path = root / "looks.jsonl"
     seen: list[str] = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             with contextlib.suppress(ValueError):
                 entry = json.loads(line)
-                if entry.get("test") == test_hash:
+                if isinstance(entry, dict) and entry.get("test") == test_hash:
                     seen.append(entry.get("tuned", ""))
     if tuned not in seen:
         append_line(path, json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}))

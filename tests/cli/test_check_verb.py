@@ -81,6 +81,13 @@ def test_what_is_not_there_is_named_with_exit_2(typed: Typed, words: tuple[str, 
     assert "Traceback" not in done.stderr
 
 
+def test_the_base_of_a_check_is_named_as_in_a_recipe(typed: Typed) -> None:
+    done = typed("check", "rows.jsonl", "--base", "lathe:nano", "--json")
+    assert Path(json.loads(done.stdout)["lengths"]["tokenizer"]).name == "nano"
+    done = typed("check", "rows.jsonl", "--base", "lathe:nan")
+    assert (done.returncode, "Did you mean lathe:nano?" in done.stderr) == (2, True)
+
+
 def test_files_have_no_tuned_model_to_ask_and_a_recipe_names_its_earlier_runs_itself(
     typed: Typed, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_a_recipe_is_written_for_another_trainer_with_its_rows(lathe, tmp_path: 
     refused = lathe(*words)
     assert refused.returncode == 2
     assert "lathe:nano is known to Lathe alone" in refused.stderr
+    assert not (tmp_path / "runs").exists(), "what is refused makes no run"
     done = lathe(*words, "--set", f"base={base}", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -151,8 +152,12 @@ def test_a_recipe_is_written_for_another_trainer_with_its_rows(lathe, tmp_path: 
     row = json.loads((tmp_path / "there" / "train.jsonl").read_text().split("\n")[0])
     assert row["prompt"][-1]["role"] == "user"
     assert row["completion"][0]["role"] == "assistant"
-    again = lathe(*words, "--set", f"base={base}")
+    made = sorted((tmp_path / "runs").iterdir())
+    again = lathe(*words, "--set", f"base={base}", "--new")
     assert "is there already" in again.stderr
+    assert sorted((tmp_path / "runs").iterdir()) == made
+    from_run = lathe("export-config", str(made[-1]), "--to", "trl", "--out", "elsewhere")
+    assert from_run.returncode == 0, from_run.stderr
     back = lathe("new", "there/trl.yaml", "--out", "back.yaml", "--json")
     assert back.returncode == 0, back.stderr
     assert json.loads(back.stdout)["facts"]["steps"] == 10

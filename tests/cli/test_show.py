@@ -157,6 +157,14 @@ def test_a_document_is_json_and_loses_its_secrets() -> None:
     assert out.getvalue() == '{\n  "a": "b [secret]"\n}\n'
 
 
+def test_an_error_behind_lines_of_json_is_one_more_of_them() -> None:
+    view, out, _ = screen(as_json=True)
+    view.by_line = True
+    view.row({"url": "http://127.0.0.1:8712"})
+    view.error("InputError", "the disk is full", None, 74)
+    assert [list(json.loads(line)) for line in out.getvalue().splitlines()] == [["url"], ["error"]]
+
+
 def words(*events: dict) -> str:
     """The plain lines that a listener with no patience says."""
     view, _, talk = screen()

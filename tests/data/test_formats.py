@@ -304,6 +304,8 @@ def test_a_mapping_to_a_column_that_is_not_there_names_the_nearest() -> None:
             "data: {fields: {input: prompt, target: chosen}}",
         ),
         ({"conversations": "a"}, "not known", "Known are"),
+        ({"Where is my card": "I lost it", "arrival": "lost"}, "the first row", "Put a line of names above it"),
+        ({"Come soon!": "Where is it?", "arrival": "arrival"}, "'Come soon!', 'arrival'", "text,label"),
         ({"input": "a", "target": None}, "the first row: input = 'a', target = nothing", "no answer is missing"),
         ({"prompt": {"a": 1}, "completion": "b"}, "the columns of prompt-completion", "What is asked is a text"),
     ],

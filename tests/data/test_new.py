@@ -347,3 +347,14 @@ def test_a_name_is_made_of_any_file_name() -> None:
     assert name_of(Path("My data (v2).jsonl.gz")) == "My-data-v2"
     assert name_of(Path("x/.hidden")) == "x"
     assert name_of(Path("...")) == "mine"
+    assert name_of(Path("Müller è Ngữ.csv")) == "Muller-e-Ngu"
+
+
+def test_names_whose_letters_no_run_may_have_stay_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under one name the second recipe would go on in the run of the first."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("数据.jsonl", "文本.jsonl", "данные 1.jsonl", "тексты 1.jsonl", f"{'д' * 90}.jsonl"):
+        write(tmp_path / file, [{"text": f"text {n}", "label": "ab"[n % 2]} for n in range(40)])
+        assert main(["new", file]) == 0
+    names = [parse_recipe(path.read_text(), str(path)).name for path in tmp_path.glob("*.yaml")]
+    assert len(set(names)) == 5

@@ -162,11 +162,11 @@ def test_answers_at_different_temperatures_are_not_compared() -> None:
 # ------------------------------------------------------------------------------------------ the verb
 
 
-def run_folder(path: Path, values: dict[str, list[float]], **fields: object) -> Path:
+def run_folder(path: Path, values: dict[str, list[float]], smoke: bool = False, **fields: object) -> Path:
     """A run with measured arms, as far as `compare` looks at it."""
     folder, fixed = RunFolder(path), recipe()
     path.mkdir()
-    folder.commit(folder.run_record, RunRecord(id=path.name, name="toy", created="now", lathe_version="0"))
+    folder.commit(folder.run_record, RunRecord(id=path.name, name="toy", created="now", lathe_version="0", smoke=smoke))
     folder.commit(folder.lock_record, fixed)
     for arm, items in values.items():
         made = report(arm, items, inputs=Run(folder, fixed).hashes[arm], **fields)  # type: ignore[arg-type]
@@ -206,6 +206,15 @@ def test_the_verb_says_where_answers_were_computed_in_different_number_formats(
     assert "number formats" not in capfd.readouterr().out
     assert main(["compare", str(a), str(b)]) == 0
     assert f"different number formats: {a} in fp32, {b} in int8." in " ".join(capfd.readouterr().out.split())
+
+
+def test_the_verb_says_which_arms_are_of_smoke_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    a = run_folder(tmp_path / "a", {"tuned": right(10, 40)})
+    b = run_folder(tmp_path / "b", {"tuned": right(20, 40, 10)}, smoke=True)
+    assert main(["compare", str(a), str(b)]) == 0
+    assert f"Of smoke runs, whose scores mean nothing: {b}." in " ".join(capfd.readouterr().out.split())
+    assert main(["compare", str(a), str(b), "--json"]) == 0
+    assert [arm["smoke"] for arm in json.loads(capfd.readouterr().out)["arms"]] == [False, True]
 
 
 def test_the_verb_refuses_with_code_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

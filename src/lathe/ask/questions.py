@@ -86,7 +86,10 @@ class Questions:
         self._refuse_unread(fields)
         schema = schema or self.schema_of(text)
         if schema is not None and schema not in self.setup.schemas:
-            raise InputError(f"there is no schema {schema!r}", hint=did_you_mean(schema, sorted(self.setup.schemas)))
+            hint = "The recipe of this run names no schemas: leave it out."
+            if self.setup.schemas:
+                hint = did_you_mean(schema, sorted(self.setup.schemas))
+            raise InputError(f"there is no schema {schema!r}", hint=hint)
         try:
             return self.task.question(text, self.setup, schema, fields)
         except TaskMismatch as mismatch:

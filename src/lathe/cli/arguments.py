@@ -129,7 +129,7 @@ VERBS: tuple[Verb, ...] = (
          (arg("recipe", metavar="FILE|RECIPE|RUN", nargs="+",
               help="files or a folder of rows, hub:ORG/NAME, a recipe, or a run folder"),
           arg("--show", metavar="N", type=_count, default=0, help="show the first rows token by token, with what carries loss"),
-          arg("--base", metavar="DIR", type=Path, default=None, help="for files: the base whose tokenizer and template count"),
+          arg("--base", default=None, help="for files: the base whose tokenizer and template count, as a recipe names it"),
           arg("--schemas", metavar="DIR", type=Path, default=None,
               help="for files: JSON Schemas by the name in schema_id, or a list of labels"),
           arg("--against", metavar="RUN", type=Path, action="append", default=[],

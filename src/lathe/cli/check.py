@@ -29,6 +29,7 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.data.preparing.source import read_schemas
     from lathe.hub import dataset, is_dataset
     from lathe.records import SchemaSpec
+    from lathe.resolve.base import locate
 
     of_recipe = is_recipe(args.recipe[0])
     _refuse_mixed(args, of_recipe)
@@ -54,7 +55,8 @@ def check(args: argparse.Namespace, screen: Screen) -> Exit:
         against = tuple(args.against)
         looking = Looking(schemas=schemas, labels=labels_in(schemas), show=args.show, sample=sample, against=against)
         places = [dataset(name) if is_dataset(name) else Path(name) for name in args.recipe]
-        report = check_file(places, tokenizer_folder=args.base, looking=looking, progress=listener)
+        base = None if args.base is None else locate(args.base, Path(), weights=False).folder
+        report = check_file(places, tokenizer_folder=base, looking=looking, progress=listener)
     listener.close()
     if screen.as_json:
         screen.document(report.dump() | ({"doubts": doubts.dump()} if doubts else {}))

@@ -55,6 +55,9 @@ def _show(screen: Screen, found: Comparison) -> None:
     held = [arm.name for arm in found.arms if arm.constrained]
     if held and len(held) < len(found.arms):
         screen.line(f"  Held to the form of right answers, as the others were not: {', '.join(held)}.")
+    smoke = [arm.name for arm in found.arms if arm.smoke]
+    if smoke:
+        screen.line(f"  Of smoke runs, whose scores mean nothing: {', '.join(smoke)}.")
     for spread in found.seeds:
         screen.line(f"  {samples.over_seeds(spread, found.metric)}")
 

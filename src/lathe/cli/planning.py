@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lathe.cli import tables, verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
-from lathe.errors import Exit, InputError
+from lathe.errors import Exit, Fault, InputError, RecipeError
 from lathe.garbage import left_at_exit, seldom_collected
 
 if TYPE_CHECKING:
@@ -143,15 +143,12 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.records import Example
     from lathe.storage import commit_text, read_rows
 
+    path = _free_place(args)
     run = verbs.start(args, screen, weights=False)
     record = _planned(run, screen)
-    recipe = run.locked.recipe
-    if not (run.locked.base_revision or recipe.base.startswith("lathe:")):
+    recipe, folder = run.locked.recipe, path.parent
+    if not run.locked.base_revision:
         recipe = recipe.model_copy(update={"base": run.locked.base_folder})
-    folder = args.out or Path(f"{recipe.name}-{args.to}")
-    path = folder / f"{args.to}.yaml"
-    if path.exists():
-        raise InputError(f"{path} is there already", hint="Name another folder with --out, or move that one away.")
     sides = {side: read_rows(run.folder.rows(side), Example) for side in ("train", "validation")}
     files = {side: f"{side}.jsonl" for side, rows in sides.items() if rows}
     for rows in sides.values():
@@ -167,3 +164,17 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
     else:
         tables.exported(screen, path, [f"{len(sides[side]):,} rows in {name}" for side, name in files.items()], made)
     return Exit.DONE
+
+
+def _free_place(args: argparse.Namespace) -> Path:
+    """The configuration that is to be written. Raises RecipeError and InputError before a run is made for nothing."""
+    from lathe.pipeline.opening import meant
+
+    recipe = meant(args.recipe, tuple(args.sets))
+    if recipe.base.startswith("lathe:"):
+        hint = "Name a folder or a Hub id, such as --set base=FOLDER"
+        raise RecipeError(recipe.name, [Fault("base", f"{recipe.base} is known to Lathe alone", hint=hint)])
+    path = (args.out or Path(f"{recipe.name}-{args.to}")) / f"{args.to}.yaml"
+    if path.exists():
+        raise InputError(f"{path} is there already", hint="Name another folder with --out, or move that one away.")
+    return Path(path)

@@ -21,6 +21,7 @@ def serve(args: argparse.Namespace, screen: Screen) -> Exit:
     from lathe.pipeline import Run
     from lathe.serve import Limits, Settings
 
+    screen.by_line = True
     run = Run.open(args.run)
     screen.folder = run.folder
     settings = Settings(

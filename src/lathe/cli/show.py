@@ -32,7 +32,10 @@ VERDICT_COLOUR = {"deploy": "green", "iterate": "yellow", "abort": "red"}
 
 
 class Screen:
-    """The two streams of one command. `folder` is the run that the verb works on, once it is known."""
+    """The two streams of one command. `folder` is the run that the verb works on, once it is known.
+
+    by_line: whether the verb's JSON is one value a line.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Screen:
         self.as_json = as_json
         self.quiet = quiet
         self.folder: RunFolder | None = None
+        self.by_line = False
         self._out = out
         self._talk = talk
         self._environment = dict(environment or {})
@@ -97,7 +101,7 @@ class Screen:
             self.console("talk").print(Text(line, style="yellow"), soft_wrap=True)
 
     def error(self, kind: str, message: str, hint: str | None, code: int) -> None:
-        """An error: two lines on stderr, or one JSON document on stdout under --json."""
+        """An error: two lines on stderr; under --json one JSON document on stdout, or one line of it (`by_line`)."""
         if self.as_json:
             said = {
                 "kind": kind,
@@ -105,7 +109,7 @@ class Screen:
                 "hint": hint and self.safe(hint),
                 "exit_code": int(code),
             }
-            self.document({"error": said})
+            (self.row if self.by_line else self.document)({"error": said})
             return
         console = self.console("talk")
         from rich.text import Text

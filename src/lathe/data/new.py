@@ -8,7 +8,10 @@ The layout is told from the rows, the task by trying (lathe.data.choosing). Noth
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,8 @@ from lathe.safe_text import typed, yaml_text
 WANTED_TEST_ROWS = 200
 WIDTH = 32
 """Characters of a line before its comment."""
+NAME_LENGTH = 73
+"""Of the 80 characters that a name may have, seven are left for a hash."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,12 @@ def shown(path: Path, recipe_folder: Path) -> str:
 
 
 def name_of(path: Path) -> str:
-    """A name for the run: the file's, with what a name may not hold made dashes."""
-    stem = path.name.split(".")[0] or path.parent.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:80] or "mine"
+    """A name for the run: the file's, with accents left out and what else a name may not hold made dashes.
+
+    Where letters or digits are lost so, a hash of them stands behind: two such files would share a name, and their recipes a run.
+    """
+    stem = unicodedata.normalize("NFKD", path.name.split(".")[0] or path.parent.name)
+    plain = "".join(sign for sign in stem if not unicodedata.combining(sign))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:NAME_LENGTH] or "mine"
+    lost = any(sign.isalnum() and not sign.isascii() for sign in plain)
+    return f"{name}-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:6]}" if lost else name

@@ -30,11 +30,12 @@ from lathe.records import (
 
 @dataclass(frozen=True)
 class Entry:
-    """One arm of a comparison: how it was named, what was measured, and the recipe of its run."""
+    """One arm of a comparison: how it was named, what was measured, the recipe of its run, and whether that is a smoke run."""
 
     name: str
     report: EvalReport
     locked: LockedRecipe
+    smoke: bool = False
 
 
 def side_by_side(entries: Sequence[Entry], metric: str, slice_key: str | None, confidence: float) -> Comparison:
@@ -151,6 +152,7 @@ def _arm(entry: Entry, metric: str) -> ComparedArm:
         arm=entry.report.arm,
         base=entry.locked.recipe.base,
         seed=entry.locked.recipe.seed,
+        smoke=entry.smoke,
         precision=entry.report.precision,
         constrained=entry.report.constrained,
         score=entry.report.score(metric),

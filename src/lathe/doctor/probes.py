@@ -57,9 +57,8 @@ def torch(_: Path) -> Capability:
         return Capability(name="torch", ok=False, detail=last[:200], remedy=f"Install it anew: {INSTALL_TRAIN}")
     said = json.loads(done.stdout.strip().rsplit("\n", 1)[-1])
     devices = ", ".join(said["gpus"]) or "CPU"
-    return Capability(
-        name="torch", ok=True, detail=f"{said['version']}, {said['threads']} threads, gradient on {devices}"
-    )
+    threads = f"{said['threads']} thread{'s' if said['threads'] > 1 else ''}"
+    return Capability(name="torch", ok=True, detail=f"{said['version']}, {threads}, gradient on {devices}")
 
 
 def tokenizers(_: Path) -> Capability:

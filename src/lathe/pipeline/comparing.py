@@ -54,4 +54,4 @@ def _entry(name: str) -> Entry:
             f"{name} was measured before the recipe of its run was changed, or by another version of Lathe",
             hint=f"lathe evaluate {typed(path)} measures it again.",
         )
-    return decide.Entry(name, report, locked)
+    return decide.Entry(name, report, locked, run.is_smoke)

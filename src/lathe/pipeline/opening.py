@@ -31,16 +31,12 @@ def start(recipe: str | Path, sets: tuple[str, ...], *, root: Path, new: bool, s
     from lathe import resolve
 
     run = RunFolder(Path(recipe))
-    if run.run_record.is_file():
-        if not new and (run.is_smoke or not smoke):
-            return _reopened(run.path, sets, weights=weights)
-        path, smoke = _own_recipe(run), smoke or run.is_smoke
-        read = _as_locked(run, opened(run.path)[1], sets)
-    elif run.lock_record.is_file():  # else its recipe would go on in another folder
-        raise _no_run(recipe)
-    else:
-        path = resolve.find_recipe(str(recipe))
-        read = resolve.read_recipe(path, sets)
+    is_run = run.run_record.is_file()
+    if is_run and not new and (run.is_smoke or not smoke):
+        return _reopened(run.path, sets, weights=weights)
+    read = meant(recipe, sets)
+    path = _own_recipe(run) if is_run else resolve.find_recipe(str(recipe))
+    smoke = smoke or (is_run and run.is_smoke)
     if smoke:
         read = smoke_recipe(read)
     found = None if new else newest(root, read.name, smoke=smoke)
@@ -50,6 +46,18 @@ def start(recipe: str | Path, sets: tuple[str, ...], *, root: Path, new: bool, s
         commit_text(folder.recipe, path.read_text(encoding="utf-8"))
         folder.commit(folder.lock_record, locked)
     return folder, locked
+
+
+def meant(recipe: str | Path, sets: tuple[str, ...]) -> Recipe:
+    """The recipe that a word names, with `sets` changed; of a run folder the one that it was locked with. Nothing is made."""
+    from lathe import resolve
+
+    run = RunFolder(Path(recipe))
+    if run.run_record.is_file():
+        return _as_locked(run, opened(run.path)[1], sets)
+    if run.lock_record.is_file():  # else its recipe would go on in another folder
+        raise _no_run(recipe)
+    return resolve.read_recipe(resolve.find_recipe(str(recipe)), sets)
 
 
 def opened(path: str | Path) -> Opened:

@@ -18,6 +18,7 @@ class ComparedArm(Record):
     arm: Arm
     base: str
     seed: int
+    smoke: bool = Field(False, description="whether its run is a smoke run, whose scores mean nothing")
     precision: AnswerPrecision | None = Field(
         None, description="number format of its answers; None = not the native runtime's"
     )

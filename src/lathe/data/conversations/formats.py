@@ -32,6 +32,7 @@ from lathe.records.check import FormatName
 
 LOOKED_AT = 100
 """Rows by which a layout is told."""
+WORDS_OF_A_SENTENCE = 4
 
 
 @dataclass(frozen=True)
@@ -218,12 +219,28 @@ def _unknown(rows: Sequence[Row]) -> DataError:
                 f"the rows have the columns of {name}, and something else stands in them; the first row: {holds}",
                 hint="What is asked is a text, messages are a list of objects, and no answer is missing. Mend the rows.",
             )
+    if _is_row(seen, rows):
+        return DataError(
+            f"the columns are called {', '.join(map(repr, seen[:20]))}, as if the first row stood where their names belong",
+            hint="Put a line of names above it, such as: text,label. If these are the names, say in a recipe which is which: "
+            + mapping_of("YOUR_COLUMN", "YOUR_COLUMN"),
+        )
     near = max(NAMES, key=lambda name: _likeness(NAMES[name], seen))
     nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if _likeness(NAMES[near], seen) else ""
     wants = "; ".join(", ".join(parts) for parts in NAMES.values())
     return DataError(
         f"the layout of the rows is not known; they have the columns {', '.join(map(repr, seen[:20])) or '(none)'}",
         hint=f"{nearest}Known are: {wants}. Or say in a recipe which is which: {mapping_of('YOUR_COLUMN', 'YOUR_COLUMN')}",
+    )
+
+
+def _is_row(columns: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether names of columns are values rather: one stands in its own column again, is a number, or has words like a sentence."""
+    return any(
+        len(column.split()) >= WORDS_OF_A_SENTENCE
+        or column.isdecimal()
+        or any(row.get(column) == column for row in rows[:LOOKED_AT])
+        for column in columns
     )
 
 

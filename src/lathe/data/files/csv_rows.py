@@ -18,6 +18,7 @@ from lathe.records import RejectedRow
 
 LARGEST_CELL = 10_000_000
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+NO_HEADER = "Where this is a row already, put a line of names above it, such as: text,label"
 SAID_FIRST = re.compile(rb'"?sep=([,;\t])"?\s*')
 
 
@@ -112,8 +113,12 @@ def checked_header(cells: list[str], file: str, line: int, delimiter: str) -> li
     for index, name in enumerate(names):
         if not name:
             raise DataError(
-                f"column {index + 1} of the header has no name", file=file, line=line, hint="Name each column."
+                f"column {index + 1} of the header has no name",
+                file=file,
+                line=line,
+                hint=f"Name each column. {NO_HEADER}",
             )
         if name in names[:index]:
-            raise DataError(f"the header names the column {name!r} twice", file=file, line=line, hint="Rename one.")
+            hint = f"Rename one. {NO_HEADER}"
+            raise DataError(f"the header names the column {name!r} twice", file=file, line=line, hint=hint)
     return names
