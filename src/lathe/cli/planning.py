@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lathe.cli import tables, verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
-from lathe.errors import Exit, Fault, InputError, RecipeError
+from lathe.errors import Exit, InputError
 from lathe.garbage import left_at_exit, seldom_collected
 
 if TYPE_CHECKING:
@@ -169,11 +169,10 @@ def export_config(args: argparse.Namespace, screen: Screen) -> Exit:
 def _free_place(args: argparse.Namespace) -> Path:
     """The configuration that is to be written. Raises RecipeError and InputError before a run is made for nothing."""
     from lathe.pipeline.opening import meant
+    from lathe.plan.foreign import refuse_unsayable
 
     recipe = meant(args.recipe, tuple(args.sets))
-    if recipe.base.startswith("lathe:"):
-        hint = "Name a folder or a Hub id, such as --set base=FOLDER"
-        raise RecipeError(recipe.name, [Fault("base", f"{recipe.base} is known to Lathe alone", hint=hint)])
+    refuse_unsayable(recipe, args.to)
     path = (args.out or Path(f"{recipe.name}-{args.to}")) / f"{args.to}.yaml"
     if path.exists():
         raise InputError(f"{path} is there already", hint="Name another folder with --out, or move that one away.")

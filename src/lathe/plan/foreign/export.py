@@ -61,9 +61,7 @@ def exported(recipe: Recipe, plan: Plan, tool: Tool, train_file: str, validation
 
     Raises RecipeError, with every reason, where the other tool would do another job.
     """
-    faults = list(_unsayable(recipe, tool))
-    if faults:
-        raise RecipeError(recipe.name, faults)
+    refuse_unsayable(recipe, tool)
     say = {"axolotl": _axolotl, "trl": _trl, "unsloth": _unsloth}[tool]
     said = say(recipe, plan, train_file, validation_file)
     header = [
@@ -93,6 +91,12 @@ def refuse_answered(examples: Iterable[Example], tool: Tool) -> None:
             "data", f"{answered} prompts hold earlier answers, and all of them would carry loss", hint="Use trl"
         )
         raise RecipeError("rows", [fault])
+
+
+def refuse_unsayable(recipe: Recipe, tool: Tool) -> None:
+    """Raises RecipeError, with every reason, where the other tool would do another job."""
+    if faults := list(_unsayable(recipe, tool)):
+        raise RecipeError(recipe.name, faults)
 
 
 def _unsayable(recipe: Recipe, tool: Tool) -> Iterator[Fault]:
