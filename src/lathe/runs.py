@@ -350,16 +350,27 @@ def new_folder(root: Path, name: str, recipe_text: str) -> RunFolder:
 
 def all_runs(root: Path) -> list[RunFolder]:
     """All runs under root, newest first, whatever their folders are called now; a copy stands behind the run that it is of."""
+    return [run for run, _ in _by_age(root)]
+
+
+def newest(root: Path, name: str, *, smoke: bool = False) -> RunFolder | None:
+    """The newest run of that recipe name, or None."""
+    for run, made in _by_age(root):
+        if made.get("name") == name and bool(made.get("smoke")) == smoke:
+            return run
+    return None
+
+
+def _by_age(root: Path) -> list[tuple[RunFolder, dict[str, Any]]]:
+    """All runs under root with what they say of themselves, newest first. A copy's folder has not the name that its run was made
+    with."""
     if not root.is_dir():
         return []
-    found = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
-    return sorted(found, key=_age, reverse=True)
-
-
-def _age(run: RunFolder) -> tuple[str, bool]:
-    """When a run was made, if its record can be read, and whether its folder has the name that it was made with: a copy has not."""
-    made = _made_as(run)
-    return str(made.get("created", "")), made.get("id") == run.path.name
+    runs = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if (path / "run.json").is_file()]
+    found = [(run, _made_as(run)) for run in runs]
+    return sorted(
+        found, key=lambda one: (str(one[1].get("created", "")), one[1].get("id") == one[0].path.name), reverse=True
+    )
 
 
 def _made_as(run: RunFolder) -> dict[str, Any]:
@@ -367,15 +378,6 @@ def _made_as(run: RunFolder) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, TypeError):
         return dict(json.loads(run.run_record.read_text(encoding="utf-8")))
     return {}
-
-
-def newest(root: Path, name: str, *, smoke: bool = False) -> RunFolder | None:
-    """The newest run of that recipe name, or None."""
-    for run in all_runs(root):
-        made = _made_as(run)
-        if made.get("name") == name and bool(made.get("smoke")) == smoke:
-            return run
-    return None
 
 
 def stage_inputs(parts: Mapping[str, Any]) -> str:

@@ -43,11 +43,8 @@ def describe(run: str, held: bool, beat: Mapping[str, Any], verdict: str | None,
         state = "running" if silent <= SILENT_SECONDS else "stalled"
     else:
         state = "done" if verdict is not None else "stopped"
-    done, total, rate = (
-        beat.get("done"),
-        beat.get("total") or None,
-        beat.get("rate"),
-    )  # 0 of a file that is still being read
+    done, rate = beat.get("done"), beat.get("rate")
+    total = beat.get("total") or None  # 0 of a file that is still being read
     left = (total - done) / rate if held and done is not None and total is not None and rate else None
     return Status(
         run=run,

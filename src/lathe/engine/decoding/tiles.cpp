@@ -12,7 +12,7 @@ extern "C" {
 // y = x w + bias of 1 to 32 rows of x, which lie `apart`; bias may be null. Outputs and inputs are multiples of 32. The sums of an
 // output are one thread's: the result is the same for any number of threads.
 void multiply(Index rows, Index outputs, Index inputs, const bf16* x, Index apart, const bf16* laid, const bf16* bias, bf16* y) {
-    const Index AHEAD = 4096;  // numbers that are asked for before their turn: left to itself the processor reads a tenth slower
+    const Index AHEAD = 4096;  // numbers that are asked for before their turn: left to itself the processor reads a twentieth slower
     const Index upper = std::min<Index>(rows, 16), lower = rows - upper, in_x = apart * 2;
 #pragma omp parallel
     {
