@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from lathe.engine.attention import PACKED, register_attention, segment_causal_attention
+from lathe.engine.attention import PACKED, ROUNDED, register_attention, rounded_up, segment_causal_attention
 from lathe.errors import InputError
 
 B, H, K, T, D = 2, 4, 2, 13, 8
@@ -36,6 +36,28 @@ def test_each_segment_is_attended_alone() -> None:
 def test_positions_past_the_last_bound_are_zero() -> None:
     query, key, value = _heads(3)
     assert not segment_causal_attention(query, key, value, [0, 10], D**-0.5)[:, :, 10:].any()
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_rows_rounded_up_for_bf16_give_what_exact_ones_do_forward_and_backward(window: int | None) -> None:
+    exact, narrow = _heads(4), _heads(4)
+    bounds = [0, 5, 6, 12]
+    expected = segment_causal_attention(*exact, bounds, D**-0.5, window)
+    expected.sum().backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        got = segment_causal_attention(*(part.bfloat16() for part in narrow), bounds, D**-0.5, window)
+    got.double().sum().backward()
+    torch.testing.assert_close(got.double(), expected, atol=0.05, rtol=0.05)
+    for one, other in zip(narrow, exact, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=0.1, rtol=0.05)
+
+
+def test_lengths_are_rounded_up_in_bf16_alone_where_torch_keeps_products_for_each() -> None:
+    wide, narrow = torch.zeros(1), torch.zeros(1, dtype=torch.bfloat16)
+    assert {rounded_up(length, narrow) for length in range(1, 1 + 3 * ROUNDED)} == {ROUNDED, 2 * ROUNDED, 3 * ROUNDED}
+    assert rounded_up(5, wide) == 5
+    with torch.autocast("cpu", torch.bfloat16):
+        assert rounded_up(5, wide) == ROUNDED
 
 
 SMALL = {

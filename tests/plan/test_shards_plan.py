@@ -45,8 +45,8 @@ def test_weights_gradients_and_moments_are_divided_and_what_a_pack_needs_is_not(
 
 
 def test_as_much_is_counted_of_freed_layers_as_the_engine_lets_gather() -> None:
-    recompute = pytest.importorskip("lathe.engine.recompute")
-    assert recompute.KEPT_BYTES == FREED_BYTES
+    between_layers = pytest.importorskip("lathe.engine.between_layers")
+    assert between_layers.KEPT_BYTES == FREED_BYTES
 
 
 def test_every_rank_of_a_machine_is_counted_with_its_part() -> None:

@@ -35,11 +35,11 @@ from lathe.engine.adapters import (
     get_peft_model,
     get_peft_model_state_dict,
 )
+from lathe.engine.between_layers import give_back_between_layers
 from lathe.engine.devices import Precision, pick_device
 from lathe.engine.disk import os_errors
 from lathe.engine.dropout import RowDropout
 from lathe.engine.quantised import four_bit, settle
-from lathe.engine.recompute import recompute_layers
 from lathe.errors import InputError
 from lathe.model_folder import check_adapter, check_model, has_own_head, is_full_model, stored_tensors
 from lathe.records import Method
@@ -200,11 +200,12 @@ def load_for_training(
     base = load_base(folder, dtype=storage, attention=attention, quantised=method.quantised)
     if recompute:
         try:
-            recompute_layers(base, device)
+            base.gradient_checkpointing_enable({"use_reentrant": False})
         except ValueError as error:
             raise InputError(
                 f"the layers of {base.config.model_type} cannot be computed again", hint="Set train.recompute: false."
             ) from error
+    give_back_between_layers(base, device)
     return attach(base.to(device), method, seed)
 
 

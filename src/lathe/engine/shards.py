@@ -30,13 +30,12 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from lathe.engine import checkpoint, model
+from lathe.engine.between_layers import give_back_between_layers, layers
 from lathe.engine.devices import Precision, out_of_memory, peak_bytes, pick_device
 from lathe.engine.packs import Pack, Segment
 from lathe.engine.ranks import Place, Together
-from lathe.engine.recompute import BetweenLayers, recompute_layers
 from lathe.engine.step import pack_loss, register_attention
 from lathe.engine.step_in_processes import Answer, Share
 from lathe.engine.trained import Whole
@@ -78,7 +77,8 @@ class Shards:
         self._mesh = DeviceMesh.from_group(place.group, device.type)
         net = shape.bare().requires_grad_(True).train()
         if shape.train.recompute:
-            recompute_layers(net, device)
+            net.gradient_checkpointing_enable({"use_reentrant": False})
+        give_back_between_layers(net, device)  # what was gathered is freed too
         self._loss_of = _sharded(net, self._mesh, shape.precision)
         net.to_empty(device=device)
         for name, buffer in net.named_buffers():
@@ -239,13 +239,8 @@ def _sharded(net: PreTrainedModel, mesh: DeviceMesh, precision: Precision) -> nn
         cast_forward_inputs=False,
     )
     loss_of = _PackLoss(net, precision)
-    between = BetweenLayers() if mesh.device_type == "cpu" else None
-    for part in net.modules():
-        if isinstance(part, GradientCheckpointingLayer):  # as every layer of every decoder in transformers
-            fully_shard(part, mesh=mesh, mp_policy=policy)
-            if between is not None:  # what was gathered is freed, and the C allocator would keep it
-                part.register_forward_pre_hook(between.look)
-                part.register_full_backward_pre_hook(between.look)
+    for layer in layers(net):
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(loss_of, mesh=mesh)
     for part in loss_of.modules():
         if isinstance(part, FSDPModule):

@@ -43,7 +43,10 @@ Fitted to 16 trainings of mistral, gemma3, phi3, olmo2, granite and smollm3 in f
 in bf16 6 %.
 """
 KEPT_BYTES = 256_000_000
-"""Growth after which the engine gives back what was freed between layers that are computed again (engine/recompute.py)."""
+"""What may be freed before the engine gives it back between layers (engine/between_layers.py)."""
+FREED_OF_A_LAYER = 1.5
+"""It looks before each layer: by the next look that one is kept, and half as much was freed. Eight trainings in fp32 had 200 to 400
+MB in the heap by this, within 5 % of their peaks (glibc 2.36)."""
 FREED_BYTES_A_PACK, FREED_SHARE = 40_000_000, 1.2
 """In fp32 such layers free so much for each pack, or half of what a large one keeps, at most so much times what all of a pack
 keep: 63 to 230 MB after 4 and 5 packs, and 0.5 to 1.9 times after 9 to 60, measured."""
@@ -121,11 +124,19 @@ def freed(model: Shapes, setting: Setting) -> MemoryTerm:
     """Freed memory on a CPU that no tensor is put into."""
     if setting.recompute:
         return _between_layers(model, setting)
-    return _beside_weights(model, setting) if setting.full else _beside_adapters(model, setting)
+    size, formula = _beside_weights(model, setting) if setting.full else _beside_adapters(model, setting)
+    if setting.precision == "bf16":
+        _, holes = _compiled(model, setting)
+        size += holes
+        formula += f"; {holes:,} bytes of holes that compiled products left"
+    most = KEPT_BYTES + int(FREED_OF_A_LAYER * setting.pack_tokens * layer(model, setting))
+    if size > most:
+        size, formula = most, f"{KEPT_BYTES:,} bytes, after which it goes back, and {FREED_OF_A_LAYER:g} x a layer"
+    return MemoryTerm(name="heap", num_bytes=size, formula=formula)
 
 
-def _beside_adapters(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Between what is kept of layers that have adapters."""
+def _beside_adapters(model: Shapes, setting: Setting) -> tuple[int, str]:
+    """Bytes between what is kept of layers that have adapters, where nothing is given back, and how they come about."""
     alone, of_kept, of_stream = (
         of_precision[setting.precision] for of_precision in (HEAP_BYTES, HEAP_OF_KEPT, HEAP_OF_STREAM)
     )
@@ -136,18 +147,17 @@ def _beside_adapters(model: Shapes, setting: Setting) -> MemoryTerm:
         f"{alone:,} bytes, and after {setting.num_packs:,} packs {share:.2f} of {of_kept:g} x the activations and "
         f"{of_stream:g} x {stream:,} bytes of layers' inputs, measured"
     )
-    return MemoryTerm(name="heap", num_bytes=int(size), formula=formula)
+    return int(size), formula
 
 
-def _beside_weights(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Between what is kept of layers whose weights are trained."""
+def _beside_weights(model: Shapes, setting: Setting) -> tuple[int, str]:
+    """The same between layers whose weights are trained."""
     share, holes = _share_of_packs(setting) * FULL_HEAP_SHARE[setting.precision], _holes(model, setting)
     formula = (
         f"{share:.2f} x the activations, between which it lies after {setting.num_packs:,} packs, measured, and {holes:,} bytes of "
         "holes that the head left"
     )
-    size = int(share * activations(model, setting).num_bytes) + holes
-    return MemoryTerm(name="heap", num_bytes=size, formula=formula)
+    return int(share * activations(model, setting).num_bytes) + holes, formula
 
 
 def _share_of_packs(setting: Setting) -> float:
@@ -188,26 +198,38 @@ def libraries(setting: Setting) -> MemoryTerm:
 
 
 def kernels(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Products in bf16 that oneDNN compiled for lengths of packs that it met, and the holes of those that it gave up for others."""
-    method = "full" if setting.full else "lora"
-    each, hole, most, of_threads = KERNELS_A_PACK[method], KERNEL_HOLE_BYTES, GIVEN_UP, THREADS_BYTES[method]
+    """Products in bf16 that oneDNN compiled for lengths of packs that it met; where layers are computed again, the holes of those
+    that it gave up for others too; and what several threads leave beside them."""
+    kept, holes = _compiled(model, setting)
+    num_bytes, formula = kept * KERNEL_BYTES, f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
+    if setting.recompute:
+        num_bytes += holes
+        formula += f", and {holes:,} bytes of holes of others"
+    if setting.threads > 1:
+        of_threads = _of_threads(setting)
+        num_bytes += of_threads
+        formula += f", and {of_threads:,} of what several threads leave"
+    return MemoryTerm(name="kernels", num_bytes=num_bytes, formula=formula)
+
+
+def _compiled(model: Shapes, setting: Setting) -> tuple[int, int]:
+    """Compiled products that oneDNN keeps, and bytes of the holes of those that it gave up for others."""
+    each, hole, most = KERNELS_A_PACK["full" if setting.full else "lora"], KERNEL_HOLE_BYTES, GIVEN_UP
     if not setting.recompute:
         hole, most = KEPT_HOLE_BYTES, KEPT_GIVEN_UP
         if not setting.full:
             alone, of_adapted = BESIDE_ADAPTERS
             each = alone + of_adapted * len(_trains(model, setting))
-            of_threads = int(THREADS_BESIDE_ADAPTERS * _share_of_packs(setting))
     met = each * setting.num_packs + KERNELS_A_LENGTH * setting.row_lengths
     kept = min(fused_step.MOST_KERNELS, met)
-    holes = hole * min(most, met - kept)
-    formula = (
-        f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, and {holes:,} bytes of holes of others, measured"
-    )
-    num_bytes = kept * KERNEL_BYTES + holes
-    if setting.threads > 1:
-        num_bytes += of_threads
-        formula += f", and {of_threads:,} of what several threads leave"
-    return MemoryTerm(name="kernels", num_bytes=num_bytes, formula=formula)
+    return kept, hole * min(most, met - kept)
+
+
+def _of_threads(setting: Setting) -> int:
+    """Bytes that several threads leave."""
+    if setting.full or setting.recompute:
+        return THREADS_BYTES["full" if setting.full else "lora"]
+    return int(THREADS_BESIDE_ADAPTERS * _share_of_packs(setting))
 
 
 def casts(counted: Parameters) -> MemoryTerm:
