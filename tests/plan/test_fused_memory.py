@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from plan_parts import CONFIG, locked_recipe, peak_of
 from test_parameters import SMOLLM2_135M
 
+from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan.architecture import Shapes, shapes
+from lathe.plan.compiled_products import AT_HAND, BYTES, BYTES_AT_HAND, BYTES_IN_TILES, MOST
 from lathe.plan.fused_attention import (
     KEPT_KEYS,
     MOST_QUERIES,
@@ -33,10 +35,7 @@ from lathe.plan.fused_attention import (
     scored_ends,
 )
 from lathe.plan.fused_step import (
-    HOLES_SHARE,
-    KERNEL_BYTES,
     LIBRARY_BYTES,
-    TILES_KERNEL_BYTES,
     Form,
     Met,
     Pack,
@@ -370,23 +369,27 @@ def test_what_is_planned_is_what_was_taken_where_attention_weighs_much() -> None
     assert sum(term.num_bytes for term in terms) == pytest.approx(1.600e9, rel=0.03)
 
 
-def test_code_of_products_is_counted_as_far_as_it_is_kept_and_what_is_given_up_as_holes() -> None:
+def test_compiled_products_are_counted_as_far_as_they_are_kept() -> None:
     model = shapes(SMOLLM2_135M)
     setting = Setting(
         pack_tokens=1000, pack_supervised=300, precision="bf16", full=False, rank=16, targets="all-linear", stored_bytes=0,
         step="fused",
     )  # fmt: skip
 
-    def bytes_of(kernels: int, **other: object) -> tuple[int, int]:
+    def bytes_of(kernels: int, **other: object) -> int:
         terms = training(model, count(model, 16), replace(setting, kernels=kernels, **other))
-        sizes = {term.name: term.num_bytes for term in terms}
-        return sizes["libraries"] - LIBRARY_BYTES, sizes["heap"] - int(HOLES_SHARE * sizes["activations"])
+        return next(term.num_bytes for term in terms if term.name == "libraries") - LIBRARY_BYTES
 
-    assert bytes_of(100) == (100 * KERNEL_BYTES, 0)
-    assert bytes_of(300) == (256 * KERNEL_BYTES, 44 * KERNEL_BYTES)
-    assert bytes_of(900) == (256 * KERNEL_BYTES, 256 * KERNEL_BYTES)
-    assert bytes_of(300, has_tiles=True) == (256 * TILES_KERNEL_BYTES, 44 * TILES_KERNEL_BYTES)
-    assert bytes_of(300, has_tiles=True, precision="fp32") == (0, 0), "oneDNN would compute in bf16, so MKL multiplies"
+    assert bytes_of(60) == 60 * (BYTES + BYTES_AT_HAND)
+    assert bytes_of(100) == 100 * BYTES + AT_HAND * BYTES_AT_HAND
+    assert bytes_of(900) == bytes_of(300) == MOST * BYTES + AT_HAND * BYTES_AT_HAND
+    assert bytes_of(300, has_tiles=True) == MOST * BYTES_IN_TILES + AT_HAND * BYTES_AT_HAND
+    assert bytes_of(300, has_tiles=True, precision="fp32") == 0, "oneDNN would compute in bf16, so MKL multiplies"
+
+
+def test_libraries_are_told_to_keep_as_many_products_as_are_counted() -> None:
+    assert int(LIBRARY_SETTINGS["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == MOST
+    assert int(LIBRARY_SETTINGS["LRU_CACHE_CAPACITY"]) == AT_HAND
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

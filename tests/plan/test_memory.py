@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
@@ -97,10 +96,9 @@ def test_fewer_targets_keep_less() -> None:
 @pytest.mark.parametrize(
     ("config", "tokens", "precision", "measured"),
     [
-        (SMOLLM2_135M, 512, "fp32", 2.493e9),
+        (SMOLLM2_135M, 1024, "fp32", 2.860e9),
         (NANO, 4096, "fp32", 1.513e9),
         (NANO, 1024, "fp32", 0.737e9),
-        (NANO, 4096, "bf16", 1.264e9),
     ],
 )
 def test_the_peak_that_was_measured_is_inside_the_interval(
@@ -116,12 +114,11 @@ def test_the_peak_that_was_measured_is_inside_the_interval(
     assert expected.low < measured < expected.high
 
 
-def test_adapters_by_the_reference_step_with_layers_kept_may_take_half_as_much_again() -> None:
-    """SmolLM2-135M's shape as mistral, 5 packs of 1,024 tokens in fp32: 5,262 MB, where 3,538 were planned."""
-    with_adapters = replace(SETTING, step="reference", recompute=False)
-    assert memory.doubt(with_adapters)[1] == 1.5
-    for other in (replace(with_adapters, step="fused"), replace(with_adapters, full=True)):
-        assert memory.doubt(other)[1] == 1.1
+def test_the_reference_step_has_a_wider_upper_end() -> None:
+    """bench/plan_accuracy.py: of 33 trainings the lowest plan was 9 % below the peak."""
+    for setting in (replace(SETTING, full=True), replace(SETTING, precision="bf16"), replace(SETTING, recompute=True)):
+        by_reference, fused = (memory.doubt(replace(setting, step=step)) for step in ("reference", "fused"))
+        assert (by_reference[1], fused[1]) == (1.15, 1.1)
 
 
 @pytest.mark.parametrize(("precision", "supervised", "measured"), [("bf16", 323, 1.473e9), ("fp32", 351, 1.564e9)])
@@ -144,29 +141,16 @@ def test_layers_that_are_computed_again_leave_freed_memory_and_compiled_products
     assert expected.high < 1.2 * expected.value
 
 
-def test_the_reference_step_in_bf16_may_take_a_quarter_more_where_a_processor_multiplies_in_tiles() -> None:
-    """bench/plan_accuracy.py with checkpointing on such a processor: 1,713 MB of 1,604 planned at 1,024 tokens, 2,000 of 1,754 at
-    4,096."""
-    model = shapes(SMOLLM2_135M)
-    found = training(model, count(model, 16), SETTING)
-    ways = itertools.product(("fp32", "bf16"), ("reference", "fused"), (False, True), (False, True))
-    for precision, step, full, recompute in ways:
-        setting = replace(SETTING, precision=precision, step=step, full=full, recompute=recompute)
-        one, tiled = peak(found, setting), peak(found, replace(setting, has_tiles=True))
-        assert (one.low, one.value) == (tiled.low, tiled.value)
-        wider = (precision, step) == ("bf16", "reference") and (full or recompute)
-        assert tiled.high == pytest.approx(1.25 * one.value if wider else one.high)
-
-
 def test_training_all_weights_in_bf16_keeps_their_copies_and_compiled_products() -> None:
-    """bench/plan_accuracy.py --shape none --random 28 --seed 77 --only 27: 2,166 MB; 1,901 were planned without them."""
-    config = llama(240, 12, 15, 5, 704, 32_768, True, head_dim=64)
+    """bench/plan_accuracy.py --shape none --random 200 --seed 402 --only 34: 1,776 MB."""
+    config = llama(512, 10, 8, 4, 896, 2048, False, head_dim=64) | {"model_type": "granite"}
     setting = replace(
-        SETTING, pack_tokens=2046, pack_supervised=672, precision="bf16", full=True, num_packs=11, has_bitsandbytes=True
-    )
+        SETTING, pack_tokens=2044, pack_supervised=641, precision="bf16", full=True, num_packs=12, has_bitsandbytes=True,
+        has_tiles=True, threads=2, longest_row=495,
+    )  # fmt: skip
     found = terms(config, setting)
-    assert found["casts"] == 21_325_680 * 2
-    assert sum(found.values()) == pytest.approx(2.166e9, rel=0.05)
+    assert found["casts"] == 2 * found["weights"] // 4
+    assert sum(found.values()) == pytest.approx(1.776e9, rel=0.05)
 
 
 def test_processes_that_share_a_step_see_weights_and_gradients_in_memory_of_all() -> None:

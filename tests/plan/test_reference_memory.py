@@ -13,9 +13,10 @@ from plan_parts import peak_of
 from test_parameters import llama
 
 from lathe.plan.architecture import DEFAULTS, shapes
+from lathe.plan.compiled_products import MOST, products
 from lathe.plan.memory import training
 from lathe.plan.parameters import count
-from lathe.plan.reference_step import kernels, of_a_pack
+from lathe.plan.reference_step import ROUNDED, kernels, of_a_pack
 from lathe.plan.setting import Setting
 
 QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -114,62 +115,43 @@ def test_a_head_that_learns_leaves_holes_where_its_blocks_lie_in_the_heap() -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "targets", "precision", "rank", "tokens", "supervised", "packs", "lengths", "measured"),
+    ("kind", "shape", "targets", "precision", "rank", "tokens", "supervised", "packs", "lengths", "threads", "again", "measured"),
     [
-        ("olmo2", llama(512, 5, 2, 2, 512, 2048, True, head_dim=32), QKVO, "fp32", 8, 1024, 371, 45, 62, 0.706e9),
-        ("smollm3", llama(288, 11, 18, 6, 1088, 8192, True, head_dim=64), "all-linear", "fp32", 16, 1947, 597, 4, 57, 2.098e9),
-        ("granite", llama(448, 3, 4, 4, 256, 2048, False, head_dim=64), QKVO, "bf16", 8, 1021, 351, 44, 62, 1.169e9),
-        ("phi3", llama(144, 8, 9, 3, 640, 2048, False, head_dim=32), ["qkv_proj"], "bf16", 4, 986, 361, 62, 63, 1.163e9),
+        ("olmo2", llama(512, 5, 2, 2, 512, 2048, True, head_dim=32), QKVO, "fp32", 8, 1024, 371, 45, 62, 1, False, 0.721e9),
+        ("gemma3_text", llama(432, 5, 9, 3, 1344, 32_768, True, head_dim=32), "all-linear", "fp32", 32, 1018, 383, 23, 58, 2, False,
+         1.173e9),
+        ("olmo2", llama(320, 11, 5, 5, 1088, 32_768, False, head_dim=64), QKVO, "fp32", 8, 2037, 707, 22, 62, 2, False, 1.712e9),
+        ("olmo2", llama(288, 4, 6, 3, 1216, 2048, False, head_dim=32), "all-linear", "bf16", 4, 512, 192, 46, 61, 2, False,
+         0.821e9),
+        ("gemma3_text", llama(320, 9, 4, 4, 1472, 2048, False, head_dim=64), ["q_proj", "v_proj"], "bf16", 8, 1023, 328, 8, 52, 1,
+         False, 0.941e9),
+        ("qwen3", llama(256, 11, 4, 2, 1152, 32_768, False, head_dim=32), ["q_proj", "v_proj"], "bf16", 4, 1024, 389, 21, 61, 2,
+         True, 0.965e9),
     ],
-    ids=["many packs", "few packs", "compiled products of four layers", "of one"],
+    ids=["a small heap", "a middling one", "given back", "bf16", "bf16, one thread", "bf16, computed again"],
 )  # fmt: skip
-def test_adapters_with_layers_kept_leave_more_in_the_heap_the_more_packs_there_are(
+def test_freed_memory_is_counted_as_far_as_the_engine_lets_it_grow(
     kind: str, shape: dict, targets: Any, precision: str, rank: int, tokens: int, supervised: int, packs: int, lengths: int,
-    measured: float,
+    threads: int, again: bool, measured: float,
 ) -> None:  # fmt: skip
-    """bench/plan_accuracy.py --shape none --threads 1 --seed 301 --only 6,8 and --seed 311 --only 43,5: a share of the activations
-    alone made these plans 9 % too low, 23 % too high, 51 and 46 % too low."""
+    """bench/plan_accuracy.py --shape none --random 200 --threads 1 --seed 301 --only 6, --threads 2 --seed 401 --only 4,24, --seed
+    402 --only 24, --seed 501 --only 75 and --threads 1 --seed 403 --only 22."""
     setting = replace(
         SETTING, full=False, precision=precision, rank=rank, targets=targets, pack_tokens=tokens, pack_supervised=supervised,
-        num_packs=packs, row_lengths=lengths, has_bitsandbytes=True,
+        num_packs=packs, row_lengths=lengths, longest_row=499, threads=threads, recompute=again, has_tiles=True,
+        has_bitsandbytes=True,
     )  # fmt: skip
     model = shapes(shape | {"model_type": kind})
     found = training(model, count(model, rank, targets), setting)
-    assert sum(term.num_bytes for term in found) == pytest.approx(measured, rel=0.03)
+    assert sum(term.num_bytes for term in found) == pytest.approx(measured, rel=0.04)
 
 
-def test_several_threads_leave_more_the_more_packs_there_are_where_layers_are_kept() -> None:
-    setting = replace(SETTING, full=False, precision="bf16", pack_tokens=512, pack_supervised=150)
-    model = shapes(llama(240, 2, 3, 3, 448, 8192, True, head_dim=64) | {"model_type": "olmo2"})
-
-    def left(packs: int, **more: Any) -> int:
-        terms = [kernels(model, replace(setting, num_packs=packs, threads=count, **more)).num_bytes for count in (1, 2)]
-        return terms[1] - terms[0]
-
-    assert 100e6 < left(4) < left(20) < left(40) < 280e6
-    assert left(4, recompute=True) == left(40, recompute=True)
+def test_products_in_bf16_are_counted_for_each_pack_and_each_rounded_length_as_far_as_they_are_kept() -> None:
+    few = replace(SETTING, full=False, precision="bf16", num_packs=2, row_lengths=40, longest_row=130, has_tiles=True)
+    assert kernels(few).num_bytes == products(2 * 20 + 3 * 6, True).num_bytes
+    assert kernels(replace(few, num_packs=500)).num_bytes == products(MOST, True).num_bytes
 
 
-@pytest.mark.parametrize(
-    ("shape", "tokens", "supervised", "packs", "measured"),
-    [
-        (llama(432, 5, 3, 3, 1024, 8192, True, head_dim=32), 969, 362, 59, 1.109e9),
-        (llama(144, 4, 9, 3, 1472, 32_768, True, head_dim=64), 510, 194, 41, 1.043e9),
-    ],
-    ids=["seed 101, case 15", "seed 77, case 3"],
-)
-def test_products_that_are_given_up_for_others_leave_holes(
-    shape: dict, tokens: int, supervised: int, packs: int, measured: float
-) -> None:
-    """bench/plan_accuracy.py; without these holes the plans were 15 and 7 % too low."""
-    setting = replace(
-        SETTING, pack_tokens=tokens, pack_supervised=supervised, num_packs=packs, precision="bf16", full=False, rank=16,
-        targets=["q_proj", "k_proj", "v_proj", "o_proj"], recompute=True, has_bitsandbytes=True,
-    )  # fmt: skip
-    model = shapes(shape)
-    found = {term.name: term.num_bytes for term in training(model, count(model, 16, setting.targets), setting)}
-    assert found["kernels"] == 256 * 600_000 + 700 * 250_000
-    assert sum(found.values()) == pytest.approx(measured, rel=0.06)
-    fewer = replace(setting, num_packs=5, row_lengths=20)
-    few = {term.name: term.num_bytes for term in training(model, count(model, 16), fewer)}
-    assert few["kernels"] == (5 * 20 + 6 * 20) * 600_000
+def test_every_length_that_attention_is_rounded_up_to_is_the_engines() -> None:
+    attention = pytest.importorskip("lathe.engine.attention")
+    assert attention.ROUNDED == ROUNDED

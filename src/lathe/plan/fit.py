@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lathe.plan import fused_attention, fused_step, memory
+from lathe.plan import compiled_products, fused_attention, fused_step, memory
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
 from lathe.plan.setting import Setting
@@ -129,7 +129,7 @@ def with_budget(model: Shapes, setting: Setting, plan: Plan, budget: int, planne
         pack_supervised=tokens,
         pack_weights=model.num_layers * attention,
         pack_batch=setting.pack_batch if known else most_in_batches,
-        kernels=setting.kernels if same_products else fused_step.MOST_KERNELS + fused_step.GIVEN_UP,
+        kernels=setting.kernels if same_products else compiled_products.MOST,
         num_packs=setting.num_packs if known else packs,
     )
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lathe.plan.architecture import Shapes
+from lathe.plan.compiled_products import products
 from lathe.plan.fused_attention import Attended, Batch, Laid, in_tiles, rounded_up
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
@@ -39,16 +40,10 @@ LIBRARY_BYTES = 50_000_000
 """What torch's libraries keep after their first products, kernels aside."""
 BUFFER_BYTES = 20_000_000
 """What products in fp32 keep beside that where several threads share them: 6 to 31 MB with two threads, in eight trainings."""
-KERNEL_BYTES, TILES_KERNEL_BYTES, MOST_KERNELS = 550_000, 650_000, 256
-"""What oneDNN keeps of one shape of product, a mean, and where it multiplies in tiles; and of how many it keeps it
-(`cli.main.LIBRARY_SETTINGS`)."""
 HOLES_SHARE = 0.1
 """Freed memory between what lives for a moment, as a share of what a pack keeps: the more tokens and layers, the more of it. With
 this and those, 38 trainings of small and middling shapes took what was counted within 29 MB, root mean square: 103 to 293 shapes of
 products, 11 to 1,830 MB kept, 14 of them without tiles; torch 2.13 on Linux."""
-GIVEN_UP = MOST_KERNELS
-"""Of kernels that are given up for others so many leave holes at most: the place of one takes another after that. Five trainings of
-20 to 1,400 packs, with 359 to 551 shapes, took 40 to 140 MB more in each process than those that have fewer."""
 PROJECTIONS = (
     frozenset({"q_proj"}), frozenset({"k_proj", "v_proj"}), frozenset({"o_proj"}), frozenset({"gate_proj", "up_proj"}),
     frozenset({"down_proj"}),
@@ -105,14 +100,14 @@ class Met:
         what has the shape of scores, of queries and of keys."""
         bf16 = form.narrow < WIDE
 
-        def products(layers: frozenset[str]) -> int:
+        def shapes(layers: frozenset[str]) -> int:
             # Of A and of B; in bf16 what the adapters add each way. Layers of one projection are as wide, and share a shape.
             return 2 + form.full + (4 if bf16 else 2) * bool(layers & form.targets)
 
         everywhere, scored = PROJECTIONS, [layers for layers in PROJECTIONS if "k_proj" not in layers]
         return (
-            self.tokens * sum(map(products, everywhere))
-            + self.scored * (sum(map(products, scored)) + 2 + form.full)
+            self.tokens * sum(map(shapes, everywhere))
+            + self.scored * (sum(map(shapes, scored)) + 2 + form.full)
             + 3 * len(self.batches) * (not form.tiles)
         )
 
@@ -309,34 +304,25 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         found.end: "gradients of one layer's weights in their own order",
         found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x {_logit(form, setting.pack_supervised)} bytes",
     }[found.beside]
-    kernels, each = min(MOST_KERNELS, setting.kept_kernels), _kernel_bytes(setting)
+    compiled = products(setting.kept_kernels, setting.has_tiles)
     kept_by_libraries = LIBRARY_BYTES + buffers_of_threads(setting)
     libraries = (
-        f"{kept_by_libraries:,} bytes that torch's libraries keep after their first products, and {kernels} compiled products of "
-        f"oneDNN x {each:,} bytes, measured"
+        f"{kept_by_libraries:,} bytes that torch's libraries keep after their first products, and {compiled.formula}"
     )
     return (
         MemoryTerm(name="step's matrices", num_bytes=matrix_bytes(model, form), formula=matrices),
         MemoryTerm(name="activations", num_bytes=found.kept, formula=kept),
         MemoryTerm(name="working set", num_bytes=found.beside, formula=working),
-        _holes(setting, found.kept),
-        MemoryTerm(name="libraries", num_bytes=kept_by_libraries + kernels * each, formula=libraries),
+        _holes(found.kept),
+        MemoryTerm(name="libraries", num_bytes=kept_by_libraries + compiled.num_bytes, formula=libraries),
     )
 
 
-def _holes(setting: Setting, kept: int) -> MemoryTerm:
-    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into. A kernel of
-    oneDNN's that is given up for another leaves its place among what has come since. kept: bytes of the activations."""
-    given_up, each = min(GIVEN_UP, max(0, setting.kept_kernels - MOST_KERNELS)), _kernel_bytes(setting)
-    formula = (
-        f"holes of freed memory that nothing fits into: {HOLES_SHARE:g} x the activations, and of {given_up} products given up x "
-        f"{each:,} bytes, measured"
-    )
-    return MemoryTerm(name="heap", num_bytes=int(kept * HOLES_SHARE) + given_up * each, formula=formula)
-
-
-def _kernel_bytes(setting: Setting) -> int:
-    return TILES_KERNEL_BYTES if setting.has_tiles else KERNEL_BYTES
+def _holes(kept: int) -> MemoryTerm:
+    """Freed memory that stays with the process (`engine.devices.keep_freed_memory`) and that nothing is put into. kept: bytes of
+    the activations."""
+    formula = f"holes of freed memory that nothing fits into: {HOLES_SHARE:g} x the activations, measured"
+    return MemoryTerm(name="heap", num_bytes=int(kept * HOLES_SHARE), formula=formula)
 
 
 def buffers_of_threads(setting: Setting) -> int:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from lathe.plan import fused_step
 from lathe.plan.architecture import Shapes
+from lathe.plan.compiled_products import products
+from lathe.plan.fused_attention import rounded_up
 from lathe.plan.parameters import adapted
 from lathe.plan.setting import BYTES, Setting
 from lathe.records import MemoryTerm, Parameters
@@ -26,22 +28,22 @@ MAPPED_BYTES = 32 * 1024 * 1024
 HEAP_PACKS = 5
 """Where layers are kept each pack has other lengths and finds fewer holes that fit: after p packs the heap has
 p / (p + HEAP_PACKS) of what it has after many."""
-FULL_HEAP_SHARE = {"fp32": 0.65, "bf16": 0.8}
-"""Freed temporaries that the C allocator cannot give back where all weights are trained, as a share of the activations between
-which they lie: eight trainings in fp32 were within 11 % of their peaks by this, three in bf16 within 10 % (glibc 2.36, one thread).
+FULL_HEAP_SHARE = 0.65
+"""Freed temporaries in fp32 where all weights are trained, as a share of the activations between which they lie: eight trainings
+were within 11 % of their peaks by this (glibc 2.36, one thread).
 
-With every block in a mapping of its own (MALLOC_MMAP_THRESHOLD_=65536) it is gone, with adapters too, and a step takes twice the
-time, so the engine leaves the allocator alone.
+With every block in a mapping of its own (MALLOC_MMAP_THRESHOLD_=65536) there are none, with adapters too, and a step takes twice
+the time.
 """
-HEAP_BYTES = {"fp32": 21_000_000, "bf16": 0}
-HEAP_OF_KEPT, HEAP_OF_STREAM = {"fp32": 1.03, "bf16": 1.2}, {"fp32": 5.25, "bf16": 0.0}
-"""That many times the activations, and for each token and layer that many times its width in fp32: of 13 to 20 temporaries of that
-width a layer keeps four to six (torch's profiler, six families). In bf16 what products compile lies there as well (`kernels`).
-
-Fitted to 16 trainings of mistral, gemma3, phi3, olmo2, granite and smollm3 in fp32 and 12 in bf16: 2 to 12 layers of width 96 to
-512, 4 to 63 packs of 512 to 2,048 tokens, one thread, glibc 2.36, torch 2.13. Each left out in turn was within 5 % of its peak,
-in bf16 6 %.
-"""
+HEAP_BYTES, HEAP_OF_KEPT, HEAP_OF_STREAM = 21_000_000, 1.03, 5.25
+"""In fp32 so much, and that many times the activations and, for each token and layer, its width: of 13 to 20 temporaries of that
+width a layer keeps four to six (torch's profiler, six families). Fitted to 16 trainings of mistral, gemma3, phi3, olmo2, granite
+and smollm3 whose heap was left to grow: 2 to 12 layers of width 96 to 512, 4 to 63 packs of 512 to 2,048 tokens, one thread, glibc
+2.36, torch 2.13."""
+HEAP_OF_BF16, HEAP_OF_A_LAYER, HEAP_OF_THREADS = 60_000_000, 9_500_000, 60_000_000
+"""In bf16 so much, for each layer, and where several threads share the products and layers are kept: of 17 trainings of those
+families, 2 to 12 layers, one thread and two, with adapters and with all weights, each within 11 % of its peak; and four with layers
+computed again within 5 %."""
 KEPT_BYTES = 256_000_000
 """What may be freed before the engine gives it back between layers (engine/between_layers.py)."""
 FREED_OF_A_LAYER = 1.5
@@ -50,32 +52,15 @@ MB in the heap by this, within 5 % of their peaks (glibc 2.36)."""
 FREED_BYTES_A_PACK, FREED_SHARE = 40_000_000, 1.2
 """In fp32 such layers free so much for each pack, or half of what a large one keeps, at most so much times what all of a pack
 keep: 63 to 230 MB after 4 and 5 packs, and 0.5 to 1.9 times after 9 to 60, measured."""
-FREED_BYTES_A_LAYER, MOST_FREED_BYTES = 8_000_000, 170_000_000
-"""In bf16, where oneDNN's own temporaries lie among the tensors, so much for each layer of each pack: 13 MB measured after 2 layers
-of 4 packs, 117 to 195 after 5 layers of 5 packs and more."""
 LIBRARY_BYTES = {"fp32": 30_000_000, "bf16": 55_000_000}
 """What torch's libraries take with their first products, kernels aside: 20 MB of code in fp32 and 42 to 49 in bf16, and 7 to 15 MB
 of buffers. Measured with torch 2.13 on Linux."""
 KERNELS_A_PACK, KERNELS_A_LENGTH = {"lora": 20, "full": 15}, 6
 """Compiled products that a pack of another length needs of oneDNN: each weight's width forward, and for the gradients of input and
-weight; with adapters at least so many. And those of attention for each other length of a row. By ONEDNN_VERBOSE there were 402 to
-1,174 in runs of 5 to 43 packs with some 55 lengths, within 9 % of this."""
-KERNEL_BYTES, KERNEL_HOLE_BYTES, GIVEN_UP = 600_000, 250_000, 700
-"""Bytes of one; of the hole that one leaves which is given up for another; and how many leave one, since later ones find room.
-Fitted to six runs with one thread, of some 400 to 1,200 products."""
-BESIDE_ADAPTERS = (10, 2)
-"""With adapters and layers kept: products of a pack of another length, and of each adapted layer of a decoder layer besides."""
-KEPT_HOLE_BYTES, KEPT_GIVEN_UP = 470_000, 1_400
-"""Bytes of a hole and how many there are where layers are kept, and nothing is given back between them. The first is fitted to
-those 12 trainings, in which 908 were given up at most; by the second 512 packs of a small model took 815 MB, 256 packs 797 and 128
-packs 764."""
-THREADS_BYTES = {"lora": 110_000_000, "full": 190_000_000}
-"""What products in bf16 leave beside those where several threads share them: 23 to 163 and 182 to 250 MB, measured with two threads
-(torch 2.13, glibc), more were not at hand. Plans of fresh shapes whose weights are all trained were 16 % too low to 26 % too
-high."""
-THREADS_BESIDE_ADAPTERS = 280_000_000
-"""The same after many packs with adapters and layers kept: 96 MB after 4 packs, 170 after 12, 190 to 327 after 21 to 47, in eight
-trainings, which are within 8 % of their peaks by this."""
+weight; with adapters at least so many. And those of attention for each other length of a row, which are rounded up
+(`engine.attention.ROUNDED`)."""
+ROUNDED = 64
+"""What lengths of rows are multiples of for attention in bf16."""
 
 
 def of_a_pack(model: Shapes, setting: Setting) -> tuple[MemoryTerm, MemoryTerm]:
@@ -121,38 +106,41 @@ def layer(model: Shapes, setting: Setting) -> int:
 
 
 def freed(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Freed memory on a CPU that no tensor is put into."""
-    if setting.recompute:
-        return _between_layers(model, setting)
-    size, formula = _beside_weights(model, setting) if setting.full else _beside_adapters(model, setting)
+    """Freed memory on a CPU that no tensor is put into, until it has grown so far that the engine gives it back."""
     if setting.precision == "bf16":
-        _, holes = _compiled(model, setting)
-        size += holes
-        formula += f"; {holes:,} bytes of holes that compiled products left"
+        size, formula = _in_bf16(model, setting)
+    elif setting.recompute:
+        size, formula = _between_layers(model, setting)
+    else:
+        size, formula = _beside_weights(model, setting) if setting.full else _beside_adapters(model, setting)
     most = KEPT_BYTES + int(FREED_OF_A_LAYER * setting.pack_tokens * layer(model, setting))
     if size > most:
         size, formula = most, f"{KEPT_BYTES:,} bytes, after which it goes back, and {FREED_OF_A_LAYER:g} x a layer"
     return MemoryTerm(name="heap", num_bytes=size, formula=formula)
 
 
+def _in_bf16(model: Shapes, setting: Setting) -> tuple[int, str]:
+    """Bytes that products in bf16 leave between what they keep, where nothing is given back, and how they come about."""
+    of_threads = HEAP_OF_THREADS if setting.threads > 1 and not setting.recompute else 0
+    size = HEAP_OF_BF16 + model.num_layers * HEAP_OF_A_LAYER + of_threads
+    return size, f"{HEAP_OF_BF16 + of_threads:,} bytes and {model.num_layers} layers x {HEAP_OF_A_LAYER:,}, measured"
+
+
 def _beside_adapters(model: Shapes, setting: Setting) -> tuple[int, str]:
-    """Bytes between what is kept of layers that have adapters, where nothing is given back, and how they come about."""
-    alone, of_kept, of_stream = (
-        of_precision[setting.precision] for of_precision in (HEAP_BYTES, HEAP_OF_KEPT, HEAP_OF_STREAM)
-    )
+    """The same in fp32 between what is kept of layers that have adapters."""
     stream = setting.pack_tokens * model.num_layers * model.hidden * 4
     share = _share_of_packs(setting)
-    size = alone + share * (of_kept * activations(model, setting).num_bytes + of_stream * stream)
+    size = HEAP_BYTES + share * (HEAP_OF_KEPT * activations(model, setting).num_bytes + HEAP_OF_STREAM * stream)
     formula = (
-        f"{alone:,} bytes, and after {setting.num_packs:,} packs {share:.2f} of {of_kept:g} x the activations and "
-        f"{of_stream:g} x {stream:,} bytes of layers' inputs, measured"
+        f"{HEAP_BYTES:,} bytes, and after {setting.num_packs:,} packs {share:.2f} of {HEAP_OF_KEPT:g} x the activations and "
+        f"{HEAP_OF_STREAM:g} x {stream:,} bytes of layers' inputs, measured"
     )
     return int(size), formula
 
 
 def _beside_weights(model: Shapes, setting: Setting) -> tuple[int, str]:
     """The same between layers whose weights are trained."""
-    share, holes = _share_of_packs(setting) * FULL_HEAP_SHARE[setting.precision], _holes(model, setting)
+    share, holes = _share_of_packs(setting) * FULL_HEAP_SHARE, _holes(model, setting)
     formula = (
         f"{share:.2f} x the activations, between which it lies after {setting.num_packs:,} packs, measured, and {holes:,} bytes of "
         "holes that the head left"
@@ -165,18 +153,12 @@ def _share_of_packs(setting: Setting) -> float:
     return setting.num_packs / (setting.num_packs + HEAP_PACKS)
 
 
-def _between_layers(model: Shapes, setting: Setting) -> MemoryTerm:
-    """What stands beside layers that are computed again until the engine gives it back, whatever left it."""
-    packs = setting.num_packs
-    if setting.precision == "fp32":
-        one = setting.pack_tokens * layer(model, setting)
-        # The engine looks between two layers, so one more has been freed by then.
-        most = min(KEPT_BYTES + one, int(FREED_SHARE * model.num_layers * one))
-        size = min(most, packs * max(FREED_BYTES_A_PACK, one // 2))
-    else:
-        size = min(MOST_FREED_BYTES, FREED_BYTES_A_LAYER * model.num_layers * packs)
-    formula = f"freed memory between layers over {packs:,} packs, given back from time to time, measured"
-    return MemoryTerm(name="heap", num_bytes=size, formula=formula)
+def _between_layers(model: Shapes, setting: Setting) -> tuple[int, str]:
+    """The same beside layers that are computed again."""
+    one = setting.pack_tokens * layer(model, setting)
+    most = int(FREED_SHARE * model.num_layers * one)
+    size = min(most, setting.num_packs * max(FREED_BYTES_A_PACK, one // 2))
+    return size, f"freed memory between layers over {setting.num_packs:,} packs, measured"
 
 
 def _holes(model: Shapes, setting: Setting) -> int:
@@ -197,39 +179,12 @@ def libraries(setting: Setting) -> MemoryTerm:
     return MemoryTerm(name="libraries", num_bytes=num_bytes, formula=formula)
 
 
-def kernels(model: Shapes, setting: Setting) -> MemoryTerm:
-    """Products in bf16 that oneDNN compiled for lengths of packs that it met; where layers are computed again, the holes of those
-    that it gave up for others too; and what several threads leave beside them."""
-    kept, holes = _compiled(model, setting)
-    num_bytes, formula = kept * KERNEL_BYTES, f"{kept} compiled products of oneDNN x {KERNEL_BYTES:,} bytes, measured"
-    if setting.recompute:
-        num_bytes += holes
-        formula += f", and {holes:,} bytes of holes of others"
-    if setting.threads > 1:
-        of_threads = _of_threads(setting)
-        num_bytes += of_threads
-        formula += f", and {of_threads:,} of what several threads leave"
-    return MemoryTerm(name="kernels", num_bytes=num_bytes, formula=formula)
-
-
-def _compiled(model: Shapes, setting: Setting) -> tuple[int, int]:
-    """Compiled products that oneDNN keeps, and bytes of the holes of those that it gave up for others."""
-    each, hole, most = KERNELS_A_PACK["full" if setting.full else "lora"], KERNEL_HOLE_BYTES, GIVEN_UP
-    if not setting.recompute:
-        hole, most = KEPT_HOLE_BYTES, KEPT_GIVEN_UP
-        if not setting.full:
-            alone, of_adapted = BESIDE_ADAPTERS
-            each = alone + of_adapted * len(_trains(model, setting))
-    met = each * setting.num_packs + KERNELS_A_LENGTH * setting.row_lengths
-    kept = min(fused_step.MOST_KERNELS, met)
-    return kept, hole * min(most, met - kept)
-
-
-def _of_threads(setting: Setting) -> int:
-    """Bytes that several threads leave."""
-    if setting.full or setting.recompute:
-        return THREADS_BYTES["full" if setting.full else "lora"]
-    return int(THREADS_BESIDE_ADAPTERS * _share_of_packs(setting))
+def kernels(setting: Setting) -> MemoryTerm:
+    """Products in bf16 that oneDNN compiled for lengths of packs that it met."""
+    lengths = min(setting.row_lengths, rounded_up(setting.longest_row, ROUNDED) // ROUNDED)
+    met = KERNELS_A_PACK["full" if setting.full else "lora"] * setting.num_packs + KERNELS_A_LENGTH * lengths
+    compiled = products(met, setting.has_tiles)
+    return MemoryTerm(name="kernels", num_bytes=compiled.num_bytes, formula=compiled.formula)
 
 
 def casts(counted: Parameters) -> MemoryTerm:
