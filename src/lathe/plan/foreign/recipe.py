@@ -192,9 +192,8 @@ def _train(told: Told, way: Course) -> dict[str, str]:
     clip = told.number("clip_norm")
     if clip is not None:
         said["clip_norm"] = f"{clip:g}" if clip else "null      # off, as there"
-    limit_tokens = told.whole("max_tokens")
-    if limit_tokens is not None:
-        said |= {"max_tokens": str(limit_tokens), "truncate": TOO_LONG[_too_long(told)]}
+    limit_tokens = told.whole("max_tokens") or told.defaults.max_tokens
+    said |= {"max_tokens": f"{limit_tokens}{_unsaid(told, 'max_tokens')}", "truncate": TOO_LONG[_too_long(told)]}
     every = told.whole("save_steps")
     if every:
         said["checkpoint_every"] = str(every)

@@ -16,10 +16,14 @@ import yaml
 
 from lathe.errors import Fault, InputError, RecipeError
 from lathe.plan.foreign.defaults import DEFAULTS, PEFT, Defaults
-from lathe.plan.foreign.keys import MARKS, MEANT, REFUSED, WITHOUT_EFFECT
+from lathe.plan.foreign.keys import AS_HERE, MARKS, MEANT, REFUSED, WITHOUT_EFFECT
 
-OFF: tuple[Any, ...] = (None, False, 0, 0.0, "", "none", "no", [], {}, "nll", "default")
+OFF: tuple[Any, ...] = (None, False, 0, 0.0, "", "none", "no", [], {})
 """Values under which a refused key does nothing."""
+ADAPTERS = ("lora", "peft")
+"""Inner mappings whose keys are those of an adapter."""
+LOADERS = ("json", "csv", "text", "parquet", "arrow")
+"""What Axolotl and the package datasets call a reader of files; the files are named beside it."""
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_BYTES = 1_000_000
 
@@ -77,14 +81,19 @@ class Told:
     def files(self, setting: str) -> tuple[str, ...]:
         """The data sets that a setting names. LLaMA-Factory writes several with commas."""
         given = self.values.get(setting)
-        named = [
-            one.get("path") if isinstance(one, Mapping) else one
-            for one in (given if isinstance(given, list) else [given])
-        ]
+        named = [name for one in (given if isinstance(given, list) else [given]) for name in _named(one)]
         texts = [one for one in named if isinstance(one, str)]
         if self.tool == "LLaMA-Factory":
             texts = [part.strip() for text in texts for part in text.split(",")]
         return tuple(text for text in texts if text)
+
+
+def _named(data_set: Any) -> list[Any]:
+    """The files or the repository that an entry names."""
+    if not isinstance(data_set, Mapping):
+        return [data_set]
+    files = data_set.get("data_files") if data_set.get("path") in LOADERS else data_set.get("path")
+    return files if isinstance(files, list) else [files]
 
 
 def is_foreign(path: Path) -> bool:
@@ -103,16 +112,16 @@ def read(path: Path) -> Told:
     Raises InputError where it cannot be read, RecipeError with every key whose meaning would be lost.
     """
     try:
-        flat = dict(_flat(_load(path)))
+        tree = _load(path)
     except OSError as error:
         raise InputError(f"could not read {path}: {error.strerror}") from error
+    flat = dict(_flat(tree))
     values: dict[str, Any] = {}
     keys: dict[str, str] = {}
     without: dict[str, str] = {}
     unknown: list[str] = []
     faults: list[Fault] = []
-    for key, value in flat.items():
-        first = key.partition(".")[0]
+    for key, value in (*flat.items(), *_of_rows(tree)):
         if key in MEANT:
             setting = MEANT[key]
             before = values.get(setting)
@@ -121,10 +130,9 @@ def read(path: Path) -> Told:
             elif value is not None and value != before:
                 said = f"got {value!r}, and {keys[setting]} says {before!r}: both are one setting here"
                 faults.append(Fault(key, said, hint=_one_of(keys[setting], key)))
-        elif key in REFUSED or first in REFUSED:
-            reason = REFUSED.get(key) or REFUSED[first]
-            if value in OFF or key == "loss_type":
-                without[key] = "switched off"
+        elif reason := _said_of(key, REFUSED):
+            if value is None or value in AS_HERE.get(key, OFF):
+                without[key] = "as it is here" if key in AS_HERE and value is not None else "switched off"
             else:
                 faults.append(
                     Fault(key, f"{value!r} changes what is learned: {reason}", hint="Remove it, or keep that tool")
@@ -134,8 +142,10 @@ def read(path: Path) -> Told:
                 faults.append(
                     Fault(key, f"got {value!r}, expected sft: preference training and pretraining are other methods")
                 )
-        elif first in WITHOUT_EFFECT or first.startswith("wandb"):
-            without[key] = WITHOUT_EFFECT.get(first, "nothing leaves the machine")
+        elif reason := _said_of(key, WITHOUT_EFFECT):
+            without[key] = reason
+        elif key.startswith("wandb"):
+            without[key] = WITHOUT_EFFECT["wandb"]
         else:
             unknown.append(key)
     told = Told(_tool(flat), {k: v for k, v in values.items() if v is not None}, keys, without, tuple(unknown))
@@ -143,6 +153,15 @@ def read(path: Path) -> Told:
     if faults:
         raise RecipeError(str(path), faults)
     return told
+
+
+def _said_of(key: str, table: Mapping[str, str]) -> str:
+    """What a table says of a key or of the mapping that it stands in; empty where it says nothing."""
+    outer, _, inner = key.partition(".")
+    name = inner if outer in ADAPTERS else key
+    while name and name not in table:
+        name = name.rpartition(".")[0]
+    return table[name] if name else ""
 
 
 def _one_of(before: str, key: str) -> str:
@@ -209,6 +228,17 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{path} holds no mapping of keys", hint="Expected another trainer's configuration.")
     return {str(key): value for key, value in found.items()}
+
+
+def _of_rows(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is said of single data sets beside where they are, with `datasets.` in front."""
+    for setting in ("datasets", "test_datasets"):
+        given = tree.get(setting)
+        for one in given if isinstance(given, list) else []:
+            for key, value in _flat(one) if isinstance(one, Mapping) else ():
+                place = key == "path" or (key == "data_files" and one.get("path") in LOADERS)
+                if not place and key != "type":  # the lint reads a type
+                    yield f"datasets.{key}", value
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
