@@ -111,6 +111,8 @@ def test_values_keep_their_meaning(tmp_path: Path) -> None:
         ({"loss_type": "dft"}, "another loss"),
         ({"lr_scheduler_kwargs": {"num_cycles": 3}}, "another course of the learning rate"),
         ({"lora": {"use_dora": True}}, "DoRA"),
+        ({"dataset_train_split": "train[:1%]"}, "part of the rows"),
+        ({"default_system": "Answer in verse."}, "other prompts"),
     ],
 )
 def test_keys_that_change_meaning_are_refused(tmp_path: Path, more: dict, said: str) -> None:
@@ -162,6 +164,15 @@ def test_a_data_set_of_the_hub_is_named_as_recipes_name_it(tmp_path: Path) -> No
     names = {"acme/orders": "hub:acme/orders", "acme/here": "acme/here", "acme/gone.jsonl": "acme/gone.jsonl"}
     for name, said in names.items():
         assert parse_recipe(adopted(tmp_path, TRL | {"dataset_name": name}).text, "adopted.yaml").data.train == said
+
+
+def test_a_revision_of_the_base_is_kept(tmp_path: Path) -> None:
+    for said, base in (
+        ({}, "org/base"),
+        ({"model_revision": "main"}, "org/base"),
+        ({"model_revision": "v2"}, "org/base@v2"),
+    ):
+        assert parse_recipe(adopted(tmp_path, TRL | said).text, "adopted.yaml").base == base
 
 
 def test_all_refusals_are_said_at_once_and_keys_switched_off_are_not(tmp_path: Path) -> None:

@@ -164,7 +164,9 @@ def tokenise(
         if not kept[place].supervised.any():
             prompt = rows[place].num_prompt
             fits = tok.max_tokens is None or prompt < tok.max_tokens
-            larger = f"Set train.max_tokens above {prompt}" if fits else f"Use a base with a context above {prompt} tokens"
+            larger = (
+                f"Set train.max_tokens above {prompt}" if fits else f"Use a base with a context above {prompt} tokens"
+            )
             raise InputError(
                 f"cut at {max_tokens} tokens, row {examples[place].id} has nothing left to learn from: "
                 f"its prompt alone has {prompt}",

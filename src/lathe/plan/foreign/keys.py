@@ -11,6 +11,7 @@ from typing import Any
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "base": ("base_model", "model_name_or_path", "model", "model_name", "model_id"),
+    "revision": ("model_revision", "revision_of_model"),
     "method": ("adapter", "finetuning_type"),
     "four_bit": ("load_in_4bit", "quantization_bit", "use_qlora"),
     "rank": ("lora_r", "lora_rank", "lora.r", "lora.rank", "peft.r", "r"),
@@ -131,6 +132,8 @@ REFUSED: Mapping[str, str] = {
     "init_lora_weights": "the adapter would begin elsewhere", "peft_init_lora_weights": "the adapter would begin elsewhere",
     "pissa_init": "the adapter would begin elsewhere", "use_llama_pro": "part of the layers", "relora": "several adapters in turn",
     "rope_scaling": "positions would be scaled", "overrides_of_model_config": "another model",
+    "pretraining_dataset": "pretraining on plain text is another method", "default_system": "other prompts",
+    "default_system_message": "other prompts", "dataset_train_split": PART, "dataset_shard_num": PART, "dataset_shard_idx": PART,
     "datasets.split": PART, "datasets.shards": PART, "datasets.shards_idx": PART,
     "datasets.roles_to_train": "other turns than answers would carry loss", "datasets.train_on_eos": "other ends would carry loss",
     "datasets.message_field_training": "another mask", "datasets.message_field_training_detail": "another mask",
@@ -144,7 +147,8 @@ REFUSED: Mapping[str, str] = {
 ANSWERERS = ("assistant", "gpt", "model")
 AS_HERE: Mapping[str, tuple[Any, ...]] = {
     "adam_beta1": (0.9,), "completion_only_loss": (True,), "init_lora_weights": (True,), "peft_init_lora_weights": (True,),
-    "datasets.split": ("train",), "datasets.roles_to_train": (*ANSWERERS, *([one] for one in ANSWERERS)),
+    "dataset_train_split": ("train",), "datasets.split": ("train",),
+    "datasets.roles_to_train": (*ANSWERERS, *([one] for one in ANSWERERS)),
     "datasets.train_on_eos": ("turn", "last"), "loss_type": ("nll", "chunked_nll", "default"),
 }  # fmt: skip
 """Values of refused keys that say what Lathe does. Of these keys no value means off but null."""

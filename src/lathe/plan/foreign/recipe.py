@@ -120,7 +120,7 @@ def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Fold
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(told.values.get("name") or path.stem)).strip("-._")[:80] or "adopted"
     lines = [
         f"name: {yaml_text(name)}",
-        f"base: {yaml_text(folders.said(str(told.values['base']), Path.is_dir))}",
+        f"base: {yaml_text(_base(told, folders))}",
         "task: json_extraction      # not said by the configuration: what a right answer is",
         "",
         *data_lines(told, rows, folders),
@@ -141,6 +141,14 @@ def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Fold
         ]
     lines += ["", "train:", *(f"  {key}: {value}" for key, value in _train(told, way).items())]
     return [*lines, "", f"seed: {int(_number(told, 'seed', told.defaults.seed))}{_unsaid(told, 'seed')}"]
+
+
+def _base(told: Told, folders: Folders) -> str:
+    """The base as the recipe says it: a folder, or a name on the Hub with its revision."""
+    name, revision = str(told.values["base"]), str(told.values.get("revision") or "main")
+    if folders.place(name, Path.is_dir) is not None or revision == "main":
+        return folders.said(name, Path.is_dir)
+    return f"{name}@{revision}"
 
 
 def _number(told: Told, setting: str, default: float) -> float:
