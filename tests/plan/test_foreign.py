@@ -497,6 +497,38 @@ def test_rows_and_recipes_are_no_foreign_configurations(tmp_path: Path, name: st
     assert not is_foreign(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"num_epochs": 0}, "num_epochs: got 0, expected a number above 0"),
+        ({"micro_batch_size": 0}, "micro_batch_size: got 0, expected a number above 0"),
+        ({"learning_rate": 0}, "learning_rate: got 0, expected a number above 0"),
+        ({"lora_r": 8.5}, "lora_r: got 8.5, expected a whole number above 0"),
+        ({"val_set_size": -1}, "val_set_size: got -1, expected a number of at least 0"),
+        ({"seed": -1}, "seed: got -1, expected a whole number of at least 0"),
+    ],
+)
+def test_a_number_that_no_tool_trains_with_is_refused_and_not_replaced(
+    tmp_path: Path, said: dict, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        adopted(tmp_path, AXOLOTL | said)
+
+
+@pytest.mark.parametrize("said", [{"max_steps": float("inf")}, {"num_epochs": float("nan")}, {"learning_rate": True}])
+def test_what_is_no_finite_number_is_none(tmp_path: Path, said: dict) -> None:
+    with pytest.raises(InputError, match="expected a number"):
+        adopted(tmp_path, AXOLOTL | said)
+
+
+def test_a_small_learning_rate_keeps_all_its_digits(tmp_path: Path) -> None:
+    for rate in (1.23456789e-7, 3e-5, 1e-12):
+        assert (
+            parse_recipe(adopted(tmp_path, AXOLOTL | {"learning_rate": rate}).text, "a.yaml").train.learning_rate
+            == rate
+        )
+
+
 def test_a_value_that_is_no_number_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lora_r: got 'many'"):
         adopted(tmp_path, AXOLOTL | {"lora_r": "many"})

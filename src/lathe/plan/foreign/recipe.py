@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,7 @@ def _learning_rate(told: Told) -> str:
     rate = told.number("learning_rate") or told.defaults.learning_rate
     if rate is None:
         return f"{TrainSpec().learning_rate:g}      # not said, and {told.tool} needs one: Lathe's default"
-    return f"{rate:.10f}".rstrip("0") + _unsaid(told, "learning_rate")
+    return f"{Decimal(repr(rate)):f}" + _unsaid(told, "learning_rate")
 
 
 def _warmup_share(told: Told, way: Course) -> float:

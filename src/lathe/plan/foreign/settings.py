@@ -6,7 +6,9 @@ told.tool, told.values["rank"], told.without_effect, told.unknown
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +42,15 @@ class Told:
     unknown: tuple[str, ...]
 
     def number(self, setting: str) -> float | None:
-        """A value as a number. Raises InputError where it is none."""
+        """A value as a number. Raises InputError where it is none, or no finite one."""
         value = self.values.get(setting)
         if value is None:
             return None
-        try:
-            return float(value)  # YAML reads 2e-4 as text
-        except (TypeError, ValueError):
-            raise InputError(f"{self.keys[setting]}: got {value!r}, expected a number") from None
+        with contextlib.suppress(TypeError, ValueError):
+            number = float(value)  # YAML reads 2e-4 as text
+            if math.isfinite(number) and not isinstance(value, bool):
+                return number
+        raise InputError(f"{self.keys[setting]}: got {value!r}, expected a number")
 
     def whole(self, setting: str) -> int | None:
         """A value as a whole number; None where it is not given or not whole (the lint names it)."""
@@ -175,8 +178,30 @@ SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant", "co
 METHODS = {"lora": "lora", "qlora": "qlora", "full": "full", "": "full"}
 
 
+ABOVE_ZERO = ("rank", "alpha", "epochs", "micro_batch", "accumulation", "learning_rate", "max_tokens")
+NOT_BELOW_ZERO = (
+    "dropout", "warmup_steps", "warmup_share", "weight_decay", "clip_norm", "save_steps", "eval_steps", "validation_share", "limit",
+    "seed",
+)  # fmt: skip
+WHOLE = ("rank", "max_tokens", "limit", "seed")
+"""Settings of which a part is nothing; of others a finding says so."""
+
+
+def _out_of_range(told: Told) -> Iterator[Fault]:
+    """Numbers that no tool trains with."""
+    for setting in (*ABOVE_ZERO, *NOT_BELOW_ZERO):
+        number = told.number(setting)
+        whole = "whole number" if setting in WHOLE else "number"
+        if number is None:
+            continue
+        if number < 0 or (number == 0 and setting in ABOVE_ZERO) or (setting in WHOLE and number != int(number)):
+            least = "above 0" if setting in ABOVE_ZERO else "of at least 0"
+            yield Fault(told.keys[setting], f"got {told.values[setting]!r}, expected a {whole} {least}")
+
+
 def _unsayable(told: Told) -> Iterator[Fault]:
     """Values of known keys that a recipe cannot say."""
+    yield from _out_of_range(told)
     schedule = str(told.values.get("schedule", "cosine")).lower()
     if schedule not in SCHEDULES:
         yield Fault(told.keys["schedule"], f"got {schedule!r}, expected one of: {', '.join(SCHEDULES)}")
