@@ -122,7 +122,8 @@ def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Fold
     lines = [
         f"name: {yaml_text(name)}",
         f"base: {yaml_text(_base(told, folders))}",
-        "task: json_extraction      # not said by the configuration: what a right answer is",
+        "task: json_extraction      # not said by the configuration: what a right answer is. A task's own prompt goes around each",
+        "                           # text; with `task: chat` rows are trained as they stand",
         "",
         *data_lines(told, rows, folders),
     ]
