@@ -486,15 +486,33 @@ def test_nothing_in_a_configuration_can_write_keys_of_the_recipe(tmp_path: Path,
     [
         ("rows.json", '[{"prompt": "a", "completion": "b"}]'),
         ("row.json", '{"prompt": "a"}'),
-        ("recipe.yaml", "name: a\nbase: lathe:nano\ntask: t\n"),
         ("rows.jsonl", '{"base_model": "a"}'),
-        ("broken.yaml", "base_model: [\n"),
-        ("empty.yaml", ""),
     ],
 )
-def test_rows_and_recipes_are_no_foreign_configurations(tmp_path: Path, name: str, content: str) -> None:
+def test_rows_are_no_foreign_configurations(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     assert not is_foreign(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: a\nbase: lathe:nano\ntask: t\n", "has no key of another trainer's configuration"),
+        ("base_model: [\n", r"a.yaml:2: cannot be read: "),
+        ("", "holds no mapping of keys"),
+        ("base_model: !!python/name:os.system a\n", "could not determine a constructor"),
+        (
+            "base_model: a\nlora_r: 4\nlora_r: 8\n",
+            "a.yaml:3: cannot be read: the key lora_r stands twice, expected it once",
+        ),
+        ("base_model: a\nx: &x {y: *x}\n", "an alias stands here"),
+        ("base_model: a\nx: " + "{a: " * 3000 + "1" + "}" * 3000, "cannot be read"),
+    ],
+)
+def test_yaml_that_is_no_configuration_says_why_and_is_not_taken_for_rows(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=says):
+        is_foreign(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize(
@@ -505,6 +523,7 @@ def test_rows_and_recipes_are_no_foreign_configurations(tmp_path: Path, name: st
         ({"learning_rate": 0}, "learning_rate: got 0, expected a number above 0"),
         ({"lora_r": 8.5}, "lora_r: got 8.5, expected a whole number above 0"),
         ({"val_set_size": -1}, "val_set_size: got -1, expected a number of at least 0"),
+        ({"base_model": ["a", "b"]}, "expected a folder or a Hub id"),
         ({"seed": -1}, "seed: got -1, expected a whole number of at least 0"),
     ],
 )

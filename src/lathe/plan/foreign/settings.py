@@ -100,13 +100,23 @@ def _named(data_set: Any) -> list[Any]:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is another trainer's configuration; a file of rows, a recipe and anything unreadable is not."""
-    try:
-        if path.suffix not in SUFFIXES or not path.is_file() or path.stat().st_size > MOST_BYTES:
-            return False
-        return bool(MARKS & _load(path).keys())
-    except (OSError, InputError):
+    """Whether a file is another trainer's configuration, and not one of rows.
+
+    Raises InputError for YAML that cannot be read, or that has no key of another trainer: rows are never YAML.
+    """
+    if path.suffix not in SUFFIXES or not path.is_file() or path.stat().st_size > MOST_BYTES:
         return False
+    may_be_rows = path.suffix == ".json"
+    try:
+        known = bool(MARKS & _load(path).keys())
+    except (OSError, InputError):
+        if may_be_rows:
+            return False
+        raise
+    if not known and not may_be_rows:
+        hint = "Expected one such as base_model or model_name_or_path. For a recipe: lathe check, lathe plan."
+        raise InputError(f"{path} has no key of another trainer's configuration", hint=hint)
+    return known
 
 
 def read(path: Path) -> Told:
@@ -219,7 +229,10 @@ def _unsayable(told: Told) -> Iterator[Fault]:
         yield Fault(
             bits, f"got {told.values['four_bit']!r}, expected 4: another base in fewer bits is not trained here"
         )
-    if "base" not in told.values:
+    base = told.values.get("base")
+    if base is not None and not isinstance(base, str):
+        yield Fault(told.keys["base"], f"got {base!r}, expected a folder or a Hub id")
+    if base is None:
         yield Fault("", "names no base model", hint="Expected base_model, model_name_or_path or model")
 
 
@@ -244,12 +257,34 @@ def _tool(flat: Mapping[str, Any]) -> str:
     return "transformers or TRL"
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without what can expand, and without keys of which one would go unread."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            said = "an alias stands here, expected the value itself"
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                said = f"the key {key.value} stands twice, expected it once"
+                raise yaml.MarkedYAMLError(problem=said, problem_mark=key.start_mark)
+            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
+
+
 def _load(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, _PlainLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise InputError(f"{path}{line}: cannot be read: {error.problem}") from error
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path} holds no mapping of keys", hint="Expected another trainer's configuration.")
     return {str(key): value for key, value in found.items()}
