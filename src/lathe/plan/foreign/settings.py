@@ -7,18 +7,16 @@ told.tool, told.values["rank"], told.without_effect, told.unknown
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lathe.errors import Fault, InputError, RecipeError
 from lathe.plan.foreign.defaults import DEFAULTS, PEFT, Defaults
 from lathe.plan.foreign.keys import AS_HERE, MARKS, MEANT, REFUSED, WITHOUT_EFFECT
+from lathe.plan.foreign.tree import flat, load
 
 OFF: tuple[Any, ...] = (None, False, 0, 0.0, "", "none", "no", [], {})
 """Values under which a refused key does nothing."""
@@ -108,7 +106,7 @@ def is_foreign(path: Path) -> bool:
         return False
     may_be_rows = path.suffix == ".json"
     try:
-        known = bool(MARKS & _load(path).keys())
+        known = bool(MARKS & load(path).keys())
     except (OSError, InputError):
         if may_be_rows:
             return False
@@ -125,16 +123,16 @@ def read(path: Path) -> Told:
     Raises InputError where it cannot be read, RecipeError with every key whose meaning would be lost.
     """
     try:
-        tree = _load(path)
+        tree = load(path)
     except OSError as error:
         raise InputError(f"could not read {path}: {error.strerror}") from error
-    flat = dict(_flat(tree))
+    found = dict(flat(tree))
     values: dict[str, Any] = {}
     keys: dict[str, str] = {}
     without: dict[str, str] = {}
     unknown: list[str] = []
     faults: list[Fault] = []
-    for key, value in (*flat.items(), *_of_rows(tree)):
+    for key, value in (*found.items(), *_of_rows(tree)):
         if key in MEANT:
             setting = MEANT[key]
             before = values.get(setting)
@@ -161,7 +159,7 @@ def read(path: Path) -> Told:
             without[key] = WITHOUT_EFFECT["wandb"]
         else:
             unknown.append(key)
-    told = Told(_tool(flat), {k: v for k, v in values.items() if v is not None}, keys, without, tuple(unknown))
+    told = Told(_tool(found), {k: v for k, v in values.items() if v is not None}, keys, without, tuple(unknown))
     faults += _unsayable(told)
     if faults:
         raise RecipeError(str(path), faults)
@@ -249,45 +247,12 @@ def _several(told: Told) -> Iterator[Fault]:
             )
 
 
-def _tool(flat: Mapping[str, Any]) -> str:
-    if {"finetuning_type", "cutoff_len", "quantization_bit"} & flat.keys():
+def _tool(found: Mapping[str, Any]) -> str:
+    if {"finetuning_type", "cutoff_len", "quantization_bit"} & found.keys():
         return "LLaMA-Factory"
-    if "base_model" in flat or "micro_batch_size" in flat:
+    if "base_model" in found or "micro_batch_size" in found:
         return "Axolotl"
     return "transformers or TRL"
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without what can expand, and without keys of which one would go unread."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            said = "an alias stands here, expected the value itself"
-            raise yaml.MarkedYAMLError(problem=said, problem_mark=self.peek_event().start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                said = f"the key {key.value} stands twice, expected it once"
-                raise yaml.MarkedYAMLError(problem=said, problem_mark=key.start_mark)
-            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
-        return super().construct_mapping(node, deep)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        found = json.loads(text) if path.suffix == ".json" else yaml.load(text, _PlainLoader)
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise InputError(f"{path}{line}: cannot be read: {error.problem}") from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds no mapping of keys", hint="Expected another trainer's configuration.")
-    return {str(key): value for key, value in found.items()}
 
 
 def _of_rows(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -295,17 +260,7 @@ def _of_rows(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for setting in ("datasets", "test_datasets"):
         given = tree.get(setting)
         for one in given if isinstance(given, list) else []:
-            for key, value in _flat(one) if isinstance(one, Mapping) else ():
+            for key, value in flat(one) if isinstance(one, Mapping) else ():
                 place = key == "path" or (key == "data_files" and one.get("path") in LOADERS)
                 if not place and key != "type":  # the lint reads a type
                     yield f"datasets.{key}", value
-
-
-def _flat(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Inner mappings with dots; lists stay."""
-    for key, value in tree.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{name}.")
-        else:
-            yield name, value
