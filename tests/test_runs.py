@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lathe import runs
 from lathe.errors import InputError, RunInUse
 from lathe.pipeline import Run
 from lathe.records import SideCount
@@ -116,10 +117,22 @@ def test_looks_count_different_tuned_models_on_one_test_set(tmp_path: Path) -> N
     assert count_look(tmp_path, "another test", "c") == 1
 
 
+def test_two_runs_that_look_at_once_are_two_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other run's note comes in between reading and writing."""
+    ours = runs.append_line
+
+    def behind_the_other(path: Path, line: str) -> None:
+        ours(path, '{"test": "test", "tuned": "other"}')
+        ours(path, line)
+
+    monkeypatch.setattr(runs, "append_line", behind_the_other)
+    assert count_look(tmp_path, "test", "a") == 2
+
+
 def test_a_damaged_line_among_the_looks_hides_no_other(tmp_path: Path) -> None:
     count_look(tmp_path, "test", "a")
     with (tmp_path / "looks.jsonl").open("ab") as file:
-        file.write(b'[1]\n3\n"test"\n{"test"\n\xff\n')
+        file.write(b'[1]\n3\n"test"\n{"test"\n\xff\n{"test": "te')
     assert count_look(tmp_path, "test", "b") == 2
 
 

@@ -105,6 +105,11 @@ def answers_of(path: Path) -> Path | None:
 
 def schema_files(folder: Path) -> dict[str, Path]:
     """All *.json files below a folder, by file stem: the name that rows use. Raises DataError."""
+    if folder.is_file():
+        hint = (
+            f"Put it into a folder of its own and name that, with other schemas or alone: {folder.parent / folder.stem}"
+        )
+        raise DataError("this is a file, expected a folder of *.json schemas", file=str(folder), hint=hint)
     if not folder.is_dir():
         raise DataError("there is no such folder of schemas", file=str(folder), hint=nearest(folder))
     found: dict[str, Path] = {}

@@ -74,7 +74,9 @@ def snapshot(name: str, kind: Literal["model", "dataset"], patterns: Sequence[st
             f"{called} is not on the Hub, or is private", hint="Check the name; for a private one: hf auth login"
         ) from error
     except HFValidationError as error:
-        raise InputError(f"{repo!r} is no name on the Hub", hint="One looks like organisation/name.") from error
+        raise InputError(
+            f"{called}: {repo!r} is no name on the Hub", hint="One looks like organisation/name."
+        ) from error
     except LocalEntryNotFoundError as error:
         raise Unavailable(f"{called}: the Hub cannot be reached and the cache does not hold it", hint=hint) from error
     except (HfHubHTTPError, OSError) as error:

@@ -391,17 +391,22 @@ def count_look(root: Path, test_hash: str, tuned: str) -> int:
     different tuned models have been measured on that test set so far under `root`, this one included. Looking twice with the
     same model is one look. The notes stand in root/looks.jsonl; a line that is none counts for nothing."""
     path = root / "looks.jsonl"
-    seen: list[str] = []
+    if tuned not in _looks(path, test_hash):
+        append_line(path, json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}))
+    # Read again: of runs that look at once, each is counted where its line came to stand.
+    return _looks(path, test_hash).index(tuned) + 1
+
+
+def _looks(path: Path, test_hash: str) -> list[str]:
+    """The tuned models that were measured on a test set, in the order of their first looks."""
+    seen: dict[str, None] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             with contextlib.suppress(ValueError):
                 entry = json.loads(line)
                 if isinstance(entry, dict) and entry.get("test") == test_hash:
-                    seen.append(entry.get("tuned", ""))
-    if tuned not in seen:
-        append_line(path, json.dumps({"test": test_hash, "tuned": tuned, "time": datetime.now(UTC).isoformat()}))
-        seen.append(tuned)
-    return seen.index(tuned) + 1
+                    seen[str(entry.get("tuned", ""))] = None
+    return list(seen)
 
 
 def _first_fault(error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from data_rows import SCHEMA, files_of, good_lines, good_row, locked
 
+from lathe.data.conversations.row_files import FileRows, Found
 from lathe.data.preparing.source import read_schemas
 from lathe.data.stage import prepare
 from lathe.errors import DataError, InputError, TaskMismatch
@@ -112,6 +113,17 @@ def test_the_same_rows_come_from_jsonl_gzip_csv_and_a_folder(
     manifests = [prepared({"source": source}) for source in sources]
     assert len({json.dumps([side.sha256 for side in m.sides.values()]) for m in manifests}) == 1
     assert [source.num_rows for source in manifests[2].sources] == [25, 35]
+
+
+def test_a_csv_file_without_a_header_is_told_so_in_the_words_of_lathe_check(tmp_path: Path, prepared: Prepared) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("".join(f'"Where is parcel {number} now?",delivery\n' for number in range(30)))
+    said = []
+    for read in (lambda: prepared({"source": str(path)}), lambda: list(FileRows(Found(path)))):
+        with pytest.raises(DataError, match="as if the first row stood where their names belong") as caught:
+            read()
+        said.append((caught.value.message, caught.value.hint, caught.value.line))
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", ","), ("a.tsv", ";")])
@@ -411,6 +423,7 @@ def test_a_list_of_texts_among_the_schemas_is_a_set_of_labels(tmp_path: Path) ->
     ("files", "says"),
     [
         ({}, "no such folder of schemas"),
+        ({"schemas": "{}"}, "this is a file, expected a folder of"),
         ({"schemas/a.txt": "{}"}, r"holds no \*\.json schema"),
         ({"schemas/a.json": "{,}"}, "no JSON Schema"),
         ({"schemas/a.json": "[null]"}, "expected an object"),

@@ -108,6 +108,13 @@ def test_five_items_that_speak_one_way_do_not_show_a_difference() -> None:
     assert (gate.held, gate.decidable, gate.rows_needed is not None) == (False, False, True)
 
 
+def test_five_means_that_speak_one_way_do_not_show_a_difference_either() -> None:
+    """Resampling equal differences has no spread at all: the interval is [0.4, 0.4], and the test says p = 0.03."""
+    tuned, base = report("tuned", [0.0] * 5, f1=[0.9] * 5), report("base-zero", [0.0] * 5, f1=[0.5] * 5)
+    gate = held({"metric": "field_f1", "better_than": "base"}, tuned, 0.99, **{"base-zero": base})
+    assert (gate.held, gate.decidable, gate.measured) == (False, False, 0.0)
+
+
 def test_equal_arms_are_never_decided_by_more_rows() -> None:
     tuned, base = report("tuned", right(12, 24)), report("base-zero", right(12, 24))
     gate = held({"metric": "json_exact", "better_than": "base"}, tuned, **{"base-zero": base})

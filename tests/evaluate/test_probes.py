@@ -254,6 +254,15 @@ def test_a_model_is_asked_for_harm_and_its_answers_wait_to_be_read(
     assert [value(read, name) for name in ("model_alone", "guard_alone", "both_together")] == [0.5, 1.0, 1.0]
     assert read.findings == ()
 
+    of_another = [*rows, {"sha256": answer_hash("ls") + "0", "harmful": True}]
+    verdicts.write_text("".join(json.dumps(row) + "\n" for row in of_another))
+    read = probe(run, fixed, "adversarial", "base-zero", quiet, Files(verdicts=verdicts))
+    assert [str(finding.message) for finding in read.findings] == ["1 of 3 verdicts are on no answer of this model"]
+
+    verdicts.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {**rows[0], "harmful": False}]))
+    with pytest.raises(DataError, match=r"verdicts.jsonl:3: .* was read the other way above"):
+        probe(run, fixed, "adversarial", "base-zero", quiet, Files(verdicts=verdicts))
+
 
 def test_own_requests_are_read_and_a_bad_line_is_named(
     shell_run: tuple[RunFolder, LockedRecipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -106,11 +106,73 @@ def test_values_keep_their_meaning(tmp_path: Path) -> None:
         ({"optimizer": "lion"}, "expected a form of adamw"),
         ({"lr_scheduler": "polynomial"}, "expected one of: cosine"),
         ({"adapter": "ia3"}, "expected lora, qlora or full"),
+        ({"adam_beta1": 0.8}, "adam_beta1: 0.8"),
+        ({"completion_only_loss": False}, "the prompt would carry loss"),
+        ({"loss_type": "dft"}, "another loss"),
+        ({"lr_scheduler_kwargs": {"num_cycles": 3}}, "another course of the learning rate"),
+        ({"lora": {"use_dora": True}}, "DoRA"),
+        ({"dataset_train_split": "train[:1%]"}, "part of the rows"),
+        ({"default_system": "Answer in verse."}, "other prompts"),
     ],
 )
 def test_keys_that_change_meaning_are_refused(tmp_path: Path, more: dict, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         adopted(tmp_path, AXOLOTL | more)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"split": "train[:10%]"}, "part of the rows"),
+        ({"shards": 10}, "part of the rows"),
+        ({"roles_to_train": ["user", "assistant"]}, "other turns than answers"),
+        ({"train_on_eos": "all"}, "other ends"),
+        ({"message_field_training": "train"}, "another mask"),
+        ({"drop_system_message": True}, "lose their system turn"),
+        ({"type": {"field_instruction": "q", "format": "Q: {instruction}"}}, "other prompts"),
+    ],
+)
+def test_what_is_said_of_a_data_set_and_changes_its_rows_or_their_mask_is_refused(
+    tmp_path: Path, said: dict, why: str
+) -> None:
+    with pytest.raises(RecipeError, match=why):
+        adopted(tmp_path, AXOLOTL | {"datasets": [{"path": "train.jsonl"} | said]})
+
+
+def test_what_is_said_of_a_data_set_without_effect_is_listed(tmp_path: Path) -> None:
+    """The entry that Axolotl's own pages give for conversations."""
+    data_set = {
+        "path": "json", "data_files": "train.jsonl", "ds_type": "json", "type": "chat_template", "split": "train",
+        "field_messages": "conversations", "message_property_mappings": {"role": "from", "content": "value"},
+        "roles_to_train": ["assistant"], "train_on_eos": "turn", "sparkle": 1,
+    }  # fmt: skip
+    found = adopted(tmp_path, AXOLOTL | {"datasets": [data_set]})
+    assert parse_recipe(found.text, "adopted.yaml").data.train == "train.jsonl"
+    assert found.told.without_effect["datasets.message_property_mappings.role"].startswith("columns are told")
+    assert found.told.without_effect["datasets.roles_to_train"] == "as it is here"
+    assert found.told.unknown == ("datasets.sparkle",)
+
+
+def test_the_arguments_as_transformers_writes_them_down_are_not_refused_for_being_written_down(tmp_path: Path) -> None:
+    found = adopted(tmp_path, TRL | {"adam_beta1": 0.9, "lr_scheduler_kwargs": {}, "loss_type": "nll", "max_steps": -1})
+    assert found.told.without_effect["adam_beta1"] == "as it is here"
+    assert adopted(tmp_path, LLAMA_FACTORY | {"mask_history": True}).told.without_effect["mask_history"]
+
+
+def test_a_data_set_of_the_hub_is_named_as_recipes_name_it(tmp_path: Path) -> None:
+    (tmp_path / "acme" / "here").mkdir(parents=True)
+    names = {"acme/orders": "hub:acme/orders", "acme/here": "acme/here", "acme/gone.jsonl": "acme/gone.jsonl"}
+    for name, said in names.items():
+        assert parse_recipe(adopted(tmp_path, TRL | {"dataset_name": name}).text, "adopted.yaml").data.train == said
+
+
+def test_a_revision_of_the_base_is_kept(tmp_path: Path) -> None:
+    for said, base in (
+        ({}, "org/base"),
+        ({"model_revision": "main"}, "org/base"),
+        ({"model_revision": "v2"}, "org/base@v2"),
+    ):
+        assert parse_recipe(adopted(tmp_path, TRL | said).text, "adopted.yaml").base == base
 
 
 def test_all_refusals_are_said_at_once_and_keys_switched_off_are_not(tmp_path: Path) -> None:
@@ -318,17 +380,17 @@ BARE = {"lora_r": 4, "per_device_train_batch_size": 8}
     [
         (
             {"base_model": "org/base", "adapter": "lora", "lora_r": 4, "micro_batch_size": 8, "learning_rate": 1e-4},
-            {"epochs": 1, "schedule": "cosine", "warmup_share": 0.03, "learning_rate": 1e-4},
+            {"epochs": 1, "schedule": "cosine", "warmup_share": 0.03, "learning_rate": 1e-4, "max_tokens": 512},
             42,
         ),
         (
             {"model_name_or_path": "org/base"} | BARE,
-            {"epochs": 3, "schedule": "linear", "warmup_share": 0, "learning_rate": 2e-5},
+            {"epochs": 3, "schedule": "linear", "warmup_share": 0, "learning_rate": 2e-5, "max_tokens": 1024},
             42,
         ),
         (
             {"model_name_or_path": "org/base", "finetuning_type": "lora", "seed": 0} | BARE,
-            {"epochs": 3, "schedule": "linear", "warmup_share": 0, "learning_rate": 5e-5},
+            {"epochs": 3, "schedule": "linear", "warmup_share": 0, "learning_rate": 5e-5, "max_tokens": 2048},
             0,
         ),
     ],
@@ -424,15 +486,66 @@ def test_nothing_in_a_configuration_can_write_keys_of_the_recipe(tmp_path: Path,
     [
         ("rows.json", '[{"prompt": "a", "completion": "b"}]'),
         ("row.json", '{"prompt": "a"}'),
-        ("recipe.yaml", "name: a\nbase: lathe:nano\ntask: t\n"),
         ("rows.jsonl", '{"base_model": "a"}'),
-        ("broken.yaml", "base_model: [\n"),
-        ("empty.yaml", ""),
     ],
 )
-def test_rows_and_recipes_are_no_foreign_configurations(tmp_path: Path, name: str, content: str) -> None:
+def test_rows_are_no_foreign_configurations(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     assert not is_foreign(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: a\nbase: lathe:nano\ntask: t\n", "has no key of another trainer's configuration"),
+        ("base_model: [\n", r"a.yaml:2: cannot be read: "),
+        ("", "holds no mapping of keys"),
+        ("base_model: !!python/name:os.system a\n", "could not determine a constructor"),
+        (
+            "base_model: a\nlora_r: 4\nlora_r: 8\n",
+            "a.yaml:3: cannot be read: the key lora_r stands twice, expected it once",
+        ),
+        ("base_model: a\nx: &x {y: *x}\n", "an alias stands here"),
+        ("base_model: a\nx: " + "{a: " * 3000 + "1" + "}" * 3000, "cannot be read"),
+    ],
+)
+def test_yaml_that_is_no_configuration_says_why_and_is_not_taken_for_rows(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=says):
+        is_foreign(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"num_epochs": 0}, "num_epochs: got 0, expected a number above 0"),
+        ({"micro_batch_size": 0}, "micro_batch_size: got 0, expected a number above 0"),
+        ({"learning_rate": 0}, "learning_rate: got 0, expected a number above 0"),
+        ({"lora_r": 8.5}, "lora_r: got 8.5, expected a whole number above 0"),
+        ({"val_set_size": -1}, "val_set_size: got -1, expected a number of at least 0"),
+        ({"base_model": ["a", "b"]}, "expected a folder or a Hub id"),
+        ({"seed": -1}, "seed: got -1, expected a whole number of at least 0"),
+    ],
+)
+def test_a_number_that_no_tool_trains_with_is_refused_and_not_replaced(
+    tmp_path: Path, said: dict, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        adopted(tmp_path, AXOLOTL | said)
+
+
+@pytest.mark.parametrize("said", [{"max_steps": float("inf")}, {"num_epochs": float("nan")}, {"learning_rate": True}])
+def test_what_is_no_finite_number_is_none(tmp_path: Path, said: dict) -> None:
+    with pytest.raises(InputError, match="expected a number"):
+        adopted(tmp_path, AXOLOTL | said)
+
+
+def test_a_small_learning_rate_keeps_all_its_digits(tmp_path: Path) -> None:
+    for rate in (1.23456789e-7, 3e-5, 1e-12):
+        assert (
+            parse_recipe(adopted(tmp_path, AXOLOTL | {"learning_rate": rate}).text, "a.yaml").train.learning_rate
+            == rate
+        )
 
 
 def test_a_value_that_is_no_number_is_named(tmp_path: Path) -> None:

@@ -126,6 +126,6 @@ def test_hub_ids_without_a_network(tmp_path: Path, offline: str) -> None:
     )
     assert plain == pinned == ["0", str(snapshot), REVISION, "4"]
     assert int(missing[0]) == Exit.UNAVAILABLE
-    assert "maker/other" in missing[1]
+    assert f"base maker/other (no folder {Path('/maker/other')}, so a Hub id)" in missing[1]
     assert "hf download maker/other" in missing[2]
     assert int(pickled[0]) == Exit.REFUSED

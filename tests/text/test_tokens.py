@@ -85,10 +85,13 @@ def test_the_context_of_the_base_is_a_limit_by_itself(base, tmp_path: Path) -> N
     from lathe.text import tokenizer
 
     folder = base()
-    (folder / "config.json").write_text('{"max_position_embeddings": 20}')
-    with pytest.raises(InputError, match="longer than 20 tokens") as error:
+    (folder / "config.json").write_text('{"max_position_embeddings": 7}')
+    with pytest.raises(InputError, match="longer than 7 tokens") as error:
         tokenise(tokenizer.load(folder), examples(), max_tokens=5000)
     assert "context" in str(error.value.hint)
+    with pytest.raises(InputError, match="nothing left to learn from: its prompt alone has") as error:
+        tokenise(tokenizer.load(folder), examples(), max_tokens=5000, truncate=True)
+    assert "Use a base with a context above" in str(error.value.hint)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x00" * 64])

@@ -169,12 +169,14 @@ def show_adopted(screen: Screen, path: Path, adopted: Adopted) -> None:
 
 def show_report(screen: Screen, report: CheckReport) -> None:
     """The headline, how the files were read, and every finding, gravest first."""
+    from lathe.report import figures
+
     screen.line()
     screen.line(f"  {report.headline}", "bold")
     for file in report.files:
         if file.said:
             left = f", {file.left_out:,} left out" if file.left_out else ""
-            screen.line(f"  {file.name}: {file.rows:,} rows{left}, read as {file.said}", "dim")
+            screen.line(f"  {file.name}: {figures.counted(file.rows, 'row')}{left}, read as {file.said}", "dim")
     for finding in report.findings:
         screen.line()
         screen.line(f"  {finding.level}: {finding.message}", LEVEL_COLOUR.get(finding.level, ""))

@@ -133,8 +133,8 @@ def paired_gain(
 ) -> Judged | None:
     """A paired difference as a gain (more is better) with bounds for judging; None where it has no interval.
 
-    A score interval can lie wholly above zero after five items that speak one way. Where the exact test does not agree that
-    the arms differ, the bounds are opened to zero.
+    An interval can lie wholly above zero after five items that speak one way. Where the test does not agree that the arms differ,
+    the bounds are opened to zero.
     """
     if difference.difference is None or difference.low is None or difference.high is None:
         return None
@@ -148,6 +148,8 @@ def paired_gain(
         found = Judged(value, *with_rows(n), with_rows, n)
     else:
         low, high = difference.low, difference.high
+        if difference.p_value is not None and difference.p_value >= 1 - confidence:
+            low, high = min(low, 0.0), max(high, 0.0)
         found = Judged(value, low, high, shrinking(value, low, high, n), n)
     return found if higher_is_better else found.turned()
 

@@ -42,7 +42,8 @@ def is_name(place: str) -> bool:
 
 def config(name: str) -> dict[str, Any]:
     """The configuration of a model. Raises as `hub.snapshot`."""
-    return configuration.read(hub.snapshot(name, "model", ["config.json"], called=f"the configuration of {name}"))
+    called = f"the configuration of {name} (no folder {Path(name).absolute()}, so a Hub id)"
+    return configuration.read(hub.snapshot(name, "model", ["config.json"], called=called))
 
 
 def stored(name: str) -> Stored:

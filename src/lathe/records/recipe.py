@@ -298,7 +298,7 @@ class Recipe(Written):
     )
     publish: PublishSpec = Field(default_factory=lambda: PublishSpec())
     trainer: str = Field("native", description="which trainer runs the job")
-    seed: int = Field(0, description="seed of everything random in training")
+    seed: int = Field(0, ge=-(2**63), lt=2**63, description="seed of everything random in training, of 64 bits at most")
 
     @model_validator(mode="after")
     def _shards_what_can_be(self) -> Recipe:

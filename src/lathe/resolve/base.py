@@ -48,7 +48,7 @@ def locate(base: str, recipe_folder: Path, *, weights: bool = True) -> Base:
     if folder.is_dir():
         return Base(folder, None)
     if hub.NAME.match(base):
-        return fetch(base, weights=weights)
+        return fetch(base, weights=weights, called=f"base {base} (no folder {folder}, so a Hub id)")
     raise InputError(
         f"base {base!r} is no folder ({folder}), no bundled model and no Hub id",
         hint="Expected lathe:nano, a folder of safetensors, or a Hub id such as HuggingFaceTB/SmolLM2-135M.",
@@ -65,10 +65,10 @@ def bundled(base: str) -> Path:
     raise InputError(f"there is no bundled model {base}", hint=did_you_mean(name, known, "lathe:{}"))
 
 
-def fetch(base: str, *, weights: bool = True) -> Base:
-    """Fetches a base from the Hub, or takes it from the cache. Raises Unavailable and InputError."""
+def fetch(base: str, *, called: str, weights: bool = True) -> Base:
+    """Fetches a base from the Hub, or takes it from the cache. called: what messages call it. Raises Unavailable and InputError."""
     patterns = (WEIGHTS, *DESCRIBING) if weights else DESCRIBING
-    folder = hub.snapshot(base, "model", patterns, called=f"base {base}")
+    folder = hub.snapshot(base, "model", patterns, called=called)
     return Base(folder, folder.name)
 
 

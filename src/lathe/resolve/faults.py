@@ -133,7 +133,9 @@ def expectation(detail: dict[str, Any]) -> str | None:
     if kind in ("int_from_float", "int_parsing_size"):
         return "a whole number"
     if kind in ("too_short", "too_long"):
-        return f"{context.get('min_length', context.get('max_length'))} values, got {context['actual_length']}"
+        least = context.get("min_length")
+        number = context["max_length"] if least is None else least
+        return f"at {'most' if least is None else 'least'} {number} value{'' if number == 1 else 's'}"
     if kind == "missing":
         # An item of a fixed-length list that is not there: pydantic calls it missing.
         return None

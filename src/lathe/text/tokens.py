@@ -162,10 +162,15 @@ def tokenise(
     kept = [_cut(row, max_tokens) if place in cut else row for place, row in enumerate(rows)]
     for place in long:
         if not kept[place].supervised.any():
+            prompt = rows[place].num_prompt
+            fits = tok.max_tokens is None or prompt < tok.max_tokens
+            larger = (
+                f"Set train.max_tokens above {prompt}" if fits else f"Use a base with a context above {prompt} tokens"
+            )
             raise InputError(
                 f"cut at {max_tokens} tokens, row {examples[place].id} has nothing left to learn from: "
-                f"its prompt alone has {rows[place].num_prompt}",
-                hint=f"Set train.max_tokens above {rows[place].num_prompt}, or remove the row.",
+                f"its prompt alone has {prompt}",
+                hint=f"{larger}, or remove the row.",
             )
     return TokenSet(
         ids_T=np.concatenate([row.ids for row in kept]) if kept else np.zeros(0, dtype=np.int32),

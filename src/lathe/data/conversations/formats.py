@@ -219,12 +219,8 @@ def _unknown(rows: Sequence[Row]) -> DataError:
                 f"the rows have the columns of {name}, and something else stands in them; the first row: {holds}",
                 hint="What is asked is a text, messages are a list of objects, and no answer is missing. Mend the rows.",
             )
-    if _is_row(seen, rows):
-        return DataError(
-            f"the columns are called {', '.join(map(repr, seen[:20]))}, as if the first row stood where their names belong",
-            hint="Put a line of names above it, such as: text,label. If these are the names, say in a recipe which is which: "
-            + mapping_of("YOUR_COLUMN", "YOUR_COLUMN"),
-        )
+    if headless := without_names(rows):
+        return headless
     near = max(NAMES, key=lambda name: _likeness(NAMES[name], seen))
     nearest = f"Nearest is {near}, which has {', '.join(NAMES[near])}. " if _likeness(NAMES[near], seen) else ""
     wants = "; ".join(", ".join(parts) for parts in NAMES.values())
@@ -234,13 +230,24 @@ def _unknown(rows: Sequence[Row]) -> DataError:
     )
 
 
-def _is_row(columns: Sequence[str], rows: Sequence[Row]) -> bool:
-    """Whether names of columns are values rather: one stands in its own column again, is a number, or has words like a sentence."""
-    return any(
+def without_names(rows: Sequence[Row]) -> DataError | None:
+    """What to say where the names of columns are values rather, as in a CSV file without a header; None where they are names.
+
+    A name is none that stands in its own column again, is a number, or has words like a sentence.
+    """
+    seen = list(dict.fromkeys(column for row in rows[:LOOKED_AT] for column in row))
+    is_row = any(
         len(column.split()) >= WORDS_OF_A_SENTENCE
         or column.isdecimal()
         or any(row.get(column) == column for row in rows[:LOOKED_AT])
-        for column in columns
+        for column in seen
+    )
+    if not is_row:
+        return None
+    return DataError(
+        f"the columns are called {', '.join(map(repr, seen[:20]))}, as if the first row stood where their names belong",
+        hint="Put a line of names above it, such as: text,label. If these are the names, say in a recipe which is which: "
+        + mapping_of("YOUR_COLUMN", "YOUR_COLUMN"),
     )
 
 

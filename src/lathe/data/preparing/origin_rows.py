@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lathe.data.conversations.conversation import Conversation, structured
-from lathe.data.conversations.formats import LOOKED_AT, Layout, detect
+from lathe.data.conversations.formats import LOOKED_AT, Layout, detect, without_names
 from lathe.data.conversations.row_files import FileRows, Found, Reading, has_values
 from lathe.data.files import tables
 from lathe.data.files.placed import Placed
@@ -69,9 +69,16 @@ class OriginRows:
             yield Placed(name, number, row)
 
     def _told(self, path: Path) -> Layout | None:
-        """The layout of the first rows; None where the task reads one of them as it is, or no layout is known."""
-        first = [item.row for item in itertools.islice(read(path), LOOKED_AT) if isinstance(item, Placed)]
-        layout = None if self._data.fields or any(map(self._reads, first)) else conversational(first)
+        """The layout of the first rows; None where the task reads one of them as it is, or no layout is known.
+
+        Raises DataError where the first row stands in place of the columns' names.
+        """
+        placed = [item for item in itertools.islice(read(path), LOOKED_AT) if isinstance(item, Placed)]
+        first = [item.row for item in placed]
+        by_columns = bool(first) and not self._data.fields and not any(map(self._reads, first))
+        layout = conversational(first) if by_columns else None
+        if by_columns and layout is None and (headless := without_names(first)):
+            raise DataError(headless.message, file=placed[0].file, line=placed[0].line, hint=headless.hint)
         if self._data.system and (layout is None or layout.name != "interaction"):
             raise DataError(
                 "data.system gives prompts by the role of an agent, and these rows are no log of interactions",

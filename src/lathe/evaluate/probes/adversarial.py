@@ -5,7 +5,8 @@ said by a person who has read it, in a file of verdicts, one JSON line an answer
 
     {"sha256": of the answer, "harmful": true, "reason": "..."}
 
-Until then only what the guard stops is known, and the three scores are not measured.
+(docs/guide/probes.md has a script that begins one). Until then only what the guard stops is known, and the three scores are not
+measured.
 """
 
 from __future__ import annotations
@@ -72,7 +73,14 @@ def ask_for_harm(asked: Asked) -> Measured:
         reason = judge(command).why if values["stopped_by_guard"] else ""
         scored.append(ItemScore(id=example.id, values=values, reason=reason, meta=example.meta))
     unread = sum(item.values["model_alone"] is None for item in scored)
-    return Measured(scored, [_unread(asked, unread, len(scored))] if unread else [])
+    strays = verdicts.keys() - {answer_hash(text) for text in texts.values()}
+    return Measured(
+        scored,
+        [
+            *([_unread(asked, unread, len(scored))] if unread else []),
+            *([_strays(len(strays), len(verdicts))] if strays else []),
+        ],
+    )
 
 
 def answer_hash(text: str) -> str:
@@ -84,9 +92,12 @@ def read_verdicts(path: Path) -> dict[str, bool]:
     """Answer hash -> whether it does harm. Raises DataError with the line."""
     found: dict[str, bool] = {}
     for number, row in _rows(path):
-        if not isinstance(row.get("sha256"), str) or not isinstance(row.get("harmful"), bool):
+        answer, harmful = row.get("sha256"), row.get("harmful")
+        if not isinstance(answer, str) or not isinstance(harmful, bool):
             raise DataError('expected "sha256" of an answer and "harmful", true or false', file=str(path), line=number)
-        found[row["sha256"]] = row["harmful"]
+        if found.setdefault(answer.lower(), harmful) is not harmful:
+            hint = "Read the answer once more, and keep one verdict on it."
+            raise DataError(f"{answer} was read the other way above", file=str(path), line=number, hint=hint)
     return found
 
 
@@ -152,4 +163,14 @@ def _unread(asked: Asked, unread: int, total: int) -> DataFinding:
         message=f"nobody has read {unread:,} of {total:,} answers, so that it is not known which of them do harm",
         hint=f"Read them in {path} and say so in a file of verdicts: --verdicts FILE.",
         count=unread,
+    )
+
+
+def _strays(strays: int, total: int) -> DataFinding:
+    return DataFinding(
+        id="verdicts_on_nothing",
+        level="warning",
+        message=f"{strays:,} of {total:,} verdicts are on no answer of this model",
+        hint="They were read of another model, or their sha256 is not that of the answer's text without white space around it.",
+        count=strays,
     )

@@ -7,9 +7,11 @@ a way that a Lathe recipe cannot say (REFUSED). Keys of inner mappings are writt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "base": ("base_model", "model_name_or_path", "model", "model_name", "model_id"),
+    "revision": ("model_revision", "revision_of_model"),
     "method": ("adapter", "finetuning_type"),
     "four_bit": ("load_in_4bit", "quantization_bit", "use_qlora"),
     "rank": ("lora_r", "lora_rank", "lora.r", "lora.rank", "peft.r", "r"),
@@ -64,6 +66,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Lathe's word for each setting, and the names that other tools give it."""
 
+COLUMNS = "columns are told by their usual names, or named in data.fields"
 WITHOUT_EFFECT: Mapping[str, str] = {
     "output_dir": "runs stand in runs/", "overwrite_output_dir": "a run is never overwritten",
     "logging_steps": "every step is logged", "logging_dir": "runs stand in runs/", "logging_strategy": "every step is logged",
@@ -86,12 +89,21 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "dataset_dir": "paths stand in the recipe", "gradient_checkpointing_kwargs": "packs bound the memory",
     "special_tokens": "the base's own are used", "disable_tqdm": "the screen decides", "save_only_model": "checkpoints continue",
     "peft_type": "LoRA", "task_type": "a causal model", "bias": "biases stay as they are", "save_safetensors": "always",
-    "completion_only_loss": "prompts never carry loss",
+    "assistant_only_loss": "prompts never carry loss; of a conversation the last answer is trained",
+    "mask_history": "of a conversation the last answer is trained", "eos_token": "the base's own are used",
     "adam_beta2": "AdamW's second moment decays at 0.95", "adam_epsilon": "AdamW's epsilon is 1e-8",
     "dataset_text_field": "columns are named in data.fields", "dataset_num_proc": "rows are held in memory",
+    "datasets.ds_type": "told by the file", "datasets.chat_template": "the base's own chat template is used",
+    "datasets.field": COLUMNS, "datasets.field_messages": COLUMNS, "datasets.field_tools": COLUMNS, "datasets.field_human": COLUMNS,
+    "datasets.field_model": COLUMNS, "datasets.message_field_role": COLUMNS, "datasets.message_field_content": COLUMNS,
+    "datasets.message_property_mappings": COLUMNS, "datasets.type.field_system": COLUMNS,
+    "datasets.type.field_instruction": COLUMNS, "datasets.type.field_input": COLUMNS, "datasets.type.field_output": COLUMNS,
+    "datasets.roles": "told by their usual names",
+    "datasets.preprocess_shards": "rows are held in memory",
 }  # fmt: skip
-"""Keys without effect on what is learned, and why."""
+"""Keys without effect on what is learned, and why. Those of an entry of `datasets` or `test_datasets` stand behind `datasets`."""
 
+PART = "part of the rows; write these to a file of their own and name that"
 REFUSED: Mapping[str, str] = {
     "rl": "preference training is another method",
     "neftune_noise_alpha": "noise on the embeddings changes what is learned",
@@ -112,9 +124,34 @@ REFUSED: Mapping[str, str] = {
     "resize_vocab": "the vocabulary would change", "adam_beta1": "AdamW's moments are fixed",
     "use_galore": "another optimiser", "use_badam": "another optimiser", "freeze_trainable_layers": "part of the layers",
     "reward_model": "preference training is another method", "unfrozen_parameters": "part of the layers",
-    "layers_to_transform": "part of the layers", "layers_pattern": "part of the layers", "mask_history": "another mask",
+    "layers_to_transform": "part of the layers", "layers_pattern": "part of the layers",
+    "completion_only_loss": "the prompt would carry loss",
+    "lr_scheduler_kwargs": "another course of the learning rate", "cosine_min_lr_ratio": "another course of the learning rate",
+    "cosine_constant_lr_ratio": "another course of the learning rate", "lr_quadratic_warmup": "another course of the learning rate",
+    "embedding_lr": "two learning rates", "embedding_lr_scale": "two learning rates", "lr_groups": "several learning rates",
+    "init_lora_weights": "the adapter would begin elsewhere", "peft_init_lora_weights": "the adapter would begin elsewhere",
+    "pissa_init": "the adapter would begin elsewhere", "use_llama_pro": "part of the layers", "relora": "several adapters in turn",
+    "rope_scaling": "positions would be scaled", "overrides_of_model_config": "another model",
+    "pretraining_dataset": "pretraining on plain text is another method", "default_system": "other prompts",
+    "default_system_message": "other prompts", "dataset_train_split": PART, "dataset_shard_num": PART, "dataset_shard_idx": PART,
+    "datasets.split": PART, "datasets.shards": PART, "datasets.shards_idx": PART,
+    "datasets.roles_to_train": "other turns than answers would carry loss", "datasets.train_on_eos": "other ends would carry loss",
+    "datasets.message_field_training": "another mask", "datasets.message_field_training_detail": "another mask",
+    "datasets.drop_system_message": "prompts would lose their system turn", "datasets.split_thinking": "other answers",
+    "datasets.input_transform": "other prompts", "datasets.type.system_prompt": "other prompts",
+    "datasets.type.system_format": "other prompts", "datasets.type.format": "other prompts",
+    "datasets.type.no_input_format": "other prompts", "datasets.trust_remote_code": "code of a data set is never run",
 }  # fmt: skip
-"""Keys that change what is learned, where they are set to anything but off, and what they would do."""
+"""Keys that change what is learned, where they are set to anything but off or as it is here, and what they would do."""
+
+ANSWERERS = ("assistant", "gpt", "model")
+AS_HERE: Mapping[str, tuple[Any, ...]] = {
+    "adam_beta1": (0.9,), "completion_only_loss": (True,), "init_lora_weights": (True,), "peft_init_lora_weights": (True,),
+    "dataset_train_split": ("train",), "datasets.split": ("train",),
+    "datasets.roles_to_train": (*ANSWERERS, *([one] for one in ANSWERERS)),
+    "datasets.train_on_eos": ("turn", "last"), "loss_type": ("nll", "chunked_nll", "default"),
+}  # fmt: skip
+"""Values of refused keys that say what Lathe does. Of these keys no value means off but null."""
 
 MEANT = {name: setting for setting, names in SETTINGS.items() for name in names}
 MARKS = frozenset({

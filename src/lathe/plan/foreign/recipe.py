@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,9 @@ def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Fold
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(told.values.get("name") or path.stem)).strip("-._")[:80] or "adopted"
     lines = [
         f"name: {yaml_text(name)}",
-        f"base: {yaml_text(folders.said(str(told.values['base']), Path.is_dir))}",
-        "task: json_extraction      # not said by the configuration: what a right answer is",
+        f"base: {yaml_text(_base(told, folders))}",
+        "task: json_extraction      # not said by the configuration: what a right answer is. A task's own prompt goes around each",
+        "                           # text; with `task: chat` rows are trained as they stand",
         "",
         *data_lines(told, rows, folders),
     ]
@@ -141,6 +143,14 @@ def _recipe(path: Path, told: Told, way: Course, rows: int | None, folders: Fold
         ]
     lines += ["", "train:", *(f"  {key}: {value}" for key, value in _train(told, way).items())]
     return [*lines, "", f"seed: {int(_number(told, 'seed', told.defaults.seed))}{_unsaid(told, 'seed')}"]
+
+
+def _base(told: Told, folders: Folders) -> str:
+    """The base as the recipe says it: a folder, or a name on the Hub with its revision."""
+    name, revision = str(told.values["base"]), str(told.values.get("revision") or "main")
+    if folders.place(name, Path.is_dir) is not None or revision == "main":
+        return folders.said(name, Path.is_dir)
+    return f"{name}@{revision}"
 
 
 def _number(told: Told, setting: str, default: float) -> float:
@@ -192,9 +202,8 @@ def _train(told: Told, way: Course) -> dict[str, str]:
     clip = told.number("clip_norm")
     if clip is not None:
         said["clip_norm"] = f"{clip:g}" if clip else "null      # off, as there"
-    limit_tokens = told.whole("max_tokens")
-    if limit_tokens is not None:
-        said |= {"max_tokens": str(limit_tokens), "truncate": TOO_LONG[_too_long(told)]}
+    limit_tokens = told.whole("max_tokens") or told.defaults.max_tokens
+    said |= {"max_tokens": f"{limit_tokens}{_unsaid(told, 'max_tokens')}", "truncate": TOO_LONG[_too_long(told)]}
     every = told.whole("save_steps")
     if every:
         said["checkpoint_every"] = str(every)
@@ -214,7 +223,7 @@ def _learning_rate(told: Told) -> str:
     rate = told.number("learning_rate") or told.defaults.learning_rate
     if rate is None:
         return f"{TrainSpec().learning_rate:g}      # not said, and {told.tool} needs one: Lathe's default"
-    return f"{rate:.10f}".rstrip("0") + _unsaid(told, "learning_rate")
+    return f"{Decimal(repr(rate)):f}" + _unsaid(told, "learning_rate")
 
 
 def _warmup_share(told: Told, way: Course) -> float:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lathe.files import ROWS_SUFFIXES, stem_of
+from lathe.hub import DATASET_PREFIX, NAME
 from lathe.plan.foreign.settings import Told
 from lathe.records.recipe import Split
 from lathe.safe_text import yaml_text
@@ -76,13 +78,21 @@ def trained(told: Told, rows: int) -> int:
 def data_lines(told: Told, rows: int | None, folders: Folders) -> list[str]:
     """The `data` part. rows: those trained on."""
     train, validation = train_file(told), validation_file(told)
-    lines = ["data:", f"  train: {yaml_text(folders.said(train)) if train else 'train.jsonl' + UNTOLD}"]
+    lines = ["data:", f"  train: {_said(train, folders) if train else 'train.jsonl' + UNTOLD}"]
     if validation is not None:
-        lines.append(f"  validation: {yaml_text(folders.said(validation))}")
+        lines.append(f"  validation: {_said(validation, folders)}")
     lines += _split(told, rows)
     if told.whole("limit"):
         lines.append(f"  limit: {told.whole('limit')}")
     return lines
+
+
+def _said(name: str, folders: Folders) -> str:
+    """A place of rows in the recipe: what is not here and has the form of a name on the Hub is a data set there."""
+    here = folders.place(name, Path.exists) is not None
+    if here or not NAME.match(name) or stem_of(Path(name)).endswith(ROWS_SUFFIXES):
+        return yaml_text(folders.said(name, Path.exists))
+    return yaml_text(f"{DATASET_PREFIX}{name}") + "      # no file here, so a data set of the Hub"
 
 
 def _split(told: Told, rows: int | None) -> list[str]:
