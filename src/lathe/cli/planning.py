@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lathe import workers
 from lathe.cli import tables, verbs
 from lathe.cli.progress import listen
 from lathe.cli.show import Screen
@@ -30,7 +29,9 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         return _plan_of_config(args, screen)
     if args.recipe is None:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
-    with workers.kept_ready("lathe.data.preparing.understander", "lathe.text.encoding_beside"):
+    from lathe.workers import kept_ready
+
+    with kept_ready("lathe.data.preparing.understander", "lathe.text.encoding_beside"):
         return _plan_of_recipe(args, screen)
 
 
