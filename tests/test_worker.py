@@ -23,7 +23,8 @@ def test_a_process_that_is_stopped_and_goes_on_answers_in_full(monkeypatch: pyte
     """As by Ctrl-Z and `fg`. Containers often set PYTHONUNBUFFERED, with which a write that is interrupted is not ended."""
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     terms = tokenizer.load(NANO).backend.to_str()
-    worker = Worker("lathe.text.encoding_beside", terms, name="the process", hint="")
+    worker = Worker()
+    worker.begin("lathe.text.encoding_beside", terms, name="the process", hint="")
     question = ["tea " * 4000] * 60
     (expected, *_) = worker.ask(["tea " * 4000]).result(timeout=60)
     done = threading.Event()

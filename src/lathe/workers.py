@@ -6,10 +6,13 @@
 
 Whoever answers, an answer is the same. A process starts in a quarter of a second, so the first questions are answered here, later
 those for which no process has time: this one never waits while there is work.
+
+    with kept_ready("lathe.data.looker"): ...        a process starts with the block, for all `Workers` in it one after the other
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -26,6 +29,22 @@ AHEAD = 2
 """Questions that a process may have and not have answered: one in work, and one so that it need not wait for this process."""
 MOST = 4
 """Processes, this one among them; more would wait for this one, which asks."""
+_waiting: list[Worker] | None = None
+"""Processes that have nothing to answer, in a block of `kept_ready`; None outside of one."""
+
+
+@contextlib.contextmanager
+def kept_ready(*modules: str) -> Iterator[None]:
+    """A process that starts now, while this one still loads, and answers for the `Workers` in this block, one after the other, as
+    do others that they start. All end with the block. modules: what it will need. On a single core none starts."""
+    global _waiting
+    waiting = _waiting = [Worker(modules)] if usable_cores() > 1 else []
+    try:
+        yield
+    finally:
+        _waiting = None
+        for worker in waiting:
+            worker.close()
 
 
 class Workers(Generic[Question, Answer, Mark]):
@@ -43,14 +62,16 @@ class Workers(Generic[Question, Answer, Mark]):
         processes: int | None = None,
     ) -> None:
         """module, terms, name, hint: as of `Worker`, whose answers are those of `answer`. few: questions that are answered here
-        before processes are worth their start; with none they start at once. processes: how many at most, this one among them;
-        None = as many as there are cores."""
+        before processes are worth their start; those kept ready have nothing to wait for. processes: how many at most, this one
+        among them; None = as many as there are cores."""
         self._module, self._terms, self._name, self._hint = module, terms, name, hint
         self._answer, self._few = answer, few
         self._most = min(MOST, usable_cores() if processes is None else processes) - 1
         self._asked = 0
         self._beside: list[Worker] = []
         self._ahead: deque[tuple[Future[Answer], Mark]] = deque()
+        while _waiting and len(self._beside) < self._most:
+            self._take(_waiting.pop())
         self._start()
 
     def __enter__(self) -> Workers[Question, Answer, Mark]:
@@ -79,19 +100,24 @@ class Workers(Generic[Question, Answer, Mark]):
             yield self._oldest()
 
     def _start(self) -> None:
-        if not self._beside and self._asked >= self._few:
-            self._beside = [
-                Worker(self._module, self._terms, name=self._name, hint=self._hint) for _ in range(self._most)
-            ]
+        while self._asked >= self._few and len(self._beside) < self._most:
+            self._take(Worker())
+
+    def _take(self, worker: Worker) -> None:
+        worker.begin(self._module, self._terms, name=self._name, hint=self._hint)
+        self._beside.append(worker)
 
     def _oldest(self) -> tuple[Answer, Mark]:
         answer, mark = self._ahead.popleft()
         return answer.result(), mark
 
     def close(self) -> None:
-        """Ends the processes. They also end by themselves when this one does."""
+        """Ends the processes, but for those that are kept ready for others. They also end by themselves when this one does."""
         for worker in self._beside:
-            worker.close()
+            if _waiting is None or worker.waiting():
+                worker.close()
+            else:
+                _waiting.append(worker)
         self._beside = []
 
 

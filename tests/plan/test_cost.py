@@ -146,6 +146,14 @@ def test_each_step_of_processes_waits_for_what_they_exchange() -> None:
         assert exchanging == pytest.approx(alone + more)
 
 
+def test_each_step_moves_what_is_trained_whoever_shares_it() -> None:
+    """With all weights of a model of 135M parameters that was 0.23 s of a step of 3.2 s, and no plan knew."""
+    seen = probe((256, 4, 1.0), (256, 1, 2.0)).model_copy(update={"move_seconds": 0.25})
+    for processes in (1, 4):
+        moving, still = (foretold(seen, 8, processes=processes, trained=trained) for trained in (3, 0))
+        assert moving == pytest.approx(still + 2 * 3 * 0.25)
+
+
 def test_a_step_takes_as_long_as_the_process_that_has_most_to_do() -> None:
     seen = probe((256, 4, 1.0), (256, 1, 2.0))
     assert foretold(seen, 12, processes=4) == pytest.approx(2 * 2 * 2.0), "of six packs two processes have two"

@@ -159,6 +159,7 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
     with piped(1) as helpers:
         found = list(step_rates.timed(64, 1, 2, torch.device("cpu"), helpers, seconds=0.0))
         assert 0 < step_rates._exchange_seconds(helpers) < 1e-6
+    assert 0 < step_rates._move_seconds(torch.device("cpu")) < 1e-6
     expected = {kind for kind in step_rates.KINDS if not kind.full}
     assert {kind_of(one) for one in found} == expected
     alone = {kind_of(one) for one in found if one["threads"] == 1}

@@ -29,6 +29,13 @@ def plan(args: argparse.Namespace, screen: Screen) -> Exit:
         return _plan_of_config(args, screen)
     if args.recipe is None:
         raise InputError("lathe plan needs a recipe or --config", hint="Try: lathe plan demo")
+    from lathe.workers import kept_ready
+
+    with kept_ready("lathe.data.preparing.understander", "lathe.text.encoding_beside"):
+        return _plan_of_recipe(args, screen)
+
+
+def _plan_of_recipe(args: argparse.Namespace, screen: Screen) -> Exit:
     catalogue, names = _machines(args.on)
     run = verbs.start(args, screen, weights=False)
     forecast = run.teaching()

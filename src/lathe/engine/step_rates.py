@@ -2,6 +2,7 @@
 
     measured(lines)
     {"device": "cpu", "threads": 2, "rank": 16, "helpers": 1, "exchange_seconds": 3.1e-09,
+     "move_seconds": 1.7e-09,
      "steps": [{"config": {...}, "step": "fused", "precision": "bf16", "full": false, "threads": 2,
                 "packs": {"mixed": {"lengths": [89, ...], "supervised": [22, ...]}, ...},
                 "seconds": {"empty": 0.001, "mixed": 0.08, ...}}, ...]}
@@ -10,8 +11,8 @@ Real steps of the engine on models of a few layers with random weights, for each
 would say little of a small model, which spends much of its time between them. Each is taken with no pack and with packs that
 differ in what they have most of, so that it can be told apart what products, attention and a pack cost (`plan.pack_work`). The
 median of some rounds counts: training meets what slows a round too. A step of one thread is timed as it is used: shared by as many
-processes as there are cores, each with a pack of that kind. What processes exchange grows with what is trained, so it is timed by
-itself as well.
+processes as there are cores, each with a pack of that kind. What processes exchange grows with what is trained, as does what the
+optimiser does, so both are timed by themselves.
 
 Time goes where it tells something. Weights are drawn once for each width. A first round does not count where it takes longer than
 others. With bf16 the fused step's took 1.8 to 2.6 times as long with packs of a new size, for whose products oneDNN compiles; with
@@ -41,6 +42,7 @@ from lathe.engine import model, step
 from lathe.engine.devices import Precision, threads
 from lathe.engine.fused.choice import step_of
 from lathe.engine.fused.tiles import usable
+from lathe.engine.optim import adamw, clip_global_norm
 from lathe.engine.packs import Pack, build_pack
 from lathe.engine.step_in_processes import Helpers, StepInProcesses, at_lines, forget
 from lathe.processes import usable_cores
@@ -96,7 +98,7 @@ ROUNDS, SECONDS = 1, 0.1
 EMPTY_SECONDS = 0.02
 """The same time for steps without a pack, of a millisecond or less."""
 EXCHANGED = 4_000_000
-"""Numbers by which the exchange between processes is timed: as many as the bundled base has."""
+"""Numbers by which the exchange between processes and the optimiser are timed: as many as the bundled base has."""
 
 
 def configuration(width: int, key_heads: int, layers: int) -> LlamaConfig:
@@ -240,6 +242,21 @@ def _exchange_seconds(helpers: Helpers) -> float:
         return typical(work, torch.device("cpu"), SECONDS) / (EXCHANGED * helpers.count)
 
 
+def _move_seconds(device: torch.device) -> float:
+    """Of a step of one thread for each number that is trained: its gradient is clipped, and it is moved."""
+    trained = nn.Parameter(torch.zeros(EXCHANGED, device=device))
+    gradient = torch.ones_like(trained)
+    optimiser = adamw([("trained", trained)], learning_rate=1e-3)
+
+    def move() -> None:
+        trained.grad = gradient
+        clip_global_norm([trained], 1.0)
+        optimiser.step()
+
+    with threads(1):
+        return typical(move, device, SECONDS) / EXCHANGED
+
+
 def _nothing_but_numbers() -> tuple[step.Step, dict[str, nn.Parameter]]:
     """A step whose gradient is there already."""
     torch.set_num_threads(1)
@@ -265,5 +282,5 @@ def measured(device: torch.device, lines: Sequence[Connection]) -> dict[str, Any
     exchange = _exchange_seconds(helpers) if helpers.count else 0.0
     return {
         "device": name, "threads": usable_cores(), "rank": RANK, "helpers": helpers.count, "exchange_seconds": exchange,
-        "steps": found,
+        "move_seconds": _move_seconds(device), "steps": found,
     }  # fmt: skip

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain, starmap
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,9 +144,9 @@ def of_packs(
     laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64], layers: int, *, tiles: bool
 ) -> tuple[list[Attended], list[Work]]:
     """The batches of attention of each pack, none in tiles, and what is computed of it. layers: all but the last."""
-    ends = attending(laid, lengths_N, supervised_N)
     if tiles:
-        return [], [work_in_tiles(one, layers) for one in ends]
+        return [], work_in_tiles(laid, lengths_N, supervised_N, layers)
+    ends = attending(laid, lengths_N, supervised_N)
     attended = [Attended(batches(one.everywhere), batches(one.scored)) for one in ends]
     return attended, [work_in_batches(one, layers) for one in attended]
 
@@ -161,24 +161,43 @@ def _products(batch: Batch) -> int:
     return batch.scores * (PRODUCTS if batch.keys <= KEPT_KEYS else AGAIN)
 
 
-def work_in_tiles(ends: Attending, layers: int) -> Work:
-    """The same in tiles, where a stretch's keys are laid out together and no weights are kept."""
-    everywhere, scored = (AGAIN * sum(starmap(_scores_in_tiles, some)) for some in ends)
-    return Work(layers * everywhere + scored, layers * len(ends.everywhere) + len(ends.scored))
+def work_in_tiles(laid: Laid, lengths_N: NDArray[np.int64], supervised_N: NDArray[np.int64], layers: int) -> list[Work]:
+    """The same of each pack in tiles, where a stretch's keys are laid out together and no weights are kept. layers: all but the
+    last."""
+    num_rows, num_stretches = [len(rows) for rows, _ in laid], [len(stretches) for _, stretches in laid]
+    ends = chain.from_iterable((one.start, one.end) for _, stretches in laid for one in stretches)
+    rows = np.fromiter(chain.from_iterable(rows for rows, _ in laid), np.int64)
+    everywhere = _scores_in_tiles(*np.fromiter(ends, np.int64).reshape(-1, 2).T)
+    scored = _scores_in_tiles(*_scored(lengths_N[rows], supervised_N[rows]))
+    products = AGAIN * (layers * _of_each(num_stretches, everywhere) + _of_each(num_rows, scored))
+    groups = layers * np.array(num_stretches, np.int64) + num_rows
+    return list(starmap(Work, zip(products.tolist(), groups.tolist(), strict=True)))
 
 
-def _scores_in_tiles(start: int, end: int) -> int:
-    """Scores of one head for tokens start .. end - 1 of a row: queries from the first on, filled up, times the keys that the last
+def _of_each(counts: Sequence[int], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums of the first `counts[0]` numbers, of the next `counts[1]`, and so on."""
+    sums = np.concatenate([[0], np.cumsum(numbers)])
+    return np.diff(sums[np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])])
+
+
+def _scores_in_tiles(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Scores of one head for tokens start .. end - 1 of rows: queries from the first on, filled up, times the keys that the last
     of them sees, filled up."""
-    whole, rest = divmod(end - start, TILES_QUERIES)
+    whole, rest = np.divmod(end - start, TILES_QUERIES)
     # Keys of the whole blocks: an arithmetic series, since a block's queries are a multiple of what keys are filled up to.
     keys = whole * rounded_up(start, TILES) + TILES_QUERIES * whole * (whole + 1) // 2
     return TILES_QUERIES * keys + rounded_up(rest, TILES) * rounded_up(end, TILES)
 
 
 def scored_ends(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """The stretches of rows that are scored, taken to be their last: a position is scored by the token behind it."""
-    return zip(np.maximum(lengths - supervised - 1, 0).tolist(), (lengths - 1).tolist(), strict=True)
+    """The stretches of rows that are scored."""
+    starts, ends = _scored(lengths, supervised)
+    return zip(starts.tolist(), ends.tolist(), strict=True)
+
+
+def _scored(lengths: NDArray[np.int64], supervised: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where they begin and end, taken to be the last of their rows: a position is scored by the token behind it."""
+    return np.maximum(lengths - supervised - 1, 0), lengths - 1
 
 
 def batches_at_most(longest_row: int, tokens: int, *, shared: bool) -> frozenset[Batch]:
@@ -221,6 +240,9 @@ def alive_in_batches(model: Shapes, batches: Iterable[Batch], *, compiled: bool)
     return most
 
 
-def rounded_up(count: int, step: int) -> int:
-    """The next multiple of `step`."""
+Counts = TypeVar("Counts", int, NDArray[np.int64])
+
+
+def rounded_up(count: Counts, step: int) -> Counts:
+    """The next multiple of `step`, of one count or of several."""
     return -(-count // step) * step

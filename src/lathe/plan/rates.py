@@ -126,6 +126,7 @@ def probe() -> MachineProbe:
         threads=said["threads"],
         load_seconds=said["load_seconds"],
         exchange_seconds=exchange,
+        move_seconds=said["move_seconds"],
         busy=round(busy, 2),
         steps=steps,
     )

@@ -87,6 +87,9 @@ class MachineProbe(Record):
         ge=0,
         description="of a step of several processes for each number that is trained and each process beside the first",
     )
+    move_seconds: float = Field(
+        0.0, ge=0, description="of a step for each number that is trained, to clip its gradient and to move it"
+    )
     busy: float = Field(0.0, description="processes that wanted a core, over the cores, in the minute of the probe")
     steps: tuple[StepRate, ...]
 

@@ -34,8 +34,8 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[list
     return _best_fit(np.asarray(lengths, dtype=np.int64).tolist(), budget)
 
 
-def pack_alike(alike: Alike, budget: int) -> list[list[int]]:
-    """As `pack`, for rows of which some begin alike: packs of row numbers, what rows of a pack share counted once.
+def pack_alike(alike: Alike, budget: int) -> list[Alike]:
+    """As `pack`, for rows of which some begin alike: the rows of each pack, what they share counted once.
 
     From the leaves of the tree up, what follows a shared stretch is bundled as far as the budget allows, each bundle with the
     stretch itself in front of it; the bundles of the whole are packed as rows are. Rows that share nothing are packed by `pack`.
@@ -49,7 +49,7 @@ def pack_alike(alike: Alike, budget: int) -> list[list[int]]:
         own = stretch.end - stretch.start
         bundles = [(0, [stretch.row])] if stretch.last else _bundled(behind[place], budget - stretch.end)
         behind[stretch.parent] += [(own + size, rows) for size, rows in bundles]
-    return [[alike.rows[place] for place in sorted(rows)] for _, rows in _bundled(behind[-1], budget)]
+    return [alike.part(rows) for _, rows in _bundled(behind[-1], budget)]
 
 
 _Bundle = tuple[int, list[int]]
@@ -98,19 +98,21 @@ def deal(lengths: Sequence[int] | NDArray[np.integer], count: int) -> list[list[
     return [sorted(share) for share in shares]
 
 
-def deal_alike(alike: Alike, count: int) -> list[list[int]]:
-    """As `deal`, for rows of which some begin alike: row numbers for each of `count` workers.
+def deal_alike(alike: Alike, count: int) -> list[Alike]:
+    """As `deal`, for rows of which some begin alike: the rows of each of `count` workers.
 
     What begins alike stays together where that lets the worker with most to compute have least: coarse bundles repeat less, fine
     ones balance better, so of some ways to cut them, rows one by one included, the best is taken.
     """
     if count == 1:
-        return [alike.rows]
+        return [alike]
     places = alike._replace(rows=list(range(len(alike.rows))))
     whole = computed(stretches(alike))
     ways = [[[place] for place in places.rows]]
     if whole < sum(alike.lengths):
-        ways = [pack_alike(places, math.ceil(whole / (count * fineness))) for fineness in FINENESS] + ways
+        ways = [
+            [one.rows for one in pack_alike(places, math.ceil(whole / (count * fineness)))] for fineness in FINENESS
+        ] + ways
 
     def load(some: Sequence[int]) -> int:
         return computed(stretches(alike.part(some)))
@@ -120,4 +122,4 @@ def deal_alike(alike: Alike, count: int) -> list[list[int]]:
         for bundles in ways
     ]
     best = min(dealt, key=lambda shares: max(map(load, shares)))
-    return [[alike.rows[place] for place in sorted(share)] for share in best]
+    return [alike.part(share) for share in best]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lathe.records import TrainSpec
 from lathe.schedule.order import Indices, grouped, permutation
 from lathe.schedule.packing import deal, deal_alike, pack, pack_alike
-from lathe.schedule.prefixes import Prefixes, Spared, Stretch, computed, prefixes, spared, stretches
+from lathe.schedule.prefixes import Alike, Prefixes, Spared, Stretch, computed, prefixes, spared, stretches
 
 _cached_permutation = lru_cache(maxsize=4)(permutation)
 _cached_groups = lru_cache(maxsize=4)(grouped)
@@ -151,16 +151,19 @@ class StepPlan:
 
     def packs(self, step: int, budget: int | None = None) -> list[list[int]]:
         """Rows of step `step` as packs, those of each process by themselves. budget: None = the recipe's token budget."""
-        rows, most = self.examples(step), budget or self.train.token_budget
         if self.known is not None and self.shared:
-            alike = self.known.among(rows)
-            shares = deal_alike(alike, self.train.processes)
-            return [one for share in shares if share for one in pack_alike(self.known.among(share), most)]
+            return [one.rows for one in self._packs_alike(self.known, step, budget)]
+        rows, most = self.examples(step), budget or self.train.token_budget
         return [
             [int(rows[share[place]]) for place in one]
             for share in deal(self.lengths_N[rows], self.train.processes)
             for one in pack(self.lengths_N[rows[share]], most)
         ]
+
+    def _packs_alike(self, known: Prefixes, step: int, budget: int | None = None) -> list[Alike]:
+        """The packs of a step whose rows share what they begin with."""
+        shares = deal_alike(known.among(self.examples(step)), self.train.processes)
+        return [one for share in shares for one in pack_alike(share, budget or self.train.token_budget)]
 
     def stretches(self, rows: Sequence[int]) -> list[Stretch]:
         """What is computed of a pack of these rows."""
@@ -189,7 +192,10 @@ class StepPlan:
     @cached_property
     def laid_by_step(self) -> list[list[tuple[list[int], list[Stretch]]]]:
         """Every pack of each step: its rows, and what is computed of them. Cost: packs every step once."""
-        return [[(rows, self.stretches(rows)) for rows in self.packs(step)] for step in range(self.num_steps)]
+        known, steps = self.known, range(self.num_steps)
+        if known is not None and self.shared:
+            return [[(one.rows, stretches(one)) for one in self._packs_alike(known, step)] for step in steps]
+        return [[(rows, self.stretches(rows)) for rows in self.packs(step)] for step in steps]
 
     @cached_property
     def laid(self) -> list[tuple[list[int], list[Stretch]]]:

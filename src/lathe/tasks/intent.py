@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
+from lathe.conformity.once import once_per_schema
 from lathe.contracts import Choice, ItemVerdict, Metric, Task
 from lathe.errors import TaskMismatch
 from lathe.records import Example, Json, Message, Row, TaskSetup, label_text, label_texts
@@ -75,7 +75,7 @@ class Intent(Task):
         name, schema = FIELDS.schema(row, setup)
         labels = labels_of(schema)
         gold = _gold(row, setup, labels)
-        asked = f", one of:\n{_listed(labels)}" if labels and setup.schema_in_prompt else "."
+        asked = f", one of:\n{_listed(schema)}" if labels and setup.schema_in_prompt else "."
         prompt = f"Name the intent of the text{asked}\n\nText:\n{text}"
         return Example(
             id=identity(row, setup, prompt),
@@ -127,19 +127,17 @@ class Intent(Task):
         return TaskSetup(schemas={"cards": WORKED_SCHEMA})
 
 
+@once_per_schema  # asked for every row and every answer
 def labels_of(schema: Json) -> Sequence[str]:
     """The labels that a schema allows, in its order; none where it names none."""
     named = schema.get("enum") if isinstance(schema, dict) else None
-    return _texts(*(one for one in named if isinstance(one, str | int | float))) if isinstance(named, list) else ()
+    return tuple(label_texts(named)) if isinstance(named, list) else ()
 
 
-@lru_cache(maxsize=64, typed=True)  # asked for every row and every answer; typed, for 1 == True
-def _texts(*values: Json) -> Sequence[str]:
-    return tuple(label_texts(values))
-
-
-def _listed(labels: Sequence[str]) -> str:
+@once_per_schema
+def _listed(schema: Json) -> str:
     """Labels as the prompt shows them; a line each where a comma in one would make it look like two."""
+    labels = labels_of(schema)
     return ("\n" if any("," in one for one in labels) else ", ").join(labels)
 
 

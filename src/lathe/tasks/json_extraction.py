@@ -64,15 +64,17 @@ class JsonExtraction(Task):
         name, schema = rows.FIELDS.schema(row, setup)
         target = rows.target(row, setup)
         if schema is not None:
-            rows.check(name, schema, target)
             target = ordered(schema, schema, target)
+        completion = rows.written(target, setup)
+        if schema is not None:
+            rows.check(name, schema, target)
         shown = f" of this shape:\n{shape(schema)}" if schema is not None and setup.schema_in_prompt else "."
         prompt = f"Extract as JSON{shown}\n\nText:\n{document}"
         return Example(
             id=identity(row, setup, prompt),
             input=document,
             messages=(Message(role="user", content=prompt),),
-            completion=rows.written(target),
+            completion=completion,
             target=target,
             meta={
                 "schema": name or UNSTATED,

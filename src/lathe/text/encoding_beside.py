@@ -1,4 +1,4 @@
-"""Texts encoded here and by a process beside this one: `python -m lathe.text.encoding_beside`.
+"""Texts encoded here and by a process beside this one (`lathe.worker`).
 
     with encoders(tok, num_rows=10_000) as beside:
         for ids, mark in beside.hand(["pay by card", "pay by cash"], mark): ...       (`lathe.workers`)
@@ -17,7 +17,6 @@ import tokenizers
 from lathe.processes import usable_cores
 from lathe.text.special import OPEN
 from lathe.text.words import Ids, Words
-from lathe.worker import serve
 from lathe.workers import Workers
 
 if TYPE_CHECKING:
@@ -55,7 +54,3 @@ def prepared(tokenizer_json: str) -> Callable[[Sequence[str]], list[Ids]]:
     words = Words.of(tokenizers.Tokenizer.from_str(tokenizer_json))
     assert words is not None, "the first process found the tokenizer's texts to fall into words"
     return words.encode
-
-
-if __name__ == "__main__":
-    serve(prepared)

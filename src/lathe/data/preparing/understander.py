@@ -1,4 +1,4 @@
-"""The process that understands rows beside another one: `python -m lathe.data.preparing.understander`."""
+"""What understands rows in a process beside another one (`lathe.worker`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from lathe import plugins
 from lathe.data.files.placed import Placed
 from lathe.data.preparing.understanding import Lot, Terms, Understanding
-from lathe.worker import serve
 
 
 def prepared(terms: Terms) -> Callable[[Sequence[Placed]], Lot]:
@@ -24,7 +23,3 @@ def prepared(terms: Terms) -> Callable[[Sequence[Placed]], Lot]:
             raise broken from error
 
     return lot
-
-
-if __name__ == "__main__":
-    serve(prepared)

@@ -43,19 +43,20 @@ def target(row: Row, setup: TaskSetup) -> Json:
             f"json_extraction reads at most {values.MAX_DEPTH} levels of nesting, {column!r} has more",
             hint="Take the row out, or flatten its value.",
         )
-    try:
-        written(target).encode()
-    except (ValueError, TypeError) as error:
-        raise TaskMismatch(
-            f"json_extraction expects {column!r} to be JSON, got a value that is none: {error}",
-            hint="Mend the row, or take it out.",
-        ) from error
     return target
 
 
-def written(value: Json) -> str:
-    """A value as the text that a model should write. Raises ValueError or TypeError where it is none of JSON."""
-    return _ENCODER.encode(value)
+def written(target: Json, setup: TaskSetup) -> str:
+    """The gold value as the text that a model should write. Raises TaskMismatch where it is none of JSON."""
+    try:
+        text = _ENCODER.encode(target)
+        text.encode()
+    except (ValueError, TypeError) as error:
+        raise TaskMismatch(
+            f"json_extraction expects {column_of(setup, 'target')!r} to be JSON, got a value that is none: {error}",
+            hint="Mend the row, or take it out.",
+        ) from error
+    return text
 
 
 def check(name: str, schema: Json, target: Json) -> None:
