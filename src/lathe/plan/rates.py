@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -120,7 +120,7 @@ def probe() -> MachineProbe:
         raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
     exchange = said["exchange_seconds"]
-    steps = tuple(_step_rate(step, said["rank"], exchange, said["helpers"]) for step in said["steps"])
+    steps = tuple(_step_rates(said["steps"], said["rank"], exchange, said["helpers"]))
     found = MachineProbe(
         device=said["device"],
         threads=said["threads"],
@@ -133,9 +133,22 @@ def probe() -> MachineProbe:
     return found
 
 
-def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int) -> StepRate:
+def _step_rates(steps: Sequence[Mapping[str, Any]], rank: int, exchange: float, helpers: int) -> Iterator[StepRate]:
+    """What timed steps say of each kind of work. Of those alike but in width and what they train the first has packs enough to
+    tell what attention costs, which is the same for the others."""
+    first: dict[tuple[str, str, int], StepRate] = {}
+    for step in steps:
+        kind = step["step"], step["precision"], step["threads"]
+        found = _step_rate(step, rank, exchange, helpers, first.get(kind))
+        first.setdefault(kind, found)
+        yield found
+
+
+def _step_rate(
+    step: Mapping[str, Any], rank: int, exchange: float, helpers: int, alike: StepRate | None = None
+) -> StepRate:
     """What a timed step says of each kind of work, by its layers. exchange: seconds of a number for each helper; helpers: those
-    that a step of one thread was shared with."""
+    that a step of one thread was shared with; alike: a step whose attention costs the same, where packs are too few to tell."""
     model, full = shapes(step["config"]), step["full"]
     counted = count(model, None if full else rank)
     empty = step["seconds"]["empty"]
@@ -143,7 +156,7 @@ def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int
     tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
     work = [_work(model, counted, step["step"], full, tiles, pack) for pack in step["packs"].values()]
     took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in step["packs"]]
-    product, attention, group, pack = pack_work.least(np.concatenate(work), np.array(took)).tolist()
+    product, attention, group, pack = _of_each(np.concatenate(work), np.array(took), alike)
     return StepRate(
         step=step["step"],
         precision=step["precision"],
@@ -156,6 +169,18 @@ def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int
         pack_seconds=pack,
         step_seconds=max(0.0, empty - exchanged) / model.num_layers,
     )
+
+
+def _of_each(
+    work: NDArray[np.float64], took: NDArray[np.float64], alike: StepRate | None
+) -> tuple[float, float, float, float]:
+    """Seconds of one of each kind of work."""
+    if alike is None or len(work) >= len(pack_work.KINDS):
+        product, attention, group, pack = pack_work.least(work, took).tolist()
+        return product, attention, group, pack
+    rest = took - work[:, 1:3] @ [alike.attention_seconds, alike.group_seconds]
+    product, pack = pack_work.least(work[:, [0, 3]], np.maximum(rest, LEAST_SECONDS)).tolist()
+    return product, alike.attention_seconds, alike.group_seconds, pack
 
 
 def _work(
