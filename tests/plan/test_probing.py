@@ -14,6 +14,7 @@ from plan_parts import CONFIG
 
 from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.engine.probe import MOST_PROCESSES
+from lathe.errors import Unavailable
 from lathe.plan import rates
 from lathe.processes import usable_cores
 
@@ -40,6 +41,25 @@ def test_of_steps_alike_the_first_tells_the_others_what_attention_costs() -> Non
         assert other.product_seconds > 0
 
 
+@pytest.mark.parametrize(
+    ("program", "said", "hint"),
+    [
+        ("import time; time.sleep(60)", "the probe gave no answer in 0.1 s", "try again when it is idle"),
+        ("raise MemoryError('no room for a model')", "MemoryError: no room for a model", "lathe doctor torch"),
+        ("import os; os._exit(9)", "ended with code 9", "lathe doctor torch"),
+    ],
+)
+def test_a_probe_that_does_not_end_well_says_what_was_seen_and_what_to_do(
+    program: str, said: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "PROBE", (sys.executable, "-c", program))
+    monkeypatch.setattr(rates, "PROBE_SECONDS", 0.1 if "sleep" in program else 60)
+    with pytest.raises(Unavailable) as refused:
+        rates.probe()
+    assert said in refused.value.message
+    assert hint in (refused.value.hint or "")
+
+
 SMALL_PROBE = """
 import runpy
 from lathe.engine import step_rates
@@ -57,7 +77,6 @@ def test_the_probe_runs_as_a_process_with_helpers_of_its_own() -> None:
         [sys.executable, "-W", "ignore", "-c", SMALL_PROBE],
         capture_output=True,
         text=True,
-        timeout=120,
         env={**os.environ, **LIBRARY_SETTINGS},
         check=False,
     )

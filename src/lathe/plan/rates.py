@@ -36,6 +36,7 @@ from lathe.schedule.prefixes import Stretch
 from lathe.storage import commit_text
 
 VERSION = 4
+PROBE = (sys.executable, "-m", "lathe.engine.probe")
 PROBE_SECONDS = 180
 LEAST_SECONDS = 1e-6
 """What a pack takes at least: where other work disturbed the probe, it can seem to have taken less than none."""
@@ -107,17 +108,13 @@ def probed() -> MachineProbe | None:
 def probe() -> MachineProbe:
     """Measures this machine's training steps in a child process, some 17 s, and remembers them.
 
-    Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
+    Raises Unavailable where torch is not there, or the child fails or gives no answer, StorageError where the file cannot be
+    written.
     """
     if find_spec("torch") is None:
         hint = "pip install 'lathe-slm[train]'"
         raise Unavailable("the probe takes steps of training with torch, which is not installed", hint=hint)
-    try:
-        command = [sys.executable, "-m", "lathe.engine.probe"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
-        said: dict[str, Any] = json.loads(done.stdout)
-    except (subprocess.SubprocessError, ValueError) as error:
-        raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
+    said = _said(PROBE)
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
     exchange = said["exchange_seconds"]
     steps = tuple(_step_rates(said["steps"], said["rank"], exchange, said["helpers"]))
@@ -131,6 +128,20 @@ def probe() -> MachineProbe:
     )
     commit_text(probe_file(), found.to_json())
     return found
+
+
+def _said(command: Sequence[str]) -> dict[str, Any]:
+    """What the child printed. Raises as `probe`."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        hint = "Something keeps the machine busy, or held the probe up: try again when it is idle."
+        raise Unavailable(f"the probe gave no answer in {PROBE_SECONDS} s", hint=hint) from error
+    if done.returncode != 0:
+        last = done.stderr.strip().rsplit("\n", 1)[-1] or f"ended with code {done.returncode}"
+        raise Unavailable(f"the probe did not end well: {last[:200]}", hint="Try: lathe doctor torch")
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
 def _step_rates(steps: Sequence[Mapping[str, Any]], rank: int, exchange: float, helpers: int) -> Iterator[StepRate]:
