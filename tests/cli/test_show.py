@@ -83,6 +83,17 @@ def test_a_kind_of_step_that_was_not_tried_at_a_width_leaves_its_place_empty() -
     ]
 
 
+def test_a_step_of_all_weights_does_not_stand_in_the_place_of_one_with_an_adapter() -> None:
+    adapter = r.StepRate(step="fused", precision="bf16", threads=2, width=256, product_seconds=1e-11)
+    full = adapter.model_copy(update={"full": True, "product_seconds": 2e-11})
+    view, out, _ = screen()
+    tables.probe(view, r.MachineProbe(device="cpu", threads=2, steps=(adapter, full)))
+    assert [line.split() for line in out.getvalue().splitlines()[2:]] == [
+        ["fused", "bf16", "2", "100"],
+        ["fused", "bf16,", "all", "weights", "2", "50"],
+    ]
+
+
 def test_the_verdict_is_one_line() -> None:
     view, out, _ = screen()
     line = "ITERATE  json_exact 0.41 [0.35, 0.48] · base 0.02 · rule 0.38 · planned 47 s, took 49 s"

@@ -205,8 +205,20 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
         step: [rounds[step, sum(lengths)] for lengths in rows.values()]
         for step, rows in (("fused bf16", LENGTHS), ("fused fp32", HALVES), ("reference fp32", LENGTHS))
     }
-    compiled = [2, 1, 1, 2] if tiles else [2, 2, 2, 2]
-    assert taken == {"fused bf16": compiled, "fused fp32": [2, 1, 1, 1], "reference fp32": [1, 1, 1, 1]}
+    compiled = [2, 2, 1, 1] if tiles else [2, 2, 2, 2]
+    assert taken == {"fused bf16": compiled, "fused fp32": [2, 1, 1, 1], "reference fp32": [2, 1, 1, 1]}
+
+
+def test_at_wider_models_and_of_all_weights_only_packs_of_another_size_are_timed_and_on_gpus_all_are() -> None:
+    pytest.importorskip("torch")
+    from lathe.engine.step_rates import HALVES, KINDS, LENGTHS, SIZES, TOLD_APART, Kind
+
+    fused, full = Kind("fused", "bf16"), Kind("fused", "bf16", full=True)
+    assert fused.rows(TOLD_APART, "cpu") == LENGTHS
+    assert Kind("fused", "fp32").rows(TOLD_APART, "cpu") == HALVES
+    for kind, width in ((fused, TOLD_APART + 1), (full, TOLD_APART)):
+        assert tuple(kind.rows(width, "cpu")) == SIZES
+    assert {len(kind.rows(4096, "cuda")) for kind in KINDS} == {len(LENGTHS)}
 
 
 def test_every_kind_of_step_is_timed_on_the_same_weights() -> None:
@@ -246,6 +258,11 @@ def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
     assert found.of_each == pytest.approx(tuple(costs), rel=1e-6)
     assert found.rate == pytest.approx(1e10)
     assert found.step_seconds == pytest.approx(3 / 4)
+    attending = StepRate(
+        step="fused", precision="fp32", width=64, threads=2, product_seconds=1.0, attention_seconds=2e-10, group_seconds=1e-3
+    )  # fmt: skip
+    few = {**step, "packs": {name: packs[name] for name in ("mixed", "short")}}
+    assert rates._step_rate(few, 8, 1e-9, 0, attending).of_each == pytest.approx(tuple(costs), rel=1e-6)
     busy = rates._step_rate({**step, "seconds": dict.fromkeys(seconds, 3.0)}, 8, exchange=1e-9, helpers=0)
     assert min(busy.of_each) >= 0, "a machine that was busy while it was probed"
     shared = rates._step_rate({**step, "threads": 1}, 8, exchange=1.0 / count(model, 8).trainable, helpers=2)

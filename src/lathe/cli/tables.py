@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Plan,
         Schedule,
         Status,
+        StepRate,
         ValidationPlan,
     )
     from lathe.records.teacher import TeachForecast
@@ -277,15 +278,10 @@ def probe(screen: Screen, found: MachineProbe) -> None:
     """What was measured, and what was in the way."""
     widths = sorted({one.width for one in found.steps})
     screen.line(f"  {found.device}: training steps in GFLOP/s, by hidden width")
-    kinds = dict.fromkeys((one.step, one.precision, one.threads) for one in found.steps)
-    rates = {(one.step, one.precision, one.threads, one.width): one.rate for one in found.steps}
+    rates = {(_kind(one), one.width): one.rate for one in found.steps}
     rows = [
-        [
-            " ".join(kind[:2]),
-            str(kind[2]),
-            *(f"{rates[*kind, width] / 1e9:,.0f}" if (*kind, width) in rates else "" for width in widths),
-        ]
-        for kind in kinds
+        [*kind, *(f"{rates[kind, width] / 1e9:,.0f}" if (kind, width) in rates else "" for width in widths)]
+        for kind in dict.fromkeys(map(_kind, found.steps))
     ]
     screen.table(["step", "threads", *map(str, widths)], rows, right={1, *range(2, 2 + len(widths))})
     if found.busy > 1:
@@ -293,6 +289,11 @@ def probe(screen: Screen, found: MachineProbe) -> None:
             "  the machine was busy with other work, so it can be faster than this; probe again when it is idle",
             "yellow",
         )
+
+
+def _kind(one: StepRate) -> tuple[str, str]:
+    """Of a step, and its threads."""
+    return f"{one.step} {one.precision}{', all weights' if one.full else ''}", str(one.threads)
 
 
 def doctor(screen: Screen, report: DoctorReport) -> None:

@@ -14,11 +14,11 @@ median of some rounds counts: training meets what slows a round too. A step of o
 processes as there are cores, each with a pack of that kind. What processes exchange grows with what is trained, as does what the
 optimiser does, so both are timed by themselves.
 
-Time goes where it tells something. Weights are drawn once for each width. A first round does not count where it takes longer than
-others. With bf16 the fused step's took 1.8 to 2.6 times as long with packs of a new size, for whose products oneDNN compiles; with
-others 0.93 to 1.07 times where attention is in tiles. With fp32 the first of all took 1.06 to 1.13 times as long, that of each pack
-after it 0.98 to 1.08 times: those count. So do all of the reference step, the dearest, whose first round took as long as its third
-(1.14 and 1.09 s). At a middle width it is not taken at all.
+Time goes where it tells something. Weights are drawn once for each width, while helpers load. A first round does not count where it
+takes longer than others. With bf16 the fused step's took 1.8 to 2.6 times as long with packs of a new size, for whose products
+oneDNN compiles; with others 0.93 to 1.07 times where attention is in tiles. With fp32 the first of all took 1.06 to 1.13 times as
+long, that of each pack after it 0.98 to 1.08 times: those count, and the first of all is the shortest pack's. At a middle width the
+reference step, the dearest, is not taken at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import cache, partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any, Literal
@@ -59,15 +59,18 @@ BETWEEN = 576
 fused step's kinds were 10 and 18 % below."""
 HEAD, VOCABULARY, RANK = 64, 4096, 16
 LENGTHS: Mapping[str, tuple[int, ...]] = {
+    "short": (89, 149),
     "mixed": (89, 149, 211, 271, 300),
     "long": (1023,),
     "even": (64,) * 16,
-    "short": (89, 149),
 }
-"""Tokens of the rows of each pack: as rows mostly are; the same tokens with most and with least attention; and few tokens."""
-NEW_SIZES = frozenset({"mixed", "short"})
-"""Packs whose tokens, rounded up as the fused step does it, are not as many as those of one before."""
-HALVES: Mapping[str, tuple[int, ...]] = {"mixed": (89, 149, 271), "long": (511,), "even": (64,) * 8, "short": (119,)}
+"""Tokens of the rows of each pack: few; as rows mostly are; and as many tokens with most and with least attention."""
+SIZES = ("short", "mixed")
+"""One pack of each number of tokens, rounded up as the fused step does it: what is timed at every width. The others tell what
+attention costs. An operation of it and a group took as long at one width as at another, within what two probes differ by."""
+TOLD_APART = 256
+"""Widest model that has all packs on a CPU, with an adapter: there attention is much of a layer."""
+HALVES: Mapping[str, tuple[int, ...]] = {"short": (119,), "mixed": (89, 149, 271), "long": (511,), "even": (64,) * 8}
 """Half as many, for the fused step in fp32, which took half of the time. With those for the reference step too, packs of 4,096
 tokens that are computed again on the way back were foretold 20 % too low, with whole ones 16 %."""
 SCORED = 4
@@ -91,11 +94,18 @@ class Kind:
             return False
         return (self.step, width) != ("reference", BETWEEN) if device == "cpu" else self.step == "reference"
 
+    def rows(self, width: int, device: str) -> Mapping[str, tuple[int, ...]]:
+        """Tokens of the rows of its packs there."""
+        rows = HALVES if (self.step, self.precision) == ("fused", "fp32") else LENGTHS
+        if device != "cpu" or (width <= TOLD_APART and not self.full):
+            return rows
+        return {name: rows[name] for name in SIZES}
+
 
 KINDS = (Kind("fused", "bf16"), Kind("fused", "bf16", full=True), Kind("fused", "fp32"), Kind("reference", "fp32"))
-ROUNDS, SECONDS = 1, 0.1
+ROUNDS, SECONDS = 1, 0.06
 """Rounds that count at least, and the time in which more are made."""
-EMPTY_SECONDS = 0.02
+EMPTY_SECONDS = 0.005
 """The same time for steps without a pack, of a millisecond or less."""
 EXCHANGED = 4_000_000
 """Numbers by which the exchange between processes and the optimiser are timed: as many as the bundled base has."""
@@ -137,7 +147,7 @@ def timed(
         if shared:  # while this process does the same
             helpers.build(partial(_alone, shape, kind))
         take, named = _built(shape, kind, device)
-        rows = HALVES if kind == Kind("fused", "fp32") else LENGTHS
+        rows = kind.rows(width, device.type)
         packs = {name: build_pack(_rows(lengths), device) for name, lengths in rows.items()}
         of_packs = partial(
             _of_packs, packs=packs, named=named, cold=_cold(kind, device), device=device, seconds=seconds
@@ -177,11 +187,9 @@ def _cold(kind: Kind, device: torch.device) -> Set[str]:
     """The packs whose first round takes longer than others."""
     if device.type != "cpu":
         return LENGTHS.keys()
-    if kind.step == "reference":
-        return frozenset()
     if kind.precision == "fp32":
         return frozenset(islice(LENGTHS, 1))
-    return NEW_SIZES if usable(torch.bfloat16, HEAD) else LENGTHS.keys()
+    return frozenset(SIZES) if usable(torch.bfloat16, HEAD) else LENGTHS.keys()
 
 
 def _whole(take: step.Step, packs: list[Pack], parameters: Mapping[str, nn.Parameter]) -> None:
@@ -209,7 +217,13 @@ def _described(rows: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1)
+def draw(device: torch.device) -> None:
+    """The random weights of every width, ahead of time: while helpers load."""
+    for width, (key_heads, layers) in WIDTHS[device.type].items():
+        _drawn(width, key_heads, layers)
+
+
+@cache
 def _drawn(width: int, key_heads: int, layers: int) -> PreTrainedModel:
     """A model with random weights in float32."""
     step.register_attention()

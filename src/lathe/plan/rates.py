@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -36,6 +36,7 @@ from lathe.schedule.prefixes import Stretch
 from lathe.storage import commit_text
 
 VERSION = 4
+PROBE = (sys.executable, "-m", "lathe.engine.probe")
 PROBE_SECONDS = 180
 LEAST_SECONDS = 1e-6
 """What a pack takes at least: where other work disturbed the probe, it can seem to have taken less than none."""
@@ -105,22 +106,18 @@ def probed() -> MachineProbe | None:
 
 
 def probe() -> MachineProbe:
-    """Measures this machine's training steps in a child process, some 17 s, and remembers them.
+    """Measures this machine's training steps in a child process, some 12 s, and remembers them.
 
-    Raises Unavailable where torch is not there or the child fails, StorageError where the file cannot be written.
+    Raises Unavailable where torch is not there, or the child fails or gives no answer, StorageError where the file cannot be
+    written.
     """
     if find_spec("torch") is None:
         hint = "pip install 'lathe-slm[train]'"
         raise Unavailable("the probe takes steps of training with torch, which is not installed", hint=hint)
-    try:
-        command = [sys.executable, "-m", "lathe.engine.probe"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True)
-        said: dict[str, Any] = json.loads(done.stdout)
-    except (subprocess.SubprocessError, ValueError) as error:
-        raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
+    said = _said(PROBE)
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
     exchange = said["exchange_seconds"]
-    steps = tuple(_step_rate(step, said["rank"], exchange, said["helpers"]) for step in said["steps"])
+    steps = tuple(_step_rates(said["steps"], said["rank"], exchange, said["helpers"]))
     found = MachineProbe(
         device=said["device"],
         threads=said["threads"],
@@ -134,9 +131,36 @@ def probe() -> MachineProbe:
     return found
 
 
-def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int) -> StepRate:
+def _said(command: Sequence[str]) -> dict[str, Any]:
+    """What the child printed. Raises as `probe`."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        hint = "Something keeps the machine busy, or held the probe up: try again when it is idle."
+        raise Unavailable(f"the probe gave no answer in {PROBE_SECONDS} s", hint=hint) from error
+    if done.returncode != 0:
+        last = done.stderr.strip().rsplit("\n", 1)[-1] or f"ended with code {done.returncode}"
+        raise Unavailable(f"the probe did not end well: {last[:200]}", hint="Try: lathe doctor torch")
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def _step_rates(steps: Sequence[Mapping[str, Any]], rank: int, exchange: float, helpers: int) -> Iterator[StepRate]:
+    """What timed steps say of each kind of work. Of those alike but in width and what they train the first has packs enough to
+    tell what attention costs, which is the same for the others."""
+    first: dict[tuple[str, str, int], StepRate] = {}
+    for step in steps:
+        kind = step["step"], step["precision"], step["threads"]
+        found = _step_rate(step, rank, exchange, helpers, first.get(kind))
+        first.setdefault(kind, found)
+        yield found
+
+
+def _step_rate(
+    step: Mapping[str, Any], rank: int, exchange: float, helpers: int, alike: StepRate | None = None
+) -> StepRate:
     """What a timed step says of each kind of work, by its layers. exchange: seconds of a number for each helper; helpers: those
-    that a step of one thread was shared with."""
+    that a step of one thread was shared with; alike: a step whose attention costs the same, where packs are too few to tell."""
     model, full = shapes(step["config"]), step["full"]
     counted = count(model, None if full else rank)
     empty = step["seconds"]["empty"]
@@ -144,7 +168,7 @@ def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int
     tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
     work = [_work(model, counted, step["step"], full, tiles, pack) for pack in step["packs"].values()]
     took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in step["packs"]]
-    product, attention, group, pack = pack_work.least(np.concatenate(work), np.array(took)).tolist()
+    product, attention, group, pack = _of_each(np.concatenate(work), np.array(took), alike)
     return StepRate(
         step=step["step"],
         precision=step["precision"],
@@ -157,6 +181,18 @@ def _step_rate(step: Mapping[str, Any], rank: int, exchange: float, helpers: int
         pack_seconds=pack,
         step_seconds=max(0.0, empty - exchanged) / model.num_layers,
     )
+
+
+def _of_each(
+    work: NDArray[np.float64], took: NDArray[np.float64], alike: StepRate | None
+) -> tuple[float, float, float, float]:
+    """Seconds of one of each kind of work."""
+    if alike is None or len(work) >= len(pack_work.KINDS):
+        product, attention, group, pack = pack_work.least(work, took).tolist()
+        return product, attention, group, pack
+    rest = took - work[:, 1:3] @ [alike.attention_seconds, alike.group_seconds]
+    product, pack = pack_work.least(work[:, [0, 3]], np.maximum(rest, LEAST_SECONDS)).tolist()
+    return product, alike.attention_seconds, alike.group_seconds, pack
 
 
 def _work(
