@@ -247,7 +247,7 @@ VERBS: tuple[Verb, ...] = (
          "Looking", "lathe inspect --base lathe:nano --adapter out/ --test test.jsonl"),
     Verb("doctor", "what this machine can do, tried and not assumed", machine.doctor,
          (arg("asked", metavar="ABILITY", nargs="*", help="what must work: native, lora, merged ..."),
-          arg("--probe", action="store_true", help="measure how fast it trains, some 12 s, for plans")), "Looking"),
+          arg("--probe", action="store_true", help="measure how fast it trains, some 14 s, for plans")), "Looking"),
     Verb("schema", "the recipe's JSON Schema, for editors", verbs.schema, (), "Looking", "lathe schema > recipe.schema.json"),
     Verb("pretrain", "train a small base model", verbs.pretrain,
          (arg("recipe", metavar="RECIPE", help="a pretraining recipe, or the name of a shipped one"),

@@ -31,7 +31,7 @@ def doctor(args: argparse.Namespace, screen: Screen) -> Exit:
 def _probe(screen: Screen) -> Exit:
     from lathe.plan import rates
 
-    screen.say("  probing: some 12 s, mostly steps of training")
+    screen.say("  probing: some 14 s, mostly steps of training")
     found = rates.probe()
     if screen.as_json:
         screen.document(found.dump())

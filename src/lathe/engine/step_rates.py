@@ -103,9 +103,9 @@ class Kind:
 
 
 KINDS = (Kind("fused", "bf16"), Kind("fused", "bf16", full=True), Kind("fused", "fp32"), Kind("reference", "fp32"))
-ROUNDS, SECONDS = 1, 0.06
+ROUNDS, SECONDS = 1, 0.1
 """Rounds that count at least, and the time in which more are made."""
-EMPTY_SECONDS = 0.005
+EMPTY_SECONDS = 0.02
 """The same time for steps without a pack, of a millisecond or less."""
 EXCHANGED = 4_000_000
 """Numbers by which the exchange between processes and the optimiser are timed: as many as the bundled base has."""

@@ -106,7 +106,7 @@ def probed() -> MachineProbe | None:
 
 
 def probe() -> MachineProbe:
-    """Measures this machine's training steps in a child process, some 12 s, and remembers them.
+    """Measures this machine's training steps in a child process, some 14 s, and remembers them.
 
     Raises Unavailable where torch is not there, or the child fails or gives no answer, StorageError where the file cannot be
     written.
