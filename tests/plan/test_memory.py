@@ -115,10 +115,10 @@ def test_the_peak_that_was_measured_is_inside_the_interval(
 
 
 def test_the_reference_step_has_a_wider_upper_end() -> None:
-    """bench/plan_accuracy.py: of 33 trainings the lowest plan was 9 % below the peak."""
+    """bench/plan_accuracy.py --shape none --random 200 --seed 602 --only 5: 1,041 MB, where 898 were planned."""
     for setting in (replace(SETTING, full=True), replace(SETTING, precision="bf16"), replace(SETTING, recompute=True)):
         by_reference, fused = (memory.doubt(replace(setting, step=step)) for step in ("reference", "fused"))
-        assert (by_reference[1], fused[1]) == (1.15, 1.1)
+        assert (by_reference[1], fused[1]) == (1.2, 1.1)
 
 
 @pytest.mark.parametrize(("precision", "supervised", "measured"), [("bf16", 323, 1.473e9), ("fp32", 351, 1.564e9)])
