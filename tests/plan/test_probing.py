@@ -45,6 +45,7 @@ def test_of_steps_alike_the_first_tells_the_others_what_attention_costs() -> Non
     ("program", "said", "hint"),
     [
         ("import time; time.sleep(60)", "the probe gave no answer in 0.1 s", "try again when it is idle"),
+        ('print("a library says hello")', "the probe did not end well", "lathe doctor torch"),
         ("raise MemoryError('no room for a model')", "MemoryError: no room for a model", "lathe doctor torch"),
         ("import os; os._exit(9)", "ended with code 9", "lathe doctor torch"),
     ],

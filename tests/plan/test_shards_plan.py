@@ -9,8 +9,8 @@ import pytest
 from lathe.plan.architecture import shapes
 from lathe.plan.memory import doubt, training
 from lathe.plan.parameters import count
+from lathe.plan.reference_step import KEPT_BYTES
 from lathe.plan.setting import Setting
-from lathe.plan.shards import FREED_BYTES
 
 CONFIG = {
     "model_type": "llama", "vocab_size": 8192, "hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 10,
@@ -46,7 +46,7 @@ def test_weights_gradients_and_moments_are_divided_and_what_a_pack_needs_is_not(
 
 def test_as_much_is_counted_of_freed_layers_as_the_engine_lets_gather() -> None:
     between_layers = pytest.importorskip("lathe.engine.between_layers")
-    assert between_layers.KEPT_BYTES == FREED_BYTES
+    assert between_layers.KEPT_BYTES == KEPT_BYTES
 
 
 def test_every_rank_of_a_machine_is_counted_with_its_part() -> None:

@@ -61,7 +61,7 @@ measured, in 42 trainings of small shapes."""
 DOUBT = (0.9, 1.1)
 """Interval of the peak around its estimate; of 15 trainings of all weights one lay above it, at 1.102."""
 REFERENCE_HIGH = 1.2
-"""Its upper end for the reference step, whose freed memory is known less well: of 49 trainings in fp32 and bf16, to some of which
+"""Its upper end for the reference step, whose freed memory is known less well: of 52 trainings in fp32 and bf16, to some of which
 it was fitted, one took 1.16 of its plan and the others at most 1.10."""
 
 

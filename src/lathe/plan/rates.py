@@ -141,7 +141,10 @@ def _said(command: Sequence[str]) -> dict[str, Any]:
     if done.returncode != 0:
         last = done.stderr.strip().rsplit("\n", 1)[-1] or f"ended with code {done.returncode}"
         raise Unavailable(f"the probe did not end well: {last[:200]}", hint="Try: lathe doctor torch")
-    said: dict[str, Any] = json.loads(done.stdout)
+    try:
+        said: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        raise Unavailable(f"the probe did not end well: {error}", hint="Try: lathe doctor torch") from error
     return said
 
 

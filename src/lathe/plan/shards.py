@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lathe.plan.architecture import Shapes
+from lathe.plan.reference_step import KEPT_BYTES
 from lathe.plan.setting import Setting
 from lathe.records import MemoryTerm, Parameters
 
 IN_PARTS = ("weights", "gradients", "optimiser")
-FREED_BYTES = 256_000_000
-"""Growth after which the engine gives back on a CPU what it freed of gathered layers; the allocator keeps that much."""
 OF_A_LAYER = 4
 """Copies of a layer while it is gathered or its gradient summed: weights and gradient, each as it travels and as it is used."""
 
@@ -40,5 +39,5 @@ def _of_one(term: MemoryTerm, setting: Setting) -> MemoryTerm:
         return MemoryTerm(name=term.name, num_bytes=-(-term.num_bytes // setting.shards), formula=formula)
     if term.name == "heap":
         formula = "freed memory of gathered layers, given back once it has grown to this"
-        return MemoryTerm(name=term.name, num_bytes=FREED_BYTES, formula=formula)
+        return MemoryTerm(name=term.name, num_bytes=KEPT_BYTES, formula=formula)
     return term
