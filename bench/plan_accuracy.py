@@ -31,7 +31,7 @@ import numpy as np
 from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan.answering import Answers
 from lathe.plan.forecast import Machine, forecast
-from lathe.plan.rates import computes_bf16, has_tiles, probed
+from lathe.plan.rates import computes_bf16, has_avx512, has_tiles, probed
 from lathe.processes import compiler, usable_cores
 from lathe.records import Plan, Recipe, TrainJob, TrainResult
 from lathe.text.tokens import TokenSet
@@ -149,6 +149,7 @@ def planned(case: Case, stored_bytes: int) -> Plan:
         free_bytes=10**12,
         rates={},
         computes_bf16=computes_bf16(),
+        has_avx512=has_avx512(),
         has_tiles=has_tiles(),
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,

@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from lathe.engine import devices
+from lathe.plan import rates
+from lathe.plan.compiled_products import compiles
 from lathe.processes import usable_cores
 
 CPU = torch.device("cpu")
@@ -104,6 +106,17 @@ def test_products_are_exact_to_float32_inside_and_as_before_behind() -> None:
         assert matmul.fp32_precision == ("bf16" if devices.multiplies_by_onednn() else before)
         assert devices.rounding(left @ right, left.double() @ right.double()) < devices.ROUNDING
     assert matmul.fp32_precision == before
+
+
+@pytest.mark.skipif(
+    not (sys.platform == "linux" and platform.machine() == "x86_64"),
+    reason="a plan reads the instructions of x86 under Linux",
+)
+def test_a_plan_knows_without_torch_what_products_are_compiled() -> None:
+    avx512, tiles = rates.has_avx512(), rates.has_tiles()
+    assert devices.compiles_products(torch.bfloat16) == compiles("bf16", has_avx512=avx512, has_tiles=tiles)
+    assert devices.compiles_products(torch.float32) == compiles("fp32", has_avx512=avx512, has_tiles=tiles)
+    assert not devices.compiles_products(torch.float64)
 
 
 def test_products_that_round_as_bf16_does_are_not_taken_for_float32() -> None:

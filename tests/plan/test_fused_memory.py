@@ -35,7 +35,9 @@ from lathe.plan.fused_attention import (
     scored_ends,
 )
 from lathe.plan.fused_step import (
+    COMPILED,
     LIBRARY_BYTES,
+    PLAIN,
     Form,
     Met,
     Pack,
@@ -274,10 +276,16 @@ def without_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lathe.engine.fused.stack.usable", lambda *_: None)
 
 
+@pytest.fixture
+def compiled_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor for which oneDNN multiplies."""
+    monkeypatch.setattr("lathe.engine.fused.stack.compiles_products", lambda _: True)
+
+
 SHAPE = {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 5, "head_dim": 32, "vocab_size": 2000}
 
 
-@pytest.mark.usefixtures("counted_arena", "without_tiles")
+@pytest.mark.usefixtures("counted_arena", "without_tiles", "compiled_products")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -289,7 +297,7 @@ def test_torch_counts_the_same_bytes(
     torch_counts_what_is_planned(form, architecture, precision, dropout, shared, tmp_path)
 
 
-@pytest.mark.usefixtures("counted_arena", "without_tiles")
+@pytest.mark.usefixtures("counted_arena", "without_tiles", "compiled_products")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -301,6 +309,18 @@ def test_torch_counts_the_same_bytes_where_all_weights_are_trained(
 
 
 @pytest.mark.usefixtures("counted_arena")
+def test_torch_counts_the_same_bytes_where_no_product_is_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lathe.engine.fused.stack.compiles_products", lambda _: False)
+    exact = Form(4, 8, EVERY, compiled=True, steps=PLAIN)
+    torch_counts_what_is_planned(exact, "llama", "fp32", 0.0, False, tmp_path)
+    pack = Pack(900, 130, 0)
+    model = shapes(SMOLLM2_135M)
+    assert held(model, exact, pack).kept < held(model, replace(exact, steps=COMPILED), pack).kept
+
+
+@pytest.mark.usefixtures("counted_arena", "compiled_products")
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
 @pytest.mark.parametrize("shared", [False, True])
 def test_torch_counts_the_same_bytes_where_attention_is_in_tiles(
@@ -331,7 +351,7 @@ def bytes_of_gradients(fused: FusedStep) -> int:
     return sum(parameter.nbytes for parameter in fused.trained())
 
 
-@pytest.mark.usefixtures("counted_arena")
+@pytest.mark.usefixtures("counted_arena", "compiled_products")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("lengths", [[1600, 1200], [1000, 900]], ids=["computed again", "kept"])
@@ -386,6 +406,7 @@ def test_compiled_products_are_counted_as_far_as_they_are_kept() -> None:
     assert bytes_of(900) == bytes_of(300) == MOST * BYTES + AT_HAND * BYTES_AT_HAND
     assert bytes_of(300, has_tiles=True) == MOST * BYTES_IN_TILES + AT_HAND * BYTES_AT_HAND
     assert bytes_of(300, has_tiles=True, precision="fp32") == 0, "oneDNN would compute in bf16, so MKL multiplies"
+    assert bytes_of(300, has_avx512=False) == bytes_of(300, has_avx512=False, precision="fp32") == 0
 
 
 def test_libraries_are_told_to_keep_as_many_products_as_are_counted() -> None:
@@ -393,6 +414,7 @@ def test_libraries_are_told_to_keep_as_many_products_as_are_counted() -> None:
     assert int(LIBRARY_SETTINGS["LRU_CACHE_CAPACITY"]) == AT_HAND
 
 
+@pytest.mark.usefixtures("compiled_products")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_products_have_as_many_shapes_as_are_counted(precision: str, tmp_path: Path) -> None:
     """Within 15 %: of projections that happen to be as wide, such as a layer's two that end in the stream, some share a shape."""

@@ -148,7 +148,19 @@ def test_all_weights_are_trained_at_the_narrow_width_alone_and_on_gpus_there_is_
 
     taken = {width: [kind for kind in KINDS if kind.taken_at(width, "cpu")] for width in WIDTHS["cpu"]}
     assert [width for width, kinds in taken.items() if any(kind.full for kind in kinds)] == [FULL_AT]
+    assert [kind.full for kind in taken[FULL_AT]].count(True) == 1
     assert {kind.step for width in WIDTHS["cuda"] for kind in KINDS if kind.taken_at(width, "cuda")} == {"reference"}
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_processor_that_emulates_bf16_is_not_asked_for_it(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from lathe.engine import step_rates
+
+    monkeypatch.setattr(step_rates, "computes_bf16", lambda: able)
+    taken = [kind for kind in step_rates.KINDS if kind.taken_at(step_rates.FULL_AT, "cpu")]
+    assert {kind.precision for kind in taken} == ({"fp32", "bf16"} if able else {"fp32"})
+    assert {kind.precision for kind in taken if kind.full} == ({"bf16"} if able else {"fp32"})
 
 
 def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_by_processes() -> None:
@@ -160,7 +172,7 @@ def test_steps_of_each_kind_are_timed_at_a_width_and_those_of_one_thread_shared_
         found = list(step_rates.timed(64, 1, 2, torch.device("cpu"), helpers, seconds=0.0))
         assert 0 < step_rates._exchange_seconds(helpers) < 1e-6
     assert 0 < step_rates._move_seconds(torch.device("cpu")) < 1e-6
-    expected = {kind for kind in step_rates.KINDS if not kind.full}
+    expected = {kind for kind in step_rates.KINDS if kind.taken_at(64, "cpu")}
     assert {kind_of(one) for one in found} == expected
     alone = {kind_of(one) for one in found if one["threads"] == 1}
     assert {kind for kind in expected if kind.step == "fused"} <= alone
@@ -198,6 +210,7 @@ def test_first_rounds_that_take_longer_are_not_timed_and_helpers_build_while_thi
     monkeypatch.setattr(step_rates, "_built", take)
     monkeypatch.setattr(step_rates, "_whole", whole)
     monkeypatch.setattr(step_rates, "usable", lambda *_: tiles)
+    monkeypatch.setattr(step_rates, "computes_bf16", lambda: True)
     list(step_rates.timed(64, 1, 2, torch.device("cpu"), Helper(), seconds=0.0))  # type: ignore[arg-type]
 
     assert built == ["helper", "fused bf16", "helper", "fused fp32", "reference fp32"]
@@ -242,18 +255,18 @@ def test_a_timed_step_tells_what_each_kind_of_its_work_costs() -> None:
     rows = {"mixed": [64] * 8, "long": [300, 212], "even": [30] * 17, "short": [64]}
     packs = {name: {"lengths": lengths, "supervised": [16] * len(lengths)} for name, lengths in rows.items()}
     costs = np.array([1e-10, 2e-10, 1e-3, 5e-3])
-    work = {name: rates._work(model, count(model, 8), "fused", False, False, pack)[0] for name, pack in packs.items()}
-    seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
     config = CONFIG | {"num_hidden_layers": 4}
-    step = {
+    step: dict[str, Any] = {
         "config": config,
         "step": "fused",
         "precision": "fp32",
         "full": False,
         "threads": 2,
         "packs": packs,
-        "seconds": seconds,
     }
+    work = {name: rates._work(model, count(model, 8), step, False, pack)[0] for name, pack in packs.items()}
+    seconds = {"empty": 3.0} | {name: 3.0 + float(some @ costs) for name, some in work.items()}
+    step["seconds"] = seconds
     found = rates._step_rate(step, 8, exchange=1e-9, helpers=0)
     assert found.of_each == pytest.approx(tuple(costs), rel=1e-6)
     assert found.rate == pytest.approx(1e10)

@@ -41,6 +41,17 @@ def test_a_pack_of_the_fused_step_takes_the_time_of_its_rounded_tokens_and_score
     assert work([200], [90], "reference")[PRODUCTS] < work([256], [128], "reference")[PRODUCTS]
 
 
+def test_where_no_product_is_compiled_less_is_filled_up() -> None:
+    pack = Stretch(0, 200, -1, 0, last=True)
+    _, attention = fused_attention.of_packs([([0], [pack])], np.array([200]), np.array([90]), 2, tiles=False)
+    found = [
+        pack_work.of_packs(MODEL, COUNTED, [([0], [pack])], np.array([90]), attention, steps=steps)[0]
+        for steps in (fused_step.PLAIN, fused_step.COMPILED)
+    ]
+    assert found[0][PRODUCTS] < found[1][PRODUCTS]
+    assert list(found[0][ATTENTION:]) == list(found[1][ATTENTION:])
+
+
 def test_layers_that_are_computed_again_take_one_forward_more() -> None:
     once, again = work([200], [90], "reference"), work([200], [90], "reference", again=True)
     assert again[PRODUCTS] - once[PRODUCTS] == 200 * 2 * (MODEL.body_linear + COUNTED.trainable)

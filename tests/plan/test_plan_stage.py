@@ -178,6 +178,16 @@ def test_auto_is_fp32_for_the_reference_step_and_what_is_fast_for_trl(trainer: s
     )
 
 
+@pytest.mark.parametrize(
+    ("precision", "able", "said"), [("bf16", False, True), ("bf16", True, False), ("auto", False, False)]
+)
+def test_bf16_that_the_processor_emulates_is_pointed_out(precision: str, able: bool, said: bool) -> None:
+    recipe = locked_recipe(train={"precision": precision}).recipe
+    machine = Machine(10**12, rates={}, computes_bf16=able)
+    plan = forecast(recipe, CONFIG, token_set([50] * 32), {"test": Answers(1, 1)}, 0, machine, "")
+    assert any(finding.id == "bf16_emulated" for finding in plan.findings) == said
+
+
 def test_evaluation_is_bounded_by_arms_rows_and_answer_length(plan_of: PlanOf) -> None:
     """Two base prompts answer validation and test, the tuned model test alone; each answer up to 1.25 x 20 + 16 tokens."""
     assert plan_of(test_rows=400, longest=20).evaluate_tokens == (2 * 100 + 3 * 400) * 41

@@ -47,7 +47,8 @@ def fast_products() -> Iterator[None]:
     """Inside the block float32 products on a CPU are oneDNN's, where those are float32's to the last digits.
 
     On AMD processors torch's default, MKL, takes a slower path: 119 against 259 GFLOP/s on one core with AVX-512. The setting that
-    asks for oneDNN permits bf16 as well, which processors with AMX would then compute in; hence the trial, once a process.
+    asks for oneDNN permits bf16 as well, which processors with AMX would then compute in; hence the trial, once a process. Without
+    AVX-512 MKL's are as fast (65 to 85 GFLOP/s on one core of Zen 3, by either).
     """
     with _through_onednn() if multiplies_by_onednn() else contextlib.nullcontext():
         yield
@@ -66,8 +67,9 @@ def _through_onednn() -> Iterator[None]:
 
 @functools.cache
 def multiplies_by_onednn() -> bool:
-    """Whether products through oneDNN round as float32 does, tried on those that training forms: wide, narrow and batched ones."""
-    if not torch.backends.mkldnn.is_available():
+    """Whether float32 products can be oneDNN's and then round as float32 does, tried on those that training forms: wide, narrow
+    and batched ones. torch asks it where it can compute bf16, which takes AVX-512 of x86, and else goes on with MKL."""
+    if not asks_onednn():
         return False
     generator = torch.Generator().manual_seed(0)
     pairs = [
@@ -76,6 +78,16 @@ def multiplies_by_onednn() -> bool:
     ]
     with _through_onednn():
         return all(rounding(left @ right, left.double() @ right.double()) < ROUNDING for left, right in pairs)
+
+
+def asks_onednn() -> bool:
+    """Whether torch leaves products of matrices to oneDNN on this processor, those of bf16 always."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def compiles_products(narrow: torch.dtype) -> bool:
+    """Whether products of such numbers are oneDNN's (in `fast_products`), which makes code for every shape that it meets."""
+    return asks_onednn() if narrow == torch.bfloat16 else narrow == torch.float32 and multiplies_by_onednn()
 
 
 def rounding(found: Tensor, exact: Tensor) -> float:

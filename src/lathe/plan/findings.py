@@ -45,6 +45,8 @@ class Facts:
     validation_rows: int = 0
     cores: int | None = None
     """Processor cores that a training may use here; None = not known."""
+    computes_bf16: bool = True
+    """Whether the processor multiplies bf16 in hardware."""
 
 
 def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
@@ -56,6 +58,7 @@ def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
         *_steps(facts),
         *_validation(facts),
         *_rows(facts),
+        *_precision(facts),
         *_method(facts),
         *_measurement(facts),
         *does_not_ship(facts.recipe.ship, facts.model),
@@ -245,6 +248,16 @@ def unwritable_answers(number: int, rows: int, right: str, written: str) -> Plan
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+
+
+def _precision(facts: Facts) -> Iterator[PlanFinding]:
+    if facts.recipe.train.precision == "bf16" and not facts.computes_bf16:
+        yield found(
+            "bf16_emulated",
+            "train.precision is bf16, for which this processor has no instructions: without a GPU a step takes several times as "
+            "long as in fp32",
+            "set train.precision: auto",
+        )
 
 
 def _method(facts: Facts) -> Iterator[PlanFinding]:

@@ -75,6 +75,7 @@ def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Se
         device=device,
         step="reference" if on_gpu else plan.step_kind,
         compiled=plan.compiled and not on_gpu,
+        has_avx512=plan.has_avx512,
         has_tiles=plan.has_tiles,
         pack_weights=plan.pack_weights,
         pack_batch=plan.pack_batch,

@@ -24,7 +24,7 @@ MOST_STEPS = 500_000
 """Steps that a plan lays out one by one: about half a minute for steps of one row, measured on one core."""
 FROM_SETTING = (
     "pack_tokens", "pack_supervised", "pack_weights", "pack_batch", "kernels", "row_lengths", "sample_tokens",
-    "sample_supervised", "compiled", "has_tiles", "precision", "stored_bytes", "threads",
+    "sample_supervised", "compiled", "has_avx512", "has_tiles", "precision", "stored_bytes", "threads",
     "answering_bytes",
 )  # fmt: skip
 """What a plan repeats of the setting that its memory follows from."""
@@ -38,8 +38,10 @@ class Machine:
     rates: Mapping[str, Sequence[float]]
     computes_bf16: bool = False
     """Whether the processor multiplies bf16 matrices in hardware."""
+    has_avx512: bool = True
+    """Whether it has AVX-512."""
     has_tiles: bool = False
-    """Whether it does so in tiles (AMX)."""
+    """Whether it multiplies bf16 in tiles (AMX)."""
     compiles: bool = False
     """Whether there is a C++ compiler."""
     has_bitsandbytes: bool = False
@@ -142,7 +144,7 @@ def _load(run: _Training, setting: Setting, attention_work: Sequence[fused_atten
     """What the training has to do, from which the probe tells its seconds."""
     work = pack_work.of_packs(
         run.model, run.counted, run.course.laid, run.tokens.supervised_lengths, attention_work,
-        full=setting.full, recompute=setting.recompute,
+        steps=fused_step.form_of(run.model, setting).steps, full=setting.full, recompute=setting.recompute,
     )  # fmt: skip
     return cost.Load(
         work=work,
@@ -162,7 +164,7 @@ def _facts(run: _Training, schedule: Schedule, answers: Mapping[str, Answers]) -
     test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
     return findings.Facts(
         run.recipe, run.model, run.course, schedule, test_rows, longest_answer(answers), run.tokens.special_texts,
-        held_out, run.machine.cores,
+        held_out, run.machine.cores, run.machine.computes_bf16,
     )  # fmt: skip
 
 
@@ -236,6 +238,7 @@ def _without_packs(run: _Training, stored_bytes: int) -> Setting:
         dropout=method.dropout > 0,
         step=run.step_kind,
         compiled=run.step_kind == "fused" and machine.compiles,
+        has_avx512=machine.has_avx512,
         has_tiles=machine.has_tiles,
         threads=max(1, (train.threads or machine.cores) // processes),
         processes=processes,

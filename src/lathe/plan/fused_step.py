@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Those whose fused step and decoder are written out in the engine."""
 LAYERS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})
 WIDE = 4
-TOKENS_STEP, SCORED_STEP, RANKS_STEP = 256, 128, 16
-"""Multiples to which tokens, scored positions and ranks are rounded up."""
+RANKS_STEP = 16
+"""What ranks are multiples of."""
 LOGIT_ROWS = 256
 """Scored positions whose logits exist at once."""
 LIBRARY_BYTES = 50_000_000
@@ -53,6 +53,17 @@ OF_A_PACK = ("activations", "heap", "working set")
 """Terms that a trial before training has back."""
 
 
+class Steps(NamedTuple):
+    """Multiples to which tokens and scored positions of a pack are rounded up."""
+
+    tokens: int
+    scored: int
+
+
+COMPILED, PLAIN = Steps(256, 128), Steps(1, 1)
+"""Where each shape of a product is compiled, and elsewhere."""
+
+
 @dataclass(frozen=True)
 class Form:
     """How the model is trained. narrow: bytes of a number that goes into a product; targets: last names of adapted layers, none
@@ -68,6 +79,7 @@ class Form:
     compiled: bool = False
     tiles: bool = False
     """Whether attention is computed in the processor's matrix units."""
+    steps: Steps = COMPILED
 
     def ranks(self, *layers: str) -> int:
         """R of the layers that one projection joins."""
@@ -137,10 +149,10 @@ class Held:
 
 
 def met(laid: Laid, in_packs: Sequence[Attended], supervised_N: NDArray[np.int64]) -> Met:
-    """What the packs of a run have. in_packs: the batches of each, as `attended` has them."""
+    """What the packs of a run have where products are compiled. in_packs: the batches of each, as `attended` has them."""
     return Met(
-        tokens=len({rounded_up(computed(stretches), TOKENS_STEP) for _, stretches in laid}),
-        scored=len({rounded_up(int(supervised_N[rows].sum()), SCORED_STEP) for rows, _ in laid}),
+        tokens=len({rounded_up(computed(stretches), COMPILED.tokens) for _, stretches in laid}),
+        scored=len({rounded_up(int(supervised_N[rows].sum()), COMPILED.scored) for rows, _ in laid}),
         batches=frozenset(chain.from_iterable(chain.from_iterable(in_packs))),
     )
 
@@ -174,7 +186,7 @@ def _sides(model: Shapes, form: Form) -> tuple[tuple[int, int, int], ...]:
 
 def held(model: Shapes, form: Form, pack: Pack) -> Held:
     """Bytes of the largest pack. The last layer computes at the scored positions alone, but for its keys and values."""
-    tokens, scored = rounded_up(pack.tokens, TOKENS_STEP), rounded_up(pack.scored, SCORED_STEP)
+    tokens, scored = rounded_up(pack.tokens, form.steps.tokens), rounded_up(pack.scored, form.steps.scored)
     at_keys, at_rows = _kept(model, form)
     layers = model.num_layers - 1
     # The stream behind the last layer, normalised in both formats, and its gradient.
@@ -279,7 +291,10 @@ def form_of(model: Shapes, setting: Setting) -> Form:
     layers = () if setting.full else adapted(model, setting.targets)
     names = frozenset(linear.name.rpartition(".")[2] for linear in layers)
     tiles = in_tiles(model, setting.precision, compiled=setting.compiled, has_tiles=setting.has_tiles)
-    return Form(BYTES[setting.precision], setting.rank, names, setting.full, setting.dropout, setting.compiled, tiles)
+    steps = COMPILED if setting.compiles_products else PLAIN
+    return Form(
+        BYTES[setting.precision], setting.rank, names, setting.full, setting.dropout, setting.compiled, tiles, steps
+    )
 
 
 def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
@@ -304,7 +319,7 @@ def terms(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
         found.end: "gradients of one layer's weights in their own order",
         found.logits: f"logits of {LOGIT_ROWS} positions x {model.vocab:,} words x {_logit(form, setting.pack_supervised)} bytes",
     }[found.beside]
-    compiled = products(setting.kept_kernels, setting.has_tiles)
+    compiled = products(setting.kernels if setting.compiles_products else 0, setting.has_tiles)
     kept_by_libraries = LIBRARY_BYTES + buffers_of_threads(setting)
     libraries = (
         f"{kept_by_libraries:,} bytes that torch's libraries keep after their first products, and {compiled.formula}"

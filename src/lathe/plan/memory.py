@@ -204,8 +204,8 @@ def _in_bf16(model: Shapes, counted: Parameters, setting: Setting) -> tuple[Memo
     with each layer."""
     if setting.precision != "bf16":
         return ()
-    kernels = reference_step.kernels(setting)
-    return (reference_step.casts(counted), kernels) if setting.full and not setting.recompute else (kernels,)
+    kernels = (reference_step.kernels(setting),) if setting.compiles_products else ()
+    return (reference_step.casts(counted), *kernels) if setting.full and not setting.recompute else kernels
 
 
 def _fused(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
@@ -300,7 +300,7 @@ def _of_products(held: Literal["fp32", "bf16"], setting: Setting) -> Iterator[Me
         return
     formula = "torch's libraries after their first products, kernels aside, measured"
     yield MemoryTerm(name="libraries", num_bytes=reference_step.LIBRARY_BYTES[held], formula=formula)
-    if held == "bf16":
+    if held == "bf16" and setting.has_avx512:
         compiled = products(KERNELS_OF_ANSWERS, setting.has_tiles)
         yield MemoryTerm(name="kernels", num_bytes=compiled.num_bytes, formula=compiled.formula)
 

@@ -33,12 +33,14 @@ def of_packs(
     supervised_N: NDArray[np.int64],
     attention_work: Sequence[fused_attention.Work] | None,
     *,
+    steps: fused_step.Steps = fused_step.COMPILED,
     full: bool = False,
     recompute: bool = False,
 ) -> NDArray[np.float64]:
     """The work of each pack. Shape: (packs, KINDS).
 
-    attention_work: of the fused step's attention, in each pack; None = the reference step.
+    attention_work: of the fused step's attention, in each pack; None = the reference step. steps: to which the fused step
+    rounds up.
     """
     fused = attention_work is not None
     a_token, a_scored_one = products(model, counted, full, recompute, fused)
@@ -46,8 +48,8 @@ def of_packs(
     for place, (rows, stretches) in enumerate(laid):
         tokens, scored = computed(stretches), int(supervised_N[rows].sum())
         if attention_work is not None:
-            tokens = fused_attention.rounded_up(tokens, fused_step.TOKENS_STEP)
-            scored = fused_attention.rounded_up(scored, fused_step.SCORED_STEP)
+            tokens = fused_attention.rounded_up(tokens, steps.tokens)
+            scored = fused_attention.rounded_up(scored, steps.scored)
             by_attention, groups = 2 * model.queries * attention_work[place].products, attention_work[place].groups
         else:
             squares = sum(one.end**2 - one.start**2 for one in stretches)

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lathe.errors import Unavailable
-from lathe.plan import fused_attention, pack_work
+from lathe.plan import fused_attention, fused_step, pack_work
 from lathe.plan.architecture import Shapes, shapes
+from lathe.plan.compiled_products import compiles
 from lathe.plan.parameters import count
-from lathe.plan.setting import StepKind
 from lathe.processes import compiler
 from lathe.records import MachineProbe, Parameters, StepRate
 from lathe.schedule.prefixes import Stretch
@@ -78,8 +78,13 @@ def computes_bf16() -> bool:
     return not {"avx512_bf16", "amx_tile"}.isdisjoint(_processor_flags())
 
 
+def has_avx512() -> bool:
+    """Whether this processor has those parts of AVX-512 for which torch asks oneDNN to multiply."""
+    return {"avx512bw", "avx512dq", "avx512vl"}.issubset(_processor_flags())
+
+
 def has_tiles() -> bool:
-    """Whether it does so in tiles (AMX)."""
+    """Whether it multiplies bf16 in tiles (AMX)."""
     return "amx_tile" in _processor_flags()
 
 
@@ -169,7 +174,7 @@ def _step_rate(
     empty = step["seconds"]["empty"]
     exchanged = exchange * counted.trainable * helpers if step["threads"] == 1 else 0.0
     tiles = fused_attention.in_tiles(model, step["precision"], compiled=compiler() is not None, has_tiles=has_tiles())
-    work = [_work(model, counted, step["step"], full, tiles, pack) for pack in step["packs"].values()]
+    work = [_work(model, counted, step, tiles, pack) for pack in step["packs"].values()]
     took = [max(step["seconds"][name] - empty, LEAST_SECONDS) for name in step["packs"]]
     product, attention, group, pack = _of_each(np.concatenate(work), np.array(took), alike)
     return StepRate(
@@ -199,11 +204,18 @@ def _of_each(
 
 
 def _work(
-    model: Shapes, counted: Parameters, step: StepKind, full: bool, tiles: bool, pack: Mapping[str, Sequence[int]]
+    model: Shapes,
+    counted: Parameters,
+    step: Mapping[str, Any],
+    tiles: bool,
+    pack: Mapping[str, Sequence[int]],
 ) -> NDArray[np.float64]:
     """The work of a pack whose rows share nothing. tiles: whether the fused step attends in them."""
     lengths, supervised = np.array(pack["lengths"]), np.array(pack["supervised"])
     stretches = [Stretch(0, length, -1, place, last=True) for place, length in enumerate(pack["lengths"])]
     laid = [(range(len(stretches)), stretches)]
     _, attention = fused_attention.of_packs(laid, lengths, supervised, model.num_layers - 1, tiles=tiles)
-    return pack_work.of_packs(model, counted, laid, supervised, attention if step == "fused" else None, full=full)
+    known = attention if step["step"] == "fused" else None
+    compiled = compiles(step["precision"], has_avx512=has_avx512(), has_tiles=has_tiles())
+    rounded = fused_step.COMPILED if compiled else fused_step.PLAIN
+    return pack_work.of_packs(model, counted, laid, supervised, known, steps=rounded, full=step["full"])

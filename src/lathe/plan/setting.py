@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lathe.plan.compiled_products import compiles
 from lathe.plan.parameters import Targets
 
 Storage = Literal["fp32", "bf16", "nf4"]
@@ -39,8 +40,10 @@ class Setting:
     """Which of the engine's steps forms the gradients."""
     compiled: bool = False
     """Whether the fused step's element-wise parts are compiled."""
+    has_avx512: bool = True
+    """Whether the processor has AVX-512."""
     has_tiles: bool = False
-    """Whether the processor multiplies bf16 in tiles (AMX)."""
+    """Whether it multiplies bf16 in tiles (AMX)."""
     pack_weights: int = 0
     """Numbers of one head that the fused step's attention keeps of that pack over all layers (`fused_attention.kept_by_head`)."""
     pack_batch: int = 0
@@ -73,9 +76,9 @@ class Setting:
         return self.has_bitsandbytes or self.quantised or self.optimiser == "adamw8bit"
 
     @property
-    def kept_kernels(self) -> int:
-        """Those of `kernels` that oneDNN makes code for: none in float32 where it would compute in bf16 (`engine.devices`)."""
-        return 0 if self.has_tiles and self.precision == "fp32" else self.kernels
+    def compiles_products(self) -> bool:
+        """Whether oneDNN makes code for each shape of a product."""
+        return compiles(self.precision, has_avx512=self.has_avx512, has_tiles=self.has_tiles)
 
     @property
     def storage(self) -> Storage:

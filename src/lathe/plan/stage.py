@@ -64,6 +64,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         free_bytes=control_group.free_memory(),
         rates=rates.known(),
         computes_bf16=rates.computes_bf16(),
+        has_avx512=rates.has_avx512(),
         has_tiles=rates.has_tiles(),
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,

@@ -166,7 +166,8 @@ class Plan(StageRecord):
     sample_supervised: int = Field(0, description="those of them that carry loss")
     step_kind: Literal["fused", "reference"] = Field("reference", description="which step of the engine will run")
     compiled: bool = Field(False, description="whether a C++ compiler makes the fused step's element-wise parts")
-    has_tiles: bool = Field(False, description="whether the processor multiplies bf16 in tiles (AMX)")
+    has_avx512: bool = Field(True, description="whether the processor has AVX-512")
+    has_tiles: bool = Field(False, description="whether it multiplies bf16 in tiles (AMX)")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="number format that `auto` stands for on this machine"
     )

@@ -12,7 +12,7 @@ them in `elementwise`. What is gained beside the blocks:
 - What rows of a pack share is computed once: it is attended to from several segments, which add up their gradients there.
 
 In float32 everything is float32. In bf16 products are bf16, those of attention and its weights among them, and all between them is
-float32. oneDNN, which computes the products (`devices.fast_products`), keeps code for every shape that it meets, so the tokens and
+float32. Where oneDNN computes the products (`devices.fast_products`) it keeps code for every shape that it meets, so the tokens and
 scored positions of a pack are rounded up: with positions that no row attends to, and with scored positions of weight zero.
 
 Shapes: T tokens of a pack, S scored positions, R rows that attend (T, in the last layer S), D hidden width, K key-value heads,
@@ -33,7 +33,7 @@ from torch.nn import functional
 
 from lathe.engine.adapters import PeftModel
 from lathe.engine.arena import Arena
-from lathe.engine.devices import Precision
+from lathe.engine.devices import Precision, compiles_products
 from lathe.engine.dropout import Rows, rows_of
 from lathe.engine.fused import eager
 from lathe.engine.fused.attention import Attention, InBatches, Kept
@@ -48,8 +48,9 @@ from lathe.engine.fused.tiles import InTiles, usable
 from lathe.engine.model import causal, head
 from lathe.engine.packs import Pack, Segment
 
-_TOKENS_STEP, _SCORED_STEP = 256, 128
-"""Multiples to which the tokens and the scored positions of a pack are rounded up."""
+_COMPILED, _PLAIN = (256, 128), (1, 1)
+"""Multiples to which the tokens and the scored positions of a pack are rounded up: where each shape of a product is compiled, and
+elsewhere. There (256, 128) took 14 % longer and (32, 32) 3 % (the bundled base, packs of 800 to 1,000 tokens, Zen 3)."""
 
 
 def narrow(net: nn.Module, precision: Precision) -> torch.dtype:
@@ -99,6 +100,7 @@ class FusedStep:
         self._rotary = body.rotary_emb
         self._ops = ops
         self._tiles = usable(self._narrow, body.layers[0].self_attn.head_dim) if ops is not eager else None
+        self._steps = _COMPILED if compiles_products(self._narrow) else _PLAIN
         self._arena = Arena()
         self._sums = Arena()
         sums = self._sums if self._full else None
@@ -130,9 +132,8 @@ class FusedStep:
         return ends + [parameter for layer in self._layers for parameter in layer.trained]
 
     def _rounded(self, pack: Pack, supervised: float) -> _Piece:
-        more = more_scored = 0
-        if self._narrow in (torch.bfloat16, torch.float32):
-            more, more_scored = -pack.bounds[-1] % _TOKENS_STEP, -pack.targets_S.numel() % _SCORED_STEP
+        tokens_step, scored_step = self._steps
+        more, more_scored = -pack.bounds[-1] % tokens_step, -pack.targets_S.numel() % scored_step
         weights = torch.full(pack.targets_S.shape, 1 / supervised, dtype=self._wide)
         if pack.weights_S is not None:
             weights *= pack.weights_S
