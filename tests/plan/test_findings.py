@@ -83,7 +83,7 @@ def test_a_plan_for_another_trainer_says_whose_peak_it_tells(plan_of: PlanOf, tr
     told = [str(one) for one in plan_of(**{**QUIET, "trainer": trainer}).findings]
     assert bool(told) == (trainer != "native")
     for one in told:
-        assert f"peak and seconds are those of the native trainer; {trainer} lays rows out in its own way" in one
+        assert f"packs and peak are those of the native trainer; {trainer} lays rows out in its own way" in one
         assert "1.2 to 1.6 times" in one
 
 

@@ -83,6 +83,38 @@ def test_the_cpu_is_this_machine_and_costs_its_electricity(plan_of: PlanOf) -> N
     assert unknown.money is None
 
 
+def test_a_processor_is_listed_by_the_last_of_its_parts_that_multiply(tmp_path: Path) -> None:
+    catalogue = machines.read(tmp_path / "nowhere")
+    avx2, tiles = catalogue.core_rates(["fma", "avx2"]), catalogue.core_rates(["avx2", "avx512bw", "amx_tile"])
+    assert avx2.keys() == {"fp32"}, "bf16 that is emulated was not measured"
+    assert tiles["bf16"] > 2 * tiles["fp32"] > 2 * avx2["fp32"] > 1e10
+    assert catalogue.core_rates([]) == {}, "a processor that says nothing of itself"
+    own = tmp_path / "machines.yaml"
+    own.write_text("processors: {avx2: {fp32: 0.2, bf16: 0.1}}\n")
+    assert machines.read(own).core_rates(["avx2"]) == pytest.approx({"fp32": 2e11, "bf16": 1e11})
+    assert machines.read(own).core_rates(["avx2", "amx_tile"]) == tiles
+
+
+def test_a_machine_that_nobody_measured_is_planned_from_the_catalogue_and_marked(plan_of: PlanOf) -> None:
+    listed = {"fp32": 5e10}
+    plan = plan_of(core_rates=listed)
+    assert plan.rate_source == "catalogue"
+    assert plan.train_seconds is not None
+    assert plan.train_seconds.value == pytest.approx(plan.operations / (2 * 5e10)), "two cores"
+    assert plan.train_seconds.high >= 8 * plan.train_seconds.low
+    again = plan_of(core_rates=listed, train={"recompute": True})
+    assert again.train_seconds is not None
+    assert again.train_seconds.value == pytest.approx(again.operations / (2 * 5e10) / cost.REFERENCE_SHARE)
+    assert plan_of(core_rates=listed, train={"precision": "bf16"}).train_seconds is None
+    assert plan_of(core_rates=listed, rates={"other": (1e9,)}).rate_source == "measured"
+
+
+def test_no_other_trainer_is_planned_from_what_ours_was_measured_at(plan_of: PlanOf) -> None:
+    assert plan_of(core_rates={"fp32": 5e10}, rates={"ours": (1e9,)}, trainer="trl").train_seconds is None
+    kind = cost.job_kind(shapes(CONFIG), locked_recipe(trainer="trl").recipe)
+    assert plan_of(rates={kind: (1e9,)}, trainer="trl").rate_source == "measured"
+
+
 def test_own_entries_and_prices_stand_over_the_shipped_ones(tmp_path: Path) -> None:
     own = tmp_path / "machines.yaml"
     own.write_text("electricity: 0.1\nmachines:\n  mine-8gb: {memory_mib: 8192, bf16: 20, fp32: 10, watts: 120}\n")

@@ -133,7 +133,8 @@ def plan(screen: Screen, record: Plan) -> None:
     if time_ is None:
         rows.append(["training time", "not known", "no rate was measured on this machine yet"])
     else:
-        ends = f"{figures.seconds(time_.low)} to {figures.seconds(time_.high)}, rate {record.rate_source}"
+        closer = ": lathe doctor --probe tells it closer" if record.rate_source == "catalogue" else ""
+        ends = f"{figures.seconds(time_.low)} to {figures.seconds(time_.high)}, rate {record.rate_source}{closer}"
         rows.append(["training time", figures.seconds(time_.value), ends])
     if record.validation is not None:
         rows += _validation_rows(record.validation)

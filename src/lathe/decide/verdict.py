@@ -252,9 +252,10 @@ def _numbers(evidence: Evidence, primary: str, base: str) -> list[str]:
     for name, arm in (("base", base), ("rule", "rule")):
         if arm in evidence.arms:
             parts.append(f"{name} {_value(evidence.arms[arm].score(primary))}")
-    known = evidence.plan.train_seconds if evidence.plan else None
+    plan = evidence.plan
+    known = plan.train_seconds if plan and plan.rate_source != "catalogue" else None
     early = evidence.train.forecast_seconds if evidence.train else None
-    planned = known.value if known else early  # a machine whose rate is not known yet plans with the first steps
+    planned = known.value if known else early  # a machine whose rate was not measured yet plans with the first steps
     taken = evidence.train.train_seconds if evidence.train else None
     ended = evidence.train is not None and evidence.train.stop != "done"
     # A plan is about all steps; held against fewer of them it would look too long.

@@ -35,8 +35,11 @@ CATALOGUE_SHARE = 0.25
 """Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
 CATALOGUE = (0.5, 4.0)
 """Interval around seconds from a data sheet."""
-
-
+PROCESSOR = (0.3, 3.0)
+"""Interval around seconds from what another processor of the same kind reached: models of 4 and of 135 million parameters differ by
+up to 2.5 times there, and cores by age and by what else they do."""
+REFERENCE_SHARE = 0.5
+"""Share of the fused step's rate that the reference step reaches: it took 1.5 to 3.1 times as long (SmolLM2-135M's shape)."""
 ANSWERS = (0.4, 2.5)
 """Interval around seconds of answers: a model that is being trained writes more or less than the right ones, and guesses that are
 copied from the prompt come true more or less often."""
@@ -119,10 +122,15 @@ def answer_seconds(tokens: int, kind: str, rates: Mapping[str, Sequence[float]])
 
 
 def seconds(
-    work: int, kind: str, rates: Mapping[str, Sequence[float]], probed: float | None = None
+    work: int,
+    kind: str,
+    rates: Mapping[str, Sequence[float]],
+    probed: float | None = None,
+    listed: float | None = None,
 ) -> tuple[Interval | None, RateSource]:
     """Seconds of training on this machine: from the rates of the same kind of job, else those that the probe of its kind of step
-    foretells, else from the rates of other jobs (all in operations a second). Of several rates the middle one counts.
+    foretells, else from the rates of other jobs (all in operations a second; of several rates the middle one counts), else those
+    that the catalogue of processors gives.
 
     None where it has none of them: a number that nothing was measured for would be a guess.
     """
@@ -134,6 +142,8 @@ def seconds(
         return interval(probed, PROBED), "probed"
     if rates:
         return interval(work / statistics.median(map(statistics.median, rates.values())), OTHER_JOB), "measured"
+    if listed:
+        return interval(listed, PROCESSOR), "catalogue"
     return None, "none"
 
 
@@ -193,6 +203,14 @@ def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: 
     a_number = probe.move_seconds + probe.exchange_seconds * (load.processes_here - 1)
     of_numbers = a_number * load.steps * load.trained
     return float(of_processes.max(axis=1).sum() + of_steps) * threads / each + loading + of_numbers
+
+
+def listed_seconds(core_rate: float | None, step: str, cores: int, work: int) -> float | None:
+    """Seconds of training at the rate that the fused step reached with a core of such a processor, in operations a second; None
+    where there is none."""
+    if core_rate is None:
+        return None
+    return work / (core_rate * cores * (1.0 if step == "fused" else REFERENCE_SHARE))
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

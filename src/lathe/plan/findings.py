@@ -163,7 +163,7 @@ def _trainer(facts: Facts) -> Iterator[PlanFinding]:
     if name != "native":
         yield found(
             "figures_of_native",
-            f"packs, peak and seconds are those of the native trainer; {name} lays rows out in its own way, and padding takes more",
+            f"packs and peak are those of the native trainer; {name} lays rows out in its own way, and padding takes more",
             f"leave room for more than the peak: {TRL_TOOK}; or set trainer: native",
         )
 

@@ -14,7 +14,17 @@ from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.heaviest_pack import with_heaviest_pack
 from lathe.plan.parameters import HEAD, adapted, count
 from lathe.plan.setting import Setting, StepKind
-from lathe.records import MachineProbe, Method, Parameters, Plan, Recipe, Schedule, ValidationPlan
+from lathe.records import (
+    Interval,
+    MachineProbe,
+    Method,
+    Parameters,
+    Plan,
+    RateSource,
+    Recipe,
+    Schedule,
+    ValidationPlan,
+)
 from lathe.schedule.steps import StepPlan, course_of
 from lathe.text.tokens import TokenSet
 
@@ -47,6 +57,8 @@ class Machine:
     has_bitsandbytes: bool = False
     """Whether the package is installed."""
     probe: MachineProbe | None = None
+    core_rates: Mapping[str, float] = field(default_factory=dict)
+    """Operations a second of a core of such a processor, by precision, from the catalogue."""
     answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Tokens of answers a second by kind of model."""
     cores: int = 1
@@ -102,8 +114,7 @@ def forecast(
         setting = replace(setting, answering_bytes=between)
     terms = memory.training(model, run.counted, setting)
     work = operations(recipe, model, tokens, course)
-    probed = cost.probed_seconds(machine.probe, run.step_kind, setting.precision, _load(run, setting, attention_work))
-    seconds, source = cost.seconds(work, cost.job_kind(model, recipe), machine.rates, probed)
+    seconds, source = _seconds(run, setting, attention_work, work)
     schedule = _schedule(course, tokens)
     plan = Plan(
         inputs=inputs,
@@ -138,6 +149,20 @@ def _training(recipe: Recipe, config: Mapping[str, object], tokens: TokenSet, ma
     course = course_with(recipe, step_kind, tokens)
     _refuse_endless(course)
     return _Training(recipe, model, counted, tokens, step_kind, course, machine)
+
+
+def _seconds(
+    run: _Training, setting: Setting, attention_work: Sequence[fused_attention.Work] | None, work: int
+) -> tuple[Interval | None, RateSource]:
+    """Of training. What other jobs reached, the probe and the catalogue tell of the native trainer alone."""
+    machine, kind = run.machine, cost.job_kind(run.model, run.recipe)
+    if run.recipe.trainer != "native":
+        return cost.seconds(work, kind, {kind: machine.rates[kind]} if kind in machine.rates else {})
+    load = _load(run, setting, attention_work)
+    probed = cost.probed_seconds(machine.probe, run.step_kind, setting.precision, load)
+    cores = setting.threads * setting.processes
+    listed = cost.listed_seconds(machine.core_rates.get(setting.precision), run.step_kind, cores, work)
+    return cost.seconds(work, kind, machine.rates, probed, listed)
 
 
 def _load(run: _Training, setting: Setting, attention_work: Sequence[fused_attention.Work] | None) -> cost.Load:

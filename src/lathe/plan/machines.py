@@ -8,7 +8,7 @@ The catalogue is assets/machines.yaml; entries of ~/.config/lathe/machines.yaml 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,34 @@ class Listed(Written):
     watts: float = Field(gt=0)
 
 
+class Processor(Written):
+    """A core of one kind of processor: what training steps reached, in 10^12 operations a second."""
+
+    fp32: float = Field(gt=0)
+    bf16: float | None = Field(None, gt=0, description="None = not measured")
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Operations a second by precision."""
+        return {name: 1e12 * rate for name, rate in self if rate is not None}
+
+
 class Catalogue(Written):
-    """All machines, and the date of their prices."""
+    """All machines and kinds of processor, and the date of their prices."""
 
     prices_of: str
     currency: str = "USD"
     electricity: float = Field(ge=0, description="currency units a kWh")
     machines: dict[str, Listed]
+    processors: dict[str, Processor] = Field(
+        description="by the part of the processor that multiplies, as Linux names it"
+    )
+
+    def core_rates(self, flags: Collection[str]) -> Mapping[str, float]:
+        """Of a core of a processor with these flags, in operations a second by precision: of those listed the last that it has.
+        Empty where it has none."""
+        known = [processor for name, processor in self.processors.items() if name in flags]
+        return known[-1].rates if known else {}
 
 
 def own_file() -> Path:
@@ -65,7 +86,8 @@ def read(own: Path | None = None) -> Catalogue:
         return Catalogue.model_validate(shipped)
     try:
         mine = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        merged = {**shipped, **mine, "machines": {**shipped["machines"], **(mine.get("machines") or {})}}
+        lists = {name: {**shipped[name], **(mine.get(name) or {})} for name in ("machines", "processors")}
+        merged = {**shipped, **mine, **lists}
         return Catalogue.model_validate({**merged, "prices_of": str(merged["prices_of"])})
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]

@@ -75,20 +75,20 @@ def keep(kind: str, rate: float, what: Measured = "rates") -> None:
 
 def computes_bf16() -> bool:
     """Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX), as the engine asks torch."""
-    return not {"avx512_bf16", "amx_tile"}.isdisjoint(_processor_flags())
+    return not {"avx512_bf16", "amx_tile"}.isdisjoint(processor_flags())
 
 
 def has_avx512() -> bool:
     """Whether this processor has those parts of AVX-512 for which torch asks oneDNN to multiply."""
-    return {"avx512bw", "avx512dq", "avx512vl"}.issubset(_processor_flags())
+    return {"avx512bw", "avx512dq", "avx512vl"}.issubset(processor_flags())
 
 
 def has_tiles() -> bool:
     """Whether it multiplies bf16 in tiles (AMX)."""
-    return "amx_tile" in _processor_flags()
+    return "amx_tile" in processor_flags()
 
 
-def _processor_flags() -> list[str]:
+def processor_flags() -> list[str]:
     """As Linux has them in /proc/cpuinfo; elsewhere none."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:

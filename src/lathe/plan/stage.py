@@ -18,7 +18,7 @@ from lathe import control_group, plugins
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
 from lathe.model_folder import has_own_head
-from lathe.plan import cost, findings, rates
+from lathe.plan import cost, findings, machines, rates
 from lathe.plan.answering import ARMS_ON, Answers
 from lathe.plan.architecture import shapes
 from lathe.plan.forecast import Machine, Slice, course_with, forecast, kind_of_step, operations, parameters
@@ -69,6 +69,7 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
         probe=rates.probed(),
+        core_rates=machines.read().core_rates(rates.processor_flags()),
         answer_rates=rates.known("answers"),
         cores=usable_cores(),
         processes=None if mine is None else mine.count_here,
