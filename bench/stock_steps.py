@@ -66,8 +66,11 @@ def _common(steps: int, batch: int, a_step: int) -> Told:
     }  # fmt: skip
 
 
-def trl(packed_to: int | None) -> Variant:
-    """SFTTrainer with its defaults (bf16 autocast, checkpointing, batches of 8), or packed to a length without checkpointing."""
+def trl(packed_to: int | None, *, bf16: bool = True) -> Variant:
+    """SFTTrainer with its defaults (bf16 autocast, checkpointing, batches of 8), or packed to a length without checkpointing.
+
+    bf16: False is what one sets on a processor that has no bf16, where TRL as it comes imitates it.
+    """
 
     def run(folder: Path, _: int, full: bool) -> Told:
         import torch
@@ -84,7 +87,7 @@ def trl(packed_to: int | None) -> Variant:
 
         def made(batch: int = 8, a_step: int = len(rows) // 8, **more: Any) -> Any:
             own = {"packing": True, "max_length": packed_to, "gradient_checkpointing": False} if packed_to else {}
-            config = SFTConfig(**_common(2, batch, a_step), **own)
+            config = SFTConfig(**_common(2, batch, a_step), **own, **({} if bf16 else {"bf16": False}))
             return SFTTrainer(model=net, args=config, train_dataset=rows, processing_class=words, **more)
 
         if packed_to is None:

@@ -212,11 +212,13 @@ VARIANTS: Mapping[str, Variant] = {
     "trl default": trl(None),
     "trl packed 1024": trl(1024),
     "trl packed 2048": trl(2048),
+    "trl fp32": trl(None, bf16=False),
+    "trl fp32 packed 1024": trl(1024, bf16=False),
     "trainer padded": plain,
 }
 ONCE = ("trainer padded",)
 SHARING = ("fused bf16", "fused bf16 eager", "fused fp32")
-STOCK = ("trl packed 1024", "trl packed 2048")
+STOCK = ("trl packed 1024", "trl packed 2048", "trl fp32 packed 1024")
 
 
 def child(name: str, folder: Path, threads: int, budget: int, full: bool) -> None:
@@ -322,7 +324,7 @@ def show(lines: Sequence[Told], batch: Told, work: Mapping[bool, Mapping[str, in
     for name in SHARING:
         if name in cpu and f"{name} whole" in cpu:
             print(f"  {name} is {cpu[f'{name} whole'] / cpu[name]:.2f} x as fast as {name} whole by CPU time")
-        for other in ("trl default", best):
+        for other in ("trl default", "trl fp32", best):
             if name in cpu and other in cpu:
                 print(
                     f"  {name} is {cpu[other] / cpu[name]:.1f} x as fast as {other} by CPU time, "
