@@ -46,6 +46,15 @@ def tokenizer():
     )
 
 
+@pytest.fixture(autouse=True)
+def few_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base of a few thousand numbers is examined on as little text as it is trained on."""
+    monkeypatch.setattr("lathe.engine.windows._BATCH", 32)
+    monkeypatch.setattr("lathe.engine.pretrain._COUNTED_TOKENS", 60_000)
+    monkeypatch.setattr("lathe.engine.examine._HELD_OUT_TOKENS", 5_000)
+    monkeypatch.setattr("lathe.engine.examine._RARE_TOKENS", 5_000)
+
+
 def _chunk(tokenizer, tokens: int):
     return make_chunk(encoded(_documents(1, 0, SHORT), tokenizer, tokens), window=128, pad=3, seed=0)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from lathe.plan.rates import computes_bf16
 from lathe.records import LockedRecipe, Recipe
 from lathe.text.tokens import TokenSet
 
@@ -23,6 +25,18 @@ CONFIG = {
     "tie_word_embeddings": True,
     "max_position_embeddings": 512,
 }
+
+
+PRECISIONS = (
+    "fp32",
+    pytest.param(
+        "bf16",
+        marks=pytest.mark.skipif(
+            not computes_bf16(), reason="this processor emulates bf16, at a ninth of fp32's speed"
+        ),
+    ),
+)
+"""Of steps that take seconds where products are emulated. What they hold in memory is the same everywhere."""
 
 
 def locked_recipe(base: str = "base", **parts: Any) -> LockedRecipe:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_parts import CONFIG, locked_recipe, peak_of
+from plan_parts import CONFIG, PRECISIONS, locked_recipe, peak_of
 from test_parameters import SMOLLM2_135M
 
 from lathe.cli.main import LIBRARY_SETTINGS
@@ -288,7 +288,7 @@ SHAPE = {"hidden_size": 128, "intermediate_size": 320, "num_hidden_layers": 5, "
 @pytest.mark.usefixtures("counted_arena", "without_tiles", "compiled_products")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("dropout", "shared"), [(0.0, False), (0.1, False), (0.0, True)])
 def test_torch_counts_the_same_bytes(
     architecture: str, precision: str, dropout: float, shared: bool, compiled: bool, tmp_path: Path
@@ -353,7 +353,7 @@ def bytes_of_gradients(fused: FusedStep) -> int:
 
 @pytest.mark.usefixtures("counted_arena", "compiled_products")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("lengths", [[1600, 1200], [1000, 900]], ids=["computed again", "kept"])
 def test_attention_going_backward_can_be_the_peak(
     precision: str, lengths: list[int], compiled: bool, tmp_path: Path

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plan_parts import peak_of
+from plan_parts import PRECISIONS, peak_of
 from test_parameters import llama
 
 from lathe.plan.architecture import DEFAULTS, shapes
@@ -26,7 +26,7 @@ SETTING = Setting(
 
 
 @pytest.mark.parametrize("recompute", [False, True], ids=["kept", "again"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
     ("full", "words", "tied", "lengths"),
     [

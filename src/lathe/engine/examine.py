@@ -28,6 +28,7 @@ from lathe.records.pretrain import CopyScore, HeldOut, Mix, PretrainRecipe, Rare
 
 _HELD_OUT_SEED = 1_000_003
 _HELD_OUT = Mix(longest_characters=1500, lookup_share=0.1)
+_HELD_OUT_TOKENS = 60_000
 _RARE_TOKENS, _RARE_LONGEST = 60_000, 600
 
 
@@ -44,9 +45,7 @@ def examined(master: LlamaForCausalLM) -> LlamaForCausalLM:
 class Examiner:
     """Measures a network on held-out documents and on copying, always on the same material."""
 
-    def __init__(
-        self, recipe: PretrainRecipe, documents: Documents, tokenizer: Tokenizer, num_tokens: int = 60_000
-    ) -> None:
+    def __init__(self, recipe: PretrainRecipe, documents: Documents, tokenizer: Tokenizer) -> None:
         stream = documents(recipe.seed + _HELD_OUT_SEED, 0, _HELD_OUT)
         self.recipe, self.documents = recipe, documents
         self.texts: list[WeightedText] = []
@@ -58,7 +57,7 @@ class Examiner:
 
         self.tokenizer = tokenizer
         self.chunk = make_chunk(
-            encoded(kept(), tokenizer, num_tokens),
+            encoded(kept(), tokenizer, _HELD_OUT_TOKENS),
             window=min(1024, recipe.network.context),
             pad=SPECIAL_TOKENS.index(PAD),
             seed=0,
