@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from lathe import gpus
 from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.plan.answering import Answers
 from lathe.plan.forecast import Machine, forecast
@@ -145,6 +146,7 @@ def tokens_of(case: Case) -> TokenSet:
 def planned(case: Case, stored_bytes: int) -> Plan:
     fields = {"name": "a", "base": "b", "task": "json_extraction", "data": {"source": "lathe:edge_json"}}
     recipe = Recipe.model_validate({**fields, "method": case.method, "train": case.train})
+    gpu = gpus.used()
     machine = Machine(
         free_bytes=10**12,
         rates={},
@@ -153,8 +155,9 @@ def planned(case: Case, stored_bytes: int) -> Plan:
         has_tiles=has_tiles(),
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
-        probe=probed(),
+        probe=probed("cuda" if gpu else "cpu"),
         cores=usable_cores(),
+        gpu=gpu,
     )
     return forecast(recipe, case.config, tokens_of(case), {"test": Answers(1, 1)}, stored_bytes, machine, "")
 
@@ -239,12 +242,13 @@ def main() -> None:
     for case in every:
         plan, result = measured(case)
         peak, step, precision = result.peak_bytes, re.split("[,:]", result.step_kind)[0], result.precision
-        error = plan.peak_bytes.value / peak - 1
+        foretold = plan.measurable_bytes
+        error = foretold.value / peak - 1
         errors.append(abs(error))
-        wrong += peak > plan.peak_bytes.high
+        wrong += peak > foretold.high
         largest = max(plan.memory, key=lambda term: term.num_bytes)
         said = f"{step} {precision}" + ("" if (step, precision) == (plan.step_kind, plan.precision) else " (!)")
-        sizes = f"{plan.peak_bytes.value / 1e6:7.0f}MB {peak / 1e6:7.0f}MB"
+        sizes = f"{foretold.value / 1e6:7.0f}MB {peak / 1e6:7.0f}MB"
         print(f"{case.name:40} {said:>14} {sizes} {error:+7.1%}   {largest.name}", flush=True)
     print(
         f"\n{len(errors)} trainings: median error {statistics.median(errors):.1%}, largest {max(errors):.1%}; "

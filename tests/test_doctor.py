@@ -7,11 +7,10 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from lathe.doctor import conflicts, examine, extras, gpus, machine, probes
+from lathe.doctor import conflicts, examine, extras, machine, probes
 from lathe.doctor.conflicts import Installed
 from lathe.errors import InputError
 from lathe.records import DoctorReport
@@ -98,87 +97,6 @@ def test_an_unknown_ability_is_answered_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         examine(("natve",), "")
     assert caught.value.hint == "Did you mean native?"
-
-
-def test_what_the_gpu_tool_says_is_read() -> None:
-    assert gpus.listed("NVIDIA H200, 143771, 143000, 570.124.06, 9.0") == {
-        "name": "NVIDIA H200",
-        "memory_bytes": 143771 << 20,
-        "free_bytes": 143000 << 20,
-        "driver": "570.124.06",
-        "compute_capability": "9.0",
-    }
-    assert gpus.listed("GB10, [N/A], [N/A], 580.1, 12.1")["memory_bytes"] is None
-
-
-def test_gpus_are_read_from_the_tool_and_a_failing_tool_is_no_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tool = tmp_path / "nvidia-smi"
-    monkeypatch.setenv("PATH", str(tmp_path))
-    tool.write_text("#!/bin/sh\necho 'NVIDIA T4, 15360, 15000, 550.1, 7.5'\n")
-    tool.chmod(0o755)
-    assert [gpu["name"] for gpu in gpus.by_tool()] == ["NVIDIA T4"]
-    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed' >&2\nexit 9\n")
-    assert gpus.by_tool() == []
-    tool.unlink()
-    assert gpus.by_tool() == []
-
-
-FAKE_NVML = """
-class NVMLError(Exception): pass
-class Memory: total, free = 24 << 30, 20 << 30
-class Held: pid, usedGpuMemory = PID, 4 << 30
-nvmlInit = nvmlShutdown = lambda: None
-nvmlSystemGetDriverVersion = lambda: b"570.1"
-nvmlSystemGetCudaDriverVersion = lambda: 12080
-nvmlDeviceGetCount = lambda: 1
-nvmlDeviceGetHandleByIndex = lambda index: index
-nvmlDeviceGetMemoryInfo = lambda handle: Memory
-nvmlDeviceGetName = lambda handle: "NVIDIA L4"
-nvmlDeviceGetCudaComputeCapability = lambda handle: (8, 9)
-nvmlDeviceGetComputeRunningProcesses = lambda handle: [Held]
-"""
-
-
-@pytest.fixture
-def nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver with one card, on which this process holds 4 GiB."""
-    (tmp_path / "pynvml.py").write_text(FAKE_NVML.replace("PID", str(os.getpid())))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
-
-
-@pytest.mark.usefixtures("nvml")
-def test_nvml_tells_each_card_and_who_holds_its_memory() -> None:
-    [card] = gpus.found()
-    assert (card["name"], card["memory_bytes"], card["free_bytes"]) == ("NVIDIA L4", 24 << 30, 20 << 30)
-    assert (card["driver"], card["compute_capability"]) == ("570.1", "8.9")
-    [holder] = card["processes"]
-    assert (holder["pid"], holder["bytes"]) == (os.getpid(), 4 << 30)
-    assert holder["name"]
-    assert gpus.driver_cuda() == "12.8"
-
-
-@pytest.mark.usefixtures("nvml")
-@pytest.mark.parametrize(
-    ("built", "ok", "said"),
-    [
-        ("'12.4'", True, "torch for 12.4"),
-        ("'13.0'", False, "the driver serves CUDA 12.8, torch was built for CUDA 13.0"),
-        ("None", False, "torch is a build for the CPU"),
-    ],
-)
-def test_the_driver_is_held_against_the_cuda_that_torch_was_built_for(
-    built: str, ok: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "torch"
-    folder.mkdir()
-    (folder / "version.py").write_text(f"__version__ = '2.13'\ncuda: Optional[str] = {built}\n")
-    monkeypatch.setattr(probes, "find_spec", lambda name: SimpleNamespace(origin=str(folder / "__init__.py")))
-    seen = probes.gpu(Path())
-    assert seen.ok is ok
-    assert said in seen.detail
 
 
 def test_a_conflict_names_the_version_and_both_demands() -> None:

@@ -20,7 +20,7 @@ FLOORS = {
     "engine": 3, "ask": 3,
     "contracts": 2, "plugins": 2, "storage": 2, "locks": 2, "runs": 2, "verify": 2, "files": 2, "text": 2,
     "schedule": 2, "shell": 2, "model_folder": 2, "hub": 2, "made_rows": 2, "workers": 2,
-    "endpoint": 2, "paid_answers": 2, "sandbox": 2, "invariants": 2, "conformity": 2,
+    "endpoint": 2, "gpus": 2, "paid_answers": 2, "sandbox": 2, "invariants": 2, "conformity": 2,
     "records": 1, "stats": 1, "safe_text": 1, "public_sources": 1, "tfidf": 1, "no_answer": 1, "worker": 1, "garbage": 1,
     "wordless": 1,
     "errors": 0, "version": 0, "processes": 0, "control_group": 0,

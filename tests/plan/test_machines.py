@@ -97,20 +97,20 @@ def test_a_processor_is_listed_by_the_last_of_its_parts_that_multiply(tmp_path: 
 
 def test_a_machine_that_nobody_measured_is_planned_from_the_catalogue_and_marked(plan_of: PlanOf) -> None:
     listed = {"fp32": 5e10}
-    plan = plan_of(core_rates=listed)
+    plan = plan_of(listed=listed)
     assert plan.rate_source == "catalogue"
     assert plan.train_seconds is not None
     assert plan.train_seconds.value == pytest.approx(plan.operations / (2 * 5e10)), "two cores"
     assert plan.train_seconds.high >= 8 * plan.train_seconds.low
-    again = plan_of(core_rates=listed, train={"recompute": True})
+    again = plan_of(listed=listed, train={"recompute": True})
     assert again.train_seconds is not None
     assert again.train_seconds.value == pytest.approx(again.operations / (2 * 5e10) / cost.REFERENCE_SHARE)
-    assert plan_of(core_rates=listed, train={"precision": "bf16"}).train_seconds is None
-    assert plan_of(core_rates=listed, rates={"other": (1e9,)}).rate_source == "measured"
+    assert plan_of(listed=listed, train={"precision": "bf16"}).train_seconds is None
+    assert plan_of(listed=listed, rates={"other": (1e9,)}).rate_source == "measured"
 
 
 def test_no_other_trainer_is_planned_from_what_ours_was_measured_at(plan_of: PlanOf) -> None:
-    assert plan_of(core_rates={"fp32": 5e10}, rates={"ours": (1e9,)}, trainer="trl").train_seconds is None
+    assert plan_of(listed={"fp32": 5e10}, rates={"ours": (1e9,)}, trainer="trl").train_seconds is None
     kind = cost.job_kind(shapes(CONFIG), locked_recipe(trainer="trl").recipe)
     assert plan_of(rates={kind: (1e9,)}, trainer="trl").rate_source == "measured"
 

@@ -262,6 +262,8 @@ def test_ranks_are_planned_as_processes_that_share_the_steps(
     alone, shared = (locked_recipe(str(base), train={"processes": count, "token_budget": 64}) for count in (1, 2))
     planned = made(run, shared)
     stage.remember_rate(run, shared, RESULT)
+    assert rates.known() == {}, "one process of a recipe for two"
+    stage.remember_rate(run, shared, RESULT.model_copy(update={"processes": 2}))
     assert made(run, alone).schedule.num_packs < planned.schedule.num_packs
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from plan_parts import CONFIG
 
 from lathe.cli.main import LIBRARY_SETTINGS
 from lathe.engine.probe import MOST_PROCESSES
-from lathe.errors import Unavailable
+from lathe.errors import StorageError, Unavailable
 from lathe.plan import rates
 from lathe.processes import usable_cores
 
@@ -59,6 +60,16 @@ def test_a_probe_that_does_not_end_well_says_what_was_seen_and_what_to_do(
         rates.probe()
     assert said in refused.value.message
     assert hint in (refused.value.hint or "")
+
+
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(rates, "PROBE", (sys.executable, "-c", "raise SystemExit('it was measured')"))
+    with pytest.raises(StorageError, match="could not write"):
+        rates.probe()
 
 
 SMALL_PROBE = """

@@ -50,9 +50,9 @@ def _plan_of_recipe(args: argparse.Namespace, screen: Screen) -> Exit:
         config = stage.read_config(Path(run.locked.base_folder))
         there = machines.elsewhere(run.locked.recipe, config, record, catalogue, names) if names else ()
         if args.fit:
-            fitted["cpu"] = fit.fit(run.locked.recipe, config, record, record.free_bytes)
+            fitted[machines.here(record)] = fit.fit(run.locked.recipe, config, record, record.free_bytes)
             for one in there:
-                if one.machine != machines.CPU:
+                if one.machine != machines.here(record):
                     fitted[one.machine] = fit.fit(run.locked.recipe, config, record, one.memory_bytes, "cuda")
     if screen.as_json:
         told: dict[str, Any] = {"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()}

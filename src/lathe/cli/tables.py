@@ -118,6 +118,7 @@ def plan(screen: Screen, record: Plan) -> None:
     from lathe.report import figures
 
     schedule, peak, time_ = record.schedule, record.peak_bytes, record.train_seconds
+    where = f" on the {record.gpu}" if record.gpu else ""
     screen.line()
     rows = [
         ["trainable parameters", figures.count(record.parameters.trainable), f"of {figures.count(record.parameters.total)}"],
@@ -127,7 +128,7 @@ def plan(screen: Screen, record: Plan) -> None:
         ["tokens with loss", figures.count(schedule.num_supervised), ""],
         ["longest row", f"{figures.count(schedule.longest_row)} tokens", f"{figures.count(schedule.truncated_rows)} rows cut"],
         ["peak memory", figures.size(peak.value), f"{figures.size(peak.low)} to {figures.size(peak.high)}, "
-         f"{figures.size(record.free_bytes)} free: " + ("fits" if record.fits() else "DOES NOT FIT")],
+         f"{figures.size(record.free_bytes)} free{where}: " + ("fits" if record.fits() else "DOES NOT FIT")],
     ]  # fmt: skip
     rows += [[f"  {term.name}", figures.size(term.num_bytes), term.formula] for term in record.memory]
     if time_ is None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from lathe import control_group
-from lathe.doctor import gpus
+from lathe import control_group, gpus
 from lathe.processes import usable_cores
 from lathe.records import Json
 

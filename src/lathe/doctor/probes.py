@@ -13,9 +13,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from lathe import plugins, processes
+from lathe import gpus, plugins, processes
 from lathe.contracts import Ability
-from lathe.doctor import extras, gpus
+from lathe.doctor import extras
 from lathe.errors import LatheError
 from lathe.records import Capability
 
@@ -137,12 +137,11 @@ def gpu(_: Path) -> Capability:
             name="gpu", ok=False, detail="no NVIDIA GPU answers", remedy="Not needed: everything works on the CPU."
         )
     names = ", ".join(str(card["name"]) for card in cards)
-    serves, spec = gpus.driver_cuda(), find_spec("torch")
-    built = gpus.built_cuda(Path(spec.origin).parent) if spec is not None and spec.origin else None
-    if spec is not None and built is None:
+    serves, built = gpus.driver_cuda(), gpus.torch_cuda()
+    if built is None and find_spec("torch") is not None:
         remedy = "Install a build for CUDA: see https://pytorch.org/get-started"
         return Capability(name="gpu", ok=False, detail=f"{names}, but torch is a build for the CPU", remedy=remedy)
-    if serves and built and int(built.split(".")[0]) > int(serves.split(".")[0]):
+    if serves and built and not gpus.serves(serves, built):
         detail = f"{names}: the driver serves CUDA {serves}, torch was built for CUDA {built}"
         remedy = f"Update the driver, or install a torch for CUDA {serves.split('.')[0]}"
         return Capability(name="gpu", ok=False, detail=detail, remedy=remedy)

@@ -174,9 +174,9 @@ def give_back_memory() -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Peak resident memory of this process on the CPU, peak allocated memory on a GPU, since `reset_peak`."""
+    """Peak resident memory of this process on the CPU, on a GPU the most that torch had reserved of its, since `reset_peak`."""
     if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
+        return int(torch.cuda.max_memory_reserved(device))
     marked = peak_resident(os.getpid())
     if marked is not None:
         return marked

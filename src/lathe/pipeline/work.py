@@ -70,8 +70,7 @@ def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
     validates = locked.recipe.train.validate_.every is not None
     measure = evaluate.measure_of(run, locked) if validates else None
     result = train.train(run, locked, inputs, progress, measure, rehearse=run.is_smoke)
-    # Ten small steps say nothing of the speed of a long run, nor do more ranks of what this recipe's plan foretells.
-    if not run.is_smoke and result.processes == locked.recipe.train.processes:
+    if not run.is_smoke:  # ten small steps say nothing of the speed of a long run
         plan.remember_rate(run, locked, result)
     return result
 

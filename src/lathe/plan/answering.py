@@ -83,7 +83,8 @@ class Answerer:
 
     def _held(self, rows: int, cache_tokens: int) -> tuple[int, tuple[MemoryTerm, ...]]:
         """Processes that answer so many rows, and what they hold with so many tokens of cache."""
-        count = memory.answer_processes(self.counted, rows, self.recipe.train.threads or self.cores)
+        shared = self.setting.device == "cpu"
+        count = memory.answer_processes(self.counted, rows, self.recipe.train.threads or self.cores) if shared else 1
         loaded = replace(self.setting, precision="fp32")  # to answer, whatever trains
         precision = self.recipe.evaluate.precision
         return count, memory.evaluation(self.model, self.counted, loaded, precision, cache_tokens, count)

@@ -33,6 +33,9 @@ PROBED = (0.8, 1.35)
 0.93 to 1.19 of them in CPU time, trainings of the bundled base on a quiet one 1.0 to 1.29, one of ten 1.38."""
 CATALOGUE_SHARE = 0.25
 """Share of a data sheet's peak that training of small models reaches: nobody measured it here, so the interval is wide."""
+LAUNCH_SECONDS = 1.0e-3
+"""Least time of one layer on a GPU, forward and backward: some hundred kernels that are started one after the other. An
+assumption."""
 CATALOGUE = (0.5, 4.0)
 """Interval around seconds from a data sheet."""
 PROCESSOR = (0.3, 3.0)
@@ -126,11 +129,11 @@ def seconds(
     kind: str,
     rates: Mapping[str, Sequence[float]],
     probed: float | None = None,
-    listed: float | None = None,
+    listed: Interval | None = None,
 ) -> tuple[Interval | None, RateSource]:
     """Seconds of training on this machine: from the rates of the same kind of job, else those that the probe of its kind of step
-    foretells, else from the rates of other jobs (all in operations a second; of several rates the middle one counts), else those
-    that the catalogue of processors gives.
+    foretells, else from the rates of other jobs (all in operations a second; of several rates the middle one counts), else what the
+    catalogue tells.
 
     None where it has none of them: a number that nothing was measured for would be a guess.
     """
@@ -143,7 +146,7 @@ def seconds(
     if rates:
         return interval(work / statistics.median(map(statistics.median, rates.values())), OTHER_JOB), "measured"
     if listed:
-        return interval(listed, PROCESSOR), "catalogue"
+        return listed, "catalogue"
     return None, "none"
 
 
@@ -205,12 +208,15 @@ def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: 
     return float(of_processes.max(axis=1).sum() + of_steps) * threads / each + loading + of_numbers
 
 
-def listed_seconds(core_rate: float | None, step: str, cores: int, work: int) -> float | None:
-    """Seconds of training at the rate that the fused step reached with a core of such a processor, in operations a second; None
-    where there is none."""
-    if core_rate is None:
-        return None
-    return work / (core_rate * cores * (1.0 if step == "fused" else REFERENCE_SHARE))
+def on_processor(work: int, core_rate: float, step: str, cores: int) -> Interval:
+    """Seconds of training at the rate that the fused step reached with a core of such a processor, in operations a second."""
+    return interval(work / (core_rate * cores * (1.0 if step == "fused" else REFERENCE_SHARE)), PROCESSOR)
+
+
+def on_gpu(work: int, rate: float, layers: int) -> Interval:
+    """Seconds of training on a GPU whose products reach so many operations a second at most. layers: over all packs, each of which
+    takes as long as it takes to start its kernels."""
+    return interval(work / (rate * CATALOGUE_SHARE) + layers * LAUNCH_SECONDS, CATALOGUE)
 
 
 def interval(value: float, ends: tuple[float, float]) -> Interval:

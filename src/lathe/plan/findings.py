@@ -46,7 +46,7 @@ class Facts:
     cores: int | None = None
     """Processor cores that a training may use here; None = not known."""
     computes_bf16: bool = True
-    """Whether the processor multiplies bf16 in hardware."""
+    """Whether what computes multiplies bf16 in hardware."""
 
 
 def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
@@ -58,7 +58,7 @@ def all_of(facts: Facts, plan: Plan) -> tuple[PlanFinding, ...]:
         *_steps(facts),
         *_validation(facts),
         *_rows(facts),
-        *_precision(facts),
+        *_precision(facts, plan),
         *_method(facts),
         *_measurement(facts),
         *does_not_ship(facts.recipe.ship, facts.model),
@@ -250,11 +250,11 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def _precision(facts: Facts) -> Iterator[PlanFinding]:
+def _precision(facts: Facts, plan: Plan) -> Iterator[PlanFinding]:
     if facts.recipe.train.precision == "bf16" and not facts.computes_bf16:
         yield found(
             "bf16_emulated",
-            "train.precision is bf16, for which this processor has no instructions: without a GPU a step takes several times as "
+            f"train.precision is bf16, for which {plan.gpu or 'this processor'} has no instructions: a step takes several times as "
             "long as in fp32",
             "set train.precision: auto",
         )

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from lathe.plan import compiled_products, fused_attention, fused_step, memory
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
-from lathe.plan.setting import Setting
+from lathe.plan.setting import Device, Setting
 from lathe.records import Interval, Plan, Recipe, Record
 
 LEAST_RANK = 4
@@ -37,15 +37,16 @@ def fit(
     config: Mapping[str, Any],
     plan: Plan,
     memory_bytes: int,
-    device: Literal["cpu", "cuda"] = "cpu",
+    on: Device | None = None,
 ) -> Fitted | None:
-    """The nearest setting whose peak, at its upper end, is within `memory_bytes`; None where there is none.
+    """The nearest setting whose peak, at its upper end, is within `memory_bytes`; None where there is none. on: another device than
+    the one that was planned for.
 
     A pack is taken to be as full as its budget allows and all of it supervised, so what is said to fit does. Pure.
     """
     model = shapes(config)
-    for lines, setting in _alternatives(recipe, as_planned(recipe, plan, device)):
-        evaluation = _evaluation(recipe, model, setting, plan, memory_bytes) if device == "cpu" else ()
+    for lines, setting in _alternatives(recipe, as_planned(recipe, plan, on)):
+        evaluation = _evaluation(recipe, model, setting, plan, memory_bytes) if on is None else ()
         if evaluation is None:
             continue
         for budget in _budgets(plan, recipe.train.token_budget):
@@ -56,13 +57,15 @@ def fit(
     return None
 
 
-def as_planned(recipe: Recipe, plan: Plan, device: Literal["cpu", "cuda"]) -> Setting:
-    """The setting that a plan was made for, or the same recipe on a GPU: there `auto` is bf16, and the reference step runs."""
+def as_planned(recipe: Recipe, plan: Plan, on: Device | None = None) -> Setting:
+    """The setting that a plan was made for, or the same recipe on another device. On a GPU the reference step runs, and `auto` is
+    bf16."""
+    device = on or ("cuda" if plan.gpu else "cpu")
     on_gpu = device == "cuda"
     return Setting(
         pack_tokens=_whole_pack(recipe, plan) if on_gpu else plan.pack_tokens,
         pack_supervised=plan.pack_supervised,
-        precision="bf16" if on_gpu and recipe.train.precision == "auto" else plan.precision,
+        precision="bf16" if on == "cuda" and recipe.train.precision == "auto" else plan.precision,
         full=recipe.method.kind == "full",
         rank=recipe.method.rank,
         targets=recipe.method.targets,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lathe.errors import InputError
+from lathe.gpus import Gpu
 from lathe.plan import cost, findings, fused_attention, fused_step, memory, pack_work
 from lathe.plan.answering import Answerer, Answers, longest_answer
 from lathe.plan.architecture import Shapes, shapes
@@ -57,14 +58,16 @@ class Machine:
     has_bitsandbytes: bool = False
     """Whether the package is installed."""
     probe: MachineProbe | None = None
-    core_rates: Mapping[str, float] = field(default_factory=dict)
-    """Operations a second of a core of such a processor, by precision, from the catalogue."""
+    listed: Mapping[str, float] = field(default_factory=dict)
+    """Operations a second of such a GPU, else of a core of such a processor, by precision, from the catalogue."""
     answer_rates: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Tokens of answers a second by kind of model."""
     cores: int = 1
     """Processor cores that a training may use."""
     processes: int | None = None
     """Ranks of the training that torchrun started here; None = the recipe's processes."""
+    gpu: Gpu | None = None
+    """What is computed on; None = the processor. Memory and rates are then the GPU's."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def forecast(
         answer_processes=answering.processes,
         operations=work,
         free_bytes=machine.free_bytes,
+        gpu=machine.gpu.name if machine.gpu else None,
         train_seconds=seconds,
         evaluate_tokens=answering.tokens,
         rate_source=source,
@@ -145,7 +149,7 @@ def _training(recipe: Recipe, config: Mapping[str, object], tokens: TokenSet, ma
     """As the recipe has it. Raises InputError as `forecast`."""
     model = shapes(config)
     counted = parameters(model, recipe.method)
-    step_kind = kind_of_step(config, recipe)
+    step_kind = kind_of_step(config, recipe, machine.gpu)
     course = course_with(recipe, step_kind, tokens)
     _refuse_endless(course)
     return _Training(recipe, model, counted, tokens, step_kind, course, machine)
@@ -160,9 +164,17 @@ def _seconds(
         return cost.seconds(work, kind, {kind: machine.rates[kind]} if kind in machine.rates else {})
     load = _load(run, setting, attention_work)
     probed = cost.probed_seconds(machine.probe, run.step_kind, setting.precision, load)
-    cores = setting.threads * setting.processes
-    listed = cost.listed_seconds(machine.core_rates.get(setting.precision), run.step_kind, cores, work)
-    return cost.seconds(work, kind, machine.rates, probed, listed)
+    return cost.seconds(work, kind, machine.rates, probed, _listed(run, setting, work))
+
+
+def _listed(run: _Training, setting: Setting, work: int) -> Interval | None:
+    """Seconds from the catalogue; None of what it does not have."""
+    rate = run.machine.listed.get(setting.precision)
+    if rate is None:
+        return None
+    if setting.device == "cuda":
+        return cost.on_gpu(work, rate, len(run.course.laid) * run.model.num_layers)
+    return cost.on_processor(work, rate, run.step_kind, setting.threads * setting.processes)
 
 
 def _load(run: _Training, setting: Setting, attention_work: Sequence[fused_attention.Work] | None) -> cost.Load:
@@ -177,7 +189,7 @@ def _load(run: _Training, setting: Setting, attention_work: Sequence[fused_atten
         steps=run.course.num_steps,
         width=run.model.hidden,
         layers=run.model.num_layers,
-        threads=run.recipe.train.threads,
+        threads=None if run.machine.gpu else run.recipe.train.threads,
         processes_here=setting.processes,
         trained=run.counted.trainable,
         full=setting.full,
@@ -189,7 +201,7 @@ def _facts(run: _Training, schedule: Schedule, answers: Mapping[str, Answers]) -
     test_rows, held_out = (answers[side].rows if side in answers else 0 for side in ("test", "validation"))
     return findings.Facts(
         run.recipe, run.model, run.course, schedule, test_rows, longest_answer(answers), run.tokens.special_texts,
-        held_out, run.machine.cores, run.machine.computes_bf16,
+        held_out, run.machine.cores, _has_bf16(run.machine),
     )  # fmt: skip
 
 
@@ -219,9 +231,9 @@ def parameters(model: Shapes, method: Method) -> Parameters:
     return count(model, None if method.kind == "full" else method.rank, method.targets)
 
 
-def kind_of_step(config: Mapping[str, object], recipe: Recipe) -> StepKind:
-    """Which of the engine's steps a training takes."""
-    return "reference" if fused_step.unfit(config, recipe) else "fused"
+def kind_of_step(config: Mapping[str, object], recipe: Recipe, gpu: Gpu | None) -> StepKind:
+    """Which of the engine's steps a training takes; on a GPU autograd's."""
+    return "reference" if gpu or fused_step.unfit(config, recipe) else "fused"
 
 
 def course_with(recipe: Recipe, step_kind: StepKind, tokens: TokenSet) -> StepPlan:
@@ -245,9 +257,9 @@ def _setting(run: _Training, stored_bytes: int) -> tuple[Setting, Sequence[fused
 
 
 def _without_packs(run: _Training, stored_bytes: int) -> Setting:
-    """As the recipe has it on this machine."""
+    """As the recipe has it on this machine. Each GPU has memory of its own, and one process."""
     method, train, machine = run.recipe.method, run.recipe.train, run.machine
-    processes = machine.processes or train.processes
+    processes = 1 if machine.gpu else machine.processes or train.processes
     return Setting(
         pack_tokens=0,
         pack_supervised=0,
@@ -255,12 +267,13 @@ def _without_packs(run: _Training, stored_bytes: int) -> Setting:
         full=method.kind == "full",
         rank=method.rank,
         targets=method.targets,
-        stored_bytes=stored_bytes,
+        stored_bytes=0 if machine.gpu else stored_bytes,
         quantised=method.quantised,
         has_bitsandbytes=machine.has_bitsandbytes,
         optimiser=train.optimiser,
         recompute=train.recompute,
         dropout=method.dropout > 0,
+        device="cuda" if machine.gpu else "cpu",
         step=run.step_kind,
         compiled=run.step_kind == "fused" and machine.compiles,
         has_avx512=machine.has_avx512,
@@ -285,11 +298,16 @@ def _attention(
 
 
 def _precision(recipe: Recipe, step_kind: StepKind, machine: Machine) -> Literal["fp32", "bf16"]:
-    """What is computed in on this CPU: `auto` is bf16 where that is fast, of the native trainer's steps for the fused one alone."""
+    """What is computed in: `auto` is bf16 where that is fast, on a CPU of the native trainer's steps for the fused one alone."""
     if recipe.train.precision != "auto":
         return recipe.train.precision
-    takes_bf16 = step_kind == "fused" or recipe.trainer == "trl"
-    return "bf16" if takes_bf16 and machine.computes_bf16 else "fp32"
+    takes_bf16 = machine.gpu is not None or step_kind == "fused" or recipe.trainer == "trl"
+    return "bf16" if takes_bf16 and _has_bf16(machine) else "fp32"
+
+
+def _has_bf16(machine: Machine) -> bool:
+    """Whether what computes multiplies bf16 in hardware."""
+    return machine.gpu.computes_bf16 if machine.gpu else machine.computes_bf16
 
 
 def _schedule(course: StepPlan, tokens: TokenSet) -> Schedule:

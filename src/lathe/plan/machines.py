@@ -8,6 +8,7 @@ The catalogue is assets/machines.yaml; entries of ~/.config/lathe/machines.yaml 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ from lathe.records import Interval, MachineForecast, Plan, Recipe, Written
 SHIPPED = Path(__file__).parents[1] / "assets" / "machines.yaml"
 FORM = f"Its form is that of {SHIPPED}."
 CPU = "cpu"
-LAUNCH_SECONDS = 1.0e-3
-"""Least time of one layer, forward and backward: some hundred kernels that are started one after the other. An assumption."""
 CPU_WATTS = 65.0
 """An assumption for a processor at full load."""
 
@@ -39,6 +38,11 @@ class Listed(Written):
     fp32: float = Field(gt=0)
     price: float = Field(0.0, ge=0, description="currency units an hour; 0 = your own, electricity counts")
     watts: float = Field(gt=0)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Operations a second by precision."""
+        return {"bf16": 1e12 * self.bf16, "fp32": 1e12 * self.fp32}
 
 
 class Processor(Written):
@@ -69,6 +73,19 @@ class Catalogue(Written):
         Empty where it has none."""
         known = [processor for name, processor in self.processors.items() if name in flags]
         return known[-1].rates if known else {}
+
+    def gpu_rates(self, name: str) -> Mapping[str, float]:
+        """Of a GPU, in operations a second by precision. Empty where it is not listed."""
+        known = self.gpu(name)
+        return known.rates if known else {}
+
+    def gpu(self, name: str) -> Listed | None:
+        """The entry of a GPU by its driver's name: `NVIDIA GeForce RTX 4090` is rtx4090-24gb, and no laptop's. Of several sizes
+        any: they are as fast."""
+        said = set(re.split(r"[^a-z0-9]+", re.sub(r"rtx (?=\d)", "rtx", name.casefold())))
+        if "laptop" in said:
+            return None
+        return next((one for key, one in self.machines.items() if key.partition("-")[0] in said), None)
 
 
 def own_file() -> Path:
@@ -113,10 +130,15 @@ def chosen(catalogue: Catalogue, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def here(plan: Plan) -> str:
+    """What this machine is called beside those of the catalogue."""
+    return plan.gpu or CPU
+
+
 def elsewhere(
     recipe: Recipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue, names: Sequence[str]
 ) -> tuple[MachineForecast, ...]:
-    """The forecasts of a planned run on machines of the catalogue; `cpu` is this machine. Pure."""
+    """The forecasts of a planned run on machines of the catalogue; `cpu` is this machine, by its GPU where it has one. Pure."""
     if not plan.operations:
         raise InputError("the plan of this run was made by an older Lathe", hint="Plan anew: add --new.")
     return tuple(
@@ -125,9 +147,12 @@ def elsewhere(
 
 
 def _here(plan: Plan, catalogue: Catalogue) -> MachineForecast:
-    kwh = _energy(plan.train_seconds, CPU_WATTS)
+    known = catalogue.gpu(plan.gpu) if plan.gpu else None
+    watts = CPU_WATTS if plan.gpu is None else known.watts if known else None
+    kwh = None if watts is None else _energy(plan.train_seconds, watts)
+    price = f"electricity at {catalogue.electricity:g} {catalogue.currency} a kWh"
     return MachineForecast(
-        machine=CPU,
+        machine=here(plan),
         fits=plan.fits(),
         memory_bytes=plan.free_bytes,
         memory=plan.memory,
@@ -137,7 +162,7 @@ def _here(plan: Plan, catalogue: Catalogue) -> MachineForecast:
         rate_source=plan.rate_source,
         kwh=kwh,
         money=_times(kwh, catalogue.electricity),
-        money_source=f"electricity at {catalogue.electricity:g} {catalogue.currency} a kWh and {CPU_WATTS:g} W, assumed",
+        money_source="" if watts is None else f"{price} and {watts:g} W, assumed",
         currency=catalogue.currency,
     )
 
@@ -150,12 +175,10 @@ def _there(name: str, recipe: Recipe, config: Mapping[str, Any], plan: Plan, cat
     counted = count(model, None if setting.full else setting.rank, setting.targets)
     terms = memory.training(model, counted, setting)
     peak = memory.peak(terms, setting)
-    rate = 1e12 * (machine.bf16 if precision == "bf16" else machine.fp32)
-    launches = plan.schedule.num_packs * model.num_layers * LAUNCH_SECONDS
     work = plan.operations
     if shares(plan):  # the step of a GPU computes all tokens of the rows
         work = work * plan.schedule.num_tokens // (plan.schedule.num_computed or 1)
-    seconds = cost.interval(work / (rate * cost.CATALOGUE_SHARE) + launches, cost.CATALOGUE)
+    seconds = cost.on_gpu(work, machine.rates[precision], plan.schedule.num_packs * model.num_layers)
     kwh = _energy(seconds, machine.watts)
     if machine.price:
         money = _times(seconds, machine.price / 3600)

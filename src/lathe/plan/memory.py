@@ -54,7 +54,7 @@ STAND_ALREADY = ("process", "context", "libraries", "kernels")
 HELPERS = "helpers"
 """Term of the processes beside the first."""
 UNMEASURED_DOUBT = (0.75, 1.25)
-"""Interval of a peak on a machine where none was measured yet."""
+"""Interval of a peak on a GPU: none was measured yet."""
 AGAIN_DOUBT = (0.8, 1.1)
 """The same for checkpointing on a CPU, where up to half of the estimate is what allocator and oneDNN keep: 0.80 to 1.09 of it was
 measured, in 42 trainings of small shapes."""
@@ -94,7 +94,7 @@ def weights(model: Shapes, counted: Parameters, storage: Storage, precision: Lit
 
 def _few_bits(model: Shapes, setting: Setting) -> tuple[MemoryTerm, ...]:
     """What weights and moments of few bits need beside them: bitsandbytes, and the one matrix that is unpacked at a time."""
-    found = (BITSANDBYTES,) if setting.loads_bitsandbytes else ()
+    found = (BITSANDBYTES,) if setting.loads_bitsandbytes and setting.device == "cpu" else ()
     if not setting.quantised:
         return found
     largest = max(linear.fan_in * linear.fan_out for linear in model.layer)
@@ -282,6 +282,8 @@ def evaluation(
         ),
         *_of_products(held, setting),
     )
+    if setting.device == "cuda":
+        return terms
     if processes == 1:
         return (*terms, RENDERING)
     each = sum(term.num_bytes for term in terms)

@@ -2,7 +2,7 @@
 
     $XDG_STATE_HOME/lathe/rates.json     (~/.local/state/lathe/rates.json)
     {"schema_version": 4, "rates": {"3f9c...": [2.1e10, 2.0e10]}, "answers": {"77ab...": [882.0]}}
-    answers: tokens written a second
+    answers: tokens written a second; gpu_rates, gpu_answers: the same where a GPU computed
 
     $XDG_STATE_HOME/lathe/probe.json     what `lathe doctor --probe` measured: a MachineProbe
 
@@ -30,18 +30,21 @@ from lathe.plan import fused_attention, fused_step, pack_work
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.compiled_products import compiles
 from lathe.plan.parameters import count
+from lathe.plan.setting import Device
 from lathe.processes import compiler
 from lathe.records import MachineProbe, Parameters, StepRate
 from lathe.schedule.prefixes import Stretch
-from lathe.storage import commit_text
+from lathe.storage import commit_text, committed
 
 VERSION = 4
 PROBE = (sys.executable, "-m", "lathe.engine.probe")
 PROBE_SECONDS = 180
 LEAST_SECONDS = 1e-6
 """What a pack takes at least: where other work disturbed the probe, it can seem to have taken less than none."""
-Measured = Literal["rates", "answers"]
+Measured = Literal["rates", "answers", "gpu_rates", "gpu_answers"]
 """What is remembered: rates of training, rates of answering."""
+TRAINING: Mapping[Device, Measured] = {"cpu": "rates", "cuda": "gpu_rates"}
+ANSWERING: Mapping[Device, Measured] = {"cpu": "answers", "cuda": "gpu_answers"}
 MOST = 200
 """Kinds of job that are remembered; the oldest make room."""
 OF_A_KIND = 5
@@ -102,12 +105,13 @@ def probe_file() -> Path:
     return file().with_name("probe.json")
 
 
-def probed() -> MachineProbe | None:
-    """What the probe of this machine found; None where it was not probed."""
+def probed(device: Device = "cpu") -> MachineProbe | None:
+    """What the probe of this machine found; None where it was not probed, or on another device."""
     try:
-        return MachineProbe.from_json(probe_file().read_text(encoding="utf-8"))
+        found = MachineProbe.from_json(probe_file().read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
+    return found if (found.device == "cpu") == (device == "cpu") else None
 
 
 def probe() -> MachineProbe:
@@ -119,21 +123,26 @@ def probe() -> MachineProbe:
     if find_spec("torch") is None:
         hint = "pip install 'lathe-slm[train]'"
         raise Unavailable("the probe takes steps of training with torch, which is not installed", hint=hint)
+    # Begun before anything is measured: a place that cannot be written is said at once.
+    with committed(probe_file()) as file:
+        found = _measured()
+        file.write(found.to_json().encode())
+    return found
+
+
+def _measured() -> MachineProbe:
     said = _said(PROBE)
     busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
     exchange = said["exchange_seconds"]
-    steps = tuple(_step_rates(said["steps"], said["rank"], exchange, said["helpers"]))
-    found = MachineProbe(
+    return MachineProbe(
         device=said["device"],
         threads=said["threads"],
         load_seconds=said["load_seconds"],
         exchange_seconds=exchange,
         move_seconds=said["move_seconds"],
         busy=round(busy, 2),
-        steps=steps,
+        steps=tuple(_step_rates(said["steps"], said["rank"], exchange, said["helpers"])),
     )
-    commit_text(probe_file(), found.to_json())
-    return found
 
 
 def _said(command: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from lathe.plan.parameters import Targets
 
 Storage = Literal["fp32", "bf16", "nf4"]
 StepKind = Literal["fused", "reference"]
+Device = Literal["cpu", "cuda"]
 BYTES = {"fp32": 4, "bf16": 2}
 
 
@@ -35,7 +36,7 @@ class Setting:
     """Whether the package is installed: peft then loads it, whatever is trained."""
     recompute: bool = False
     """Whether a layer keeps its input alone and is computed again in the backward pass."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     step: StepKind = "reference"
     """Which of the engine's steps forms the gradients."""
     compiled: bool = False

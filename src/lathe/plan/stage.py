@@ -14,15 +14,17 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from lathe import control_group, plugins
+from lathe import control_group, gpus, plugins
 from lathe.contracts import Progress
 from lathe.errors import InputError, StorageError
+from lathe.gpus import Gpu
 from lathe.model_folder import has_own_head
 from lathe.plan import cost, findings, machines, rates
 from lathe.plan.answering import ARMS_ON, Answers
 from lathe.plan.architecture import shapes
 from lathe.plan.forecast import Machine, Slice, course_with, forecast, kind_of_step, operations, parameters
 from lathe.plan.parameters import count
+from lathe.plan.setting import Device
 from lathe.processes import Rank, compiler, rank, usable_cores
 from lathe.records import Example, LockedRecipe, Plan, PlanFinding, Recipe, TrainResult, ValidateSpec
 from lathe.runs import RunFolder
@@ -45,8 +47,8 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     on rows that are longer than allowed, and where validation rows should be answered and there are none.
     """
     begun = time.monotonic()
-    mine = rank(os.environ)
-    recipe = among_ranks(locked.recipe, mine)
+    mine, gpu = rank(os.environ), gpus.used()
+    recipe, device = together(locked.recipe, mine, gpu), _device(gpu)
     base = Path(locked.base_folder)
     tok = tokenizer.load(base)
     if tok.template is not None:
@@ -60,19 +62,21 @@ def plan(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress) 
     shots = _shots(run, recipe, tokens)
     answers = {side: _answers(tok, rows, shots) for side, rows in sides.items()}
     asked = _slice(tok, sides.get("validation", []), recipe.train.validate_)
+    catalogue = machines.read()
     machine = Machine(
-        free_bytes=control_group.free_memory(),
-        rates=rates.known(),
+        free_bytes=control_group.free_memory() if gpu is None or gpu.free_bytes is None else gpu.free_bytes,
+        rates=rates.known(rates.TRAINING[device]),
         computes_bf16=rates.computes_bf16(),
         has_avx512=rates.has_avx512(),
         has_tiles=rates.has_tiles(),
         compiles=compiler() is not None,
         has_bitsandbytes=find_spec("bitsandbytes") is not None,
-        probe=rates.probed(),
-        core_rates=machines.read().core_rates(rates.processor_flags()),
-        answer_rates=rates.known("answers"),
+        probe=rates.probed(device),
+        listed=catalogue.gpu_rates(gpu.name) if gpu else catalogue.core_rates(rates.processor_flags()),
+        answer_rates=rates.known(rates.ANSWERING[device]),
         cores=usable_cores(),
         processes=None if mine is None else mine.count_here,
+        gpu=gpu,
     )
     config = read_config(base)
     stored = locked.weight_bytes or STORED_BYTES * count(shapes(config), None, recipe.method.targets).total
@@ -93,11 +97,14 @@ def foresee(recipe: Recipe, base: Path) -> None:
     parameters(shapes(_config_file(base)), recipe.method)
 
 
-def among_ranks(recipe: Recipe, mine: Rank | None) -> Recipe:
-    """What torchrun's ranks train together: they are the processes that share a step."""
-    if mine is None:
-        return recipe
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"processes": mine.count})})
+def together(recipe: Recipe, mine: Rank | None, gpu: Gpu | None) -> Recipe:
+    """What is trained by those processes that will share its steps: torchrun's ranks, else one on a GPU, else the recipe's."""
+    count = mine.count if mine else 1 if gpu else recipe.train.processes
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"processes": count})})
+
+
+def _device(gpu: Gpu | None) -> Device:
+    return "cuda" if gpu else "cpu"
 
 
 def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> None:
@@ -110,19 +117,24 @@ def remember_rate(run: RunFolder, locked: LockedRecipe, result: TrainResult) -> 
         remember_answers(locked, written / sum(one.seconds for one in result.validations))
     if result.train_seconds <= 0 or result.stop != "done":
         return
-    recipe = among_ranks(locked.recipe, rank(os.environ))
+    mine, gpu = rank(os.environ), gpus.used()
+    recipe = together(locked.recipe, mine, gpu)
+    asked = mine is None or mine.count == locked.recipe.train.processes
+    if not asked or result.processes != recipe.train.processes or (result.device == "cpu") != (gpu is None):
+        return  # more ranks than the recipe says, or another device: nothing of what its next plan foretells
     config, tokens = read_config(Path(locked.base_folder)), TokenSet.load(run.tokens)
-    model, course = shapes(config), course_with(recipe, kind_of_step(config, recipe), tokens)
+    model, course = shapes(config), course_with(recipe, kind_of_step(config, recipe, gpu), tokens)
     work = operations(recipe, model, tokens, course)
     with contextlib.suppress(StorageError):
-        rates.keep(cost.job_kind(model, recipe), work / result.train_seconds)
+        rates.keep(cost.job_kind(model, recipe), work / result.train_seconds, rates.TRAINING[_device(gpu)])
 
 
 def remember_answers(locked: LockedRecipe, tokens_per_second: float) -> None:
     """The same for how fast a tuned model answered."""
     model = shapes(read_config(Path(locked.base_folder)))
     with contextlib.suppress(StorageError):
-        rates.keep(cost.answer_kind(model, locked.recipe), tokens_per_second, "answers")
+        kind = cost.answer_kind(model, locked.recipe)
+        rates.keep(kind, tokens_per_second, rates.ANSWERING[_device(gpus.used())])
 
 
 def read_config(base: Path) -> dict[str, object]:

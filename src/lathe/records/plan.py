@@ -145,12 +145,13 @@ class Plan(StageRecord):
     parameters: Parameters
     schedule: Schedule
     memory: tuple[MemoryTerm, ...]
-    peak_bytes: Interval = Field(description="resident bytes at the peak of training")
+    peak_bytes: Interval = Field(description="bytes at the peak of training: resident, or of the GPU's memory")
     evaluate_memory: tuple[MemoryTerm, ...] = Field((), description="terms of the peak while answers are generated")
     padded_memory: tuple[MemoryTerm, ...] = Field(
         (), description="estimate, for comparison: a trainer that pads batches of 8 rows and scores every position"
     )
-    free_bytes: int = Field(description="memory that was free when the plan was made")
+    free_bytes: int = Field(description="memory that was free when the plan was made, of the GPU where there is one")
+    gpu: str | None = Field(None, description="name of the GPU that trains; null = the processor does")
     pack_tokens: int = Field(0, description="tokens of the largest pack")
     pack_supervised: int = Field(0, description="most tokens with loss in one pack")
     pack_weights: int = Field(
@@ -198,6 +199,13 @@ class Plan(StageRecord):
         if not isinstance(found, (list, tuple)):
             return found
         return [{"id": "unnamed", "message": one} if isinstance(one, str) else one for one in found]
+
+    @property
+    def measurable_bytes(self) -> Interval:
+        """The peak as a training can measure its own: of a GPU torch knows what it took, and not what its context takes."""
+        context = sum(term.num_bytes for term in self.memory if term.name == "context")
+        peak = self.peak_bytes
+        return Interval(low=max(0, peak.low - context), value=peak.value - context, high=peak.high - context)
 
     def trains(self) -> bool:
         """Whether training, at its upper end, is within the memory that was free."""

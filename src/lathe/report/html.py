@@ -297,7 +297,7 @@ def plan_rows(story: Story) -> Iterator[PlanRow]:
         remark = "exact" if measured == planned else f"{measured - planned:+,}" + (", ended early" if less else "")
         yield PlanRow(name, figures.count(planned), figures.count(measured), measured == planned or less, remark)
     estimates: list[tuple[str, Interval, float, Callable[[float], str]]] = [
-        ("peak memory", plan.peak_bytes, train.peak_bytes, figures.size)
+        ("peak memory", plan.measurable_bytes, train.peak_bytes, figures.size)
     ]
     if plan.train_seconds is not None and not ended:
         estimates.append(("training time", plan.train_seconds, train.train_seconds, figures.seconds))
