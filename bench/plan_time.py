@@ -2,6 +2,7 @@
 
     python bench/plan_time.py                          # three shapes, fused and reference steps: 10 minutes on two cores
     python bench/plan_time.py --shapes nano --steps 40
+    python bench/plan_time.py --shapes nano --steps 40 --kinds fp32 "two processes" "all weights"    # where bf16 is emulated
 
 The probe is taken anew, then each training runs in a process of its own with rows that are drawn (a fifth to all of 600 tokens, a
 fifth to two fifths of them supervised). Nothing is remembered between trainings, so each is the first of its kind on this machine.
@@ -26,11 +27,11 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "bf16": (LORA, {"precision": "bf16"}),
     "fp32": (LORA, {"precision": "fp32"}),
     "fp32 checkpointing": (LORA, {"precision": "fp32", "recompute": True}),
-    "bf16 two processes": (LORA, {"precision": "bf16", "processes": 2}),
-    "all weights bf16": (FULL, {"precision": "bf16"}),
-    "all weights bf16 two processes": (FULL, {"precision": "bf16", "processes": 2}),
+    "two processes": (LORA, {"processes": 2}),
+    "all weights": (FULL, {}),
+    "all weights, two processes": (FULL, {"processes": 2}),
 }
-"""What is trained, and how."""
+"""What is trained, and how; in the number format of `auto` where none is said."""
 QWEN = {
     "vocab_size": 32768, "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 12,
     "num_attention_heads": 14, "num_key_value_heads": 2, "head_dim": 64,
