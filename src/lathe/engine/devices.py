@@ -174,7 +174,7 @@ def give_back_memory() -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Peak resident memory of this process on the CPU, on a GPU the most that torch had reserved of its, since `reset_peak`."""
+    """Peak resident memory of this process on the CPU, on a GPU the most of its that torch had reserved, since `reset_peak`."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_reserved(device))
     marked = peak_resident(os.getpid())
