@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -79,30 +78,30 @@ def test_what_several_processes_hold_is_counted(plan_of: PlanOf) -> None:
 @pytest.mark.parametrize("free", [8 * 10**9, 3 * 10**9])
 def test_a_gpu_is_searched_in_its_own_terms(plan_of: PlanOf, free: int) -> None:
     made = plan_of(config=SMOLLM2_135M, lengths=[400] * 320, **PARTS)
-    found = fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, free, "cuda")
+    found = fit(locked_recipe(**PARTS).recipe, SMOLLM2_135M, made, free, elsewhere=True)
     assert found is not None
     assert not any("precision" in line for line in found.sets)  # auto is bf16 there already
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_base_in_four_bits_is_tried_before_the_rank(plan_of: PlanOf, device: Literal["cpu", "cuda"]) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "on a GPU elsewhere"])
+def test_a_base_in_four_bits_is_tried_before_the_rank(plan_of: PlanOf, elsewhere: bool) -> None:
     """On a CPU `auto` would mean fp32 for it, so bf16 is said."""
     parts = {**PARTS, "method": {"rank": 64}}
     made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
     made = made.model_copy(update={"evaluate_memory": ()})
-    room = {"cpu": 20, "cuda": 16}[device] * 10**9
-    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, room, device)
+    room = (16 if elsewhere else 20) * 10**9
+    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, room, elsewhere=elsewhere)
     assert found is not None
     assert "method.kind=qlora" in found.sets
     assert not any("rank" in line for line in found.sets)
-    assert ("train.precision=bf16" in found.sets) == (device == "cpu")
+    assert ("train.precision=bf16" in found.sets) == (not elsewhere)
 
 
 def test_layers_are_computed_again_before_the_base_is_put_into_four_bits(plan_of: PlanOf) -> None:
     """It changes nothing that is learned."""
     parts = {**PARTS, "method": {"rank": 64}}
     made = plan_of(config=QWEN25_7B, lengths=[400] * 320, **parts)
-    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, 25 * 10**9, "cuda")
+    found = fit(locked_recipe(**parts).recipe, QWEN25_7B, made, 25 * 10**9, elsewhere=True)
     assert found is not None
     assert "train.recompute=true" in found.sets
     assert "method.kind=qlora" not in found.sets

@@ -103,7 +103,7 @@ def test_a_smaller_budget_is_found_for_the_memory_of_the_gpu(plan_of: PlanOf) ->
     assert fit.as_planned(locked_recipe().recipe, plan).device == "cuda"
     in_shards = locked_recipe(method={"kind": "full"}, train={"shard": True}).recipe
     ranks = plan_of(gpu=L4, method={"kind": "full"}).model_copy(update={"processes": 2})
-    assert (fit.as_planned(in_shards, ranks).shards, fit.as_planned(in_shards, ranks, "cuda").shards) == (2, 1)
+    assert (fit.as_planned(in_shards, ranks).shards, fit.as_planned(in_shards, ranks, elsewhere=True).shards) == (2, 1)
     assert cost.on_gpu(10**12, 1e12, 1000).value == pytest.approx(4 + 1)
 
 

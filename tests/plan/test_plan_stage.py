@@ -296,7 +296,7 @@ def test_the_search_for_what_fits_begins_with_what_the_ranks_hold(
     counted = parameters.count(
         model, None if recipe.method.kind == "full" else recipe.method.rank, recipe.method.targets
     )
-    assert memory.training(model, counted, fit.as_planned(recipe, planned, "cpu")) == planned.memory
+    assert memory.training(model, counted, fit.as_planned(recipe, planned)) == planned.memory
     found = fit.fit(locked.recipe, config, planned, int(0.95 * planned.peak_bytes.high))
     assert found is None or found.sets
 

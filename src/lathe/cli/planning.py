@@ -53,7 +53,7 @@ def _plan_of_recipe(args: argparse.Namespace, screen: Screen) -> Exit:
             fitted[machines.here(record)] = fit.fit(run.locked.recipe, config, record, record.free_bytes)
             for one in there:
                 if one.machine != machines.here(record):
-                    fitted[one.machine] = fit.fit(run.locked.recipe, config, record, one.memory_bytes, "cuda")
+                    fitted[one.machine] = fit.fit(run.locked.recipe, config, record, one.memory_bytes, elsewhere=True)
     if screen.as_json:
         told: dict[str, Any] = {"run": str(run.folder.path), "fits": record.fits(), "plan": record.dump()}
         if names:

@@ -17,7 +17,7 @@ from pydantic import Field
 from lathe.plan import compiled_products, fused_attention, fused_step, memory
 from lathe.plan.architecture import Shapes, shapes
 from lathe.plan.parameters import count
-from lathe.plan.setting import Device, Setting
+from lathe.plan.setting import Setting
 from lathe.records import Interval, Plan, Recipe, Record
 
 LEAST_RANK = 4
@@ -37,16 +37,18 @@ def fit(
     config: Mapping[str, Any],
     plan: Plan,
     memory_bytes: int,
-    on: Device | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> Fitted | None:
-    """The nearest setting whose peak, at its upper end, is within `memory_bytes`; None where there is none. on: another device than
-    the one that was planned for.
+    """The nearest setting whose peak, at its upper end, is within `memory_bytes`; None where there is none.
+
+    elsewhere: on another machine's GPU, not on what was planned for.
 
     A pack is taken to be as full as its budget allows and all of it supervised, so what is said to fit does. Pure.
     """
     model = shapes(config)
-    for lines, setting in _alternatives(recipe, as_planned(recipe, plan, on)):
-        evaluation = _evaluation(recipe, model, setting, plan, memory_bytes) if on is None else ()
+    for lines, setting in _alternatives(recipe, as_planned(recipe, plan, elsewhere=elsewhere)):
+        evaluation = _evaluation(recipe, model, setting, plan, memory_bytes) if not elsewhere else ()
         if evaluation is None:
             continue
         for budget in _budgets(plan, recipe.train.token_budget):
@@ -57,15 +59,13 @@ def fit(
     return None
 
 
-def as_planned(recipe: Recipe, plan: Plan, on: Device | None = None) -> Setting:
-    """The setting that a plan was made for, or the same recipe on another device. On a GPU the reference step runs, and `auto` is
-    bf16."""
-    device = on or ("cuda" if plan.gpu else "cpu")
-    on_gpu = device == "cuda"
+def as_planned(recipe: Recipe, plan: Plan, *, elsewhere: bool = False) -> Setting:
+    """The setting that a plan was made for, or the same recipe on another machine's GPU, where `auto` is bf16."""
+    on_gpu = elsewhere or plan.gpu is not None
     return Setting(
         pack_tokens=_whole_pack(recipe, plan) if on_gpu else plan.pack_tokens,
         pack_supervised=plan.pack_supervised,
-        precision="bf16" if on == "cuda" and recipe.train.precision == "auto" else plan.precision,
+        precision="bf16" if elsewhere and recipe.train.precision == "auto" else plan.precision,
         full=recipe.method.kind == "full",
         rank=recipe.method.rank,
         targets=recipe.method.targets,
@@ -75,7 +75,7 @@ def as_planned(recipe: Recipe, plan: Plan, on: Device | None = None) -> Setting:
         has_bitsandbytes=any(term.name == memory.BITSANDBYTES.name for term in plan.memory),
         recompute=recipe.train.recompute,
         dropout=recipe.method.dropout > 0,
-        device=device,
+        device="cuda" if on_gpu else "cpu",
         step="reference" if on_gpu else plan.step_kind,
         compiled=plan.compiled and not on_gpu,
         has_avx512=plan.has_avx512,
@@ -88,7 +88,7 @@ def as_planned(recipe: Recipe, plan: Plan, on: Device | None = None) -> Setting:
         num_packs=plan.schedule.num_packs,
         threads=plan.threads,
         processes=1 if on_gpu else plan.processes_here,
-        shards=plan.processes if recipe.train.shard and on is None else 1,
+        shards=plan.processes if recipe.train.shard and not elsewhere else 1,
         sample_tokens=plan.sample_tokens,
         sample_supervised=plan.sample_supervised,
         answering_bytes=plan.answering_bytes,

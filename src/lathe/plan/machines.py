@@ -170,7 +170,7 @@ def _here(plan: Plan, catalogue: Catalogue) -> MachineForecast:
 def _there(name: str, recipe: Recipe, config: Mapping[str, Any], plan: Plan, catalogue: Catalogue) -> MachineForecast:
     machine = catalogue.machines[name]
     model = shapes(config)
-    setting = as_planned(recipe, plan, "cuda")
+    setting = as_planned(recipe, plan, elsewhere=True)
     precision = setting.precision
     counted = count(model, None if setting.full else setting.rank, setting.targets)
     terms = memory.training(model, counted, setting)
