@@ -48,7 +48,7 @@ class Gpu:
 
 def used() -> Gpu | None:
     """The GPU that torch takes where nobody says which: the first that CUDA_VISIBLE_DEVICES leaves, in the driver's order, where
-    the installed torch was built for a CUDA that the driver serves. None where it computes on the CPU. Nothing is imported."""
+    the installed torch was built for a CUDA that the driver serves. None where it computes on the CPU. torch is not loaded."""
     built, asked = torch_cuda(), os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
     if built is None or not serves(driver_cuda(), built):
         return None

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from httpx2 import TransportError
 
+from lathe import hub
 from lathe.errors import Exit, InputError, Refused
 from lathe.resolve.base import base_files, find_base
 from small_folder import Bomb, write_folder
@@ -129,3 +131,24 @@ def test_hub_ids_without_a_network(tmp_path: Path, offline: str) -> None:
     assert f"base maker/other (no folder {Path('/maker/other')}, so a Hub id)" in missing[1]
     assert "hf download maker/other" in missing[2]
     assert int(pickled[0]) == Exit.REFUSED
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_only_of_a_commit_whose_list_of_files_is_not_cached_it_is_asked_whether_the_hub_is_there(
+    listed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, asked = cached(tmp_path, "maker/small"), []
+
+    def refused(*_: object, **said: object) -> None:
+        asked.append(said["revision"])
+        raise TransportError("refused")
+
+    if listed:
+        (snapshot.parents[1] / "trees").mkdir()
+        (snapshot.parents[1] / "trees" / f"{REVISION}.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", refused)
+    told: dict[str, object] = {}
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **said: told.update(said) or str(snapshot))
+    assert hub.snapshot(f"maker/small@{REVISION}", "model", ["*"], called="it") == snapshot
+    assert (asked, told["local_files_only"]) == (([], False) if listed else ([REVISION], True))
