@@ -166,11 +166,12 @@ def _child(
 
 
 def _forked_helpers(pids: Path) -> None:
-    """Lets processes that would be spawned come from the server that was started with the yard; their pids go to a file."""
+    """Lets processes beside this one come from the server that was started with the yard; their pids go to a file."""
     context = multiprocessing.get_context("forkserver")
     if forkserver._forkserver._forkserver_address is None:  # type: ignore[attr-defined]
         return
-    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # no child of this process
+    # It runs, and is no child of this process.
+    forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined,method-assign]
 
     class Helpers:
         Pipe = staticmethod(context.Pipe)

@@ -40,7 +40,7 @@ from run_outcome import outcome
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from lathe.cli.main import LIBRARY_SETTINGS
-from lathe.engine import checkpoint
+from lathe.engine import checkpoint, helpers  # noqa: F401 - loaded once, and not in each command
 from lathe.runs import RunFolder, all_runs
 from lathe.storage import file_sha256
 from tiny_base import examples, write_base
@@ -190,7 +190,6 @@ class Yard:
         rows = [{"input": row.input, "target": "OAK"} for row in examples(ROWS)]
         self.rows = self.folder / "rows.jsonl"
         self.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.imported: list[str] = []
 
     def job(
         self,

@@ -7,6 +7,8 @@ with beside(serve, 1) as line:                     # runs serve(its_line, 1); en
     line.send("a question")
     memory = lend([line], 1 << 20)                 # what `borrow(line, 1 << 20)` sees in there
 
+load_ahead("lathe.engine.helpers")                 # what processes beside will need, while this one still does other things
+
 compiler()                                         # its name
 
 rank(os.environ)                                   # this process's place among those that torchrun started; None where it did not
@@ -32,6 +34,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that ask a program to stop. Terminals, `timeout`, containers and batch systems send them to all of its processes."""
@@ -98,16 +101,39 @@ def end(child: subprocess.Popen[bytes], *streams: IO[bytes] | None) -> None:
                 stream.close()
 
 
+def load_ahead(module: str) -> bool:
+    """Has a process load this module that has computed nothing, from which those `beside` are copied: they begin within a hundredth
+    of a second, and share the memory of what was loaded. Returns at once; only the first call says what is loaded.
+
+    False where they load anew: on other systems than Linux, whose libraries such a copy may not use, and where no socket can be
+    made among the temporary files, since their folder's name is too long for one, say.
+    """
+    if sys.platform != "linux":
+        return False
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload([module])
+    # It finds modules where this process does, and a file in the current folder does not pass for one.
+    with _held_back(), _environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTHONSAFEPATH="1"):
+        try:
+            forkserver.ensure_running()
+        except OSError:
+            return False
+    return True
+
+
 @contextlib.contextmanager
 def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
     """A process that runs `work(line, *given)`, all of it picklable and of no script, until it returns, or this block or process
-    ends."""
+    ends. It has this process's environment as it is now."""
     from multiprocessing import get_context
 
-    context = get_context("spawn")
+    copied = load_ahead(work.__module__)
+    context: ForkServerContext | SpawnContext = get_context("forkserver") if copied else get_context("spawn")
     here, there = context.Pipe()
     # By name: with `work` itself, its module would be loaded before `_work` begins.
-    process = context.Process(target=_work, args=(work.__module__, work.__qualname__, there, *given), daemon=True)
+    told = work.__module__, work.__qualname__, dict(os.environ), there
+    process = context.Process(target=_work, args=(*told, *given), daemon=True)
     with _held_back(), _without_script():
         process.start()
     there.close()
@@ -117,6 +143,21 @@ def beside(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
         here.close()
         process.kill()
         process.join()
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """This process's environment has these values in the block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
@@ -150,13 +191,16 @@ def _held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(module: str, name: str, line: Connection, *given: Any) -> None:
+def _work(module: str, name: str, environment: Mapping[str, str], line: Connection, *given: Any) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     for number in STOP_SIGNALS:  # the first process is told, comes to a safe point with this one's help, and ends it
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # as `_held_back` blocked them
     gc.disable()  # modules are no garbage, and looking through them takes a sixth of the time in which they are loaded
     work = getattr(import_module(module), name)
+    gc.freeze()  # nor would memory stay one with what it was copied from, if each were looked at
     gc.enable()
     with contextlib.suppress(EOFError, ConnectionError):
         work(line, *given)

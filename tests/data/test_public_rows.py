@@ -56,6 +56,6 @@ def test_all_pairs_of_nl2bash_are_read_with_licence_and_citation(
 
 
 def test_without_the_schema_in_the_prompt_the_split_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = prepared(tmp_path / "a", monkeypatch, "schema.in_prompt=true")
-    bare = prepared(tmp_path / "b", monkeypatch)
+    shown = prepared(tmp_path / "a", monkeypatch, "schema.in_prompt=true", "data.variants=1")
+    bare = prepared(tmp_path / "b", monkeypatch, "data.variants=1")
     assert {s: c.rows for s, c in shown.sides.items()} == {s: c.rows for s, c in bare.sides.items()}

@@ -336,10 +336,10 @@ def test_rows_that_the_base_knows_well_do_not_keep_a_right_step_from_bf16() -> N
     folder = bundled("lathe:nano")
     step.register_attention()
     net = model.attach(model.load_base(folder, dtype=torch.bfloat16, attention=step.ATTENTION), Method(rank=8), 0)
-    drills = CORPUS.documents(1, 0, Mix(longest_characters=600, lookup_share=1.0))
+    drills = CORPUS.documents(1, 0, Mix(longest_characters=250, lookup_share=1.0))
     told = encoded(drills, Tokenizer.from_file(str(folder / "tokenizer.json")), 3000)
     losses = []
-    for ids, weights in islice(told, 4):
+    for ids, weights in islice(told, 3):
         row = Encoded(ids.astype(np.int32), weights > 0.3, int((weights > 0.3).argmax()))
         losses.append(step.gradients(net, [build_pack([row])], int((weights > 0.3).sum()), precision="bf16"))
         taken(net)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -148,3 +149,52 @@ def test_a_module_that_is_run_by_its_name_may_have_its_own_functions_beside_it(t
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+SHADOWED = """
+import os, sys
+sys.path.pop(0)  # the script's own folder, which holds a file that is called like a package
+from echoing import echo
+from lathe.processes import beside, load_ahead
+
+load_ahead("echoing")
+os.environ["SAID"] = "now"
+with beside(echo) as line:
+    line.send(None)
+    print(line.recv(), flush=True)
+"""
+SAYING = """
+import os, sys
+import yaml
+
+def echo(line):
+    line.recv()
+    begun = "copied" if "forkserver" in " ".join(sys.orig_argv) else "loaded anew"
+    told = os.environ["SAID"], os.getcwd(), os.environ.get("PYTHONSAFEPATH"), hasattr(yaml, "safe_load")
+    line.send((begun, *told))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+@pytest.mark.parametrize("begun", ["copied", "loaded anew"])
+def test_a_process_beside_has_the_environment_and_folder_of_this_one_and_no_module_from_there(
+    begun: str, tmp_path: Path
+) -> None:
+    """Also where the temporary folder's name is too long for the socket at which copies are asked for."""
+    here, modules, too_long = (tmp_path / name for name in ("here", "modules", "t" * 100))
+    for made in (here, modules, too_long):
+        made.mkdir()
+    folder = tempfile.gettempdir() if begun == "copied" else str(too_long)
+    (here / "yaml.py").write_text("raise SystemExit('a file of the current folder was loaded')")
+    (here / "script.py").write_text(SHADOWED)
+    (modules / "echoing.py").write_text(SAYING)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        cwd=here,
+        env={**environment, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{modules}", "TMPDIR": folder, "SAID": "before"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"('{begun}', 'now', '{here}', None, True)\n"), done.stderr

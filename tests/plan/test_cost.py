@@ -129,9 +129,9 @@ def test_processes_of_one_thread_take_what_one_thread_took_and_others_their_part
     assert foretold(only_all, 8, processes=4) == pytest.approx(8), "not tried with one thread"
 
 
-def test_helpers_are_waited_for_once_until_they_have_loaded() -> None:
+def test_helpers_are_waited_for_once_until_they_have_begun() -> None:
     seen = probe((256, 4, 1.0), (256, 1, 2.0))
-    late = seen.model_copy(update={"load_seconds": 3.0})
+    late = seen.model_copy(update={"helper_seconds": 3.0})
     for processes, more in ((1, 0), (2, 3), (4, 3)):
         waited = foretold(late, 8, processes=processes), foretold(seen, 8, processes=processes)
         assert None not in waited

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lathe import plugins
 from lathe.doctor import probes
 from lathe.doctor.machine import describe
 from lathe.errors import InputError, did_you_mean
+from lathe.processes import usable_cores
 from lathe.records import Capability, DoctorReport
 
 ALWAYS = ("disk", "tokenizers")
@@ -37,7 +39,8 @@ def examine(asked: Sequence[str], inputs: str, folder: Path | None = None) -> Do
             raise InputError(f"the doctor knows nothing named {name!r}", hint=did_you_mean(name, known))
     implied = ("torch",) if any(name in NEEDS_TORCH for name in asked) else ()
     wanted = tuple(dict.fromkeys((*ALWAYS, *implied, *asked))) if asked else tuple(probes.PROBES)
-    capabilities = tuple(capability(name, leaves, where) for name in wanted)
+    with ThreadPoolExecutor(usable_cores()) as several:  # most of them wait for a child process
+        capabilities = tuple(several.map(lambda name: capability(name, leaves, where), wanted))
     return DoctorReport(
         inputs=inputs,
         machine=describe(where),

@@ -28,7 +28,7 @@ from lathe.processes import beside
 from lathe.text import tokenizer
 
 FEWEST_PROMPTS = 64
-"""Prompts for each process: fewer are answered before another process has loaded torch (3 to 5 s)."""
+"""Prompts for each process: fewer are answered before one that is no copy of another has loaded torch (3 to 5 s)."""
 
 
 def processes(num_prompts: int, threads: int, num_parameters: int) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lathe.errors import InputError, did_you_mean
+from lathe.garbage import left_at_exit, seldom_collected
 
 GROUPS = (
     ("vision", ("vision", "multi_modal", "visual", "image")),
@@ -126,10 +127,12 @@ def _there(name: str, names: Sequence[str]) -> str:
 
 def main() -> int:
     """One question, one answer. A configuration that cannot be counted is an answer too."""
+    left_at_exit()
     question = json.load(sys.stdin)
     answer: dict[str, Any]
     try:
-        answer = count(question)
+        with seldom_collected():
+            answer = count(question)
     except InputError as error:
         answer = {"fault": error.message, "hint": error.hint}
     except Exception as error:

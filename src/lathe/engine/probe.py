@@ -1,6 +1,6 @@
 """The child process of `lathe doctor --probe`: `python -m lathe.engine.probe` prints what `step_rates` measured, as JSON.
 
-Its helpers load torch while it does, which takes each of them some seconds.
+What its helpers need is loaded while it loads the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from multiprocessing.connection import Connection
 
 from lathe.garbage import left_at_exit, seldom_collected
-from lathe.processes import beside, usable_cores
+from lathe.processes import beside, load_ahead, usable_cores
 
 MOST_PROCESSES = 8
 """Processes that share a step of one thread; more cores than that share no more."""
@@ -21,9 +21,8 @@ MOST_PROCESSES = 8
 def main() -> None:
     """Measures and prints."""
     left_at_exit()
-    begun = time.perf_counter()
+    load_ahead("lathe.engine.helpers")
     with contextlib.ExitStack() as ends:
-        lines = [ends.enter_context(beside(serve)) for _ in range(min(usable_cores(), MOST_PROCESSES) - 1)]
         # peft would load it for any model, which takes a second; the helpers let it, as those of a training do.
         sys.modules["bitsandbytes"] = None  # type: ignore[assignment]  # what Python itself writes for "cannot be imported"
         with seldom_collected():
@@ -31,14 +30,21 @@ def main() -> None:
             from lathe.engine.devices import pick_device
 
         device = pick_device()
-        if device.type != "cpu":
-            ends.close()
-            lines = []
         step_rates.draw(device)
+        count = min(usable_cores(), MOST_PROCESSES) - 1 if device.type == "cpu" else 0
+        lines = [ends.enter_context(beside(serve)) for _ in range(count)]
         for line in lines:
             line.recv()  # that it has loaded
-        loaded = time.perf_counter() - begun
-        json.dump(step_rates.measured(device, lines) | {"load_seconds": loaded}, sys.stdout)
+        found = step_rates.measured(device, lines)
+    json.dump(found | {"helper_seconds": _helper_seconds() if count else 0.0}, sys.stdout)
+
+
+def _helper_seconds() -> float:
+    """Until a helper that begins has loaded, or was copied from what has."""
+    begun = time.perf_counter()
+    with beside(serve) as line:
+        line.recv()
+    return time.perf_counter() - begun
 
 
 def serve(line: Connection) -> None:

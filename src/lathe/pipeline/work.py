@@ -6,9 +6,11 @@ own code, a shipped file of other weights answers the test rows again, and what 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from lathe.garbage import seldom_collected
+from lathe.processes import load_ahead, rank
 
 if TYPE_CHECKING:
     from lathe.contracts import Progress
@@ -67,6 +69,7 @@ def train(run: RunFolder, locked: LockedRecipe, inputs: str, progress: Progress)
     """Measured on the way by the evaluation's own code; the rate that was reached is kept for the next plan."""
     from lathe import evaluate, plan, train
 
+    _load_ahead(run)
     validates = locked.recipe.train.validate_.every is not None
     measure = evaluate.measure_of(run, locked) if validates else None
     result = train.train(run, locked, inputs, progress, measure, rehearse=run.is_smoke)
@@ -81,6 +84,7 @@ def evaluate(
     """One arm on one side of the split; the rate at which the tuned model answered is kept for the next plan."""
     from lathe import evaluate, plan
 
+    _load_ahead(run)
     report = evaluate.evaluate(run, locked, arm, side, inputs, progress)
     rate = report.score("tokens_per_second")
     if arm == "tuned" and rate is not None and rate.value:
@@ -120,3 +124,13 @@ def report(run: RunFolder, locked: LockedRecipe, inputs: str, _: Progress) -> Re
     from lathe import report
 
     return report.report(run, locked, inputs)
+
+
+def _load_ahead(run: RunFolder) -> None:
+    """Where others are planned to share steps or answers, what they need is loaded while this process loads the same."""
+    from lathe.records import Plan
+
+    planned = run.load(run.plan, Plan) if run.plan.is_file() else None
+    shares_steps = planned is not None and planned.processes_here > 1 and rank(os.environ) is None
+    if shares_steps or (planned is not None and planned.answer_processes > 1):
+        load_ahead("lathe.engine.helpers")

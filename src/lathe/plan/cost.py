@@ -175,11 +175,11 @@ class Load:
 def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: Load) -> float | None:
     """Seconds of training, from the probe: a step takes as long as that of its processes which has most to do.
 
-    The first step waits until helpers have loaded their libraries, each for what processes exchange and for the optimiser. Between
-    its widths costs are interpolated by the logarithm of the width, beyond them as at the nearest. Where all weights were not
-    trained at a width, an operation costs what it does with an adapter. None where no such step was probed. Processes of one thread
-    take what one took beside its like. Others, and kinds of step that were not tried with one thread, take as much longer than all
-    threads took as they have fewer.
+    The first step waits until helpers have begun, each for what processes exchange and for the optimiser. Between its widths costs
+    are interpolated by the logarithm of the width, beyond them as at the nearest. Where all weights were not trained at a width, an
+    operation costs what it does with an adapter. None where no such step was probed. Processes of one thread take what one took
+    beside its like. Others, and kinds of step that were not tried with one thread, take as much longer than all threads took as
+    they have fewer.
     """
     if probe is None:
         return None
@@ -202,10 +202,10 @@ def probed_seconds(probe: MachineProbe | None, step: str, precision: str, load: 
     of_processes = np.zeros((load.steps, 1 + int(load.dealt[:, 1].max(initial=0))))
     np.add.at(of_processes, (load.dealt[:, 0], load.dealt[:, 1]), of_packs)
     of_steps = load.steps * load.layers * at_width([one.step_seconds for one in alike])
-    loading = probe.load_seconds if load.processes_here > 1 else 0.0
+    beginning = probe.helper_seconds if load.processes_here > 1 else 0.0
     a_number = probe.move_seconds + probe.exchange_seconds * (load.processes_here - 1)
     of_numbers = a_number * load.steps * load.trained
-    return float(of_processes.max(axis=1).sum() + of_steps) * threads / each + loading + of_numbers
+    return float(of_processes.max(axis=1).sum() + of_steps) * threads / each + beginning + of_numbers
 
 
 def on_processor(work: int, core_rate: float, step: str, cores: int) -> Interval:

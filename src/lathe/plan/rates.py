@@ -137,7 +137,7 @@ def _measured() -> MachineProbe:
     return MachineProbe(
         device=said["device"],
         threads=said["threads"],
-        load_seconds=said["load_seconds"],
+        helper_seconds=said["helper_seconds"],
         exchange_seconds=exchange,
         move_seconds=said["move_seconds"],
         busy=round(busy, 2),

@@ -78,10 +78,10 @@ class StepRate(Record):
 class MachineProbe(Record):
     """What `lathe doctor --probe` measured."""
 
-    schema_version: Literal[6] = 6
+    schema_version: Literal[7] = 7
     device: str
     threads: int = Field(description="threads that the processor has for us")
-    load_seconds: float = Field(0.0, description="that a process takes until it has loaded torch and its like")
+    helper_seconds: float = Field(0.0, ge=0, description="until a process beside the first can take its share of steps")
     exchange_seconds: float = Field(
         0.0,
         ge=0,
